@@ -1,0 +1,5 @@
+"""`python -m provecfg`."""
+
+from provecfg.cli import main
+
+main()

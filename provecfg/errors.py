@@ -1,0 +1,35 @@
+"""What is the user's to fix, and the exit codes of the command line."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes, the same for every command and output format."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    """Findings of severity error (with --strict, warnings too), or a run that failed."""
+    USAGE = 2
+    """Wrong usage, bad settings, or a target that does not exist."""
+    INTERRUPTED = 130
+
+
+class ProvecfgError(Exception):
+    """Something that the user can mend, said in words; caught in one place, `cli.main`.
+
+    Args:
+        message: Names the thing and the value that is wrong.
+        hint: What to do about it.
+        exit_code: What the command line exits with.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"

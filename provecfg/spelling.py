@@ -1,0 +1,49 @@
+"""Names close to one that was not found, for the hints of error messages."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def nearest_names(wrong: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
+    """The known names that `wrong` may have been meant to be, best first, at most `limit`.
+
+    Letter case is no difference, and a name that shares its words counts as close: `OHEMSampler` finds
+    `OHEMPixelSampler`.
+    """
+    folded = wrong.casefold().replace("-", "_")
+    words = {word.casefold() for word in _WORD.findall(wrong)}
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(folded)
+    scored = []
+    for name in known:
+        if name.casefold() == folded:
+            scored.append((-2.0, name))
+            continue
+        matcher.set_seq1(name.casefold())
+        if matcher.real_quick_ratio() < 0.5:
+            continue
+        ratio = matcher.ratio()
+        own = {word.casefold() for word in _WORD.findall(name)}
+        shared = 2 * len(words & own) / (len(words) + len(own)) if words and own else 0.0
+        score = max(ratio, 0.55 * ratio + 0.45 * shared)
+        if score >= 0.65:
+            scored.append((-score, name))
+    return [name for _, name in sorted(scored)[:limit]]
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """A sentence that says `name` is no known `what`, with the nearest name or, where none is near, all of them."""
+    known = list(known)
+    near = nearest_names(name, known, limit=1)
+    if not near and len(name) >= 3:
+        # `segfomer` is too short for a likeness with `segformer_mit-b3`, and plain to a reader.
+        beginnings = {candidate[: len(name) + 1]: candidate for candidate in reversed(known)}
+        near = [beginnings[found] for found in nearest_names(name, beginnings, limit=1)]
+    if near:
+        return f"unknown {what} {name!r}; did you mean {near[0]!r}?"
+    return f"unknown {what} {name!r}; known: {', '.join(known)}"
