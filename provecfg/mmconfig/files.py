@@ -1,0 +1,124 @@
+"""Opening the files that a config names, which may be anything: folders, devices, gigabytes, another encoding."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from provecfg.diagnostics import Span
+from provecfg.mmconfig.budget import MAX_FILE_BYTES
+from provecfg.mmconfig.problems import MISSING_FILE, TOO_LARGE, UNREADABLE_FILE, UNREADABLE_TEXT, Problem
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+class UnreadableError(Exception):
+    """A file that cannot be read as a config.
+
+    Args:
+        problem: What kind of problem it is.
+        message: With the path or the value.
+        span: Where in the file, if it is something in it.
+        hint: What to do about it.
+    """
+
+    def __init__(self, problem: Problem, message: str, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
+        self.message = message
+        self.span = span
+        self.hint = hint
+
+
+def status_of(path: Path) -> os.stat_result:
+    """The status of a regular file of acceptable size.
+
+    Raises:
+        UnreadableError: It is not one.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableError(MISSING_FILE, f"{path} does not exist") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise UnreadableError(UNREADABLE_FILE, f"{path} cannot be opened: {_reason(error)}") from None
+    _check(path, status)
+    return status
+
+
+def read_text(path: Path) -> str:
+    """The text of a config, its newlines made `\\n` as mmengine's `open` does.
+
+    Raises:
+        UnreadableError: It cannot be read, is not UTF-8, or is too large.
+    """
+    # Without O_NONBLOCK, a pipe that took the file's place since it was looked at would wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        try:
+            _check(path, os.fstat(descriptor))
+            # Not the size that fstat gives: files under /proc have none.
+            data = _read_at_most(descriptor, MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise UnreadableError(UNREADABLE_FILE, f"{path} cannot be opened: {_reason(error)}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(path)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "ignore")) + 1
+        raise UnreadableError(
+            UNREADABLE_TEXT,
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            Span(row, column, row, column + 1),
+            "save the file as UTF-8",
+        ) from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.startswith("\ufeff"):
+        raise UnreadableError(
+            UNREADABLE_TEXT,
+            "the file starts with a byte order mark",
+            Span(1, 1, 1, 2),
+            "save the file as UTF-8 without a byte order mark",
+        )
+    null = text.find("\0")
+    if null >= 0:
+        row, column = text.count("\n", 0, null) + 1, null - text.rfind("\n", 0, null)
+        raise UnreadableError(UNREADABLE_TEXT, "the file has a null byte", Span(row, column, row, column + 1))
+    return text
+
+
+def _read_at_most(descriptor: int, size: int) -> bytes:
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := os.read(descriptor, size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "not a file")
+        raise UnreadableError(UNREADABLE_FILE, f"{path} is {kind}")
+    if status.st_size > MAX_FILE_BYTES:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> UnreadableError:
+    return UnreadableError(TOO_LARGE, f"{path} is larger than {MAX_FILE_BYTES:,} bytes")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
