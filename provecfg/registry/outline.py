@@ -1,0 +1,115 @@
+"""One module of the user's as its syntax tree has it: what it defines, imports, and hands on."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provecfg.registry.syntax import dotted_text, is_text, outer_statements
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module as its syntax tree has it.
+
+    Args:
+        name: Dotted.
+        file: Where it was read.
+        is_package: Whether it is an `__init__.py`.
+        body: Its statements.
+        definitions: Classes and functions that it defines.
+        imported: Names that it imports, each with the dotted name it stands for.
+        starred: Modules of which it imports all names.
+        wanted: Every module that importing it imports.
+    """
+
+    name: str
+    file: Path
+    is_package: bool
+    body: list[ast.stmt]
+    definitions: dict[str, ast.ClassDef | ast.FunctionDef] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
+    starred: list[str] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
+
+    def resolve(self, name: str) -> str | None:
+        """The full name of what `name` means in this module, or None if it is a variable."""
+        head, dot, rest = name.partition(".")
+        if head in self.definitions:
+            return f"{self.name}.{name}"
+        if head in self.imported:
+            return f"{self.imported[head]}{dot}{rest}"
+        # a star import may have brought it; the search for its record goes through the module
+        return f"{self.name}.{name}" if self.starred else None
+
+    def base_name(self, node: ast.expr) -> str:
+        """The dotted name of a parent class; one that cannot be found starts with `?`."""
+        if isinstance(node, ast.Subscript):
+            node = node.value
+        text = dotted_text(node)
+        if text == "object":
+            return text
+        return (self.resolve(text) if text else None) or f"?{text or ast.unparse(node)}"
+
+
+@functools.lru_cache(maxsize=1000)
+def parsed(file: Path, changed_at: int) -> ast.Module:
+    """The syntax tree of a file; `changed_at` (ns) only tells its versions apart."""
+    del changed_at
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the user's module, such as an invalid escape
+        return ast.parse(file.read_bytes(), filename=str(file))
+
+
+def outline_of(name: str, file: Path, tree: ast.Module) -> Module:
+    """The outline of a module's syntax tree."""
+    module = Module(name, file, file.name == "__init__.py", tree.body)
+    package = name if module.is_package else name.rpartition(".")[0]
+    for statement in outer_statements(tree.body):
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
+            module.definitions[statement.name] = statement
+        elif isinstance(statement, ast.Import):
+            for alias in statement.names:
+                module.wanted.append(alias.name)
+                head = alias.name.partition(".")[0]
+                module.imported[alias.asname or head] = alias.name if alias.asname else head
+        elif isinstance(statement, ast.ImportFrom):
+            source = _absolute(statement, package)
+            if source is None:
+                continue
+            module.wanted.append(source)
+            for alias in statement.names:
+                if alias.name == "*":
+                    module.starred.append(source)
+                    continue
+                module.imported[alias.asname or alias.name] = f"{source}.{alias.name}"
+                module.wanted.append(f"{source}.{alias.name}")
+        elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+            module.wanted.extend(_locations(statement.value))
+        elif isinstance(statement, ast.Assign) and isinstance(statement.value, (ast.Name, ast.Attribute)):
+            # `Head = FCNHead`, another name of an imported or a local class
+            alias_of = module.resolve(dotted_text(statement.value) or "?")
+            for target in statement.targets:
+                if isinstance(target, ast.Name) and alias_of is not None:
+                    module.imported.setdefault(target.id, alias_of)
+    return module
+
+
+def _locations(call: ast.Call) -> list[str]:
+    """The modules that `Registry(..., locations=[...])` imports when a name is first looked up."""
+    given = next((k.value for k in call.keywords if k.arg == "locations"), None)
+    items = given.elts if isinstance(given, (ast.List, ast.Tuple)) else []
+    return [item.value for item in items if is_text(item)]
+
+
+def _absolute(statement: ast.ImportFrom, package: str) -> str | None:
+    if not statement.level:
+        return statement.module
+    parts = package.split(".")
+    if statement.level > len(parts):
+        return None
+    base = ".".join(parts[: len(parts) - statement.level + 1])
+    return f"{base}.{statement.module}" if statement.module else base

@@ -1,0 +1,177 @@
+"""Which classes a module registers, in which registry and scope, under which names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from provecfg.registry.outline import Module
+from provecfg.registry.syntax import dotted_text, is_text, outer_statements
+
+_LONGEST_TRAIL = 30
+"""Names for names that are followed for one registry."""
+
+VARIABLES: Final = {
+    "DATASETS": "dataset",
+    "DATA_SAMPLERS": "data sampler",
+    "EVALUATOR": "evaluator",
+    "FUNCTIONS": "function",
+    "HOOKS": "hook",
+    "INFERENCERS": "inferencer",
+    "LOG_PROCESSORS": "log_processor",
+    "LOOPS": "loop",
+    "METRICS": "metric",
+    "MODELS": "model",
+    "MODEL_WRAPPERS": "model_wrapper",
+    "OPTIMIZERS": "optimizer",
+    "OPTIM_WRAPPERS": "optim_wrapper",
+    "OPTIM_WRAPPER_CONSTRUCTORS": "optimizer wrapper constructor",
+    "PARAM_SCHEDULERS": "parameter scheduler",
+    "RUNNERS": "runner",
+    "RUNNER_CONSTRUCTORS": "runner constructor",
+    "STRATEGIES": "strategy",
+    "TASK_UTILS": "task util",
+    "TRANSFORMS": "transform",
+    "VISBACKENDS": "vis_backend",
+    "VISUALIZERS": "visualizer",
+    "WEIGHT_INITIALIZERS": "weight initializer",
+    # other names of MODELS and TASK_UTILS (mmsegmentation 1.2.2, models/builder.py and structures/sampler/builder.py)
+    "BACKBONES": "model",
+    "NECKS": "model",
+    "HEADS": "model",
+    "LOSSES": "model",
+    "SEGMENTORS": "model",
+    "PIXEL_SAMPLERS": "task util",
+    # mmdetection 3.3.0 keeps none of its own; mmengine names this one differently in mmdet
+    "OPTIMIZER_CONSTRUCTORS": "optimizer wrapper constructor",
+}
+"""The registries by the name of the variable that holds them (mmengine 0.10.7, registry/root.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One class in one registry.
+
+    Args:
+        registry: mmengine's name of the registry.
+        scope: The scope of the registry.
+        names: The type names it is registered under.
+        target: Dotted name of the class.
+    """
+
+    registry: str
+    scope: str
+    names: tuple[str, ...]
+    target: str
+
+
+def registrations_in(module: Module, modules: Mapping[str, Module]) -> Iterator[Registration]:
+    """What importing a module registers, as far as decorators and calls at its top level say it.
+
+    Args:
+        module: The module.
+        modules: Every module that was read, by dotted name, where the registry may be defined.
+    """
+    for call, target in _calls(module):
+        place = _registry_of_call(call, module, modules)
+        if place is not None and target is not None:
+            given = next((k.value for k in call.keywords if k.arg == "name"), call.args[0] if call.args else None)
+            names = _names(given) or [target.rpartition(".")[2]]
+            yield Registration(*place, tuple(names), module.resolve(target) or f"{module.name}.{target}")
+
+
+def registers_unseen(module: Module) -> int | None:
+    """The line of a registration that only running the module can tell (in a loop, in a function), or None."""
+    seen = {id(call.func) for call, target in _calls(module) if target is not None}
+    for statement in module.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and _registers(node) and id(node.func) not in seen:
+                return node.lineno
+    return None
+
+
+def _registers(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("register_module", "_register_module")
+
+
+def _calls(module: Module) -> Iterator[tuple[ast.Call, str | None]]:
+    """Every call at the module's top level that registers something, and the name of what it registers."""
+    for statement in outer_statements(module.body):
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
+            for decorator in statement.decorator_list:
+                if isinstance(decorator, ast.Call) and _registers(decorator):
+                    yield decorator, statement.name
+        elif isinstance(statement, (ast.Expr, ast.Assign)) and isinstance(statement.value, ast.Call):
+            call = statement.value
+            target = next((k.value for k in call.keywords if k.arg == "module"), None)
+            if isinstance(call.func, ast.Call) and len(call.args) == 1:  # X.register_module(...)(Y)
+                call, target = call.func, call.args[0]
+            if _registers(call):
+                text = dotted_text(target)
+                known = text is not None and module.resolve(text) is not None
+                yield call, text if known else None
+
+
+def _registry_of_call(call: ast.Call, module: Module, modules: Mapping[str, Module]) -> tuple[str, str] | None:
+    variable = dotted_text(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    return None if variable is None else _registry(variable, module, modules, 0)
+
+
+def _names(node: ast.expr | None) -> list[str]:
+    items = node.elts if isinstance(node, (ast.List, ast.Tuple)) else [node]
+    return [item.value for item in items if is_text(item)]
+
+
+def _registry(variable: str, module: Module, modules: Mapping[str, Module], depth: int) -> tuple[str, str] | None:
+    """The registry's name and scope of a variable of a module, or None if it is none."""
+    head = variable.partition(".")[0]
+    local = _assigned(module, head) if "." not in variable else None
+    if local is not None and depth < _LONGEST_TRAIL:
+        if isinstance(local, ast.Call) and (dotted_text(local.func) or "").endswith("Registry"):
+            return _new_registry(local, module, modules, depth)
+        text = dotted_text(local)
+        return None if text is None else _registry(text, module, modules, depth + 1)
+    dotted = module.resolve(variable)
+    if dotted is None or depth >= _LONGEST_TRAIL:
+        return None
+    home, _, name = dotted.rpartition(".")
+    if home in modules:
+        other = modules[home]
+        if other is not module:
+            return _registry(name, other, modules, depth + 1)
+        onward = next((s for s in module.starred if name in VARIABLES and s not in modules), None)
+        if onward is None:
+            for starred in module.starred:
+                inner = modules.get(starred)
+                result = None if inner is None else _registry(name, inner, modules, depth + 1)
+                if result is not None:
+                    return result
+            return None
+        home = onward
+    if name not in VARIABLES:
+        return None
+    top = home.partition(".")[0]
+    return VARIABLES[name], "mmengine" if top == "mmcv" else top
+
+
+def _new_registry(call: ast.Call, module: Module, modules: Mapping[str, Module], depth: int) -> tuple[str, str] | None:
+    given = {k.arg: k.value for k in call.keywords}
+    scope = given.get("scope")
+    parent = dotted_text(given.get("parent"))
+    above = _registry(parent, module, modules, depth + 1) if parent else None
+    name = above[0] if above else next(iter(_names(call.args[0] if call.args else given.get("name"))), None)
+    if name is None:
+        return None
+    if is_text(scope):
+        return name, scope.value
+    return name, module.name.partition(".")[0]  # as mmengine infers it
+
+
+def _assigned(module: Module, name: str) -> ast.expr | None:
+    value = None
+    for statement in outer_statements(module.body):
+        if isinstance(statement, ast.Assign) and [dotted_text(t) for t in statement.targets] == [name]:
+            value = statement.value
+    return value

@@ -1,0 +1,60 @@
+"""What the source text of one class says: its constructor, its `forward`, its loss name."""
+
+from __future__ import annotations
+
+import ast
+
+from provecfg.registry.kwargs_flow import Flow, Resolve, flow_of, renamed_by_decorator
+from provecfg.registry.syntax import dotted_text, last_name, method
+
+
+def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, resolve: Resolve) -> Flow | None:
+    """Where the `**kwargs` of a constructor go, old names that a decorator renames counted as read."""
+    flow = flow_of(function, owner, resolve)
+    renamed = renamed_by_decorator(function)
+    if not renamed:
+        return flow
+    if flow is None:
+        return Flow(reads=renamed, refuses=True)
+    return Flow(
+        reads=(*renamed, *flow.reads),
+        sets=flow.sets,
+        targets=flow.targets,
+        delegates=flow.delegates,
+        refuses=flow.refuses,
+        unknown=flow.unknown,
+    )
+
+
+def defines_loss_name(owner: ast.ClassDef) -> bool:
+    """Whether the class body gives its instances a `loss_name`."""
+    if method(owner, "loss_name") is not None:
+        return True
+    for node in ast.walk(owner):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        if any(dotted_text(target) in ("self.loss_name", "loss_name") for target in targets):
+            return True
+    return False
+
+
+def is_dataclass(owner: ast.ClassDef) -> bool:
+    """Whether `@dataclass` writes the class's `__init__`."""
+    for decorator in owner.decorator_list:
+        node = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if last_name(node) == "dataclass":
+            return True
+    return False
+
+
+def dataclass_constructor(owner: ast.ClassDef) -> ast.FunctionDef:
+    """The `__init__` that `@dataclass` writes for the fields of the class's own body."""
+    function = ast.parse("def __init__(self): pass").body[0]
+    if not isinstance(function, ast.FunctionDef):
+        raise TypeError("a function definition parses to something else")
+    for statement in owner.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            function.args.kwonlyargs.append(ast.arg(statement.target.id, statement.annotation))
+            function.args.kw_defaults.append(statement.value)
+    return function
