@@ -1,0 +1,66 @@
+"""Run every rule on a config."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from provecfg.diagnostics import Diagnostic, Severity, in_file_order
+from provecfg.mmconfig import ConfigView
+from provecfg.registry import Registry
+from provecfg.rules.facts import Facts
+from provecfg.rules.rule import Rule
+from provecfg.rules.table import RULES
+
+MOST_FINDINGS: Final = 200
+"""Of one rule in one config: more than any real one has, and little enough to work out for a hostile one."""
+KEYS_LOST: Final = frozenset(
+    {"CFG001", "CFG002", "CFG003", "CFG004", "CFG005", "CFG006", "CFG007", "CFG008", "CFG009", "CFG010", "CFG013"}
+    | {"CFG017", "CFG018", "CFG019"}
+)
+"""Problems of the files after which keys may be missing that a file does set."""
+
+
+def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Diagnostic]:
+    """What every rule finds in a config, in file order. The reader's own findings are in `view.problems`.
+
+    Args:
+        view: The config.
+        rules: Others than all of them.
+        registry: What the classes accept; that of the installed release unless given.
+    """
+    facts = Facts(view, registry)
+    is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
+    found: list[Diagnostic] = []
+    for rule in rules:
+        if not is_whole and rule.needs_whole:
+            continue
+        try:
+            found += islice(rule(facts), MOST_FINDINGS)
+        except Exception as error:
+            if os.environ.get("PROVECFG_FULL_ERROR"):
+                raise
+            found.append(_bug(rule, view, error))
+    return in_file_order(_once(found))
+
+
+def _bug(rule: Rule, view: ConfigView, error: Exception) -> Diagnostic:
+    return Diagnostic(
+        code=rule.code,
+        name=rule.name,
+        severity=Severity.WARNING,
+        message=f"this rule failed on this config, which is a mistake in provecfg: {type(error).__name__}: {error}",
+        filename=view.path,
+        hint="the other rules were judged; PROVECFG_FULL_ERROR=1 shows where it failed",
+    )
+
+
+def _once(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Each finding once: a value that is used at several places is mentioned where it is used first."""
+    kept: dict[tuple[object, ...], Diagnostic] = {}
+    for one in found:
+        place = (one.code, one.filename, one.span, one.message) if one.span else (one.code, one.key, one.message)
+        kept.setdefault(place, one)
+    return list(kept.values())

@@ -1,0 +1,34 @@
+"""What was found out about a registry's classes, kept for the next config that sees the same registry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provecfg.registry import ClassInfo, Fate, Registry
+
+
+class Memory:
+    """Classes by scope, name and registry; fates by class and slot, then key.
+
+    Neither depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
+    those are not kept.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry  # held, so that its id stays its own
+        self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
+        self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
+
+
+_MOST_REGISTRIES: Final = 32
+_kept: dict[int, Memory] = {}
+
+
+def memory_of(registry: Registry) -> Memory:
+    """The memory of a registry."""
+    found = _kept.get(id(registry))
+    if found is None:
+        if len(_kept) >= _MOST_REGISTRIES:  # a long --watch: the user's modules are read anew when they change
+            _kept.clear()
+        found = _kept[id(registry)] = Memory(registry)
+    return found

@@ -1,0 +1,143 @@
+"""Every dict of a config that names a class, and the registry that will build it: known by where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provecfg.mmconfig import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A dict with a `type`.
+
+    Args:
+        node: It.
+        registry: mmengine's name of the registry that builds it (`model`, `hook`).
+        slot: The key it stands under; of a list's item, the list's key.
+        is_direct: It is built from this dict alone, so that every required argument has to stand in it.
+    """
+
+    node: Node
+    registry: str
+    slot: str
+    is_direct: bool
+
+
+_TOP: Final = {
+    # mmengine 0.10.7, runner/runner.py: which registry builds which part of the config
+    "model": "model",
+    "train_dataloader": "",
+    "val_dataloader": "",
+    "test_dataloader": "",
+    "train_cfg": "loop",
+    "val_cfg": "loop",
+    "test_cfg": "loop",
+    "val_evaluator": "metric",
+    "test_evaluator": "metric",
+    "optim_wrapper": "optim_wrapper",
+    "param_scheduler": "parameter scheduler",
+    "default_hooks": "hook",
+    "custom_hooks": "hook",
+    "visualizer": "visualizer",
+    "vis_backends": "vis_backend",
+    "data_preprocessor": "model",
+    "log_processor": "log_processor",
+    "tta_model": "model",
+    "model_wrapper_cfg": "model_wrapper",
+}
+"""Top-level keys that are built, and the registry; other keys are variables, judged where they are used."""
+
+_SLOTS: Final = {
+    "dataset": "dataset",
+    "datasets": "dataset",
+    "pipeline": "transform",
+    "transforms": "transform",
+    "optimizer": "optimizer",
+    "vis_backends": "vis_backend",
+    "init_cfg": "weight initializer",
+    "assigner": "task util",
+    "match_costs": "task util",
+}
+"""Keys whose dicts are built by another registry than what they stand in."""
+
+_DIRECT_SLOTS: Final = frozenset(
+    {
+        "model",
+        "backbone",
+        "neck",
+        "decode_head",
+        "auxiliary_head",
+        "data_preprocessor",
+        "loss_decode",
+        "loss_cls",
+        "loss_mask",
+        "loss_dice",
+        "dataset",
+        "datasets",
+        "pipeline",
+        "sampler",
+        "optimizer",
+        "optim_wrapper",
+        "param_scheduler",
+        "val_evaluator",
+        "test_evaluator",
+        "custom_hooks",
+        "default_hooks",
+        "train_cfg",
+        "val_cfg",
+        "test_cfg",
+        "visualizer",
+        "vis_backends",
+    }
+)
+_DEEPEST: Final = 60
+
+
+def typed_nodes(root: Node) -> list[Typed]:
+    """All of them, in the order of the config; an object that stands at several places, once."""
+    found: list[Typed] = []
+    seen: set[int] = set()
+    for key, registry in _TOP.items():
+        node = root.get(key)
+        if node is not None and isinstance(node.value, (dict, list, tuple)):
+            _collect(node, registry, key, found, seen, 0)
+    return found
+
+
+def _collect(node: Node, registry: str, slot: str, found: list[Typed], seen: set[int], depth: int) -> None:
+    value = node.value
+    if depth > _DEEPEST:
+        return
+    if not isinstance(value, dict):
+        for index, child in enumerate(value):
+            if child and isinstance(child, (dict, list, tuple)):
+                _collect(Node(child, node, index), registry, slot, found, seen, depth + 1)
+        return
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    named = value.get("type")
+    if registry and isinstance(named, str):
+        found.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
+        if named == "Albu":
+            return  # its transforms are albumentations'
+    for key, child in value.items():
+        if child and isinstance(child, (dict, list, tuple)):
+            below, place = _place(registry, slot, key)
+            _collect(Node(child, node, key), below, place, found, seen, depth + 1)
+
+
+def _place(registry: str, slot: str, key: Any) -> tuple[str, str]:
+    """Registry and slot of what stands under a key."""
+    if not isinstance(key, str):
+        return registry, slot
+    if key == "sampler":
+        # a loader's sampler, and a head's pixel sampler or mask sampler
+        return ("data sampler" if registry == "" else "task util"), key
+    if key == "batch_sampler":
+        return "data sampler", key
+    if slot == "default_hooks":  # by name: timer, logger, ...
+        return registry, slot
+    return _SLOTS.get(key, registry), key

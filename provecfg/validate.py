@@ -1,0 +1,191 @@
+"""Which files a target stands for, and everything that is found in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from provecfg import mmconfig
+from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.errors import ProvecfgError
+from provecfg.mmconfig.budget import MAX_FILE_BYTES
+from provecfg.mmconfig.problems import Problem
+from provecfg.rules import judge
+
+CONFIGS = "configs"
+"""The target that stands for every study and generated config of the project."""
+
+NOT_JUDGED = Problem(
+    "CFG092",
+    "not-judged",
+    Severity.ERROR,
+    "provecfg itself failed on this file.",
+    "Nothing about it was judged. This is a mistake in provecfg, not in the file; PROVECFG_FULL_ERROR=1 shows where.",
+    "",
+    "",
+    "provecfg",
+)
+
+_SUFFIXES = (".py", ".yaml", ".yml", ".json")
+_YAML = (".yaml", ".yml")
+_PASSED_OVER = frozenset({"_base_", "__pycache__", "node_modules", "site-packages"})
+_CONFIG_KEYS = (
+    "_base_",
+    "default_scope",
+    "model",
+    "optim_wrapper",
+    "param_scheduler",
+    "train_cfg",
+    "train_dataloader",
+    "val_evaluator",
+)
+_ASSIGNS_A_KEY = re.compile(rf"^(?:{'|'.join(_CONFIG_KEYS)})\s*=[^=]|^with read_base\(\)", re.MULTILINE)
+_HAS_A_KEY = re.compile(rf"""^[{{\s]*["']?(?:{"|".join(_CONFIG_KEYS)})["']?\s*:""", re.MULTILINE)
+_STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
+
+
+def files_of(targets: Iterable[str], here: Path) -> list[Path]:
+    """The files that targets stand for, each once, in the order named.
+
+    A file stands for itself. A folder stands for the configs and studies below it: files that look like one; folders
+    named `_base_` hold fragments, which are judged through the configs that inherit from them.
+
+    Args:
+        targets: Files, folders, or `configs`.
+        here: The folder that relative targets, and the project of `configs`, start from.
+
+    Raises:
+        ProvecfgError: A target that does not exist, or stands for nothing.
+    """
+    found: dict[Path, None] = {}
+    for target in targets:
+        path = here / target
+        if path.is_dir():
+            below = [file for file in _below(path) if is_study(file) or _is_config(file)]
+            if not below:
+                raise ProvecfgError(f"no config and no study below {target}")
+            found.update(dict.fromkeys(below))
+        elif os.path.lexists(path):
+            found[path] = None
+        elif target == CONFIGS:
+            found.update(dict.fromkeys(_of_project(here)))
+        else:
+            raise ProvecfgError(f"{target} does not exist")
+    return list(found)
+
+
+def findings_in(path: Path, cfg_options: Sequence[tuple[str, Any]] = ()) -> tuple[list[Diagnostic], dict[Path, str]]:
+    """Everything that the schema, the reader and the rules find in one file, before any selection.
+
+    Args:
+        path: A config or a study.
+        cfg_options: Dotted paths and values to merge into a config first.
+
+    Returns:
+        The diagnostics, and the text of every file that was read for them.
+    """
+    try:
+        if is_study(path):
+            return _findings_in_study(path), {path: _text(path)}
+        view = mmconfig.read_config(path, cfg_options=cfg_options)
+        texts = {file: view.sources(file) for file in view.files}
+        return [*view.problems, *judge(view)], texts
+    except ProvecfgError:
+        raise
+    except Exception as error:
+        if os.environ.get("PROVECFG_FULL_ERROR") == "1":
+            raise
+        message = f"provecfg could not judge this file: {type(error).__name__}: {error}"
+        return [NOT_JUDGED.at(message, path, hint="the other files were judged; please report this one")], {}
+
+
+def is_study(path: Path) -> bool:
+    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has."""
+    if path.suffix not in _YAML or not path.is_file():
+        return False
+    text = _text(path)
+    return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
+
+
+def _findings_in_study(path: Path) -> list[Diagnostic]:
+    """What is wrong with a study, and with the configs that it stands for."""
+    import tempfile
+
+    from provecfg.plan import plans_of
+    from provecfg.render import render
+    from provecfg.schema.load import read_study
+
+    study, diagnostics = read_study(path)
+    if study is None:
+        return diagnostics
+    # One seed shows what all of them would.
+    one_seed = study.model_copy(update={"seeds": study.seeds[:1]})
+    found: dict[tuple[str, str, str], tuple[Diagnostic, list[str]]] = {}
+    with tempfile.TemporaryDirectory(prefix="provecfg-") as folder:
+        for plan in plans_of(one_seed):
+            config = Path(folder) / f"{plan.name}.py"
+            config.write_text(render(plan), encoding="utf-8")
+            for diagnostic in findings_in(config)[0]:
+                key = (diagnostic.code, diagnostic.key, diagnostic.message)
+                found.setdefault(key, (diagnostic, []))[1].append(plan.name)
+            config.unlink()
+    return diagnostics + [_of_study(path, diagnostic, cells) for diagnostic, cells in found.values()]
+
+
+def _of_study(path: Path, diagnostic: Diagnostic, cells: list[str]) -> Diagnostic:
+    """A finding in a study's configs as one of the study, since that is what a user would change."""
+    others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+    return dataclasses.replace(
+        diagnostic,
+        filename=path,
+        span=None,
+        fix=None,
+        target=None,
+        message=f"{diagnostic.message} (in {cells[0]}{others})",
+    )
+
+
+def _of_project(here: Path) -> list[Path]:
+    """Every study and every generated config of the project that `here` is in."""
+    project = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
+    studies = [path for folder in (project, project / "studies") for path in _files_in(folder) if is_study(path)]
+    generated = [path for path in _below(project / "generated") if _is_config(path)]
+    if not studies and not generated:
+        raise ProvecfgError(
+            f"no study and no generated config in {project}",
+            hint="`provecfg generate --all` writes the loss study's configs; a file or folder can be named instead",
+        )
+    return [*studies, *generated]
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("pyproject.toml", ".git", "generated"))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_SUFFIXES):
+                yield Path(parent, name)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file found in a folder looks like a config, rather than a module or data beside it."""
+    pattern = _ASSIGNS_A_KEY if path.suffix == ".py" else _HAS_A_KEY
+    return bool(pattern.search(_text(path)))
+
+
+def _text(path: Path) -> str:
+    """The text of a file as far as it can be had; what cannot is for the reader to report."""
+    if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,114 @@
+"""Each rule's own examples: what it says is bad, it finds, and nothing else; what it says is good is silent."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from provecfg.diagnostics import Diagnostic, Edit, Severity
+from provecfg.mmconfig import read_config
+from provecfg.registry import registry_for
+from provecfg.rules import RULES, Rule, judge
+
+EVERY_RULE = [pytest.param(rule, id=rule.code) for rule in RULES]
+UPSTREAM_ONLY = {"LOSS013"}
+"""Rules about a mistake that only the upstream release punishes."""
+RULES_OF_NOTES = {rule.code for rule in RULES if rule.severity is Severity.NOTE}
+MUST_HAVE_FIXES = {
+    "REG001",  # wrong names
+    "REG002",
+    "REG003",  # swallowed keys
+    "REG005",
+    "REG007",
+    "LOSS001",  # loss names
+    "LOSS002",
+    "LOSS023",  # int for float
+    "STOP001",  # monitor and prefix
+    "STOP013",
+    "SCHED003",  # schedule ends
+    "SCHED006",  # by_epoch
+    "SCHED012",
+}
+
+
+def judged(example: str, folder: Path, *, release: str | None = None) -> list[Diagnostic]:
+    """What is found in an example; lines `name.py:` start further files."""
+    parts = re.split(r"^([\w/]+\.(?:py|yaml|json)):\n", example + "\n", flags=re.MULTILINE)
+    for name, text in zip(["config.py", *parts[1::2]], parts[0::2], strict=True):
+        (folder / name).write_text(text, encoding="utf-8")
+    view = read_config(folder / "config.py")
+    found = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
+    return [one for one in found if one.severity is not Severity.NOTE or one.code in RULES_OF_NOTES]
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Path) -> None:
+    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    found = judged(rule.page.bad, tmp_path, release=release)
+    assert rule.code in {one.code for one in found}
+    assert {one.code for one in found if one.severity is Severity.ERROR} <= {rule.code}
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_a_good_example_is_silent(rule: Rule, tmp_path: Path) -> None:
+    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    assert judged(rule.page.good, tmp_path, release=release) == []
+
+
+def mended(text: str, edits: tuple[Edit, ...]) -> str:
+    """The text with one fix made, from the end to the front."""
+    lines = text.split("\n")
+    starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
+    for edit in sorted(edits, key=lambda one: one.span, reverse=True):
+        span = edit.span
+        start, end = starts[span.row - 1] + span.column - 1, starts[span.end_row - 1] + span.end_column - 1
+        text = text[:start] + edit.text + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None:
+    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    found = judged(rule.page.bad, tmp_path, release=release)
+    before = [one for one in found if one.code == rule.code]
+    offered = [one for one in before if one.fix is not None]
+    if not offered:
+        assert rule.code not in MUST_HAVE_FIXES
+        return
+    assert offered[0].fix is not None
+    file = offered[0].fix.edits[0].filename
+    assert {edit.filename for edit in offered[0].fix.edits} == {file}
+    file.write_text(mended(file.read_text(encoding="utf-8"), offered[0].fix.edits), encoding="utf-8")
+    view = read_config(tmp_path / "config.py")
+    after = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
+    codes = [one.code for one in after if one.severity is not Severity.NOTE]
+    assert codes.count(rule.code) == len(before) - 1
+    assert set(codes) <= {one.code for one in found}
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_a_rule_is_documented(rule: Rule) -> None:
+    page = rule.page
+    assert page.summary.endswith((".", "?"))
+    assert "\n" not in page.summary
+    assert page.why
+    assert page.source
+
+
+def test_no_code_is_used_twice() -> None:
+    codes = [rule.code for rule in RULES]
+    assert len(codes) == len(set(codes)) >= 110
+
+
+def test_no_name_is_used_twice() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+
+
+def test_numbers_of_a_family_have_no_holes() -> None:
+    for family in ("REG", "LOSS", "HEAD", "STOP", "SCHED", "DATA", "RUN"):
+        numbers = [int(rule.code[len(family) :]) for rule in RULES if rule.code.rstrip("0123456789") == family]
+        assert numbers == list(range(1, len(numbers) + 1))

@@ -1,0 +1,144 @@
+"""The engine: all rules at once, a broken one among them, files of which a part is missing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provecfg.diagnostics import Severity
+from provecfg.mmconfig import ConfigDict, ConfigList, ConfigView, Opaque, read_config
+from provecfg.rules import RULES, Finding, judge, rule
+from provecfg.rules.facts import Facts
+from provecfg.rules.judge import MOST_FINDINGS
+
+GENERATED = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
+
+
+def view_of(folder: Path, text: str) -> ConfigView:
+    (folder / "config.py").write_text(text, encoding="utf-8")
+    return read_config(folder / "config.py")
+
+
+@rule("LOSS999", Severity.ERROR)
+def broken(facts: Facts) -> Iterator[Finding]:
+    """A rule with a bug in it."""
+    yield Finding(facts.root, "before the bug")
+    raise KeyError("bug")
+
+
+@rule("LOSS998", Severity.ERROR)
+def endless(facts: Facts) -> Iterator[Finding]:
+    """A rule that finds something in every item of a hostile config."""
+    number = 0
+    while True:
+        number += 1
+        yield Finding(facts.root, f"finding {number}")
+
+
+def test_all_mistakes_are_reported_at_once_in_file_order(tmp_path: Path) -> None:
+    hooks = "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='less', patience=0)]"
+    model = "model = dict(decode_head=dict(loss_decode=dict(type='FocalLoss', gamma=2)))"
+    found = judge(view_of(tmp_path, f"{hooks}\n{model}\n"))
+    assert [(one.code, one.key) for one in found] == [
+        ("STOP005", "custom_hooks[0].rule"),
+        ("STOP009", "custom_hooks[0].patience"),
+        ("LOSS023", "model.decode_head.loss_decode.gamma"),
+    ]
+    assert [(one.span.row, one.span.column) for one in found if one.span] == [
+        (1, hooks.index("'less'") + 1),
+        (1, hooks.index("0)") + 1),
+        (2, model.index("2)") + 1),
+    ]
+
+
+def test_a_bug_in_one_rule_is_said_and_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROVECFG_FULL_ERROR", raising=False)
+    view = view_of(tmp_path, "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', patience=0)]\n")
+    found = judge(view, rules=[broken, *RULES])
+    assert [one.code for one in found if one.code != "LOSS999"] == ["STOP009"]
+    messages = [one.message for one in found if one.code == "LOSS999"]
+    assert any("KeyError: 'bug'" in message and "mistake in provecfg" in message for message in messages)
+
+
+def test_a_bug_is_raised_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVECFG_FULL_ERROR", "1")
+    with pytest.raises(KeyError, match="bug"):
+        judge(view_of(tmp_path, "x = 1\n"), rules=[broken])
+
+
+def test_a_rule_stops_at_a_bounded_number_of_findings(tmp_path: Path) -> None:
+    assert len(judge(view_of(tmp_path, "x = 1\n"), rules=[endless])) == MOST_FINDINGS
+
+
+def test_a_missing_base_does_not_make_missing_keys(tmp_path: Path) -> None:
+    view = view_of(
+        tmp_path,
+        "_base_ = 'absent.py'\n"
+        "model = dict(decode_head=dict(type='SegFormerHead'))\n"
+        "val_dataloader = dict(dataset=dict(type='BaseSegDataset'))\n",
+    )
+    assert [one.code for one in view.problems] == ["CFG003"]
+    assert [one.code for one in judge(view)] == ["REG001"]
+
+
+def test_an_opaque_value_is_not_judged(tmp_path: Path) -> None:
+    view = view_of(
+        tmp_path,
+        "import os\n"
+        "train_dataloader = dict(batch_size=2)\n"
+        "optim_wrapper = dict(type='OptimWrapper')\n"
+        "model = dict(decode_head=dict(num_classes=4, loss_decode=dict(type='CrossEntropyLoss', "
+        "class_weight=os.getcwd(), reduction=os.name, loss_weight=os.getpid())))\n"
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=os.getpid(), val_interval=10**6)\n",
+    )
+    assert [one for one in judge(view) if one.severity is not Severity.NOTE] == []
+
+
+def test_a_value_used_twice_is_found_once(tmp_path: Path) -> None:
+    view = view_of(
+        tmp_path, "val_evaluator = dict(type='IoUMetric', iou_metrics=['IoU'])\ntest_evaluator = val_evaluator\n"
+    )
+    assert [(one.code, one.key) for one in judge(view)] == [("DATA011", "val_evaluator.iou_metrics[0]")]
+
+
+def test_a_finding_in_a_base_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("model = dict(decode_head=dict(loss_decode=dict(type='LovaszLoss')))\n")
+    view = view_of(tmp_path, "_base_ = 'base.py'\nmodel = dict(decode_head=dict(num_classes=4))\n")
+    (one,) = judge(view)
+    assert (one.code, one.filename, one.target) == ("LOSS024", tmp_path / "base.py", tmp_path / "config.py")
+
+
+WEIRD: list[Any] = [
+    *(None, 0, -1, True, "", "x", 3.5, float("nan"), float("inf"), 10**30, b"x", Opaque("no reason")),
+    *([], {}, (), [None], [[]], [{}], {1: 2}, {None: 1}, {"type": None}, {"type": 3}, {"type": "FCNHead"}),
+    *({"type": "mmdet.DiceLoss"}, ["a", "b"], [1, 2, 3], "auto", "1e400", {"type": ["FCNHead"]}),
+]
+
+
+def test_no_rule_breaks_on_a_value_of_the_wrong_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVECFG_FULL_ERROR", "1")
+    rng = random.Random(3)
+    views = [read_config(path) for path in GENERATED[::4]]
+    for _ in range(150):
+        view = rng.choice(views)
+        values: Any = view.values
+        for _ in range(rng.choice([1, 1, 3, 10])):
+            values = changed(values, rng)
+        judge(replace(view, values=values))
+
+
+def changed(value: Any, rng: random.Random, depth: int = 0) -> Any:
+    """The value with one thing somewhere in it replaced."""
+    if not value or not isinstance(value, (dict, list)) or rng.random() < 0.12 * depth:
+        odd = rng.choice(WEIRD)
+        return ConfigDict(odd) if isinstance(odd, dict) else ConfigList(odd) if isinstance(odd, list) else odd
+    if isinstance(value, dict):
+        key = rng.choice(list(value))
+        return ConfigDict({**value, key: changed(value[key], rng, depth + 1)}, getattr(value, "origins", None))
+    index = rng.randrange(len(value))
+    return ConfigList([changed(one, rng, depth + 1) if place == index else one for place, one in enumerate(value)])
