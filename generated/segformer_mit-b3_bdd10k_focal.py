@@ -1,0 +1,190 @@
+# SegFormer MiT-B3 on BDD10k, cross-entropy + 0.3 focal
+#
+# total = 1 CE[decode] + 0.3 focal[decode]
+#
+# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Change the study and run `provecfg generate`; an edited file is not overwritten.
+# provecfg checksum: 0655f44804a599e495128e795120e18d832543c792b076595dfe4ec02a722e5c
+
+default_scope = 'mmseg'
+# Registers the losses, heads and hooks that mmseg does not have.
+custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
+
+# Model: mmseg's segformer/segformer_mit-b3_8xb1-160k_cityscapes-1024x1024.py
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size=(512, 512),
+    ),
+    backbone=dict(
+        type='MixVisionTransformer',
+        in_channels=3,
+        embed_dims=64,
+        num_stages=4,
+        num_layers=[3, 4, 18, 3],
+        num_heads=[1, 2, 5, 8],
+        patch_sizes=[7, 3, 3, 3],
+        sr_ratios=[8, 4, 2, 1],
+        out_indices=(0, 1, 2, 3),
+        mlp_ratio=4,
+        qkv_bias=True,
+        drop_rate=0.0,
+        attn_drop_rate=0.0,
+        drop_path_rate=0.1,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/segformer/mit_b3_20220624-13b1141c.pth',
+        ),
+    ),
+    decode_head=dict(
+        type='SegformerHead',
+        in_channels=[64, 128, 320, 512],
+        in_index=[0, 1, 2, 3],
+        channels=256,
+        dropout_ratio=0.1,
+        num_classes=19,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        align_corners=False,
+        ignore_index=255,
+        loss_decode=[
+            dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True, loss_weight=1.0),
+            dict(
+                type='SoftmaxFocalLoss',
+                reduction='mean',
+                gamma=2.0,
+                alpha=0.5,
+                loss_weight=0.3,
+                loss_name='loss_focal',
+            ),
+        ],
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)
+
+# Data: BDD10k; training images by random resize, crop, horizontal flip, photometric distortion.
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='BDD100KDataset',
+        data_root='{{$PROVECFG_BDD10K_ROOT:data/bdd100k}}',
+        data_prefix=dict(img_path='images/10k/train', seg_map_path='labels/sem_seg/masks/train'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
+            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PhotoMetricDistortion'),
+            dict(type='PackSegInputs'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BDD100KDataset',
+        data_root='{{$PROVECFG_BDD10K_ROOT:data/bdd100k}}',
+        data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ],
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BDD100KDataset',
+        data_root='{{$PROVECFG_BDD10K_ROOT:data/bdd100k}}',
+        data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ],
+    ),
+)
+
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+
+# Optimizer and learning rate: mmseg's own for this model, to the end of this run.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=6e-05, betas=(0.9, 0.999), weight_decay=0.01),
+    paramwise_cfg=dict(
+        custom_keys=dict(pos_block=dict(decay_mult=0.0), norm=dict(decay_mult=0.0), head=dict(lr_mult=10.0)),
+    ),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-06, begin=0, end=1500, by_epoch=False),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1500, end=80000, by_epoch=False),
+]
+
+# Run: iterations of training, and between validations.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# early stop after 5 validations without 0.1 points of val/mIoU.
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='PlainCheckpointHook',
+        by_epoch=False,
+        interval=5000,
+        max_keep_ckpts=3,
+        save_best='val/mIoU',
+        rule='greater',
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+custom_hooks = [
+    dict(type='FiniteLossHook'),
+    dict(
+        type='ResumableEarlyStoppingHook',
+        monitor='val/mIoU',
+        rule='greater',
+        patience=5,
+        min_delta=0.1,
+        strict=False,
+        check_finite=True,
+    ),
+]
+
+# Runtime
+randomness = dict(seed=42)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+log_processor = dict(by_epoch=False)
+log_level = 'INFO'
+load_from = None
+resume = False
+work_dir = 'work_dirs/segformer_mit-b3_bdd10k_focal'

@@ -1,0 +1,26 @@
+"""The base of every schema class: strict, frozen, unknown keys refused."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Spec(BaseModel):
+    """A part of a study file."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def problem(kind: str, text: str) -> PydanticCustomError:
+    """An error for a validator to raise. The text travels as a value, so braces in a user's input stay braces."""
+    return PydanticCustomError(kind, "{text}", {"text": text})
