@@ -1,0 +1,34 @@
+"""One number a class: checked when a loss is built, and against the logits when it is called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def checked_class_values(values: Sequence[float], name: str) -> tuple[float, ...]:
+    """The values as floats.
+
+    Raises:
+        ValueError: There are none, or one is negative or not finite; names the argument and the value.
+    """
+    checked = tuple(float(v) for v in values)
+    if not checked:
+        raise ValueError(f"{name} is empty: give one number a class, or None")
+    for index, value in enumerate(checked):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name}[{index}] is {value}, must be a finite number >= 0")
+    return checked
+
+
+def class_tensor(values: tuple[float, ...], logits: Tensor, name: str) -> Tensor:
+    """The values as a (C,) tensor of the logits' dtype and device.
+
+    Raises:
+        ValueError: Their number is not that of the logits' classes; names both.
+    """
+    if len(values) != logits.shape[1]:
+        raise ValueError(f"{name} has {len(values)} values, the logits have {logits.shape[1]} classes")
+    return logits.new_tensor(values)
