@@ -1,0 +1,274 @@
+"""All that is checked before a run trains, said at once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from provecfg.diagnostics import Diagnostic, Severity, in_file_order
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.mmconfig.view import ConfigView
+from provecfg.training import record as records
+from provecfg.training.findings import Finding
+from provecfg.training.options import RunOptions
+from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
+from provecfg.training.work_dir import WorkDir, check_work_dir, read_work_dir
+
+_STACK = ("torch", "mmengine", "mmcv", "mmseg")
+_LAUNCHED = "RANK"  # torchrun sets it in the processes that it starts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to train, or the reasons why it is not.
+
+    Args:
+        path: The config's file.
+        name: The config's name.
+        config: The loaded mmengine Config, changed as the options say.
+        options: What was asked for.
+        fingerprint: See `record.fingerprint_of`.
+        work_dir: The work dir as it was found.
+        device: `cpu`, `cuda` or another that mmengine knows.
+        files: Text of the config and its bases, by path.
+        diagnostics: What the checks found, in file order.
+    """
+
+    path: Path
+    name: str
+    config: Any
+    options: RunOptions
+    fingerprint: Mapping[str, str]
+    work_dir: WorkDir
+    device: str
+    files: Mapping[Path, str]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing stands in the way."""
+        return all(diagnostic.severity is not Severity.ERROR for diagnostic in self.diagnostics)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.options.resume and self.work_dir.is_complete(self.fingerprint)
+
+    @property
+    def resume_from(self) -> Path | None:
+        """The checkpoint to go on from."""
+        return self.work_dir.resume_from if self.options.resume else None
+
+
+def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> Prepared:
+    """Load a config (which executes it), change it as the options say, and check all that training needs.
+
+    Args:
+        path: The config.
+        options: What was asked for.
+        view: The same config as data, for the places in the file that findings point at.
+
+    Returns:
+        What is ready to train, unless its diagnostics have errors. A process that torchrun started is told nothing new:
+        the process that started torchrun has checked.
+
+    Raises:
+        ProvecfgError: The stack is missing, or the config does not load.
+    """
+    require_stack()
+    _choose_device(options.device)
+    config, name = load_config(path, options), path.stem
+    fingerprint = records.fingerprint_of(config)
+    work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
+    files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
+    is_worker = _LAUNCHED in os.environ
+    findings: list[Finding] = []
+    complete = options.resume and work_dir.is_complete(fingerprint)
+    if not is_worker and not complete:
+        findings += check_work_dir(work_dir, fingerprint, smoke=options.smoke, resume=options.resume)
+    if complete:
+        device = work_dir.record.attempts[-1].device if work_dir.record else options.device
+    else:
+        # The files are looked at while the imports take their seconds: decoding needs no interpreter lock.
+        data = None if is_worker else _in_background(config)
+        import_stack(config)
+        device = _device()
+        if options.smoke and device == "cpu":
+            config = _in_full_precision(config)
+        if data is not None:
+            findings += _check_device(config, options, device)
+            findings += _check_loaded(config, options, work_dir)
+            findings += data.result()
+            findings += _check_other_data(config)
+    diagnostics = in_file_order([finding.diagnostic(path.absolute(), view) for finding in findings])
+    return Prepared(path, name, config, options, fingerprint, work_dir, device, files, tuple(diagnostics))
+
+
+def require_stack() -> None:
+    """Refuse to go on without the packages that training needs.
+
+    Raises:
+        ProvecfgError: Names the first that is missing, and the extra that brings it.
+    """
+    for package in _STACK:
+        if sys.modules.get(package, package) is None or find_spec(package) is None:
+            raise ProvecfgError(f"training needs {package}: pip install 'provecfg[train]'")
+
+
+def load_config(path: Path, options: RunOptions) -> Any:
+    """The config as mmengine loads it (executing it), changed as the options say. Modules it names are not imported."""
+    from mmengine.config import Config, DictAction
+
+    from provecfg.catalog.datasets import DATASETS
+    from provecfg.training import adapt
+    from provecfg.training.smoke_data import smoke_data_for
+
+    try:
+        config = Config.fromfile(str(path), import_custom_modules=False)
+        if options.cfg_options:
+            pairs = (option.partition("=") for option in options.cfg_options)
+            config.merge_from_dict({key: DictAction._parse_iterable(value) for key, _, value in pairs})
+    except Exception as error:  # a config is a program, and can fail in any way
+        raise ProvecfgError(
+            f"{path} does not load: {type(error).__name__}: {error}", exit_code=ExitCode.FINDINGS
+        ) from error
+    if config.get("train_cfg") is None or config.get("train_dataloader") is None:
+        raise ProvecfgError(f"{path} has no training loop: train_cfg or train_dataloader is absent")
+    if config.get("runner_type", "Runner") != "Runner":
+        raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
+    default = Path("work_dirs", path.stem)
+    if options.smoke:
+        known = {
+            entry.name
+            for key, dataset in adapt.datasets_of(config)
+            if (entry := adapt.catalog_dataset(dataset)) and not key.startswith("test_")
+        }
+        if len(known) != 1:
+            layouts = ", ".join(entry.title for entry in DATASETS.values())
+            raise ProvecfgError(
+                f"{path}: --smoke draws data in the layout of one of {layouts}, and the config reads "
+                f"{' and '.join(sorted(known)) or 'another dataset'}",
+                hint="train it on its own data for a few iterations: --max-iters 10",
+            )
+        root = options.data_root or smoke_data_for(DATASETS[known.pop()])
+        config = adapt.for_smoke(config, root)
+        default = Path("work_dirs", "smoke", path.stem)
+    elif options.data_root is not None:
+        config = adapt.with_data_root(config, options.data_root)
+    if options.max_iters is not None:
+        config = adapt.with_max_iters(config, options.max_iters)
+    if not options.pretrained:
+        config = adapt.without_pretrained(config)
+    if options.smoke:
+        config.work_dir = str(options.work_dir or default)
+    else:
+        config.work_dir = str(options.work_dir or config.get("work_dir") or default)
+    return config
+
+
+def import_stack(config: Any) -> None:
+    """Import torch, mmengine's Runner, and the modules that the config names.
+
+    Raises:
+        ProvecfgError: One of them cannot be imported.
+    """
+    wanted = config.get("custom_imports") or {}
+    try:
+        from mmengine.utils import import_modules_from_strings
+
+        # mmseg and mmdet print about packages that they could use.
+        with contextlib.redirect_stdout(io.StringIO()):
+            if wanted:
+                import_modules_from_strings(**wanted)
+            importlib.import_module("mmseg.datasets")
+    except ImportError as error:
+        raise ProvecfgError(
+            f"a module that the config imports cannot be imported: {error}",
+            hint="custom_imports of the config names it; it has to be installed or on PYTHONPATH",
+        ) from error
+
+
+def _in_background(config: Any) -> Future[list[Finding]]:
+    from provecfg.training.data_checks import check_data
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="data-check")
+    future = pool.submit(check_data, config, known=True)
+    pool.shutdown(wait=False)
+    return future
+
+
+def _check_other_data(config: Any) -> list[Finding]:
+    from provecfg.training.data_checks import check_data
+
+    return check_data(config, known=False)
+
+
+def _check_loaded(config: Any, options: RunOptions, work_dir: WorkDir) -> list[Finding]:
+    from provecfg.training.weight_checks import check_checkpoint, check_weights
+
+    checkpoint, trusted = work_dir.resume_from if options.resume else None, options.trust_checkpoint
+    findings = check_weights(config, trusted=trusted, resumed=checkpoint is not None)
+    if checkpoint is not None:
+        findings += check_checkpoint("", checkpoint, trusted=trusted, resumed=True)
+    return findings
+
+
+def _in_full_precision(config: Any) -> Any:
+    from provecfg.training.adapt import without_amp
+
+    return without_amp(config)
+
+
+def _choose_device(wanted: str) -> None:
+    if wanted == "cpu":
+        # mmengine asks torch once, when it is imported.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+def _device() -> str:
+    from mmengine.device import get_device
+
+    return str(get_device())
+
+
+def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding]:
+    import torch
+
+    findings = []
+    if options.device == "cuda" and device != "cuda":
+        built = f"torch {torch.__version__} is built without CUDA" if torch.version.cuda is None else "torch finds none"
+        findings.append(
+            Finding(NO_SUCH_DEVICE, f"there is no CUDA device: {built}", hint="--device cpu, or auto for what there is")
+        )
+    elif device == "cuda" and torch.cuda.device_count() < options.gpus:
+        findings.append(
+            Finding(
+                NO_SUCH_DEVICE,
+                f"--gpus {options.gpus}, and there are {torch.cuda.device_count()} CUDA devices",
+                hint="lower --gpus, or make more visible with CUDA_VISIBLE_DEVICES",
+            )
+        )
+    if device == "cpu" and (config.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper":
+        findings.append(
+            Finding(
+                AMP_ON_CPU,
+                "AmpOptimWrapper trains in mixed precision, which mmengine has on accelerators only",
+                "optim_wrapper.type",
+                hint="train on a GPU, or in full precision: set runtime.amp to false in the study, or use OptimWrapper "
+                "without loss_scale",
+            )
+        )
+    return findings
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

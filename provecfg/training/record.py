@@ -1,0 +1,256 @@
+"""What a work dir keeps of its run: `provecfg.json`, and the config's own text in `source/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import re
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from provecfg import __version__
+from provecfg.errors import ProvecfgError
+from provecfg.paths import write_atomically
+
+FILENAME = "provecfg.json"
+SOURCE = "source"
+"""Folder in the work dir: the config's files as they were written."""
+
+_FORMAT = 1
+_STUDY = re.compile(r"^# Written by provecfg (\S+) from the study (.+?) \(([0-9a-f]{16,64})\)", re.MULTILINE)
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "onedl-mmengine",
+    "onedl-mmcv",
+    "onedl-mmsegmentation",
+    "onedl-mmdetection",
+    "mmengine",
+    "mmcv",
+    "mmcv-lite",
+    "mmsegmentation",
+    "mmdet",
+)
+
+RUNNING, FINISHED, STOPPED, INTERRUPTED, FAILED = "running", "finished", "early-stopped", "interrupted", "failed"
+"""The states of a run. One that was killed stays `running`, with a process that is no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One process's part of a run: from its start or resume to its end.
+
+    Args:
+        started, ended: ISO 8601, UTC.
+        first_iter: Iterations done before it.
+        last_iter: Iterations done after it.
+        state: How it ended.
+        message: Why, where there is more to say.
+        command: The words that started it.
+        device: What it trained on.
+        processes: How many trained together.
+        host, pid: Where it ran.
+    """
+
+    started: str
+    first_iter: int
+    command: tuple[str, ...]
+    device: str
+    processes: int
+    host: str
+    pid: int
+    ended: str | None = None
+    last_iter: int | None = None
+    state: str = RUNNING
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run as its work dir keeps it.
+
+    Args:
+        name: The config's name.
+        config: Path as given, SHA-256 of the text, and the study, its digest and the version if its header names them.
+        fingerprint: Part of the config -> digest of all that decides what is trained.
+        smoke: Whether this is a check on drawn data.
+        max_iters: Where it ends by itself; None for a loop that counts epochs.
+        seed: As the config says.
+        versions: Python's and the packages'.
+        git: Commit of the config's repository and whether files differ from it, or None.
+        attempts: In order of time.
+        best: Metric, value, and the file in the work dir, or None before the first validation.
+        last_checkpoint: File in the work dir to go on from, or None.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    fingerprint: Mapping[str, str]
+    smoke: bool
+    max_iters: int | None
+    seed: int | None
+    versions: Mapping[str, str]
+    git: Mapping[str, Any] | None
+    attempts: tuple[Attempt, ...] = ()
+    best: Mapping[str, Any] | None = None
+    last_checkpoint: str | None = None
+    format: int = field(default=_FORMAT)
+
+    @property
+    def state(self) -> str:
+        """How the last attempt ended."""
+        return self.attempts[-1].state if self.attempts else RUNNING
+
+    def write(self, work_dir: Path) -> None:
+        """Write it to the work dir, whole or not at all."""
+        write_atomically(work_dir / FILENAME, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    def started(self, attempt: Attempt) -> Record:
+        """The record with a new attempt."""
+        return dataclasses.replace(self, attempts=(*self.attempts, attempt))
+
+    def ended(
+        self, state: str, iteration: int, message: str = "", *, best: Mapping[str, Any] | None, last: str | None
+    ) -> Record:
+        """The record with its last attempt ended."""
+        attempt = dataclasses.replace(self.attempts[-1], ended=now(), last_iter=iteration, state=state, message=message)
+        return dataclasses.replace(
+            self, attempts=(*self.attempts[:-1], attempt), best=best or self.best, last_checkpoint=last
+        )
+
+    def differences(self, fingerprint: Mapping[str, str]) -> list[str]:
+        """The parts of the config that train something else than this run did."""
+        parts = sorted({*self.fingerprint, *fingerprint})
+        return [part for part in parts if self.fingerprint.get(part) != fingerprint.get(part)]
+
+
+def read_record(work_dir: Path) -> Record | None:
+    """The record of a work dir, or None if there is none.
+
+    Raises:
+        ProvecfgError: There is a file of that name which is not a record.
+    """
+    path = work_dir / FILENAME
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields["attempts"] = tuple(
+            Attempt(**{**attempt, "command": tuple(attempt["command"])}) for attempt in fields["attempts"]
+        )
+        return Record(**fields)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ProvecfgError(
+            f"{path} is not a record of a run: {error}", hint="move it away, or choose another --work-dir"
+        ) from error
+
+
+def is_alive(attempt: Attempt) -> bool:
+    """Whether the attempt's process is running now on this machine."""
+    if attempt.state != RUNNING or attempt.host != socket.gethostname() or attempt.pid == os.getpid():
+        return False
+    try:
+        os.kill(attempt.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process
+        return True
+    return True
+
+
+def new_attempt(*, first_iter: int, command: Sequence[str], device: str, processes: int) -> Attempt:
+    """An attempt that starts now, in this process."""
+    return Attempt(
+        started=now(),
+        first_iter=first_iter,
+        command=tuple(command),
+        device=device,
+        processes=processes,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def fingerprint_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the parts of a resolved config that decide what is trained.
+
+    Two configs with equal fingerprints train the same model on the same data by the same schedule. Left out is what a
+    run may change when it goes on: where the data is, workers, logging, checkpoints, the patience of early stopping.
+    """
+    parts = {name: config.get(name) for name in ("model", "optim_wrapper", "param_scheduler", "randomness")}
+    loop = config.get("train_cfg") or {}
+    parts["train_cfg"] = {name: loop.get(name) for name in ("type", "by_epoch", "max_iters", "max_epochs")}
+    for name in ("train_dataloader", "val_dataloader"):
+        loader = config.get(name) or {}
+        parts[name] = {key: loader.get(key) for key in ("batch_size", "dataset", "sampler")}
+    parts["val_evaluator"] = config.get("val_evaluator")
+    return {name: _digest(_without_places(part)) for name, part in parts.items()}
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_places(item) for key, item in value.items() if key != "data_root"}
+    if isinstance(value, (list, tuple)):
+        return [_without_places(item) for item in value]
+    return value
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def config_facts(path: Path, text: str) -> dict[str, Any]:
+    """What identifies a config: its path, the digest of its text, and what its header says about its study."""
+    facts: dict[str, Any] = {"path": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    header = _STUDY.search(text[:4000])
+    if header is not None:
+        facts |= {"written_by": header[1], "study": header[2], "study_digest": header[3]}
+    return facts
+
+
+def keep_sources(work_dir: Path, files: Mapping[Path, str]) -> None:
+    """Write the config's files to `source/`, with the folders that tell them apart."""
+    common = Path(os.path.commonpath([file.parent for file in files]))
+    for file, text in files.items():
+        write_atomically(work_dir / SOURCE / file.relative_to(common), text)
+
+
+def versions() -> dict[str, str]:
+    """Of Python, provecfg and the packages that decide the numbers."""
+    found = {"python": platform.python_version(), "provecfg": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit checked out around `folder`, and whether tracked files differ from it; None outside of git."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=5, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None

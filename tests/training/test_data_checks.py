@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from provecfg.catalog.datasets import DATASETS
+from provecfg.diagnostics import Severity
+from provecfg.training import problems
+from provecfg.training.adapt import with_data_root
+from provecfg.training.data_checks import SAMPLE, check_data, evenly_spread
+from provecfg.training.smoke_data import Drawing, smoke_data_for
+
+pytestmark = pytest.mark.stack
+
+IMAGES, LABELS = "images/10k/train", "labels/sem_seg/masks/train"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    drawn = smoke_data_for(DATASETS["bdd10k"], Drawing(train=4, val=2, width=64, height=36))
+    return Path(shutil.copytree(drawn, tmp_path / "data"))
+
+
+@pytest.fixture
+def found(generated: Callable[[str], Config], data: Path):
+    """What is found: (code, message, key) of each finding."""
+
+    def check(root: Path = data, **options: object) -> list[tuple[str, str, str]]:
+        config = with_data_root(generated("pspnet_r50_bdd10k_ce"), root)
+        config.merge_from_dict(options)
+        return [(finding.problem.code, finding.message, finding.key) for finding in check_data(config)]
+
+    return check
+
+
+def labels_of(data: Path) -> list[Path]:
+    return sorted((data / LABELS).iterdir())
+
+
+def read_label(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def write_label(path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(path)
+
+
+def test_good_data_has_no_findings(found) -> None:
+    assert found() == []
+
+
+def test_a_missing_root_is_said_once_for_each_loader(found, tmp_path: Path) -> None:
+    findings = found(tmp_path / "nowhere")
+    assert [(code, key) for code, _, key in findings] == [
+        ("RUN101", "train_dataloader.dataset.data_root"),
+        ("RUN101", "val_dataloader.dataset.data_root"),
+    ]
+    assert "nowhere' does not exist" in findings[0][1]
+
+
+def test_a_missing_folder_is_named_with_what_is_there_instead(generated, data: Path) -> None:
+    (data / LABELS).rename(data / "labels/sem_seg/masks/training")
+    (finding,) = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
+    assert finding.problem is problems.NO_DATA_FOLDER
+    assert finding.message == f"folder {str(data / LABELS)!r} does not exist"
+    assert finding.hint == f"{str(data / 'labels/sem_seg/masks')!r} holds training, val"
+    assert finding.key == "train_dataloader.dataset.data_prefix.seg_map_path"
+
+
+def test_an_empty_split_says_which_files_are_there(generated, data: Path) -> None:
+    for path in (data / IMAGES).iterdir():
+        path.rename(path.with_suffix(".jpeg"))
+    (finding,) = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
+    assert finding.problem is problems.EMPTY_SPLIT
+    assert finding.message == f"no file in {str(data / IMAGES)!r} ends in '.jpg'"
+    assert finding.hint == "there are files of .jpeg"
+
+
+def test_images_without_label_maps_are_counted_and_named(found, data: Path) -> None:
+    first, second, *_ = labels_of(data)
+    first.unlink()
+    second.unlink()
+    (finding,) = found()
+    assert finding == (
+        "RUN104",
+        f"2 of 4 images have no label map: {first.stem}.jpg, {second.stem}.jpg",
+        "train_dataloader.dataset.data_prefix.seg_map_path",
+    )
+
+
+def test_label_maps_without_images_are_a_warning(found, data: Path) -> None:
+    (data / IMAGES / f"{labels_of(data)[0].stem}.jpg").unlink()
+    ((code, message, _),) = found()
+    assert (code, message) == ("RUN105", f"1 label maps have no image: {labels_of(data)[0].name}")
+    assert problems.LABEL_WITHOUT_IMAGE.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None], ids=["empty", "text", "cut off"])
+def test_an_unreadable_image_is_named(found, data: Path, content: bytes | None) -> None:
+    broken = sorted((data / IMAGES).iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:-400] if content is None else content)
+    ((code, message, _),) = found()
+    assert code == "RUN106"
+    assert message.startswith(f"{str(broken)!r} cannot be decoded: ")
+
+
+def test_an_unreadable_label_map_is_named(found, data: Path) -> None:
+    broken = labels_of(data)[0]
+    broken.write_bytes(b"\x89PNG")
+    ((code, message, _),) = found()
+    assert code == "RUN106"
+    assert str(broken) in message
+
+
+def test_a_label_outside_of_the_classes_is_named_with_its_file(found, data: Path) -> None:
+    bad = labels_of(data)[2]
+    pixels = read_label(bad)
+    pixels[0, :2] = 19, 200
+    write_label(bad, pixels)
+    ((code, message, key),) = found()
+    assert code == "RUN107"
+    assert message == f"label 200 in {str(bad)!r}: classes are 0 to 18, 255 is ignored; outside are also 19"
+    assert key == "train_dataloader.dataset.data_prefix.seg_map_path"
+
+
+def test_labels_are_held_against_the_smallest_head(found) -> None:
+    ((code, message, _), *_) = found(**{"model.auxiliary_head.num_classes": 12})
+    assert code == "RUN107"
+    assert "classes are 0 to 11" in message
+
+
+def test_with_reduce_zero_label_the_last_class_is_one_higher(found, data: Path) -> None:
+    write_label(labels_of(data)[0], np.full((36, 64), 19, np.uint8))
+    option = {f"{loader}_dataloader.dataset.reduce_zero_label": True for loader in ("train", "val")}
+    assert found(**option) == []
+    assert [code for code, _, _ in found()] == ["RUN107"]
+
+
+def test_a_label_map_of_another_size_is_named(found, data: Path) -> None:
+    bad = labels_of(data)[0]
+    write_label(bad, np.zeros((18, 32), np.uint8))
+    ((code, message, _),) = found()
+    assert code == "RUN108"
+    assert message == f"{str(data / IMAGES / bad.stem)!r}"[:-1] + ".jpg' is 64x36, its label map 32x18"
+
+
+def test_a_colour_map_is_no_label_map(found, data: Path) -> None:
+    bad = labels_of(data)[0]
+    write_label(bad, np.zeros((36, 64, 3), np.uint8))
+    ((code, message, _),) = found()
+    assert (code, message) == ("RUN109", f"1 of 4 sampled label maps have several channels, 3 in {str(bad)!r}")
+
+
+def test_masks_of_0_and_255_are_one_class(found, data: Path) -> None:
+    for path in labels_of(data):
+        write_label(path, np.repeat(np.array([0, 255], np.uint8), 36 * 32).reshape(36, 64))
+    ((code, message, _),) = found()
+    assert code == "RUN110"
+    assert "hold only class 0 beside the ignored label 255" in message
+
+
+def test_palette_images_are_read_as_their_indices(found, data: Path) -> None:
+    for path in labels_of(data):
+        indexed = Image.fromarray(read_label(path)).convert("P")
+        indexed.putdata(read_label(path).ravel().tolist())
+        indexed.putpalette([value * 7 % 256 for value in range(768)])
+        indexed.save(path)
+    assert found() == []
+
+
+def test_an_annotation_file_names_the_images(found, data: Path) -> None:
+    stems = [path.stem for path in labels_of(data)]
+    (data / "some.txt").write_text("\n".join(stems[:2]) + "\n")
+    labels_of(data)[3].unlink()
+    assert found(**{"train_dataloader.dataset.ann_file": "some.txt"}) == []
+    (data / "some.txt").write_text("no-such-image\n")
+    ((code, _, _),) = found(**{"train_dataloader.dataset.ann_file": "some.txt"})
+    assert code == "RUN104"
+    ((code, message, _),) = found(**{"train_dataloader.dataset.ann_file": "none.txt"})
+    assert code == "RUN102"
+    assert "none.txt" in message
+
+
+def test_a_class_that_the_catalog_does_not_know_is_asked_itself(found, data: Path) -> None:
+    option = {f"{loader}_dataloader.dataset.type": "ADE20KDataset" for loader in ("train", "val")}
+    # ADE20K: same suffixes, reduce_zero_label by default, so 0 to 19 for 19 classes
+    assert found(**option) == []
+
+
+def test_data_of_another_kind_is_not_judged(found) -> None:
+    option = {f"{loader}_dataloader.dataset.backend_args": {"backend": "petrel"} for loader in ("train", "val")}
+    assert [code for code, _, _ in found(**option)] == ["RUN111", "RUN111"]
+    assert problems.DATA_NOT_CHECKED.severity is Severity.NOTE
+
+
+def test_a_sample_is_spread_over_the_whole() -> None:
+    assert evenly_spread(list(range(100)), 3) == [0, 50, 99]
+    assert evenly_spread([1, 2], SAMPLE) == [1, 2]
+    assert len(set(evenly_spread(list(range(1000)), SAMPLE))) == SAMPLE

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from provecfg.errors import ProvecfgError
+from provecfg.mmconfig import read_config
+from provecfg.training import record as records
+from provecfg.training.options import RunOptions
+from provecfg.training.preflight import Prepared, load_config, prepare, require_stack
+
+pytestmark = [
+    pytest.mark.stack,
+    # torch, mmengine and mmdet warn of each other's deprecations when they are imported.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+]
+
+PSPNET = Path(__file__).parents[2] / "generated" / "pspnet_r50_bdd10k_ce.py"
+
+
+@pytest.fixture
+def smoke(tmp_path: Path):
+    """Prepare a smoke run of a config that builds on PSPNet's."""
+
+    def prepared(addition: str = "", **options: Any) -> Prepared:
+        path = tmp_path / "config.py"
+        path.write_text(f"_base_ = {str(PSPNET)!r}\n{addition}")
+        given = {"smoke": True, "device": "cpu", "work_dir": tmp_path / "run", **options}
+        return prepare(path, RunOptions(**given), read_config(path))
+
+    return prepared
+
+
+def codes(prepared: Prepared) -> list[str]:
+    return [diagnostic.code for diagnostic in prepared.diagnostics]
+
+
+def test_a_smoke_run_is_ready_with_nothing_to_say(smoke) -> None:
+    prepared = smoke()
+    assert prepared.diagnostics == ()
+    assert prepared.is_ready
+    assert not prepared.is_complete
+    assert (prepared.device, prepared.resume_from) == ("cpu", None)
+
+
+def test_preparing_writes_nothing_into_the_work_dir(smoke, tmp_path: Path) -> None:
+    smoke()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_config_is_kept_with_its_base(smoke) -> None:
+    assert [path.name for path in smoke().files] == ["config.py", PSPNET.name]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_said(smoke) -> None:
+    prepared = smoke(device="cuda")
+    assert codes(prepared) == ["RUN131"]
+    assert not prepared.is_ready
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_mixed_precision_on_a_cpu_is_said_and_left_out_of_a_smoke_run(smoke, tmp_path: Path) -> None:
+    amp = "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
+    prepared = smoke(amp)
+    assert codes(prepared) == []
+    assert prepared.config.optim_wrapper.type == "OptimWrapper"
+    real = smoke(amp, smoke=False, pretrained=False, data_root=Path(prepared.config.train_dataloader.dataset.data_root))
+    assert codes(real) == ["RUN132"]
+    (diagnostic,) = real.diagnostics
+    assert (diagnostic.filename, diagnostic.key) == (tmp_path / "config.py", "optim_wrapper.type")
+    assert diagnostic.span is not None
+    assert diagnostic.span.row == 2
+
+
+def test_all_that_is_wrong_is_said_at_once(smoke, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "iter_1.pth").write_bytes(b"no checkpoint")
+    prepared = smoke(
+        "model = dict(backbone=dict(init_cfg=dict(checkpoint='no/such.pth')))\n",
+        smoke=False,
+        data_root=tmp_path / "nowhere",
+    )
+    assert sorted(codes(prepared)) == ["RUN101", "RUN101", "RUN121", "RUN123", "RUN144"]
+
+
+def test_a_finished_run_is_complete_without_looking_further(smoke, tmp_path: Path) -> None:
+    options = {"smoke": False, "pretrained": False, "data_root": tmp_path}
+    fingerprint = smoke(**options).fingerprint
+    attempt = records.new_attempt(first_iter=0, command=(), device="cpu", processes=1)
+    record = records.Record("config", {}, fingerprint, False, 80_000, 42, {}, None).started(attempt)
+    record = record.ended(records.FINISHED, 80_000, best=None, last=None)
+    (tmp_path / "run").mkdir()
+    record.write(tmp_path / "run")
+    again = smoke(**options)
+    assert again.is_complete
+    assert again.diagnostics == ()
+    record = dataclasses.replace(record, fingerprint={**fingerprint, "model": "other"})
+    record.write(tmp_path / "run")
+    assert not smoke(**options).is_complete
+
+
+@pytest.mark.parametrize(
+    ("addition", "message"),
+    [
+        ("import no_such_module\n", "does not load: ModuleNotFoundError"),
+        ("raise SystemError('own')\n", "does not load: SystemError: own"),
+        ("runner_type = 'FlexibleRunner'\n", "only mmengine's Runner is run here"),
+        ("train_cfg = None\n", "has no training loop"),
+        ("train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=2)\n", "counts epochs"),
+    ],
+)
+def test_what_cannot_be_loaded_or_run_is_said_in_words(smoke, addition: str, message: str) -> None:
+    with pytest.raises(ProvecfgError, match=message):
+        smoke(addition)
+
+
+def test_data_is_drawn_only_in_layouts_that_are_known(smoke) -> None:
+    other = "train_dataloader = dict(dataset=dict(type='ADE20KDataset'))\n"
+    with pytest.raises(ProvecfgError, match="draws data in the layout of one of BDD10k, Cityscapes"):
+        smoke(other + other.replace("train_", "val_"))
+
+
+def test_a_module_that_cannot_be_imported_is_named(smoke) -> None:
+    with pytest.raises(ProvecfgError, match="no_such_plugin"):
+        smoke("custom_imports = dict(imports=['no_such_plugin'], allow_failed_imports=False)\n")
+
+
+def test_options_change_the_config(tmp_path: Path) -> None:
+    options = RunOptions(
+        max_iters=800, data_root=tmp_path, pretrained=False, cfg_options=("optim_wrapper.optimizer.lr=0.5",)
+    )
+    config = load_config(PSPNET, options)
+    assert (config.train_cfg.max_iters, config.param_scheduler[-1].end) == (800, 800)
+    assert config.train_dataloader.dataset.data_root == str(tmp_path)
+    assert config.model.backbone.init_cfg is None
+    assert config.optim_wrapper.optimizer.lr == 0.5
+    assert config.work_dir == f"work_dirs/{PSPNET.stem}"
+
+
+def test_the_work_dir_of_a_smoke_run_is_apart() -> None:
+    assert load_config(PSPNET, RunOptions(smoke=True)).work_dir == f"work_dirs/smoke/{PSPNET.stem}"
+
+
+def test_the_stack_is_here() -> None:
+    require_stack()
