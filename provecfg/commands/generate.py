@@ -1,0 +1,159 @@
+"""`provecfg generate`: write the configs of a study."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provecfg.catalog.studies import LOSS_STUDY, STUDIES, CatalogStudy
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.generate import Change, Selection, refuse_clashes, targets_of
+from provecfg.schema.load import key_of, read_study, set_field, study_from_fields
+from provecfg.schema.study import Study
+
+_REFUSED = (Change.EDITED, Change.FOREIGN)
+
+
+@click.command()
+@click.argument("studies", metavar="[STUDY ...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--all", "everything", is_flag=True, help=f"The study that comes with provecfg: {LOSS_STUDY.title}.")
+@click.option("--model", "models", multiple=True, metavar="M", help="Only this model (repeatable).")
+@click.option("--dataset", "datasets", multiple=True, metavar="D", help="Only this dataset (repeatable).")
+@click.option(
+    "--aux-loss",
+    "auxiliary",
+    multiple=True,
+    metavar="L",
+    help="Only this auxiliary loss; `none` for cross-entropy alone, `focal-lovasz` for both at once (repeatable).",
+)
+@click.option("--strategy", "strategies", multiple=True, metavar="S", help="Only this strategy (repeatable).")
+@click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), metavar="N", help="Only this seed.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace any field of the study.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("generated"),
+    metavar="DIR",
+    show_default=True,
+    help="Folder to write to.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change, and exit 1 if anything would.")
+@click.option("--force", is_flag=True, help="Also replace files that were edited by hand or are another study's.")
+@terminal_options
+def command(
+    studies: tuple[Path, ...],
+    everything: bool,
+    models: tuple[str, ...],
+    datasets: tuple[str, ...],
+    auxiliary: tuple[str, ...],
+    strategies: tuple[str, ...],
+    seeds: tuple[int, ...],
+    settings: tuple[str, ...],
+    output: Path,
+    check: bool,
+    diff: bool,
+    force: bool,
+    terminal: Terminal,
+) -> int:
+    """Write the configs of a study: one full mmsegmentation config for each of its cells.
+
+    STUDY is a study file, or the name of a study of `provecfg list studies`. Without one, --all or any of the
+    selecting options stand for the loss study. A selecting option keeps the cells that match; where a study does not
+    have the value, it replaces that axis.
+    """
+    selection = Selection(models, datasets, strategies, auxiliary, seeds)
+    selection.check()
+    if not studies and not everything and selection == Selection() and not settings:
+        raise click.UsageError("name a study file, or --all for the study that comes with provecfg")
+    read: list[Study | None] = []
+    for path in studies:
+        if str(path) in STUDIES and not path.exists():
+            read += _catalog_studies(STUDIES[str(path)], settings)
+        else:
+            read.append(_read(path, settings, terminal))
+    if everything or not studies:
+        read += _catalog_studies(LOSS_STUDY, settings)
+    if None in read:
+        return ExitCode.FINDINGS
+    selected = [_with_axes(study, selection) for study in read if study is not None]
+    refuse_clashes([(study, selection) for study in selected])
+
+    dry = check or diff
+    counts: Counter[Change] = Counter()
+    refused: list[tuple[Path, Change]] = []
+    for study in selected:
+        for target in targets_of(study, selection, output):
+            counts[target.change] += 1
+            if target.change is Change.UNCHANGED:
+                continue
+            if diff:
+                terminal.result(target.diff().rstrip("\n"))
+            elif check:
+                terminal.result(f"{target.path}: {_would_be(target.change)}")
+            elif target.change in _REFUSED and not force:
+                refused.append((target.path, target.change))
+            else:
+                target.write()
+                terminal.detail(f"wrote {target.path}")
+    total = sum(counts.values())
+    changed = total - counts[Change.UNCHANGED] - len(refused)
+    terminal.note(
+        f"{total} config{'s' * (total != 1)}: {changed} {'would change' if dry else 'written'}, "
+        f"{counts[Change.UNCHANGED]} unchanged in {output}"
+    )
+    if refused:
+        listed = "\n".join(f"  {path}: {change.value}" for path, change in refused)
+        raise ProvecfgError(
+            f"{len(refused)} not overwritten:\n{listed}",
+            hint="see what would change with --diff; --force replaces them, -o DIR writes elsewhere",
+            exit_code=ExitCode.FINDINGS,
+        )
+    return ExitCode.FINDINGS if dry and changed else ExitCode.CLEAN
+
+
+def _would_be(change: Change) -> str:
+    return {Change.NEW: "missing", Change.CHANGED: "out of date"}.get(change, change.value)
+
+
+def _read(path: Path, settings: tuple[str, ...], terminal: Terminal) -> Study | None:
+    study, diagnostics = read_study(path, settings)
+    if diagnostics:
+        from provecfg.reporters import report
+
+        terminal.result(report(diagnostics, format="text", files=[path], color=terminal.colors_output))
+    return study
+
+
+def _catalog_studies(study: CatalogStudy, settings: tuple[str, ...]) -> list[Study]:
+    read = []
+    for part in study.parts:
+        fields: dict[str, Any] = copy.deepcopy(dict(part))
+        for setting in settings:
+            set_field(fields, setting)
+        read.append(_study_or_refusal(fields))
+    return read
+
+
+def _with_axes(study: Study, selection: Selection) -> Study:
+    axes = selection.settings(study)
+    if not axes:
+        return study
+    fields = study.fields()
+    losses = axes.pop("losses", {})
+    return _study_or_refusal({**fields, **axes, "losses": {**fields["losses"], **losses}})
+
+
+def _study_or_refusal(fields: dict[str, Any]) -> Study:
+    study, mistakes = study_from_fields(fields)
+    if study is None:
+        said = "\n".join(f"  {key_of(mistake.location) or 'study'}: {mistake.message}" for mistake in mistakes)
+        hints = [mistake.hint for mistake in mistakes if mistake.hint]
+        raise ProvecfgError(f"no such study:\n{said}", hint="; ".join(hints) or None)
+    return study

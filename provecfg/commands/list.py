@@ -1,0 +1,122 @@
+"""`provecfg list`: what a study can name, and the rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.errors import ExitCode
+
+Row = dict[str, Any]
+
+
+def _models() -> list[Row]:
+    from provecfg.catalog.models import MODELS
+
+    return [
+        {
+            "name": model.name,
+            "title": model.title,
+            "backbone": model.backbone,
+            "decode_head": model.decode_head,
+            "auxiliary_head": None if model.auxiliary_stage is None else "FCNHead",
+            "source": model.source,
+        }
+        for model in MODELS.values()
+    ]
+
+
+def _datasets() -> list[Row]:
+    from provecfg.catalog.datasets import DATASETS
+
+    return [
+        {
+            "name": dataset.name,
+            "type": dataset.type,
+            "classes": len(dataset.classes),
+            "root": dataset.root,
+            "variable": dataset.root_variable,
+            "source": dataset.source,
+        }
+        for dataset in DATASETS.values()
+    ]
+
+
+def _losses() -> list[Row]:
+    from provecfg.schema.losses import AUXILIARY_LOSSES, PRIMARY_LOSSES, AuxiliaryLoss
+
+    return [
+        {
+            "name": name,
+            "role": "auxiliary" if issubclass(spec, AuxiliaryLoss) else "primary",
+            "type": spec.registered,
+            "purpose": spec.purpose,
+        }
+        for name, spec in {**PRIMARY_LOSSES, **AUXILIARY_LOSSES}.items()
+    ]
+
+
+def _strategies() -> list[Row]:
+    from provecfg.catalog.strategies import STRATEGIES
+
+    return [{"name": s.name, "title": s.title, "source": s.source} for s in STRATEGIES.values()]
+
+
+def _studies() -> list[Row]:
+    from provecfg.catalog.studies import STUDIES
+
+    return [
+        {"name": study.name, "cells": sum(map(_cells, study.parts)), "title": study.title} for study in STUDIES.values()
+    ]
+
+
+def _cells(fields: Mapping[str, Any]) -> int:
+    from provecfg.plan import cells_of
+    from provecfg.schema.load import study_from_fields
+
+    study, _ = study_from_fields(fields)
+    return 0 if study is None else sum(1 for _ in cells_of(study))
+
+
+def _rules() -> list[Row]:
+    from provecfg.codes import pages
+
+    return [
+        {"code": page.code, "name": page.name, "severity": str(page.severity), "summary": page.summary}
+        for page in pages().values()
+    ]
+
+
+LISTS: dict[str, Callable[[], list[Row]]] = {
+    "models": _models,
+    "datasets": _datasets,
+    "losses": _losses,
+    "strategies": _strategies,
+    "studies": _studies,
+    "rules": _rules,
+}
+
+
+@click.command()
+@click.argument("what", type=click.Choice(list(LISTS)))
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@terminal_options
+def command(what: str, output_format: str, terminal: Terminal) -> int:
+    """List models, datasets, losses, strategies or studies that can be named, or the rules."""
+    rows = LISTS[what]()
+    terminal.result(json.dumps(rows, indent=2) if output_format == "json" else as_table(rows))
+    return ExitCode.CLEAN
+
+
+def as_table(rows: list[Row]) -> str:
+    """Rows of equal keys as columns under their names; None is a dash."""
+    columns = list(rows[0])
+    cells = [columns, *([("-" if row[column] is None else str(row[column])) for column in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )

@@ -1,0 +1,69 @@
+"""Options that several commands share, and the one place that writes to the terminal for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a command writes: its result on standard output, progress and notes on standard error.
+
+    Args:
+        color: Whether to colour, or None to ask each stream.
+        quiet: Leave notes out.
+        verbose: Say more.
+    """
+
+    color: bool | None
+    quiet: bool
+    verbose: bool
+
+    def result(self, text: str) -> None:
+        """The command's result, on standard output."""
+        click.echo(text, color=self.color)
+
+    def note(self, text: str) -> None:
+        """A note for a person, on standard error."""
+        if not self.quiet:
+            click.echo(text, err=True, color=self.color)
+
+    def detail(self, text: str) -> None:
+        """A note that only -v shows."""
+        if self.verbose:
+            click.echo(text, err=True, color=self.color)
+
+    @property
+    def colors_output(self) -> bool:
+        """Whether text for standard output is to be coloured."""
+        return self.color if self.color is not None else sys.stdout.isatty()
+
+
+def terminal_options(function: Function) -> Function:
+    """Add -q, -v and --color, handed to the command as `terminal`."""
+
+    @click.option("-q", "--quiet", is_flag=True, help="Leave notes and progress out.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="When to colour; `auto` asks the terminal and NO_COLOR.",
+    )
+    def command(*args: Any, quiet: bool, verbose: bool, color: str, **kwargs: Any) -> Any:
+        wanted = {"always": True, "never": False}.get(color)
+        if wanted is None and os.environ.get("NO_COLOR"):
+            wanted = False
+        return function(*args, terminal=Terminal(wanted, quiet, verbose), **kwargs)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__click_params__ = [*getattr(function, "__click_params__", []), *command.__click_params__]  # type: ignore[attr-defined]
+    return command  # type: ignore[return-value]

@@ -1,0 +1,245 @@
+"""`provecfg run`: validate, check the data and the machine, train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.diagnostics import Diagnostic, Severity, worst
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.mmconfig import ConfigView, read_config
+
+if TYPE_CHECKING:
+    from provecfg.training.options import RunOptions
+    from provecfg.training.preflight import Prepared
+    from provecfg.training.runner import Outcome
+
+
+@click.command(cls=CommandWithCfgOptions)
+@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--smoke", is_flag=True, help="A few iterations on data that provecfg draws: does it train at all?")
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Read every dataset of the config from here.",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="What to train on."
+)
+@click.option("--gpus", type=click.IntRange(min=1), default=1, metavar="N", help="Processes on each machine.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, metavar="N", help="Machines.")
+@click.option(
+    "--launcher",
+    type=click.Choice(["none", "pytorch"]),
+    default="none",
+    help="`pytorch` starts torchrun even for one process; several always do.",
+)
+@click.option(
+    "--work-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where checkpoints and logs go; with several configs, a folder of each below it.",
+)
+@click.option(
+    "--resume/--no-resume", default=True, help="Go on where the work dir stopped (default), or refuse a used one."
+)
+@click.option(
+    "--max-iters", type=click.IntRange(min=1), metavar="N", help="Iterations; the schedule and the intervals follow."
+)
+@click.option("--no-pretrained", is_flag=True, help="Start from random weights.")
+@click.option("--trust-checkpoint", is_flag=True, help="Load checkpoints that hold more than data and can run code.")
+@click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
+@click.option("--dry-run", is_flag=True, help="Check everything, print what would run, and train nothing.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first config that fails.")
+@terminal_options
+def command(
+    configs: tuple[Path, ...],
+    work_dir: Path | None,
+    no_pretrained: bool,
+    cfg_options: tuple[str, ...],
+    dry_run: bool,
+    fail_fast: bool,
+    terminal: Terminal,
+    **asked: Any,
+) -> int:
+    """Train configs, one after the other. This executes them.
+
+    Each is validated first, then the data, the weights, the device and the disk are checked, and all that is wrong is
+    said before anything trains. The work dir keeps the config, a record and the checkpoints; running the same command
+    again goes on where it stopped. Ctrl-C writes a checkpoint first.
+    """
+    from provecfg.training.options import RunOptions
+
+    for path in configs:
+        if not path.is_file():
+            raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    parse_cfg_options(cfg_options)  # wrong usage is said before anything else
+    options = RunOptions(
+        work_dir=work_dir,
+        pretrained=not no_pretrained,
+        cfg_options=cfg_options,
+        command=tuple(sys.argv),
+        quiet=terminal.quiet,
+        verbose=terminal.verbose,
+        **asked,
+    )
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise ProvecfgError(
+            "this process was started by torchrun, which `provecfg run` starts itself",
+            hint="provecfg run CONFIG --gpus N --nodes N",
+        )
+    _interrupt_on_sigterm()
+    failed: list[str] = []
+    for path in configs:
+        own = replace(options, work_dir=work_dir / path.stem) if work_dir and len(configs) > 1 else options
+        try:
+            code = _run(path, own, dry_run, terminal)
+        except ProvecfgError as error:
+            if len(configs) == 1:
+                raise
+            click.echo(f"{path.stem}: error: {error}", err=True)
+            code = error.exit_code
+        if code == ExitCode.INTERRUPTED:
+            return code
+        if code != ExitCode.CLEAN:
+            failed.append(path.stem)
+            if fail_fast or len(configs) == 1:
+                return code
+    if failed:
+        click.echo(f"{len(failed)} of {len(configs)} failed: {', '.join(failed)}", err=True)
+    return ExitCode.FINDINGS if failed else ExitCode.CLEAN
+
+
+def findings_for(path: Path, cfg_options: Sequence[str]) -> tuple[ConfigView, list[Diagnostic]]:
+    """The config as data, and what `provecfg validate` would say of it."""
+    from provecfg.rules import judge
+    from provecfg.settings import settings_for
+    from provecfg.suppressions import suppress
+
+    view = read_config(path, cfg_options=parse_cfg_options(cfg_options))
+    settings = settings_for(path.parent)
+    found = [one for one in (*view.problems, *judge(view)) if settings.is_on(one.code, one.filename)]
+    texts = {file: view.sources(file) for file in view.files}
+    return view, suppress(found, texts, judged={path.absolute()}, is_on=settings.is_on)
+
+
+def _run(path: Path, options: RunOptions, dry_run: bool, terminal: Terminal) -> int:
+    from provecfg.training import preflight
+
+    preflight.require_stack()
+    view, findings = findings_for(path, options.cfg_options)
+    _show(findings, path, view, terminal)
+    if worst(findings) is Severity.ERROR:
+        terminal.note(f"{path.stem}: not trained, see `provecfg validate {path}`")
+        return ExitCode.FINDINGS
+    prepared = preflight.prepare(path, options, view)
+    _show(list(prepared.diagnostics), path, view, terminal)
+    if not prepared.is_ready:
+        terminal.note(f"{path.stem}: not trained")
+        return ExitCode.FINDINGS
+    if dry_run:
+        terminal.result(_plan_of(prepared))
+        return ExitCode.CLEAN
+    if prepared.is_complete:
+        terminal.note(f"{prepared.name}: already finished, see {prepared.work_dir.path}")
+        return ExitCode.CLEAN
+    terminal.detail(_plan_of(prepared))
+    if options.is_launched:
+        return _launch(prepared, terminal)
+    from provecfg.training.runner import train
+
+    outcome = train(prepared)
+    _tell(outcome, terminal)
+    return int(outcome.exit_code)
+
+
+def _launch(prepared: Prepared, terminal: Terminal) -> int:
+    from provecfg.training.launch import launch
+    from provecfg.training.record import read_record
+
+    prepared.work_dir.clear()
+    code: int = launch(prepared.path, prepared.options, prepared.work_dir.path)
+    record = read_record(prepared.work_dir.path)
+    if record is not None and record.attempts:
+        terminal.note(f"{prepared.name}: {record.state} after iteration {record.attempts[-1].last_iter}")
+    return code
+
+
+def _show(findings: list[Diagnostic], path: Path, view: ConfigView, terminal: Terminal) -> None:
+    shown = [finding for finding in findings if finding.severity is not Severity.NOTE or terminal.verbose]
+    if shown:
+        from provecfg.reporters import report
+
+        # Standard error: a run has no report of its own, and what it prints there is for people.
+        terminal_color = terminal.color if terminal.color is not None else sys.stderr.isatty()
+        click.echo(
+            report(shown, format="text", files=[path], color=terminal_color, source=view.sources),
+            err=True,
+            color=terminal.color,
+        )
+
+
+def _plan_of(prepared: Prepared) -> str:
+    config, options = prepared.config, prepared.options
+    loop = config.train_cfg
+    length = f"{loop.get('max_iters')} iterations" if loop.get("max_iters") else f"{loop.get('max_epochs')} epochs"
+    resume = prepared.resume_from
+    equation = next(
+        (line[2:] for text in prepared.files.values() for line in text.splitlines() if line.startswith("# total = ")),
+        None,
+    )
+    lines = [
+        prepared.name,
+        f"  loss      {equation or 'as the config says'}",
+        f"  length    {length}, validation every {loop.get('val_interval')}",
+        f"  batch     {config.train_dataloader.get('batch_size')} x {options.processes} on {prepared.device}",
+        f"  data      {', '.join(_data_roots(config)) or 'as the config says'}",
+        f"  work dir  {prepared.work_dir.path}",
+        f"  start     {'resume from ' + resume.name if resume else 'from iteration 0'}",
+    ]
+    return "\n".join(lines)
+
+
+def _data_roots(config: Any) -> list[str]:
+    from provecfg.training.adapt import datasets_of
+
+    return list(dict.fromkeys(str(dataset.get("data_root")) for _, dataset in datasets_of(config)))
+
+
+def _tell(outcome: Outcome, terminal: Terminal) -> None:
+    from provecfg.training import record
+    from provecfg.training.progress import duration
+
+    best = ""
+    if outcome.best:
+        best = f", best {outcome.best['metric']} {outcome.best['value']:.2f} in {outcome.best['checkpoint']}"
+    summary = f"{outcome.name}: {outcome.state} at iteration {outcome.iteration}"
+    if outcome.max_iters:
+        summary += f" of {outcome.max_iters}"
+    summary += f" after {duration(outcome.seconds)}{best}; {outcome.work_dir}"
+    if outcome.state in (record.FAILED, record.INTERRUPTED):
+        click.echo(f"{summary}\n{outcome.message}", err=True)
+    else:
+        terminal.note(summary)
+
+
+def _interrupt_on_sigterm() -> None:
+    """Before training has begun, SIGTERM ends the command as Ctrl-C does: with a word, and exit code 130."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,20 @@
+"""`provecfg schema`: the JSON Schema of a study file."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.errors import ExitCode
+
+
+@click.command()
+@terminal_options
+def command(terminal: Terminal) -> int:
+    """Print the JSON Schema of a study file, for editors that complete and check YAML by it."""
+    from provecfg.schema.study import Study
+
+    terminal.result(json.dumps(Study.model_json_schema(), indent=2))
+    return ExitCode.CLEAN

@@ -1,0 +1,77 @@
+"""`provecfg show`: a config as it is after inheritance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.diagnostics import Severity
+from provecfg.errors import ExitCode, ProvecfgError
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--output-format", type=click.Choice(["py", "json", "yaml"]), default="py", show_default=True)
+@terminal_options
+def command(config: Path, output_format: str, terminal: Terminal) -> int:
+    """Print a config with its bases merged and its expressions worked out; nothing is executed.
+
+    What cannot be known without running stands as text in angle brackets, with the reason.
+    """
+    from provecfg.mmconfig import read_config
+
+    if not config.exists():
+        raise ProvecfgError(f"no such file: {config}")
+    view = read_config(config)
+    if view.problems:
+        from provecfg.reporters import report
+
+        terminal.note(report(view.problems, format="text", files=[config], color=False))
+    terminal.result(WRITERS[output_format](plain(view.values)).rstrip("\n"))
+    unreadable = any(problem.severity is Severity.ERROR for problem in view.problems)
+    return ExitCode.FINDINGS if unreadable else ExitCode.CLEAN
+
+
+def plain(value: Any) -> Any:
+    """A config's value as dicts, lists, tuples and text alone."""
+    from provecfg.mmconfig import Opaque
+
+    if isinstance(value, Opaque):
+        return f"<not known without running: {value.reason}>"
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in sorted(value, key=repr)]
+    return repr(value)
+
+
+def _as_python(values: dict[str, Any]) -> str:
+    from provecfg.literal import literal
+
+    return "\n".join(f"{name} = {literal(value, len(name) + 3)}" for name, value in values.items())
+
+
+def _as_json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, default=str)
+
+
+def _as_yaml(values: dict[str, Any]) -> str:
+    import yaml
+
+    without_tuples = json.loads(json.dumps(values, default=str))
+    return yaml.safe_dump(without_tuples, sort_keys=False, allow_unicode=True)
+
+
+WRITERS = {"py": _as_python, "json": _as_json, "yaml": _as_yaml}

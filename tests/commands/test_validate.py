@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., tuple[int, str, str]]
+
+DROPPED = """\
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(type='ResNetV1c', depth=50),
+    decode_head=dict(
+        type='FCNHead',
+        in_channels=2048,
+        channels=8,
+        num_classes=4,
+        loss_decode=[
+            dict(type='CrossEntropyLoss'),
+            dict(type='FocalLoss', use_sigmoid=False),
+        ]))
+"""
+CLEAN = DROPPED.replace("            dict(type='FocalLoss', use_sigmoid=False),\n", "")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def findings(provecfg: Command, *arguments: object) -> list[tuple[str, str]]:
+    _, stdout, _ = provecfg("validate", *arguments, "--output-format", "json")
+    return [(entry["code"], entry["key"]) for entry in json.loads(stdout)]
+
+
+def test_the_generated_study_is_clean(provecfg: Command, project: Path) -> None:
+    code, stdout, _ = provecfg("validate", project / "generated", "--strict")
+    assert (code, stdout) == (0, "All 24 files are fine.\n") or code == 0, stdout
+
+
+def test_a_finding_names_file_line_column_code_and_key(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(DROPPED)
+    code, stdout, _ = provecfg("validate", "x.py")
+    assert code == 1
+    assert "x.py:11:48: error LOSS022" in stdout
+    assert "[model.decode_head.loss_decode[1].use_sigmoid]" in stdout
+    assert "            dict(type='FocalLoss', use_sigmoid=False)," in stdout
+
+
+def test_json_is_one_array_with_the_contracts_fields_and_nothing_else(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(DROPPED)
+    _, stdout, _ = provecfg("validate", "x.py", "--output-format", "json")
+    (entry,) = json.loads(stdout)
+    assert set(entry) == {
+        "code", "name", "severity", "message", "hint", "filename", "location", "end_location", "key", "fix", "url",
+    }  # fmt: skip
+    assert entry["location"] == {"row": 11, "column": 48}
+
+
+def test_a_clean_config_exits_0(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(CLEAN)
+    assert provecfg("validate", "x.py")[0] == 0
+
+
+def test_a_folder_stands_for_the_configs_below_it_and_not_for_modules(provecfg: Command, here: Path) -> None:
+    (here / "configs" / "_base_").mkdir(parents=True)
+    (here / "configs" / "a.py").write_text(DROPPED)
+    (here / "configs" / "losses.py").write_text("import torch\nclass Loss(torch.nn.Module): pass\n")
+    (here / "configs" / "_base_" / "model.py").write_text(DROPPED)
+    _, stdout, _ = provecfg("validate", ".", "--output-format", "json")
+    assert {Path(entry["filename"]).name for entry in json.loads(stdout)} == {"a.py"}
+
+
+def test_the_word_configs_stands_for_the_projects_studies_and_generated_configs(provecfg: Command, here: Path) -> None:
+    provecfg("generate", "--model", "pspnet_r50", "-q")
+    Path("study.yaml").write_text("name: a\nseeds: [-1]\n")
+    assert findings(provecfg, "configs") == [("CFG103", "seeds[0]")]
+    (here / "generated" / "x.py").write_text(DROPPED)
+    assert ("LOSS022", "model.decode_head.loss_decode[1].use_sigmoid") in findings(provecfg, "configs")
+
+
+def test_a_folder_named_configs_is_that_folder(provecfg: Command, here: Path) -> None:
+    provecfg("generate", "--model", "pspnet_r50", "-q")
+    (here / "configs").mkdir()
+    (here / "configs" / "x.py").write_text(DROPPED)
+    assert [code for code, _ in findings(provecfg, "configs")] == ["LOSS022"]
+
+
+@pytest.mark.parametrize("target", ["nowhere.py", "nowhere/", "configs"])
+def test_a_target_that_does_not_exist_is_wrong_usage(provecfg: Command, here: Path, target: str) -> None:
+    code, stdout, err = provecfg("validate", target)
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_one_file_that_cannot_be_read_does_not_hide_the_others(provecfg: Command, here: Path) -> None:
+    Path("a.py").write_text("model = dict(\n")
+    Path("b.py").write_text(DROPPED)
+    Path("c.py").write_bytes(b"\xff\xfe")
+    assert [code for code, _ in findings(provecfg, "a.py", "b.py", "c.py")] == ["CFG001", "LOSS022", "CFG007"]
+
+
+def test_a_study_is_judged_with_the_configs_that_it_stands_for(provecfg: Command, here: Path) -> None:
+    Path("good.yaml").write_text("name: a\nmodels: [pspnet_r50]\n")
+    assert findings(provecfg, "good.yaml") == []
+    Path("late.yaml").write_text("name: a\nmodels: [pspnet_r50]\nschedule: {max_iters: 100, val_interval: 50}\n")
+    assert {code[:4] for code, _ in findings(provecfg, "late.yaml")} == {"STOP"}
+
+
+def test_select_and_ignore_choose_codes_by_their_beginning(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(DROPPED)
+    assert provecfg("validate", "x.py", "--ignore", "LOSS")[0] == 0
+    assert provecfg("validate", "x.py", "--select", "STOP,HEAD")[0] == 0
+    assert provecfg("validate", "x.py", "--select", "LOSS022")[0] == 1
+    code, _, err = provecfg("validate", "x.py", "--select", "LOST")
+    assert code == 2
+    assert "LOSS" in err
+
+
+def test_settings_of_the_project_are_obeyed_and_a_wrong_one_is_refused(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(DROPPED)
+    Path("pyproject.toml").write_text('[tool.provecfg]\nignore = ["LOSS022"]\n')
+    assert provecfg("validate", "x.py")[0] == 0
+    Path("pyproject.toml").write_text('[tool.provecfg]\nignroe = ["LOSS022"]\n')
+    code, _, err = provecfg("validate", "x.py")
+    assert code == 2
+    assert "did you mean 'ignore'?" in err
+
+
+def test_a_comment_silences_a_code_on_its_line_and_an_unused_one_is_reported(provecfg: Command, here: Path) -> None:
+    silenced = DROPPED.replace("use_sigmoid=False),", "use_sigmoid=False),  # provecfg: ignore[LOSS022] patched")
+    Path("x.py").write_text(silenced)
+    assert findings(provecfg, "x.py") == []
+    Path("x.py").write_text(CLEAN.replace("num_classes=4,", "num_classes=4,  # provecfg: ignore[LOSS022] patched"))
+    assert [code for code, _ in findings(provecfg, "x.py")] == ["CFG090"]
+
+
+def test_strict_lets_warnings_fail(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(
+        CLEAN.replace("dict(type='CrossEntropyLoss')", "dict(type='CrossEntropyLoss', loss_weight=0)")
+    )
+    assert provecfg("validate", "x.py")[0] == 0
+    assert provecfg("validate", "x.py", "--strict")[0] == 1
+
+
+def test_fixes_change_their_place_alone_and_once(provecfg: Command, here: Path) -> None:
+    text = CLEAN.replace("dict(type='CrossEntropyLoss'),", "dict(type='FocalLoss', gamma=2),  # by hand")
+    Path("x.py").write_text(text)
+    code, diff, _ = provecfg("validate", "x.py", "--diff")
+    assert code == 1
+    assert Path("x.py").read_text() == text
+    assert "+            dict(type='FocalLoss', gamma=2.0),  # by hand" in diff
+    for _ in range(2):
+        assert provecfg("validate", "x.py", "--fix")[0] == 0
+        assert Path("x.py").read_text() == text.replace("gamma=2", "gamma=2.0")
+
+
+def test_cfg_options_are_merged_before_judging(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(CLEAN)
+    assert provecfg("validate", "x.py", "--cfg-options", "model.decode_head.loss_decode.0.type=FocalLoss")[0] == 0
+    assert provecfg(
+        "validate", "x.py", "--cfg-options", "model.decode_head.loss_decode.0.type=FocalLoss",
+        "model.decode_head.loss_decode.0.use_sigmoid=False",
+    )[0] == 1  # fmt: skip
+
+
+def test_a_report_goes_to_a_file_when_asked(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text(DROPPED)
+    code, stdout, _ = provecfg("validate", "x.py", "--output-format", "sarif", "-o", "report.sarif")
+    assert (code, stdout) == (1, "")
+    report = json.loads(Path("report.sarif").read_text())
+    assert [result["ruleId"] for result in report["runs"][0]["results"]] == ["LOSS022"]
+
+
+def test_nothing_that_is_validated_is_executed(provecfg: Command, here: Path) -> None:
+    Path("x.py").write_text("open('touched', 'w').close()\nimport os\nos.system('touch touched')\n" + CLEAN)
+    provecfg("validate", "x.py")
+    assert not Path("touched").exists()
+
+
+def test_colour_is_asked_for_and_refused(provecfg: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("x.py").write_text(DROPPED)
+    assert "\x1b[" not in provecfg("validate", "x.py")[1]
+    assert "\x1b[" in provecfg("validate", "x.py", "--color", "always")[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in provecfg("validate", "x.py")[1]
+
+
+def test_a_mistake_of_ours_in_one_file_does_not_hide_the_others(
+    provecfg: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provecfg import mmconfig
+
+    read = mmconfig.read_config
+
+    def failing(path: Path, **options: object) -> mmconfig.ConfigView:
+        if path.name == "a.py":
+            raise ZeroDivisionError("made for this test")
+        return read(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(mmconfig, "read_config", failing)
+    Path("a.py").write_text(CLEAN)
+    Path("b.py").write_text(DROPPED)
+    assert [code for code, _ in findings(provecfg, "a.py", "b.py")] == ["CFG092", "LOSS022"]

@@ -1,0 +1,65 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from provecfg.cli import COMMANDS
+from provecfg.schema.load import study_from_fields
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def blocks(text: str) -> list[str]:
+    """The fenced blocks, without their fences."""
+    return re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.stack  # its base is one of mmseg's configs
+def test_the_example_is_reported_as_shown(
+    provecfg: Command, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = blocks((project / "README.md").read_text())
+    index = next(index for index, block in enumerate(shown) if block.startswith("# mask2former_focal.py\n"))
+    monkeypatch.chdir(tmp_path)
+    Path("mask2former_focal.py").write_text(shown[index].removeprefix("# mask2former_focal.py\n"))
+    code, stdout, _ = provecfg("validate", "mask2former_focal.py")
+    assert code == 1
+    assert re.sub(r"\S*/mmseg/\.mim/", "mmseg/.mim/", stdout) == shown[index + 1]
+
+
+def test_the_example_study_is_one(project: Path) -> None:
+    (text,) = [block for block in blocks((project / "README.md").read_text()) if block.startswith("name: ")]
+    study, mistakes = study_from_fields(yaml.safe_load(text))
+    assert mistakes == []
+    assert study is not None
+
+
+def test_every_command_and_option_of_the_readme_exists(provecfg: Command, project: Path) -> None:
+    used = re.findall(
+        r"provecfg ([a-z][a-z-]+)((?: +[^`#\n]*)?)", "\n".join(blocks((project / "README.md").read_text()))
+    )
+    assert len(used) >= 5
+    for command, rest in used:
+        assert command in COMMANDS, command
+        help_text = provecfg(command, "--help")[1]
+        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+            assert option in help_text, (command, option)
+
+
+def test_every_file_that_the_readme_links_to_exists(project: Path) -> None:
+    for link in re.findall(r"\]\(([\w./-]+)\)", (project / "README.md").read_text()):
+        assert (project / link).is_file(), link
+
+
+def test_the_pre_commit_hook_runs_a_command_that_exists_on_generated_configs(project: Path) -> None:
+    (hook,) = yaml.safe_load((project / ".pre-commit-hooks.yaml").read_text())
+    program, command = hook["entry"].split()
+    assert (program, command in COMMANDS) == ("provecfg", True)
+    assert re.search(hook["files"], "generated/pspnet_r50_bdd10k_ce.py")
+    assert re.search(hook["exclude"], "configs/_base_/models/pspnet.py")
