@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,11 +26,11 @@ pytest.importorskip("mmseg", reason="mmseg is not installed")
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
-    """A snapshot of what is installed."""
-    from provecfg.registry.snapshot import snapshot
-
-    return snapshot(installed_release())
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A snapshot of what is installed, made as its users make it: in a process whose torch nobody has patched."""
+    file = tmp_path_factory.mktemp("snapshot") / "made.json"
+    subprocess.run([sys.executable, "-m", "provecfg.registry.snapshot", "-o", file], check=True, capture_output=True)
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
