@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from provecfg.registry import UNKNOWN_DEFAULT, ClassInfo, Kind, Registry, registry_for
-from provecfg.registry.release import DATA_DIR, installed_release
+from provecfg.registry.release import DATA_DIR
 
 pytestmark = [
     pytest.mark.stack,
