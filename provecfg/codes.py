@@ -6,6 +6,7 @@ import functools
 
 from provecfg import suppressions
 from provecfg.mmconfig import PROBLEMS, Problem
+from provecfg.proof import problems as proof
 from provecfg.rules import RULES, Page
 from provecfg.schema.codes import STUDY_PROBLEMS
 from provecfg.training import problems as preflight
@@ -20,6 +21,7 @@ FAMILIES = {
     "SCHED": "Loops, intervals, schedulers",
     "DATA": "Data and evaluation",
     "RUN": "Environment and runtime",
+    "PROOF": "What the real classes do",
 }
 """Family of codes -> what it is about, in the order in which they are listed."""
 
@@ -29,7 +31,8 @@ def pages() -> dict[str, Page]:
     """Every code's page, by family and number."""
     listed = [rule.page for rule in RULES]
     listed += [_of_file(problem) for problem in (*PROBLEMS, *suppressions.PROBLEMS, NOT_JUDGED, *STUDY_PROBLEMS)]
-    listed += [_of_machine(problem) for problem in preflight.PROBLEMS]
+    listed += [_of_machine(problem, "provecfg run") for problem in preflight.PROBLEMS]
+    listed += [_of_machine(problem, "provecfg prove") for problem in proof.PROBLEMS]
     order = list(FAMILIES)
     listed.sort(key=lambda page: (order.index(family_of(page.code)), page.code))
     return {page.code: page for page in listed}
@@ -54,6 +57,6 @@ def _of_file(problem: Problem) -> Page:
     )
 
 
-def _of_machine(problem: preflight.Problem) -> Page:
-    # Found by `provecfg run` on the data and the machine, so no config shows it.
-    return Page(problem.code, problem.name, problem.severity, problem.title, problem.why, "", "", "", "provecfg run")
+def _of_machine(problem: preflight.Problem, found_by: str) -> Page:
+    # Found on the data, the machine or the real classes, so that no few lines of a config show it.
+    return Page(problem.code, problem.name, problem.severity, problem.title, problem.why, "", "", "", found_by)

@@ -1,0 +1,1 @@
+"""What configs differ in, after inheritance and defaults."""
