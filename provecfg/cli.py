@@ -20,6 +20,7 @@ FULL_ERROR = "PROVECFG_FULL_ERROR"
 COMMANDS = {
     "generate": "Write the configs of a study.",
     "validate": "Judge configs and studies without running them.",
+    "prove": "Check on the real classes that what a config declares is what trains.",
     "run": "Validate a config, check the data, and train.",
     "rule": "Explain a rule: what, why, bad and good examples.",
     "list": "List models, datasets, losses, strategies, studies or rules.",

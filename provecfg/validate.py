@@ -30,6 +30,9 @@ NOT_JUDGED = Problem(
     "provecfg",
 )
 
+FOUND_ELSEWHERE = ("RUN1", "PROOF")
+"""Beginnings of the codes that `run` and `prove` find: a comment that silences one is not unused for validation."""
+
 _SUFFIXES = (".py", ".yaml", ".yml", ".json")
 _YAML = (".yaml", ".yml")
 _PASSED_OVER = frozenset({"_base_", "__pycache__", "node_modules", "site-packages"})

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 @click.option("--trust-checkpoint", is_flag=True, help="Load checkpoints that hold more than data and can run code.")
 @click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would run, and train nothing.")
+@click.option("--require-proof", is_flag=True, help="Train only what `provecfg prove` has proved, as it is now.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first config that fails.")
 @terminal_options
 def command(
@@ -70,6 +71,7 @@ def command(
     no_pretrained: bool,
     cfg_options: tuple[str, ...],
     dry_run: bool,
+    require_proof: bool,
     fail_fast: bool,
     terminal: Terminal,
     **asked: Any,
@@ -105,7 +107,7 @@ def command(
     for path in configs:
         own = replace(options, work_dir=work_dir / path.stem) if work_dir and len(configs) > 1 else options
         try:
-            code = _run(path, own, dry_run, terminal)
+            code = _run(path, own, terminal, dry_run=dry_run, require_proof=require_proof)
         except ProvecfgError as error:
             if len(configs) == 1:
                 raise
@@ -135,7 +137,7 @@ def findings_for(path: Path, cfg_options: Sequence[str]) -> tuple[ConfigView, li
     return view, suppress(found, texts, judged={path.absolute()}, is_on=settings.is_on)
 
 
-def _run(path: Path, options: RunOptions, dry_run: bool, terminal: Terminal) -> int:
+def _run(path: Path, options: RunOptions, terminal: Terminal, *, dry_run: bool, require_proof: bool) -> int:
     from provecfg.training import preflight
 
     preflight.require_stack()
@@ -143,6 +145,8 @@ def _run(path: Path, options: RunOptions, dry_run: bool, terminal: Terminal) -> 
     _show(findings, path, view, terminal)
     if worst(findings) is Severity.ERROR:
         terminal.note(f"{path.stem}: not trained, see `provecfg validate {path}`")
+        return ExitCode.FINDINGS
+    if require_proof and not _is_proved(path, options, view, terminal):
         return ExitCode.FINDINGS
     prepared = preflight.prepare(path, options, view)
     _show(list(prepared.diagnostics), path, view, terminal)
@@ -163,6 +167,20 @@ def _run(path: Path, options: RunOptions, dry_run: bool, terminal: Terminal) -> 
     outcome = train(prepared)
     _tell(outcome, terminal)
     return int(outcome.exit_code)
+
+
+def _is_proved(path: Path, options: RunOptions, view: ConfigView, terminal: Terminal) -> bool:
+    """Whether the work dir holds a receipt of the config as it is now; otherwise says what is missing."""
+    from provecfg.proof.receipt import check_receipt, receipt_path
+    from provecfg.training.preflight import read_by_mmengine
+
+    config = read_by_mmengine(path, options.cfg_options)
+    work_dir = options.work_dir or Path(config.get("work_dir") or Path("work_dirs", path.stem))
+    findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
+    _show([finding.diagnostic(path.absolute(), view) for finding in findings], path, view, terminal)
+    if findings:
+        terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
+    return not findings
 
 
 def _launch(prepared: Prepared, terminal: Terminal) -> int:

@@ -18,7 +18,7 @@ from provecfg.paths import write_atomically
 from provecfg.reporters import FORMATS, report
 from provecfg.settings import ALL, Settings, settings_for
 from provecfg.suppressions import suppress
-from provecfg.validate import files_of, findings_in
+from provecfg.validate import FOUND_ELSEWHERE, files_of, findings_in
 
 if TYPE_CHECKING:
     from provecfg.fixes import Fixed
@@ -75,7 +75,7 @@ def command(
     files = files_of(targets, here)
 
     def is_on(code: str, file: Path) -> bool:
-        return settings_at(file.parent).is_on(code, file)
+        return not code.startswith(FOUND_ELSEWHERE) and settings_at(file.parent).is_on(code, file)
 
     def judged() -> tuple[list[Diagnostic], dict[Path, str]]:
         found: list[Diagnostic] = []

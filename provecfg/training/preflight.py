@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -126,21 +126,11 @@ def require_stack() -> None:
 
 def load_config(path: Path, options: RunOptions) -> Any:
     """The config as mmengine loads it (executing it), changed as the options say. Modules it names are not imported."""
-    from mmengine.config import Config, DictAction
-
     from provecfg.catalog.datasets import DATASETS
     from provecfg.training import adapt
     from provecfg.training.smoke_data import smoke_data_for
 
-    try:
-        config = Config.fromfile(str(path), import_custom_modules=False)
-        if options.cfg_options:
-            pairs = (option.partition("=") for option in options.cfg_options)
-            config.merge_from_dict({key: DictAction._parse_iterable(value) for key, _, value in pairs})
-    except Exception as error:  # a config is a program, and can fail in any way
-        raise ProvecfgError(
-            f"{path} does not load: {type(error).__name__}: {error}", exit_code=ExitCode.FINDINGS
-        ) from error
+    config = read_by_mmengine(path, options.cfg_options)
     if config.get("train_cfg") is None or config.get("train_dataloader") is None:
         raise ProvecfgError(f"{path} has no training loop: train_cfg or train_dataloader is absent")
     if config.get("runner_type", "Runner") != "Runner":
@@ -172,6 +162,26 @@ def load_config(path: Path, options: RunOptions) -> Any:
         config.work_dir = str(options.work_dir or default)
     else:
         config.work_dir = str(options.work_dir or config.get("work_dir") or default)
+    return config
+
+
+def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:
+    """The config as mmengine loads it (executing it), with `KEY=VALUE` options. Modules it names are not imported.
+
+    Raises:
+        ProvecfgError: It does not load.
+    """
+    from mmengine.config import Config, DictAction
+
+    try:
+        config = Config.fromfile(str(path), import_custom_modules=False)
+        if cfg_options:
+            pairs = (option.partition("=") for option in cfg_options)
+            config.merge_from_dict({key: DictAction._parse_iterable(value) for key, _, value in pairs})
+    except Exception as error:  # a config is a program, and can fail in any way
+        raise ProvecfgError(
+            f"{path} does not load: {type(error).__name__}: {error}", exit_code=ExitCode.FINDINGS
+        ) from error
     return config
 
 

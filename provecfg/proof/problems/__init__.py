@@ -9,6 +9,7 @@ from provecfg.proof.problems import (
     declaration,
     early_stopping,
     forecast,
+    process,
     training_step,
 )
 from provecfg.training.problems import Problem
@@ -21,4 +22,5 @@ PROBLEMS: tuple[Problem, ...] = (
     *data.PROBLEMS,
     *forecast.PROBLEMS,
     *comparison.PROBLEMS,
+    *process.PROBLEMS,
 )

@@ -1,0 +1,129 @@
+"""`provecfg prove`: check on the real classes that what a config declares is what trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.paths import write_atomically
+from provecfg.reporters import FORMATS, report
+
+if TYPE_CHECKING:
+    from provecfg.proof.prover import Proof
+
+
+@click.command(cls=CommandWithCfgOptions)
+@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Read a sample of every dataset from here.",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="What to try it on."
+)
+@click.option(
+    "--gpu-memory", metavar="SIZE", help="Memory of the GPU that it is to train on, such as 24GiB: will it fit?"
+)
+@click.option(
+    "--work-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The run's work dir, where the receipt goes; with several configs, a folder of each below it.",
+)
+@click.option(
+    "--output-format", type=click.Choice(list(FORMATS)), envvar="PROVECFG_OUTPUT_FORMAT", help="[default: text]"
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the receipt to a file, too."
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Configs at a time [default: one a processor].")
+@click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
+@terminal_options
+def command(
+    configs: tuple[Path, ...],
+    data_root: Path | None,
+    device: str,
+    gpu_memory: str | None,
+    work_dir: Path | None,
+    output_format: str | None,
+    output: Path | None,
+    jobs: int | None,
+    cfg_options: tuple[str, ...],
+    terminal: Terminal,
+) -> int:
+    """Prove that what configs declare is what trains. This executes them.
+
+    Each is built by its real classes and trained for one step on a batch made for it; its schedules and its early
+    stopping live through the whole run without training. The receipt goes into the config's work dir, where
+    `provecfg run --require-proof` looks for it.
+    """
+    from provecfg.proof.memory_size import parse_memory
+    from provecfg.proof.prover import ProofOptions, prove_configs
+    from provecfg.proof.receipt import receipt_path
+    from provecfg.proof.report import receipt_of, receipts_as_text, work_dir_of
+
+    for path in configs:
+        if not path.is_file():
+            raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    options = ProofOptions(
+        device=device,
+        data_root=data_root.absolute() if data_root is not None else None,
+        cfg_options=cfg_options,
+        parsed_options=parse_cfg_options(cfg_options),
+        gpu_memory=parse_memory(gpu_memory) if gpu_memory is not None else None,
+        processes=jobs,
+    )
+    written = output_format or "text"
+    proofs: list[Proof] = []
+    for proof in prove_configs(configs, options):
+        proofs.append(proof)
+        own = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
+        if proof.config is not None:
+            receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+        _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
+    if output is not None:
+        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
+    found = [diagnostic for proof in proofs for diagnostic in proof.diagnostics]
+    _report(found, proofs, written, terminal)
+    return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
+
+
+def _tell(proof: Proof, terminal: Terminal, *, whole: bool, as_result: bool) -> None:
+    from provecfg.proof.report import as_line, as_text
+
+    text = as_text(proof) if whole or terminal.verbose else as_line(proof)
+    if as_result:
+        terminal.result(text)
+    elif not whole:
+        terminal.note(as_line(proof))
+
+
+def _report(found: list[Diagnostic], proofs: list[Proof], output_format: str, terminal: Terminal) -> None:
+    texts = {file: text for proof in proofs for file, text in proof.files.items()}
+    shown = found
+    if output_format == "text":
+        shown = [one for one in found if one.severity is not Severity.NOTE or terminal.verbose]
+        terminal.result("")
+    pages = {}
+    if output_format == "sarif":
+        from provecfg.codes import pages as all_pages
+
+        pages = all_pages()
+    terminal.result(
+        report(
+            shown,
+            format=output_format,
+            files=[proof.path for proof in proofs],
+            color=terminal.colors_output,
+            source=lambda file: texts.get(file) or file.read_text(encoding="utf-8", errors="replace"),
+            pages=pages,
+        )
+    )

@@ -1,0 +1,275 @@
+"""Prove configs: every check on each, each config in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provecfg.diagnostics import Diagnostic, Severity, worst
+from provecfg.errors import ProvecfgError
+from provecfg.mmconfig import ConfigView, read_config
+from provecfg.parallel import processors
+from provecfg.proof.problems.process import CHECK_FAILED, NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
+from provecfg.proof.processes import Ended, each_in_a_process
+from provecfg.proof.section import Section
+from provecfg.suppressions import suppress
+from provecfg.training.findings import Finding
+from provecfg.training.preflight import import_stack, read_by_mmengine, require_stack
+
+_PLUGIN = "provecfg.plugin"
+_FULL_ERROR = "PROVECFG_FULL_ERROR"
+_STACK = ("mmseg.datasets", "mmseg.models", "mmseg.engine", "mmseg.evaluation", "mmseg.visualization")
+
+
+@dataclass(frozen=True, slots=True)
+class ProofOptions:
+    """What a proof is asked for.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+        data_root: Where the datasets are; the data is looked at only then.
+        cfg_options: `KEY=VALUE` texts, applied to the config as it is loaded.
+        parsed_options: The same, as `read_config` takes them.
+        gpu_memory: Bytes of the GPU that the forecast is held against, or None for the one that is there.
+        processes: How many configs are proved at a time; as many as there are processors unless given.
+        seconds: How long each may take.
+    """
+
+    device: str = "auto"
+    data_root: Path | None = None
+    cfg_options: tuple[str, ...] = ()
+    parsed_options: tuple[tuple[str, Any], ...] = ()
+    gpu_memory: int | None = None
+    processes: int | None = None
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSection:
+    """A section, and the seconds that it took."""
+
+    section: Section
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was proved of one config, and what was not.
+
+    Args:
+        path: The config's file, as it was named.
+        config: The loaded config as plain data, or None where it does not load.
+        device: `cpu` or `cuda`.
+        sections: In the order in which they were carried out.
+        diagnostics: What is wrong, in file order.
+        files: Text of the config and its bases, by path.
+        seconds: How long it took.
+    """
+
+    path: Path
+    config: Mapping[str, Any] | None
+    device: str
+    sections: tuple[TimedSection, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: Mapping[Path, str]
+    seconds: float
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether nothing is an error."""
+        return worst(list(self.diagnostics)) is not Severity.ERROR
+
+
+def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proof]:
+    """Prove configs. This executes them.
+
+    The stack is imported once, in this process, and each config is built and tried in a process forked from it: a crash
+    of one is its own, and none sees what another registered.
+
+    Yields:
+        The proof of each, in the order of the paths.
+
+    Raises:
+        ProvecfgError: The stack is missing.
+    """
+    require_stack()
+    _import_before_forking(options.device)
+    processes = options.processes or (processors() if not _has_cuda(options.device) else 1)
+    with tempfile.TemporaryDirectory(prefix="provecfg-proof-") as folder:
+
+        def prove(job: tuple[Path, Path]) -> Proof:
+            path, work_dir = job
+            work_dir.mkdir()
+            return _prove(path, options, work_dir)
+
+        jobs = [(path, Path(folder, str(place))) for place, path in enumerate(paths)]
+        results = each_in_a_process(
+            prove, jobs, processes=processes, seconds=options.seconds, silent=os.environ.get(_FULL_ERROR) != "1"
+        )
+        for path, result in zip(paths, results, strict=True):
+            yield _unfinished(path, options, result) if isinstance(result, Ended) else result
+
+
+def _import_before_forking(device: str) -> None:
+    if device == "cpu":
+        # mmengine asks torch once, when it is imported.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # Or else torch asks CUDA itself, and no forked process could use it any more.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages, on import
+        # The plugin also for configs that do not name it: with it comes the stand-in for mmcv's compiled operators,
+        # without which mmdet cannot be imported. Each process takes the plugin's classes away again, see `_import_for`.
+        for module in (
+            _PLUGIN,
+            "mmseg.datasets",
+            "mmseg.models",
+            "mmseg.engine",
+            "mmseg.evaluation",
+            "mmseg.visualization",
+        ):
+            importlib.import_module(module)
+
+
+def _has_cuda(device: str) -> bool:
+    import torch
+
+    return device != "cpu" and torch.cuda.is_available()
+
+
+def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
+    """Every check of one config, in the process that is its own."""
+    import torch
+
+    warnings.simplefilter("ignore")  # of the config's classes: what matters of it is a finding
+    torch.set_num_threads(1)  # crops are small: threads would mostly wait for each other
+    started = time.monotonic()
+    device = "cuda" if _has_cuda(options.device) else "cpu"
+    view, files = _read(path, options)
+    config: Any = None
+    sections: list[TimedSection] = []
+    try:
+        config = read_by_mmengine(path, options.cfg_options)
+        _import_for(config)
+    except ProvecfgError as error:
+        loaded = Section("loaded", findings=(Finding(NOT_LOADED, error.message, hint=error.hint),))
+        sections.append(TimedSection(loaded, time.monotonic() - started))
+    else:
+        sections += _sections(path, config, view, device, options, work_dir)
+    findings = [finding for timed in sections for finding in timed.section.findings]
+    found = [finding.diagnostic(path.absolute(), view) for finding in findings]
+    return Proof(
+        path=path,
+        config=None if config is None else config.to_dict(),
+        device=device,
+        sections=tuple(sections),
+        diagnostics=tuple(suppress(found, files, is_on=lambda code, file: False)),
+        files=files,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _read(path: Path, options: ProofOptions) -> tuple[ConfigView | None, dict[Path, str]]:
+    view = read_config(path, cfg_options=options.parsed_options)
+    return view, {file: view.sources(file) for file in view.files}
+
+
+def _import_for(config: Any) -> None:
+    """Import what the config imports, and leave registered of ours only what it does."""
+    imports = (config.get("custom_imports") or {}).get("imports") or []
+    names = [imports] if isinstance(imports, str) else list(imports)
+    if not any(name == _PLUGIN or name.startswith(f"{_PLUGIN}.") for name in names):
+        _forget_plugin()
+    import_stack(config)
+
+
+def _forget_plugin() -> None:
+    """Take the plugin's classes out of the registries; a module of the user's that imports it registers them again."""
+    from mmengine.registry import Registry, root
+
+    for tree in (value for value in vars(root).values() if isinstance(value, Registry)):
+        for registry in (tree, *tree.children.values()):
+            for name, thing in list(registry.module_dict.items()):
+                if str(getattr(thing, "__module__", "")).startswith(f"{_PLUGIN}."):
+                    del registry.module_dict[name]
+    for name in [name for name in sys.modules if name == _PLUGIN or name.startswith(f"{_PLUGIN}.")]:
+        if name != f"{_PLUGIN}.mmcv_ops":  # it has taken its place among mmcv's modules
+            del sys.modules[name]
+
+
+def _sections(
+    path: Path, config: Any, view: ConfigView | None, device: str, options: ProofOptions, work_dir: Path
+) -> list[TimedSection]:
+    from provecfg.proof import clock, data, declaration, early_stopping, forecast, training_step
+    from provecfg.proof.subject import Subject
+
+    subject = Subject(path.absolute(), config, view, device, options.data_root, work_dir)
+    done: list[TimedSection] = []
+
+    def carry_out(name: str, check: Callable[[], Any]) -> Any:
+        """What the check returns, its sections kept with the time they took; None where it failed by itself."""
+        started = time.monotonic()
+        try:
+            result = check()
+        except Exception as error:  # one check's mistake must not hide what the others see
+            result = Section(name, findings=(_failure(name, error),))
+        seconds = time.monotonic() - started
+        parts = result if isinstance(result, tuple) else (result,)
+        sections = [part for part in parts if isinstance(part, Section)]
+        done.extend(TimedSection(section, seconds / len(sections)) for section in sections)
+        return next((part for part in parts if not isinstance(part, Section)), None)
+
+    built = carry_out("declared", lambda: declaration.prove(subject))
+    carry_out("equation", lambda: training_step.prove(subject, built))
+    carry_out("clock", lambda: clock.prove(subject, built))
+    carry_out("early stopping", lambda: early_stopping.prove(subject, built))
+    carry_out("data", lambda: data.prove(subject, built))
+    carry_out("forecast", lambda: forecast.prove(subject, built, options.gpu_memory))
+    return done
+
+
+def _failure(name: str, error: Exception) -> Finding:
+    if os.environ.get(_FULL_ERROR) == "1":
+        traceback.print_exception(error)
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(innermost.filename).name}:{innermost.lineno}"
+    first_line = str(error).partition("\n")[0]
+    return Finding(
+        CHECK_FAILED,
+        f"the check {name!r} failed by itself: {type(error).__name__}: {first_line} ({place})",
+        hint="please report it, with the config",
+    )
+
+
+def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:
+    problem = PROCESS_DIED if ended.in_time else TOOK_TOO_LONG
+    view, files = _read(path, options)
+    finding = Finding(problem, f"the proof {ended.reason}", hint=_hint(ended))
+    return Proof(
+        path=path,
+        config=None,
+        device=options.device,
+        sections=(TimedSection(Section("loaded", findings=(finding,)), options.seconds),),
+        diagnostics=(finding.diagnostic(path.absolute(), view),),
+        files=files,
+        seconds=options.seconds,
+    )
+
+
+def _hint(ended: Ended) -> str:
+    if "SIGKILL" in ended.reason:
+        return "if memory ran out, prove fewer at a time: --jobs 1"
+    return (
+        "PROVECFG_FULL_ERROR=1 with --jobs 1 shows more" if ended.in_time else "see what it builds with `provecfg show`"
+    )

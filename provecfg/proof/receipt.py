@@ -1,0 +1,182 @@
+"""The receipt of a proof: what was proved, of which config, with which versions. `run --require-proof` asks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from provecfg.errors import ProvecfgError
+from provecfg.paths import write_atomically
+from provecfg.proof.problems.process import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
+from provecfg.training.findings import Finding
+from provecfg.training.record import now, versions
+
+PROVED, FAILED = "proved", "failed"
+_FORMAT = 1
+_PLACES = frozenset({"work_dir", "experiment_name"})
+"""Top-level keys that say where a run's files go, and change nothing of what it trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a proof leaves behind.
+
+    Args:
+        name: The config's name.
+        config: Its file.
+        verdict: `proved` or `failed`.
+        digests: Top-level key of the loaded config -> digest of its value.
+        code: Module that the config imports -> digest of its source.
+        versions: Of Python, provecfg and the packages that decide the numbers.
+        device: What it was proved on.
+        made: When, ISO 8601, UTC.
+        seconds: How long it took.
+        sections: What each check saw: `name`, `proved`, `not_judged`, `lines` and `evidence`.
+        diagnostics: What was wrong, as `--output-format json` writes it.
+    """
+
+    name: str
+    config: str
+    verdict: str
+    digests: Mapping[str, str]
+    code: Mapping[str, str]
+    versions: Mapping[str, str]
+    device: str
+    made: str
+    seconds: float
+    sections: Sequence[Mapping[str, Any]]
+    diagnostics: Sequence[Mapping[str, Any]]
+
+    def as_data(self) -> dict[str, Any]:
+        """The receipt as plain data."""
+        return {"format": _FORMAT, **dataclasses.asdict(self)}
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        write_atomically(path, json.dumps(self.as_data(), indent=2, allow_nan=False) + "\n")
+
+    def differences(self, config: Mapping[str, Any]) -> list[str]:
+        """Why the receipt does not speak for a config here and now, each in words; empty where it does.
+
+        Args:
+            config: As mmengine loads it, with the options it is to run with.
+        """
+        found = []
+        changed = _changed(self.digests, digests_of(config))
+        if changed:
+            found.append(f"the config has changed since in {', '.join(changed)}")
+        code = _changed(self.code, code_of(config))
+        if code:
+            found.append(f"the code of {', '.join(code)} has changed since")
+        installed = versions()
+        for package in _changed(self.versions, installed):
+            was, now_ = self.versions.get(package, "not installed"), installed.get(package, "not installed")
+            found.append(f"{package} was {was} and is {now_}")
+        return found
+
+
+def receipt_path(work_dir: Path, name: str) -> Path:
+    """Where the receipt of a config is: in its work dir, beside the config that mmengine writes there."""
+    return work_dir / f"{name}.proof.json"
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """The receipt in a file, or None where there is no file.
+
+    Raises:
+        ProvecfgError: The file holds no receipt.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("format") != _FORMAT:
+            raise ValueError("of another format")
+        return Receipt(**data)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProvecfgError(
+            f"{path} is no receipt of a proof: {type(error).__name__}: {error}", hint="prove the config again"
+        ) from error
+
+
+def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> list[Finding]:
+    """What stands against training a config by the receipt that its work dir should hold.
+
+    Args:
+        path: The receipt's place, see `receipt_path`.
+        config_path: The config's file.
+        config: As mmengine loads it, with the options it is to run with.
+
+    Raises:
+        ProvecfgError: The file holds no receipt.
+    """
+    receipt = read_receipt(path)
+    again = f"provecfg prove {config_path}, with the same --cfg-options and --work-dir"
+    if receipt is None:
+        return [Finding(NO_RECEIPT, f"there is no receipt of a proof at {path}", hint=again)]
+    differences = receipt.differences(config)
+    if differences:
+        return [Finding(STALE_RECEIPT, f"the proof at {path} is stale: {'; '.join(differences)}", hint=again)]
+    if receipt.verdict != PROVED:
+        found = [one for one in receipt.diagnostics if one["severity"] == "error"]
+        first = f": {found[0]['code']} {found[0]['message']}" if found else ""
+        return [Finding(PROOF_FAILED, f"the config was not proved at {receipt.made}{first}", hint=again)]
+    return []
+
+
+def digests_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Top-level key -> digest of its value, of everything that is not a mere place."""
+    return {
+        key: _digest(json.dumps(_plain(value), sort_keys=True, default=repr).encode())
+        for key, value in config.items()
+        if key not in _PLACES
+    }
+
+
+def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Module that the config's `custom_imports` names -> digest of its source, with all that is in a package."""
+    imports = (config.get("custom_imports") or {}).get("imports") or []
+    names = [imports] if isinstance(imports, str) else imports
+    return {name: _code_digest(name) for name in names}
+
+
+def _code_digest(name: str) -> str:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return "absent"
+    roots = [Path(folder) for folder in spec.submodule_search_locations or []]
+    files = sorted(file for root in roots for file in root.rglob("*.py"))
+    if not files and spec.origin is not None and Path(spec.origin).is_file():
+        files = [Path(spec.origin)]
+    return _digest(b"\0".join(file.read_bytes() for file in files))
+
+
+def _plain(value: Any) -> Any:
+    """The value with keys that can be sorted, and tuples told from lists as little as mmengine's own files do."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _changed(was: Mapping[str, str], is_now: Mapping[str, str]) -> list[str]:
+    return sorted(key for key in {**was, **is_now} if was.get(key) != is_now.get(key))
+
+
+def made_now() -> tuple[str, dict[str, str]]:
+    """When a receipt is made, and with which versions."""
+    return now(), versions()
