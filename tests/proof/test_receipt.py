@@ -1,0 +1,127 @@
+"""The receipt, and when it is stale."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provecfg.errors import ProvecfgError
+from provecfg.proof.receipt import (
+    FAILED,
+    PROVED,
+    Receipt,
+    check_receipt,
+    code_of,
+    digests_of,
+    made_now,
+    read_receipt,
+    receipt_path,
+)
+
+CONFIG = {"model": {"type": "EncoderDecoder", "heads": [1, 2]}, "train_cfg": {"max_iters": 10}, "work_dir": "a"}
+
+
+def receipt(config: dict[str, Any], verdict: str = PROVED, **changes: Any) -> Receipt:
+    made, versions = made_now()
+    made_receipt = Receipt(
+        name="x",
+        config="x.py",
+        verdict=verdict,
+        digests=digests_of(config),
+        code=code_of(config),
+        versions=versions,
+        device="cpu",
+        made=made,
+        seconds=1.0,
+        sections=(),
+        diagnostics=[{"severity": "error", "code": "PROOF020", "message": "dropped"}] if verdict == FAILED else [],
+    )
+    return replace(made_receipt, **changes)
+
+
+@pytest.fixture
+def said(tmp_path: Path):
+    """What is said against training `config` with a receipt."""
+
+    def check(found: Receipt | None, config: dict[str, Any]) -> list[str]:
+        path = receipt_path(tmp_path, "x")
+        if found is not None:
+            found.write(path)
+        return [f"{finding.problem.code} {finding.message}" for finding in check_receipt(path, Path("x.py"), config)]
+
+    return check
+
+
+def test_a_receipt_outlives_writing_and_reading(tmp_path: Path) -> None:
+    receipt(CONFIG).write(tmp_path / "r.json")
+    found = read_receipt(tmp_path / "r.json")
+    assert found is not None
+    assert found.as_data() == json.loads((tmp_path / "r.json").read_text())
+    assert found.differences(CONFIG) == []
+
+
+def test_a_fresh_receipt_is_enough(said) -> None:
+    assert said(receipt(CONFIG), CONFIG) == []
+
+
+def test_no_receipt_is_said(said) -> None:
+    (message,) = said(None, CONFIG)
+    assert message.startswith("PROOF114")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model", {"type": "EncoderDecoder", "heads": [1, 3]}), ("train_cfg", {"max_iters": 11}), ("custom_hooks", [])],
+)
+def test_an_edited_config_makes_it_stale_and_the_key_is_named(said, key: str, value: Any) -> None:
+    (message,) = said(receipt(CONFIG), {**CONFIG, key: value})
+    assert message.startswith("PROOF115")
+    assert f"the config has changed since in {key}" in message
+
+
+def test_a_key_that_is_gone_makes_it_stale(said) -> None:
+    (message,) = said(receipt(CONFIG), {"model": CONFIG["model"]})
+    assert "train_cfg" in message
+
+
+def test_the_order_of_keys_and_where_files_go_do_not(said) -> None:
+    config = {"work_dir": "b", "train_cfg": {"max_iters": 10}, "model": {"heads": (1, 2), "type": "EncoderDecoder"}}
+    assert said(receipt(CONFIG), config) == []
+
+
+def test_another_version_makes_it_stale_and_both_are_named(said) -> None:
+    _, versions = made_now()
+    (message,) = said(receipt(CONFIG, versions={**versions, "python": "3.1.4"}), CONFIG)
+    assert message.startswith("PROOF115")
+    assert f"python was 3.1.4 and is {versions['python']}" in message
+
+
+def test_edited_code_that_the_config_imports_makes_it_stale(
+    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "proof_receipt_user_losses.py"
+    module.write_text("WEIGHT = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = {**CONFIG, "custom_imports": {"imports": [module.stem]}}
+    found = receipt(config)
+    assert said(found, config) == []
+    module.write_text("WEIGHT = 2\n")
+    (message,) = said(found, config)
+    assert "the code of proof_receipt_user_losses has changed since" in message
+
+
+def test_a_failed_proof_is_said_with_what_failed(said) -> None:
+    (message,) = said(receipt(CONFIG, verdict=FAILED), CONFIG)
+    assert message.startswith("PROOF116")
+    assert "PROOF020 dropped" in message
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "name": "x"}'])
+def test_a_file_that_is_no_receipt_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(ProvecfgError, match=r"r\.json is no receipt"):
+        read_receipt(tmp_path / "r.json")
