@@ -26,6 +26,7 @@ COMMANDS = {
     "list": "List models, datasets, losses, strategies, studies or rules.",
     "show": "Print a config with inheritance applied; nothing is executed.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
+    "compare": "Say what differs between configs, and whether it is one thing alone.",
     "schema": "Print the JSON Schema of a study file.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""

@@ -1,1 +1,0 @@
-"""What configs differ in, after inheritance and defaults."""

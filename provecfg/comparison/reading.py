@@ -1,0 +1,69 @@
+"""What `compare` is given, read: configs, folders of them, and studies."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from provecfg.catalog.studies import STUDIES
+from provecfg.comparison.cells import Compared, compared
+from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.errors import ProvecfgError
+from provecfg.mmconfig import read_config
+from provecfg.plan import plans_of
+from provecfg.render import render
+from provecfg.schema.load import read_study, study_from_fields
+from provecfg.schema.study import Study
+from provecfg.validate import files_of, is_study
+
+
+def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], list[Diagnostic]]:
+    """The configs that targets stand for, in the order named.
+
+    Args:
+        targets: Configs, folders, studies, or names of `provecfg list studies`; a study stands for all its cells.
+        here: The folder that relative targets start from.
+
+    Returns:
+        The configs, and what is wrong with those that cannot be read, and with the studies.
+
+    Raises:
+        ProvecfgError: A target that does not exist.
+    """
+    configs: list[Compared] = []
+    problems: list[Diagnostic] = []
+    for target in targets:
+        if target in STUDIES and not (here / target).exists():
+            for part in STUDIES[target].parts:
+                study, _ = study_from_fields(copy.deepcopy(dict(part)))
+                if study is None:
+                    raise ProvecfgError(f"the catalog's study {target} cannot be read; this is a mistake in provecfg")
+                configs += _cells_of(study, Path(target))
+            continue
+        for file in files_of([target], here):
+            if is_study(file):
+                study, wrong = read_study(file)
+                problems += wrong
+                configs += _cells_of(study, file) if study is not None else ()
+                continue
+            view = read_config(file)
+            problems += [one for one in view.problems if one.severity is Severity.ERROR]
+            if view.is_whole:
+                configs.append(compared(view, _shown(file, here)))
+    return configs, problems
+
+
+def _cells_of(study: Study, file: Path) -> Iterator[Compared]:
+    with tempfile.TemporaryDirectory(prefix="provecfg-") as folder:
+        for plan in plans_of(study):
+            path = Path(folder, f"{plan.name}.py")
+            path.write_text(render(plan), encoding="utf-8")
+            yield compared(read_config(path), plan.name, file)
+            path.unlink()
+
+
+def _shown(path: Path, here: Path) -> str:
+    """A file as reports name it: from here where it is below."""
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()

@@ -1,0 +1,119 @@
+"""What `compare` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from provecfg.comparison.cells import AXES, Compared, axes_that_vary
+from provecfg.comparison.judging import Comparison, Status
+from provecfg.comparison.values import change_in_words, plain
+from provecfg.diagnostics import Severity
+
+_LISTED: Final = 4
+"""Names that a line lists before `and N more`."""
+
+
+def as_text(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> str:
+    """What is compared, and each difference under what it is to the comparison; equal comparisons are said once."""
+    blocks = [_what_is_compared(configs)]
+    told: dict[tuple[str, ...], list[Comparison]] = {}
+    for comparison in comparisons:
+        step, lines = _step(comparison), tuple(_lines(comparison))
+        told.setdefault((step, *lines), []).append(comparison)
+    for said, alike in told.items():
+        head = said[0] + _shared_by(alike, configs)
+        blocks.append("\n".join([head, *(f"  {line}" for line in said[1:] or ["no difference"])]))
+    blocks.append(_verdict(configs, comparisons))
+    return "\n\n".join(blocks)
+
+
+def as_data(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Factors of each config and every difference, as JSON holds it."""
+    return {
+        "factors": {config.name: {"study": config.study, **config.place} if config.study else {} for config in configs},
+        "differences": [
+            {
+                "configs": [comparison.before.name, comparison.after.name],
+                "declared": comparison.declared,
+                "key": one.difference.key,
+                "factor": one.factor.value,
+                "status": one.status.value,
+                "reason": one.reason or None,
+                "before": plain(one.difference.before),
+                "after": plain(one.difference.after),
+            }
+            for comparison in comparisons
+            for one in comparison.differences
+        ],
+    }
+
+
+def _what_is_compared(configs: Sequence[Compared]) -> str:
+    lines = []
+    for study in dict.fromkeys(config.study for config in configs):
+        members = [config for config in configs if config.study == study]
+        if not study:
+            lines.append(f"{_count(len(members), 'config')}: {_some([config.name for config in members])}")
+            continue
+        lines.append(f"study {study}: {_count(len(members), 'config')}")
+        for axis in axes_that_vary(members):
+            values = list(dict.fromkeys(config.place[axis] for config in members))
+            lines.append(f"  {axis}: {', '.join(values)}")
+    return "\n".join(lines)
+
+
+def _step(comparison: Comparison) -> str:
+    axis, before, after = comparison.declared, comparison.before, comparison.after
+    if axis is not None and axis in AXES and before.place and after.place and before.study == after.study:
+        return f"{axis}: {before.place[axis] or before.name} -> {after.place[axis] or after.name}"
+    what = "nothing declared" if axis is None else axis if comparison.was_said else f"{axis} alone"
+    return f"{before.name} -> {after.name}: {what}"
+
+
+def _shared_by(alike: Sequence[Comparison], configs: Sequence[Compared]) -> str:
+    """Where on the other axes the comparisons are that are told at once."""
+    axis = alike[0].declared
+    cells = [one.after for one in alike if one.after.place]
+    if axis is None or axis not in AXES or len(cells) != len(alike):
+        return ""
+    others = [name for name in axes_that_vary(configs) if name != axis]
+    parts = [_some(list(dict.fromkeys(cell.place[name] for cell in cells)), 6) for name in others]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    for status in Status:
+        judged = comparison.of_status(status)
+        if status is Status.RECORD:
+            if judged:
+                yield f"{status.value}: {_some([one.difference.key for one in judged], 6)}"
+            continue
+        label = "differs" if comparison.declared is None and status is Status.UNEXPLAINED else status.value
+        reasons = list(dict.fromkeys(one.reason for one in judged))
+        for reason in reasons:
+            for one in judged:
+                if one.reason == reason:
+                    yield f"{label}: {change_in_words(one.difference)}"
+            if reason:
+                yield f"    since {reason}" if status is Status.DERIVED else f"    {reason}"
+
+
+def _verdict(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> str:
+    made = f"{_count(len(configs), 'config')}, {_count(len(comparisons), 'comparison')}"
+    if any(comparison.of_status(Status.NOT_COMPARED) for comparison in comparisons):
+        made += ", not in everything"
+    if any(finding.severity is Severity.ERROR for comparison in comparisons for finding in comparison.findings):
+        return f"{made}."
+    if all(comparison.declared is None for comparison in comparisons):
+        return f"{made}: no difference in what is trained."
+    return f"{made}: nothing differs but what is declared, and what follows from it."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _some(names: Sequence[str], most: int = _LISTED) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
