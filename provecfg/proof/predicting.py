@@ -1,0 +1,73 @@
+"""One prediction of a model on an image of noise: what it reads only then is read, and the smallest crop is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from provecfg.proof.shrinking import CROPS, Size, show_crop
+
+
+def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
+    """The first of `CROPS` that the model can predict at, with the model set to it.
+
+    Returns:
+        (height, width) in pixels, and what the model raised where it can predict at none.
+    """
+    before = ""
+    error: Exception | None = None
+    for crop in CROPS:
+        show_crop(model, crop)
+        try:
+            predict(model, crop)
+        except Exception as raised:  # the config's own classes raise what they like
+            error = raised
+            if str(error) == before:
+                break  # it is not about the size
+            before = str(error)
+        else:
+            return crop, None
+    show_crop(model, CROPS[0])
+    return CROPS[0], error
+
+
+def predict(model: nn.Module, crop: Size) -> None:
+    """Let a segmentor predict one image, half as wide again as `crop`, as the test loop does. Its mode stays."""
+    height, width = crop[0], crop[1] * 3 // 2
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            model.test_step(
+                {
+                    "inputs": [torch.randint(0, 256, (_channels(model), height, width), dtype=torch.uint8)],
+                    "data_samples": [_sample(height, width)],
+                }
+            )
+    finally:
+        model.train(was_training)
+
+
+def _channels(model: Any) -> int:
+    mean = getattr(getattr(model, "data_preprocessor", None), "mean", None)
+    return int(mean.numel()) if isinstance(mean, torch.Tensor) and mean.numel() > 1 else 3
+
+
+def _sample(height: int, width: int) -> SegDataSample:
+    sample = SegDataSample(
+        metainfo={
+            "img_path": "",
+            "ori_shape": (height, width),
+            "img_shape": (height, width),
+            "pad_shape": (height, width),
+            "scale_factor": (1.0, 1.0),
+            "flip": False,
+            "flip_direction": None,
+        }
+    )
+    sample.gt_sem_seg = PixelData(data=torch.zeros((1, height, width), dtype=torch.long))
+    return sample
