@@ -42,10 +42,12 @@ class Failure:
     Args:
         key: Dotted path of the innermost dict that failed, as far as it is known.
         error: What its class, or its registry, raised.
+        cls: The class, where one was found.
     """
 
     key: str
     error: Exception
+    cls: type | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class Parts:
 
     def fail(self, key: str, error: Exception) -> None:
         """Note that a part failed, at the innermost dict that is known."""
-        failure = Failure(failed_at(error) or key, error)
+        failure = Failure(failed_at(error) or key, error, getattr(error, "declared_class", None))
         if all(str(known.error) != str(error) or known.key != failure.key for known in self.failures):
             self.failures.append(failure)
 
@@ -252,6 +254,12 @@ def _build_for_testing(config: Config, parts: Parts) -> None:
             MODELS.build(config.tta_model, default_args={"module": parts.model})
 
 
+def _class_of(given: Any, registry: Registry) -> type | None:
+    named = dict.get(given, "type")
+    found = registry.get(named) if isinstance(named, str) else named
+    return found if isinstance(found, type) else None
+
+
 def _evaluator_key(evaluator: Any) -> str:
     first = evaluator[0] if isinstance(evaluator, (list, tuple)) and evaluator else evaluator
     key = getattr(first, "declared_at", None)
@@ -273,6 +281,7 @@ def _noting_places(parts: Parts) -> Iterator[None]:
                 if key is not None and failed_at(error) is None:
                     with contextlib.suppress(AttributeError):
                         error.declared_at = key
+                        error.declared_class = _class_of(given, registry)
                 raise
             if key is not None:
                 parts.built[key] = (registry.name, type(made))

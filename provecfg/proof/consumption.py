@@ -41,7 +41,8 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
             if key in reads.consumed:
                 continue
             lost.append(reads.key_path(key))
-            yield _swallowed(reads, key, swallowed.by, parts)
+            if not _is_leftover(reads, key, parts):
+                yield _swallowed(reads, key, swallowed.by, parts)
         for key, (owner, attribute) in reads.kept.items():
             if (refused := _refused(owner, attribute, key)) is not None:
                 yield Finding(REFUSED_LATER, refused[0], reads.key_path(key), refused[1])
@@ -60,6 +61,18 @@ def _is_in(path: str, above: list[str]) -> bool:
 
 def _overlap(path: str, failed: str) -> bool:
     return not failed or _is_in(path, [failed]) or _is_in(failed, [path])
+
+
+def _is_leftover(reads: Reads, key: Any, parts: Parts) -> bool:
+    """Whether a plain value is for an ancestor of the class that the class does not initialise.
+
+    mmdet's `Mask2FormerHead` skips `AnchorFreeHead.__init__`, whose `strides` every config of it carries on.
+    """
+    value = reads.declared[key]
+    if reads.path not in parts.built or (isinstance(value, dict) and "type" in value):
+        return False
+    ancestors = [cls for cls in parts.built[reads.path][1].__mro__ if "__init__" in vars(cls) and cls is not object]
+    return any(key in inspect.signature(cls.__init__).parameters for cls in ancestors)
 
 
 def _swallowed(reads: Reads, key: Any, by: str, parts: Parts) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -23,10 +25,11 @@ from provecfg.proof.shrinking import shrunk
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.proof.variables import unread_variables
 from provecfg.spelling import nearest_names
-from provecfg.training.findings import Finding
+from provecfg.training.findings import Finding, some
 
 NAME = "declared"
 
+_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 _UNKNOWN = re.compile(r"(\S+) is not in the (?:\S*::)?(\S+) registry")
 _STACK = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch", "torchvision", "timm"})
 
@@ -40,6 +43,7 @@ def prove(subject: Subject) -> tuple[Section, Built | None]:
     mmcv_ops.install()
     config = shrunk(subject.config, subject.device)
     config.work_dir = str(subject.work_dir)
+    config.launcher = "none"  # as mmseg's tools do, whatever the config says
     recorder = Recorder()
     with nothing_printed(), recorder.watching():
         init_default_scope(str(config.get("default_scope") or "mmseg"))
@@ -75,11 +79,24 @@ def _not_built(failure: Failure, by_path: Mapping[str, Reads]) -> Finding:
     named = reads.declared.get("type") if reads is not None else None
     what = f"{named} cannot be built" if isinstance(named, str) else f"{key or 'the runner'} cannot be built"
     hint = None
+    if (unexpected := _UNEXPECTED.search(text)) is not None and reads is not None and unexpected[1] in reads.declared:
+        key = reads.key_path(unexpected[1])
+        near = nearest_names(unexpected[1], _parameters(reads, failure), limit=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"remove it; {named or 'the class'} has no such argument"
     if (unknown := _UNKNOWN.search(text)) is not None:
         text = f"{unknown[1]} is not in the registry of {unknown[2]}s"
         near = nearest_names(unknown[1], _registered(unknown[2]), limit=1)
         hint = f"did you mean {near[0]!r}?" if near else "custom_imports has to import the module that registers it"
     return Finding(NOT_BUILT, f"{what}: {type(error).__name__}: {text}", key, hint)
+
+
+def _parameters(reads: Reads, failure: Failure) -> list[str]:
+    """Arguments of a class and its ancestors that a dict does not give it yet."""
+    if failure.cls is None:
+        return []
+    constructors = [cls.__init__ for cls in failure.cls.__mro__ if "__init__" in vars(cls)]
+    names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
+    return [name for name in names if name not in reads.declared]
 
 
 def _registered(registry_name: str) -> list[str]:
@@ -125,20 +142,37 @@ def _unimported(config: Any, parts: Parts) -> Iterator[Finding]:
 
 def _first_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return next((line.strip() for line in text.splitlines() if line.strip()), "without a message")
+    text = text.removeprefix(f"{type(error).__name__}: ")
+    return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or _line_of(error)
+
+
+def _line_of(error: Exception) -> str:
+    """The source line that raised, for an exception that says nothing, such as a bare `assert`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip() if trace is not None else ""
+    return f"in the line `{line}`" if line else "without a message"
 
 
 def _seen(by_path: Mapping[str, Reads], parts: Parts, built: Built | None) -> tuple[tuple[str, ...], dict[str, Any]]:
-    typed = [reads for reads in by_path.values() if reads.is_typed]
+    top = by_path[""]
+    variables = set(top.unread)  # used, if at all, while the files were read
+    parts_of_it = [
+        reads for path, reads in by_path.items() if path and re.split(r"[.\[]", path, maxsplit=1)[0] not in variables
+    ]
+    typed = [reads for reads in parts_of_it if reads.is_typed]
     used = [reads for reads in typed if reads.was_used]
-    keys = sum(len(reads.declared) for reads in by_path.values() if reads.was_used)
-    consumed = sum(len(reads.consumed | reads.kept.keys()) for reads in by_path.values() if reads.was_used)
+    keys = sum(len(reads.declared) for reads in parts_of_it if reads.was_used)
+    consumed = sum(len(reads.consumed | reads.kept.keys()) for reads in parts_of_it if reads.was_used)
     registries: dict[str, set[str]] = defaultdict(set)
     for registry, cls in parts.built.values():
         registries[registry].add(cls.__name__)
-    unread = [reads.key_path(key) for reads in by_path.values() if reads.was_used for key in reads.unread]
+    unread = [reads.key_path(key) for reads in parts_of_it if reads.was_used for key in reads.unread]
     swallowed = [reads.key_path(key) for reads in by_path.values() for key in reads.swallowed]
     lines = [f"{len(used)} of {len(typed)} typed dicts built, {consumed} of {keys} keys consumed"]
+    if unread:
+        lines.append(f"not needed here: {some(sorted(unread), 5)}")
     evidence: dict[str, Any] = {
         "typed_dicts": len(typed),
         "typed_dicts_built": len(used),
@@ -146,6 +180,7 @@ def _seen(by_path: Mapping[str, Reads], parts: Parts, built: Built | None) -> tu
         "keys_consumed": consumed,
         "classes": {registry: sorted(classes) for registry, classes in sorted(registries.items())},
         "unread": sorted([*unread, *swallowed]),
+        "variables": sorted(map(str, variables)),
         "not_built": sorted(reads.path for reads in typed if not reads.was_used),
     }
     if built is not None:

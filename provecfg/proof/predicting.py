@@ -13,14 +13,15 @@ from provecfg.proof.shrinking import CROPS, Size, show_crop
 
 
 def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
-    """The first of `CROPS` that the model can predict at, with the model set to it.
+    """The first of `CROPS`, or else the declared one, that the model can predict at, with the model set to it.
 
     Returns:
         (height, width) in pixels, and what the model raised where it can predict at none.
     """
     before = ""
     error: Exception | None = None
-    for crop in CROPS:
+    declared = _declared_crop(model)
+    for crop in (*CROPS, *([declared] if declared is not None else [])):
         show_crop(model, crop)
         try:
             predict(model, crop)
@@ -36,8 +37,9 @@ def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
 
 
 def predict(model: nn.Module, crop: Size) -> None:
-    """Let a segmentor predict one image, half as wide again as `crop`, as the test loop does. Its mode stays."""
-    height, width = crop[0], crop[1] * 3 // 2
+    """Let a segmentor predict one image as the test loop does, a larger one than `crop` if it slides a window."""
+    slides = dict.get(getattr(model, "test_cfg", None) or {}, "mode") == "slide"
+    height, width = crop[0], crop[1] * 3 // 2 if slides else crop[1]
     was_training = model.training
     model.eval()
     try:
@@ -50,6 +52,23 @@ def predict(model: nn.Module, crop: Size) -> None:
             )
     finally:
         model.train(was_training)
+
+
+def _declared_crop(model: Any) -> Size | None:
+    """The size that the model is declared for, and has parameters of, as some transformers have."""
+    test = getattr(model, "test_cfg", None) or {}
+    backbone = getattr(model, "backbone", None)
+    sizes = (
+        getattr(model.data_preprocessor, "size", None),
+        dict.get(test, "crop_size"),
+        getattr(backbone, "img_size", 0),
+    )
+    for size in sizes:
+        if isinstance(size, int) and size > 0:
+            return size, size
+        if isinstance(size, (tuple, list)) and len(size) == 2:
+            return size[0], size[1]
+    return None
 
 
 def _channels(model: Any) -> int:

@@ -193,6 +193,9 @@ class Recorded(ConfigDict):
         return other
 
 
+Recorded.__name__ = ConfigDict.__name__  # which is what its errors call it
+
+
 def _reading_module(frame: FrameType) -> str:
     """The module that reads, behind those of the dict classes."""
     while frame.f_globals.get("__name__") in _OWN_MODULES and frame.f_back is not None:
