@@ -6,13 +6,15 @@ from typing import Any
 
 from mmengine.registry import init_default_scope
 
-from provecfg.proof.curves import Clock, describe, judge, sampled
-from provecfg.proof.moments import Run, go_through
+from provecfg.proof.curve_shape import Clock, describe, sampled
+from provecfg.proof.curves import judge
+from provecfg.proof.moments import go_through
 from provecfg.proof.optimizer_groups import build_groups
 from provecfg.proof.problems.clock import OPTIMIZER_FAILS
+from provecfg.proof.scheduler_steps import SchedulerError
 from provecfg.proof.section import Section
-from provecfg.proof.stepped_runner import SteppedRunner
-from provecfg.proof.stepped_schedulers import MOST_STEPS, SchedulerError, Stepping, alone, step_over_run
+from provecfg.proof.stepped_runner import Run, SteppedRunner
+from provecfg.proof.stepped_schedulers import MOST_STEPS, Stepping, alone, step_over_run
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.proof.weight_curves import step_weights
 from provecfg.training.findings import Finding
@@ -46,7 +48,7 @@ def _step(run: Run, runner: SteppedRunner, model: Any) -> None:
     run.findings += groups.findings
     batches = run.batches if run.unit == "epoch" else None
     iterations = run.length * (batches or 1)
-    if groups.wrapper is not None:
+    if groups.wrapper is not None and not groups.has_no_rate:
         _step_schedulers(run, runner, batches, iterations)
     weights = step_weights(runner, model, iterations)
     run.lines += weights.lines
@@ -76,7 +78,7 @@ def _step_schedulers(run: Run, runner: SteppedRunner, batches: int | None, itera
 
 
 def _needs_length(run: Run, given: Any) -> bool:
-    """Whether a scheduler counts iterations where epochs are counted, or the other way, and an epoch's length is not known.
+    """Whether a scheduler counts what the loop does not, and the length of an epoch, which decides, is not known.
 
     One that converts epochs to iterations does not, in a loop by epochs: whatever the length, both end together.
     """

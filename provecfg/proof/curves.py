@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mmengine.optim.scheduler.param_scheduler import (
@@ -19,6 +16,7 @@ from mmengine.optim.scheduler.param_scheduler import (
     StepParamScheduler,
 )
 
+from provecfg.proof.curve_shape import Clock
 from provecfg.proof.problems.clock import (
     DO_NOT_MEET,
     LOW_FOR_LONG,
@@ -32,65 +30,12 @@ from provecfg.proof.problems.clock import (
 from provecfg.proof.stepped_schedulers import Curve, Stepped, Stepping
 from provecfg.training.findings import Finding
 
-_SAMPLES = 50
 _ZERO = 1e-6  # of the highest rate: below it nothing is trained
 _IN_STEPS = (StepParamScheduler, MultiStepParamScheduler, ExponentialParamScheduler)
 _CYCLIC = (CosineRestartParamScheduler, OneCycleParamScheduler)
 
 Alone = Callable[[Stepped, int, float], np.ndarray]
 """What a scheduler does alone: scheduler, steps, base value -> its values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """How points of a curve are said.
-
-    Args:
-        unit: What the points count: `iteration` or `epoch`.
-        points_in_epoch: Points in an epoch, where the loop counts epochs.
-    """
-
-    unit: str
-    points_in_epoch: int | None
-
-    def at(self, point: int) -> str:
-        """Number of the iteration or epoch of a point, counted as mmengine's log does, from 1."""
-        if self.points_in_epoch is None:
-            return str(point)
-        epochs = point / self.points_in_epoch
-        return f"{epochs:g}" if self.points_in_epoch == 1 else f"{epochs:.4g}"
-
-
-def describe(curve: Curve, clock: Clock) -> str:
-    """The curve in words."""
-    values, unit = curve.values, clock.unit
-    first, last = float(values[0]), float(values[-1])
-    top = int(np.argmax(values >= np.nanmax(values) * (1 - 1e-9)))
-    peak = float(values[top])
-    low = top + int(np.argmin(values[top:]))
-    parts = []
-    if np.all(values == first):
-        return f"{curve.parameter} {first:.6g} throughout"
-    if top > 0 and peak > first:
-        parts.append(f"{first:.6g}, up to {peak:.6g} at {unit} {clock.at(top + 1)}")
-    else:
-        parts.append(f"{peak:.6g}")
-    if values[low] < peak:
-        parts.append(f"down to {float(values[low]):.6g} at {unit} {clock.at(low + 1)}")
-        if last > values[low]:
-            parts.append(f"{last:.6g} at the end")
-    return f"{curve.parameter} {', '.join(parts)}"
-
-
-def sampled(curve: Curve) -> dict[str, Any]:
-    """The curve as plain data: at most 50 points, [index, value], the first and the last among them."""
-    places = np.unique(np.linspace(0, len(curve.values) - 1, min(_SAMPLES, len(curve.values))).astype(int))
-    points = [[int(place), _plain(float(curve.values[place]))] for place in places]
-    return {"parameter": curve.parameter, "base": _plain(curve.base), "share": round(curve.share, 6), "points": points}
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def judge(stepping: Stepping, clock: Clock, alone: Alone) -> Iterator[Finding]:
@@ -195,10 +140,12 @@ def _short_of(each: Stepped, curve: Curve, clock: Clock, steps: int) -> Iterator
             return
         rises = goal > start
         what = "reaches" if rises else "comes down to"
+        # Where its end is too far away to be stepped to, the way to it is not known.
+        way = f", {max(gone, 0):.0%} of the way" if last == each.point(scheduler.end - 1) else ""
         yield Finding(
             WARMUP_UNFINISHED if rises else UNFINISHED,
             f"{each.kind} ends at {scheduler.end}, and is stepped {steps} times in this run: {curve.parameter} {what} "
-            f"{now:.4g}, {max(gone, 0):.0%} of the way from {start:.4g}",
+            f"{now:.4g} from {start:.4g}{way}",
             f"{each.key}.end",
             f"set end={steps}" if not rises else f"end it at {max(steps // 10, 2)}, say",
         )
@@ -225,8 +172,8 @@ def _stuck(each: Stepped, curve: Curve, alone: Alone) -> Iterator[Finding]:
     if abs(reached - goal) > 0.01:
         yield Finding(
             WARMUP_UNFINISHED,
-            f"{each.kind} from {scheduler.begin} to {scheduler.end} leaves {curve.parameter} at {reached:g} of its base: "
-            f"it is never more than {float(np.max(curve.values)):.4g}",
+            f"{each.kind} from {scheduler.begin} to {scheduler.end} leaves {curve.parameter} at {reached:g} of its "
+            f"base: it is never more than {float(np.max(curve.values)):.4g}",
             f"{each.key}.end",
             "warm up for two steps or more, or leave it out",
         )
@@ -301,14 +248,17 @@ def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Fin
     elif decays and float(np.min(values[top:])) > 0.9 * peak:
         yield Finding(
             NEVER_DECAYS,
-            f"{decays[-1].kind} is declared, and lr goes from {peak:.4g} to {last:.4g}",
+            f"{decays[-1].kind} is declared, and lr never falls: it is {float(values[0]):.4g} at first and "
+            f"{last:.4g} at the end",
             decays[-1].key,
         )
     if any(isinstance(each.scheduler, _CYCLIC) for each in schedulers):
         return
+    # Where the last rate is the highest, it never fell, which is said above.
     recent = values[-max(points // 10, 2) :]
     if (
         decays
+        and top < points - 1
         and last > 0.1 * peak
         and last > 1.05 * float(np.min(values[top:]))
         and bool(np.all(np.diff(recent) >= 0))

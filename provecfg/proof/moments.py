@@ -3,54 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, LoggerHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
+from provecfg.proof.moment_checks import judge_checkpoints, judge_log, judge_validations
 from provecfg.proof.problems.clock import (
     DATA_STARTS_ANEW,
-    END_NOT_SAVED,
-    LOG_LOST,
     LOOP_FAILS,
     NEVER_ENDS,
-    NOT_SAVED,
-    NOT_VALIDATED,
     NOTHING_TRAINED,
 )
 from provecfg.proof.samplers import batches_in, is_endless
-from provecfg.proof.stepped_runner import UNKNOWN_LENGTH, Batches, SteppedRunner, TooLongError
+from provecfg.proof.stepped_runner import UNKNOWN_LENGTH, Batches, Run, SteppedRunner, TooLongError
 from provecfg.proof.subject import Subject
 from provecfg.training.findings import Finding
 
 ASSUMED_BATCHES = 100
 """Batches in an epoch where the data is not given."""
 _MOST_STEPS = 300_000
-_ONLY_AT_THE_END = 100  # an interval so many times the run's length is a way to say "at the end only"
-
-
-@dataclass(slots=True)
-class Run:
-    """A run's loop and what falls when; counts are of iterations, or of epochs where the loop counts epochs.
-
-    Args:
-        runner: With its loop built, or None where it cannot be.
-        unit: `iteration` or `epoch`.
-        length: Of the run; 0 where it is not known.
-        batches: In an epoch: known from the data, assumed, or None where the loop has no epochs.
-        batches_known: Whether `batches` comes from the data.
-        lines, evidence, findings: As in `Section`.
-    """
-
-    runner: SteppedRunner | None = None
-    unit: str = "iteration"
-    length: int = 0
-    batches: int | None = None
-    batches_known: bool = False
-    lines: list[str] = field(default_factory=list)
-    evidence: dict[str, Any] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
 
 
 def go_through(subject: Subject) -> Run:
@@ -163,15 +135,15 @@ def _drive(run: Run) -> None:
         key = keys.get(id(runner.calling), "train_cfg")
         if isinstance(error, ZeroDivisionError) and runner.calling is None:
             key = "train_cfg.val_interval"
-        at = f"{type(loop).__name__} fails at {run.unit} {runner.moment}"
+        at = f"{type(loop).__name__} fails at {run.unit} {max(runner.moment, 1)}"
         run.findings.append(_failed(error, key, at))
         return
-    _judge_validations(run)
+    judge_validations(run)
     for key, hook in hooks:
         if isinstance(hook, CheckpointHook):
-            _judge_checkpoints(run, key, hook)
+            judge_checkpoints(run, key, hook)
         else:
-            _judge_log(run, key)
+            judge_log(run, key)
 
 
 def _failed(error: Exception, key: str, what: str) -> Finding:
@@ -202,137 +174,3 @@ def _stops(loop: Any, hooks: Sequence[Any], length: int) -> Iterator[int] | None
     for moment in (loop.val_begin, len(loop.dataloader), *loop.dynamic_milestones):
         stops.update(stop for stop in (moment, moment + 1) if isinstance(stop, int) and 0 < stop < length)
     return iter(sorted(stops))
-
-
-def _judge_validations(run: Run) -> None:
-    runner, loop = run.runner, run.runner.train_loop
-    validation = runner.val_loop
-    if validation is None:
-        run.lines.append("no validation is declared")
-        return
-    moments, interval = validation.moments, (runner.cfg.train_cfg.get("val_interval"))
-    run.evidence["validations"] = moments
-    run.lines.append(f"validates {_times(moments)}")
-    begin = loop.val_begin
-    if not moments or (moments == [run.length] and begin > run.length):
-        key = "val_begin" if begin > run.length else "val_interval"
-        run.findings.append(
-            Finding(
-                NOT_VALIDATED,
-                f"validations are declared, and none falls within the {run.length} {run.unit}s",
-                f"train_cfg.{key}",
-                f"{key} is {begin if key == 'val_begin' else interval}",
-            )
-        )
-    elif moments == [run.length] and isinstance(interval, int) and interval > run.length + 1:
-        # Length + 1 is how mmdet's configs say "no validation on the way".
-        run.findings.append(
-            Finding(
-                NOT_VALIDATED,
-                f"val_interval is {interval} and the run has {run.length} {run.unit}s: it is validated once, when it "
-                "is over (by mmengine before 0.10.8, never)",
-                "train_cfg.val_interval",
-                f"set val_interval to {max(run.length // 10, 1)}, say",
-            )
-        )
-
-
-def _judge_checkpoints(run: Run, key: str, hook: CheckpointHook) -> None:
-    unit = "epoch" if hook.by_epoch else "iteration"
-    counted = "epoch" if unit == run.unit == "epoch" else "iter"
-    moments = [meta[counted] for meta in run.runner.saved.get(id(hook), ())]
-    run.evidence.setdefault("checkpoints", {})[key] = moments
-    kept = f", the last {hook.max_keep_ckpts} are kept" if 0 < hook.max_keep_ckpts < len(moments) else ""
-    in_unit = f" (counted in {unit}s)" if run.unit == "epoch" and unit != "epoch" else ""
-    run.lines.append(f"saves checkpoints {_times(moments)}{in_unit}{kept}")
-    if key == "default_hooks":  # mmengine's own default, which nobody wrote
-        return
-    on_the_way = [moment for moment in moments if (run.unit, unit) == ("epoch", "iteration") or moment < run.length]
-    declared = hook.interval > 0 and hook.interval < _ONLY_AT_THE_END * run.length
-    if unit == "epoch" and run.unit == "iteration" and declared and not on_the_way:
-        run.findings.append(
-            Finding(
-                NOT_SAVED,
-                f"{type(hook).__name__} counts epochs, of which this loop has one: "
-                + (
-                    f"its only checkpoint comes at the end, after {run.length} iterations"
-                    if moments
-                    else "it saves none"
-                ),
-                f"{key}.by_epoch",
-                "set by_epoch=False",
-            )
-        )
-    elif unit != run.unit:
-        return
-    elif declared and not on_the_way and hook.interval > run.length:
-        what = "the only checkpoint comes at the end" if moments else "no checkpoint is written"
-        run.findings.append(
-            Finding(
-                NOT_SAVED,
-                f"{what}: interval is {hook.interval}, and the run has {run.length} {run.unit}s",
-                f"{key}.interval",
-                f"set interval to {max(run.length // 10, 1)}, say",
-            )
-        )
-    elif moments and moments[-1] < run.length:
-        run.findings.append(
-            Finding(
-                END_NOT_SAVED,
-                f"the last checkpoint comes after {moments[-1]} of {run.length} {run.unit}s: what is trained after it "
-                "is lost",
-                f"{key}.save_last",
-                "leave save_last on",
-            )
-        )
-
-
-def _judge_log(run: Run, key: str) -> None:
-    runner = run.runner
-    moments, validation = runner.log_processor.moments, runner.val_loop
-    if run.unit == "iteration" or run.batches_known:
-        run.evidence["log_lines"] = len(moments)
-        every = f"every {moments[1] - moments[0]} iterations" if len(moments) > 1 else _times(moments)
-        run.lines.append(f"logs {every}")
-        if not moments and key != "default_hooks":
-            run.findings.append(
-                Finding(
-                    LOG_LOST,
-                    f"no line of training is logged in {run.length} {run.unit}s",
-                    f"{key}.interval",
-                    "lower the interval",
-                )
-            )
-    drawn = validation.drawn_at if validation is not None else []
-    if len(drawn) > 1 and len(set(drawn)) == 1 and run.unit == "iteration":
-        declared = runner.cfg.get("default_hooks", {}).get("logger") or {}
-        if declared.get("log_metric_by_epoch") is True:
-            run.findings.append(
-                Finding(
-                    LOG_LOST,
-                    f"the metrics of all {len(drawn)} validations are logged at step {drawn[0]}",
-                    f"{key}.log_metric_by_epoch",
-                    "set log_metric_by_epoch=False",
-                )
-            )
-        else:
-            run.lines.append(f"the metrics of all validations are drawn at step {drawn[0]}")
-    if run.unit == "iteration" and (runner.cfg.get("log_processor") or {}).get("by_epoch") is True:
-        run.findings.append(
-            Finding(
-                LOG_LOST,
-                "the log counts epochs, of which this loop has one",
-                "log_processor.by_epoch",
-                "set by_epoch=False",
-            )
-        )
-
-
-def _times(moments: Sequence[int]) -> str:
-    if not moments:
-        return "never"
-    shown = [str(moment) for moment in moments]
-    if len(shown) > 4:
-        shown = [*shown[:2], "...", shown[-1]]
-    times = "once" if len(moments) == 1 else f"{len(moments)} times"
-    return f"{times}: {', '.join(shown)}"

@@ -35,6 +35,11 @@ class Groups:
     evidence: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def has_no_rate(self) -> bool:
+        """Whether there is no rate that could be scheduled."""
+        return any(finding.problem is NO_RATE for finding in self.findings)
+
 
 def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
     """Build the optimizer of the runner's config as the Runner does, and set it as the runner's.
@@ -54,9 +59,10 @@ def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
         model = nn.Linear(1, 1)
     elif isinstance(cfg.get("paramwise_cfg"), dict):
         cfg["paramwise_cfg"] = options = _Read(cfg["paramwise_cfg"])
-    runner.model, placeholder = model, runner.model
+    (placeholder, batches), runner.model = (runner.model, runner._train_dataloader), model
     try:
         wrapper = runner.build_optim_wrapper(cfg)
+        runner._train_dataloader = runner.cfg.get("train_dataloader")  # for the batch size that rates are scaled by
         runner.scale_lr(wrapper, runner.cfg.get("auto_scale_lr"))
     except Exception as error:  # a class or value of the config's own
         said = (str(error).splitlines() or [""])[0]
@@ -65,8 +71,10 @@ def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
         )
         return groups
     finally:
-        runner.model = placeholder
+        runner.model, runner._train_dataloader = placeholder, batches
     groups.wrapper = runner.optim_wrapper = wrapper
+    if (runner.cfg.get("auto_scale_lr") or {}).get("enable"):
+        groups.lines.append("rates are scaled to the batch size of one device (auto_scale_lr)")
     for name, optimizer in optimizers_of(wrapper).items():
         _describe(groups, name, optimizer)
     if options is not None:

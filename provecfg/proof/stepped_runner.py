@@ -7,6 +7,7 @@ import itertools
 import logging
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mmengine.hooks import LoggerHook
 from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+
+from provecfg.training.findings import Finding
 
 _SILENT = logging.getLogger("provecfg.stepped")
 _SILENT.addHandler(logging.NullHandler())
@@ -114,6 +117,29 @@ class SteppedRunner(Runner):
                 continue
             keys.update({id(hook): key for hook in self._hooks if id(hook) not in before})
         return [(keys[id(hook)], hook) for hook in self._hooks if id(hook) in keys]
+
+
+@dataclass(slots=True)
+class Run:
+    """A run's loop and what falls when; counts are of iterations, or of epochs where the loop counts epochs.
+
+    Args:
+        runner: With its loop built, or None where it cannot be.
+        unit: `iteration` or `epoch`.
+        length: Of the run; 0 where it is not known.
+        batches: In an epoch: known from the data, assumed, or None where the loop has no epochs.
+        batches_known: Whether `batches` comes from the data.
+        lines, evidence, findings: As in `Section`.
+    """
+
+    runner: SteppedRunner | None = None
+    unit: str = "iteration"
+    length: int = 0
+    batches: int | None = None
+    batches_known: bool = False
+    lines: list[str] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
 
 _DEFAULTS: dict[str, dict[str, Any]] = {  # Runner.register_default_hooks, those that are looked at here

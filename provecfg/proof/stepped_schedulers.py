@@ -10,28 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.hooks import ParamSchedulerHook
-from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 from provecfg.proof.optimizer_groups import optimizers_of
+from provecfg.proof.scheduler_steps import Record, SchedulerError, advance, advance_epochs, first_line, one_step
 from provecfg.proof.stepped_runner import SteppedRunner
 
 MOST_STEPS = 2_000_000
 """Steps beyond which a run is not gone through."""
 _MOST_BEYOND = 400_000  # steps after the run's end, to see where an unfinished scheduler was going
-
-
-class SchedulerError(Exception):
-    """A scheduler that cannot be built or stepped.
-
-    Args:
-        key: Its place in the config.
-        message: What was raised, and when.
-    """
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +92,8 @@ def step_over_run(runner: SteppedRunner, length: int, batches: int | None) -> li
     """Build the schedulers as the Runner does, and step them as its hooks do.
 
     Stretches in which a scheduler does nothing, before its begin and after its end, are counted and not stepped. Of
-    groups that differ in their values, the lowest, the highest and that with the most of the model are stepped.
+    groups that differ in their values, the lowest, the highest and that with the most of the model (and a rate that is
+    not 0) are stepped.
 
     Args:
         runner: With its loop and optimizers built.
@@ -143,11 +131,11 @@ def alone(runner: SteppedRunner, stepped: Stepped, steps: int, base: float) -> n
     group = optimizer.param_groups[0]
     if scheduler.begin > 0:
         scheduler._global_step = scheduler.begin - 1
-        _one_step(stepped.key, scheduler)
+        one_step(stepped.key, scheduler)
     values = []
     for _ in range(steps):
         values.append(group[scheduler.param_name])
-        _one_step(stepped.key, scheduler)
+        one_step(stepped.key, scheduler)
     return np.asarray(values)
 
 
@@ -166,7 +154,7 @@ def _built(runner: SteppedRunner, key: str, config: Any, optimizer: Any) -> _Par
             warnings.simplefilter("ignore")
             (scheduler,) = runner._build_param_scheduler([config], optimizer)
     except Exception as error:  # a class or value of the config's own
-        raise SchedulerError(key, f"cannot be built: {type(error).__name__}: {_first_line(error)}") from error
+        raise SchedulerError(key, f"cannot be built: {type(error).__name__}: {first_line(error)}") from error
     return scheduler
 
 
@@ -180,7 +168,8 @@ def _chosen_groups(optimizer: torch.optim.Optimizer) -> tuple[list[dict[str, Any
         sizes[kind] = sizes.get(kind, 0) + sum(parameter.numel() for parameter in group["params"])
         settings.setdefault(kind, {key: value for key, value in group.items() if key != "params"})
     by_rate = sorted(sizes) if all(_is_number(kind[0]) for kind in sizes) else list(sizes)
-    chosen = dict.fromkeys([max(sizes, key=sizes.__getitem__), by_rate[0], by_rate[-1]])
+    trained = [kind for kind in sizes if kind[0]] or list(sizes)
+    chosen = dict.fromkeys([max(trained, key=sizes.__getitem__), by_rate[0], by_rate[-1]])
     total = sum(sizes.values()) or 1
     return [settings[kind] for kind in chosen], [sizes[kind] / total for kind in chosen]
 
@@ -212,27 +201,27 @@ def _stepped(
     by_iteration = [(key, each) for key, each in timed if not each.by_epoch]
     by_epoch = [(key, each) for key, each in timed if each.by_epoch]
     parameters = list(dict.fromkeys(["lr", *(each.param_name for _, each in timed)]))
-    record = _Record(optimizer, parameters)
+    record = Record(optimizer, parameters)
     points_in_epoch = None
     if not is_hooked:
         record.stay(length)
     elif batches is None:
-        _advance(by_iteration, length, record)
+        advance(by_iteration, length, record)
     elif not by_iteration:
         points_in_epoch = 1
-        _advance(by_epoch, length, record)
+        advance(by_epoch, length, record)
     else:
         points_in_epoch = batches
-        _advance_epochs(by_iteration, by_epoch, length, batches, record)
+        advance_epochs(by_iteration, by_epoch, length, batches, record)
     points = len(record)
     if is_hooked and points_in_epoch is not None and points_in_epoch > 1:
         epochs = max([each.end - length for _, each in by_epoch], default=0)
         epochs = max([epochs, *(-(-(each.end - points) // batches) for _, each in by_iteration)])
-        _advance_epochs(by_iteration, by_epoch, min(epochs, _MOST_BEYOND // batches), batches, record)
+        advance_epochs(by_iteration, by_epoch, min(epochs, _MOST_BEYOND // batches), batches, record)
     elif is_hooked:
         clock = by_epoch if points_in_epoch else by_iteration
         more = max([each.end - points for _, each in clock], default=0)
-        _advance(clock, min(more, _MOST_BEYOND), record)
+        advance(clock, min(more, _MOST_BEYOND), record)
 
     def after(each: _ParamScheduler) -> Stepped:
         key, config = next((key, config) for key, config, other in built if other is each)
@@ -258,113 +247,3 @@ def _setting(group: Mapping[str, Any], parameter: str) -> Any:
     if parameter == "momentum" and "momentum" not in group and group.get("betas"):
         return group["betas"][0]
     return group.get(parameter, float("nan"))
-
-
-class _Record:
-    """The values of some parameters of all groups, point by point."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[str]) -> None:
-        self._parameters = parameters
-        self._places = [(group, parameter) for parameter in parameters for group in optimizer.param_groups]
-        self._groups = len(optimizer.param_groups)
-        self._rows: list[list[float]] = [[] for _ in self._places]
-
-    def __len__(self) -> int:
-        return len(self._rows[0])
-
-    @property
-    def columns(self) -> list[tuple[Any, dict[str, Any], str]]:
-        """For each series: how a value is added to it, and the group and name of the value."""
-        return [(row.append, *place) for row, place in zip(self._rows, self._places, strict=True)]
-
-    def stay(self, count: int) -> None:
-        """Note the values now, so many times."""
-        for row, (group, parameter) in zip(self._rows, self._places, strict=True):
-            row.extend([group[parameter]] * count)
-
-    def of(self, parameter: str) -> list[np.ndarray]:
-        """Values of a parameter, for each group."""
-        at = self._parameters.index(parameter) * self._groups
-        return [np.asarray(row, dtype=np.float64) for row in self._rows[at : at + self._groups]]
-
-
-def _advance(schedulers: list[tuple[str, _ParamScheduler]], steps: int, record: _Record) -> None:
-    """Step schedulers of one clock so often; before each step, note the values."""
-    done = 0
-    while done < steps:
-        active, stretch = [], steps - done
-        for key, each in schedulers:
-            # The next step is number `each._global_step + 1`, and does something from `begin` to before `end`.
-            now = each._global_step + 1
-            if not _can_wait(each) or each.begin <= now < each.end:
-                active.append((key, each))
-                stretch = min(stretch, each.end - now) if _can_wait(each) else 1
-            elif now < each.begin:
-                stretch = min(stretch, each.begin - now)
-        if active:
-            _step_each(active, stretch, record)
-        else:
-            record.stay(stretch)
-        stepped = {id(each) for _, each in active}
-        for _, each in schedulers:
-            if id(each) not in stepped:
-                each._global_step += stretch
-        done += stretch
-
-
-def _advance_epochs(
-    by_iteration: list[tuple[str, _ParamScheduler]],
-    by_epoch: list[tuple[str, _ParamScheduler]],
-    epochs: int,
-    batches: int,
-    record: _Record,
-) -> None:
-    for _ in range(epochs):
-        _advance(by_iteration, batches, record)
-        for key, each in by_epoch:
-            _one_step(key, each)
-
-
-def _step_each(schedulers: list[tuple[str, _ParamScheduler]], steps: int, record: _Record) -> None:
-    columns, step_all = record.columns, [each.step for _, each in schedulers]
-    try:
-        for _ in range(steps):
-            for add, group, parameter in columns:
-                add(group[parameter])
-            for step in step_all:
-                step()
-    except Exception as error:  # arithmetic with the config's numbers, or a class of its own
-        # Named by the frame that raised: which of several it was, their counts do not say.
-        failing = _scheduler_in(error)
-        key, failed = next((item for item in schedulers if item[1] is failing), schedulers[0])
-        raise SchedulerError(key, _step_failed(failed, error)) from error
-
-
-def _can_wait(scheduler: _ParamScheduler) -> bool:
-    """Whether its steps outside of begin and end only count."""
-    return type(scheduler).step in (_ParamScheduler.step, MomentumSchedulerMixin.step)
-
-
-def _one_step(key: str, scheduler: _ParamScheduler) -> None:
-    try:
-        scheduler.step()
-    except Exception as error:  # arithmetic with the config's numbers, or a class of its own
-        raise SchedulerError(key, _step_failed(scheduler, error)) from error
-
-
-def _step_failed(scheduler: _ParamScheduler, error: Exception) -> str:
-    return f"fails at its step {scheduler._global_step}: {type(error).__name__}: {_first_line(error)}"
-
-
-def _scheduler_in(error: Exception) -> Any:
-    """The `self` of the innermost `step` in the error's traceback."""
-    found, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == "step":
-            found = trace.tb_frame.f_locals.get("self")
-        trace = trace.tb_next
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
