@@ -1,0 +1,86 @@
+"""The hooks of a config that stop a run early and keep checkpoints, built by their real classes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
+from mmseg.registry import HOOKS
+
+from provecfg.proof.subject import nothing_printed
+
+_ELSEWHERE = ("out_dir", "file_client_args", "backend_args", "published_keys")
+"""Arguments of CheckpointHook that make it write outside of the work dir, or read the weights again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredHook:
+    """A hook that the config declares, or that mmengine adds where it does not.
+
+    Args:
+        key: Dotted path of its dict.
+        cls: Its class.
+        given: Its dict, or the hook itself where the config holds one.
+        without: Arguments that are left out when it is made.
+    """
+
+    key: str
+    cls: type[Hook]
+    given: Any
+    without: tuple[str, ...] = field(default=())
+
+    def make(self) -> Hook:
+        """A new one.
+
+        Raises:
+            Exception: What its class raises.
+        """
+        if not isinstance(self.given, Mapping):
+            return copy.deepcopy(self.given)
+        left_out = {*self.without, *(_ELSEWHERE if issubclass(self.cls, CheckpointHook) else ())}
+        arguments = {key: copy.deepcopy(value) for key, value in self.given.items() if key not in left_out}
+        priority = arguments.pop("priority", None)
+        with nothing_printed():
+            hook: Hook = HOOKS.build(arguments)
+        if priority is not None:
+            hook.priority = priority
+        return hook
+
+    @property
+    def best(self) -> tuple[tuple[str, str], ...]:
+        """Dotted path and name of each metric whose best checkpoint is kept."""
+        saved = self._said("save_best")
+        if isinstance(saved, str):
+            return ((f"{self.key}.save_best", saved),)
+        if isinstance(saved, (list, tuple)):
+            return tuple((f"{self.key}.save_best[{index}]", name) for index, name in enumerate(saved))
+        return ()
+
+    def place(self, argument: str) -> str:
+        """Dotted path of an argument, or of the hook where it is not said."""
+        return f"{self.key}.{argument}" if self._said(argument) is not None else self.key
+
+    def _said(self, argument: str) -> Any:
+        if argument in self.without or not isinstance(self.given, Mapping):
+            return None
+        return self.given.get(argument)
+
+
+def declared_hooks(config: Any) -> Iterator[DeclaredHook]:
+    """The early-stopping and checkpoint hooks of a config, in the order in which mmengine registers them."""
+    declared = config.get("default_hooks") or {}
+    hooks: list[tuple[str, Any]] = []
+    if "checkpoint" not in declared:
+        hooks.append(("default_hooks", {"type": "CheckpointHook", "interval": 1}))  # Runner.register_default_hooks
+    hooks += [(f"default_hooks.{name}", hook) for name, hook in declared.items()]
+    custom = config.get("custom_hooks")
+    if isinstance(custom, (list, tuple)):
+        hooks += [(f"custom_hooks[{index}]", hook) for index, hook in enumerate(custom)]
+    for key, given in hooks:
+        cls: Any = given.get("type") if isinstance(given, Mapping) else type(given)
+        cls = HOOKS.get(cls) if isinstance(cls, str) else cls
+        if isinstance(cls, type) and issubclass(cls, (CheckpointHook, EarlyStoppingHook)):
+            yield DeclaredHook(key, cls, given)
