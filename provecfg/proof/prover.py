@@ -161,7 +161,7 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
     sections: list[TimedSection] = []
     try:
         config = read_by_mmengine(path, options.cfg_options)
-        _import_for(config)
+        _import_for(config, path.parent)
     except ProvecfgError as error:
         loaded = Section("loaded", findings=(Finding(NOT_LOADED, error.message, hint=error.hint),))
         sections.append(TimedSection(loaded, time.monotonic() - started))
@@ -185,13 +185,13 @@ def _read(path: Path, options: ProofOptions) -> tuple[ConfigView | None, dict[Pa
     return view, {file: view.sources(file) for file in view.files}
 
 
-def _import_for(config: Any) -> None:
+def _import_for(config: Any, folder: Path) -> None:
     """Import what the config imports, and leave registered of ours only what it does."""
     imports = (config.get("custom_imports") or {}).get("imports") or []
     names = [imports] if isinstance(imports, str) else list(imports)
     if not any(name == _PLUGIN or name.startswith(f"{_PLUGIN}.") for name in names):
         _forget_plugin()
-    import_stack(config)
+    import_stack(config, folder)
 
 
 def _forget_plugin() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,18 @@ class Receipt:
         """Write it, whole or not at all."""
         write_atomically(path, json.dumps(self.as_data(), indent=2, allow_nan=False) + "\n")
 
-    def differences(self, config: Mapping[str, Any]) -> list[str]:
+    def differences(self, config: Mapping[str, Any], folder: Path) -> list[str]:
         """Why the receipt does not speak for a config here and now, each in words; empty where it does.
 
         Args:
             config: As mmengine loads it, with the options it is to run with.
+            folder: Where the config is.
         """
         found = []
         changed = _changed(self.digests, digests_of(config))
         if changed:
             found.append(f"the config has changed since in {', '.join(changed)}")
-        code = _changed(self.code, code_of(config))
+        code = _changed(self.code, code_of(config, folder))
         if code:
             found.append(f"the code of {', '.join(code)} has changed since")
         installed = versions()
@@ -120,7 +122,7 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     again = f"provecfg prove {config_path}, with the same --cfg-options and --work-dir"
     if receipt is None:
         return [Finding(NO_RECEIPT, f"there is no receipt of a proof at {path}", hint=again)]
-    differences = receipt.differences(config)
+    differences = receipt.differences(config, config_path.parent)
     if differences:
         return [Finding(STALE_RECEIPT, f"the proof at {path} is stale: {'; '.join(differences)}", hint=again)]
     if receipt.verdict != PROVED:
@@ -139,25 +141,40 @@ def digests_of(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Module that the config's `custom_imports` names -> digest of its source, with all that is in a package."""
+def code_of(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Module that the config's `custom_imports` names -> digest of its source, with all that is in a package.
+
+    Args:
+        config: The loaded config.
+        folder: Where the config is; modules beside it are found, too. Nothing is imported.
+    """
     imports = (config.get("custom_imports") or {}).get("imports") or []
     names = [imports] if isinstance(imports, str) else imports
-    return {name: _code_digest(name) for name in names}
+    return {name: _code_digest(name, folder) for name in names}
 
 
-def _code_digest(name: str) -> str:
-    try:
-        spec = find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
+def _code_digest(name: str, folder: Path) -> str:
+    spec = _spec(name, folder)
     if spec is None:
         return "absent"
-    roots = [Path(folder) for folder in spec.submodule_search_locations or []]
+    roots = [Path(place) for place in spec.submodule_search_locations or []]
     files = sorted(file for root in roots for file in root.rglob("*.py"))
     if not files and spec.origin is not None and Path(spec.origin).is_file():
         files = [Path(spec.origin)]
     return _digest(b"\0".join(file.read_bytes() for file in files))
+
+
+def _spec(name: str, folder: Path) -> ModuleSpec | None:
+    """Where a module is, without importing the packages that it is in."""
+    places: Sequence[str] = [*sys.path, str(folder.absolute())]
+    spec = None
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:count]), places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations or []
+    return spec
 
 
 def _plain(value: Any) -> Any:

@@ -60,7 +60,7 @@ def receipt_of(proof: Proof) -> Receipt:
         config=str(proof.path.absolute()),
         verdict=PROVED if proof.is_proved else FAILED,
         digests=digests_of(config),
-        code=code_of(config),
+        code=code_of(config, proof.path.parent),
         versions=versions,
         device=proof.device,
         made=made,

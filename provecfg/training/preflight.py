@@ -100,7 +100,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     else:
         # The files are looked at while the imports take their seconds: decoding needs no interpreter lock.
         data = None if is_worker else _in_background(config)
-        import_stack(config)
+        import_stack(config, path.parent)
         device = _device()
         if options.smoke and device == "cpu":
             config = _in_full_precision(config)
@@ -185,13 +185,19 @@ def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:
     return config
 
 
-def import_stack(config: Any) -> None:
+def import_stack(config: Any, folder: Path) -> None:
     """Import torch, mmengine's Runner, and the modules that the config names.
+
+    Args:
+        config: The loaded config.
+        folder: Where the config is. Modules beside it can be imported, after all that can be imported anyway.
 
     Raises:
         ProvecfgError: One of them cannot be imported.
     """
     wanted = config.get("custom_imports") or {}
+    if str(folder.absolute()) not in sys.path:
+        sys.path.append(str(folder.absolute()))
     try:
         from mmengine.utils import import_modules_from_strings
 
@@ -203,7 +209,7 @@ def import_stack(config: Any) -> None:
     except ImportError as error:
         raise ProvecfgError(
             f"a module that the config imports cannot be imported: {error}",
-            hint="custom_imports of the config names it; it has to be installed or on PYTHONPATH",
+            hint="custom_imports of the config names it; it has to be installed, on PYTHONPATH or beside the config",
         ) from error
 
 

@@ -32,7 +32,7 @@ def receipt(config: dict[str, Any], verdict: str = PROVED, **changes: Any) -> Re
         config="x.py",
         verdict=verdict,
         digests=digests_of(config),
-        code=code_of(config),
+        code=code_of(config, Path()),
         versions=versions,
         device="cpu",
         made=made,
@@ -61,7 +61,7 @@ def test_a_receipt_outlives_writing_and_reading(tmp_path: Path) -> None:
     found = read_receipt(tmp_path / "r.json")
     assert found is not None
     assert found.as_data() == json.loads((tmp_path / "r.json").read_text())
-    assert found.differences(CONFIG) == []
+    assert found.differences(CONFIG, tmp_path) == []
 
 
 def test_a_fresh_receipt_is_enough(said) -> None:
@@ -105,7 +105,7 @@ def test_edited_code_that_the_config_imports_makes_it_stale(
 ) -> None:
     module = tmp_path / "proof_receipt_user_losses.py"
     module.write_text("WEIGHT = 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # beside the config
     config = {**CONFIG, "custom_imports": {"imports": [module.stem]}}
     found = receipt(config)
     assert said(found, config) == []
