@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.registry import init_default_scope
 
+from provecfg.proof.built import Built
 from provecfg.proof.curve_shape import Clock, describe, sampled
 from provecfg.proof.curves import judge
 from provecfg.proof.moments import go_through
@@ -20,12 +21,12 @@ from provecfg.proof.weight_curves import step_weights
 from provecfg.training.findings import Finding
 
 
-def prove(subject: Subject, built: Any) -> Section:
+def prove(subject: Subject, built: Built | None) -> Section:
     """Go through the run of a config: what falls when, and what the rates and loss weights are.
 
     Args:
         subject: The config.
-        built: `building.Built`, or None where the model cannot be built: then nothing that needs it is judged.
+        built: What was built of it, or None where the model cannot be built: then nothing that needs it is judged.
     """
     if subject.config.get("train_cfg") is None:
         return Section("clock", not_judged="the config does not train: it has no train_cfg")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import ConfigDict
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from provecfg.proof.problems.clock import NO_RATE, OPTIMIZER_FAILS, OPTION_IGNORED
@@ -65,10 +66,7 @@ def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
         runner._train_dataloader = runner.cfg.get("train_dataloader")  # for the batch size that rates are scaled by
         runner.scale_lr(wrapper, runner.cfg.get("auto_scale_lr"))
     except Exception as error:  # a class or value of the config's own
-        said = (str(error).splitlines() or [""])[0]
-        groups.findings.append(
-            Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {type(error).__name__}: {said}", "optim_wrapper")
-        )
+        groups.findings.append(_failed(error, cfg))
         return groups
     finally:
         runner.model, runner._train_dataloader = placeholder, batches
@@ -80,6 +78,14 @@ def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
     if options is not None:
         groups.findings += _ignored(options, wrapper)
     return groups
+
+
+def _failed(error: Exception, cfg: dict[str, Any]) -> Finding:
+    kind = (cfg.get("optimizer") or {}).get("type")
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:  # mmengine says that None cannot be called
+        return Finding(OPTIMIZER_FAILS, f"no optimizer is registered as {kind!r}", "optim_wrapper.optimizer.type")
+    said = (str(error).splitlines() or [""])[0]
+    return Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {type(error).__name__}: {said}", "optim_wrapper")
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
