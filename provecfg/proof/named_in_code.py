@@ -32,10 +32,14 @@ def read_from_config(cls: type) -> frozenset[str]:
 def _after_cfg(code: CodeType) -> Iterator[str]:
     loads = [one for one in dis.get_instructions(code) if one.opname.startswith("LOAD_") and one.argval is not None]
     for cfg, first, second in zip(loads, loads[1:], loads[2:], strict=False):
-        if cfg.argval == "cfg":
-            word: Any = second.argval if first.argval in ("get", "pop") else first.argval
-            if isinstance(word, str):
-                yield word
+        if cfg.argval != "cfg":
+            continue
+        if first.argval in ("get", "pop"):
+            word: Any = second.argval if second.opname == "LOAD_CONST" else None
+        else:
+            word = first.argval if first.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_CONST") else None
+        if isinstance(word, str):
+            yield word
 
 
 def _codes(module: ModuleType) -> Iterator[CodeType]:

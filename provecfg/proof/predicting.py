@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from provecfg.plugin.mmcv_ops import MissingOpError
 from provecfg.proof.shrinking import CROPS, Size, show_crop
 
 
@@ -20,11 +21,13 @@ def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
     """
     before = ""
     error: Exception | None = None
-    declared = _declared_crop(model)
+    declared = _declared_crop(model)  # before it is changed
     for crop in (*CROPS, *([declared] if declared is not None else [])):
         show_crop(model, crop)
         try:
-            predict(model, crop)
+            predict(model, crop, slides=crop in CROPS)
+        except MissingOpError:
+            return crop, None  # of this machine, not of the config
         except Exception as raised:  # the config's own classes raise what they like
             error = raised
             if str(error) == before:
@@ -36,9 +39,15 @@ def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
     return CROPS[0], error
 
 
-def predict(model: nn.Module, crop: Size) -> None:
-    """Let a segmentor predict one image as the test loop does, a larger one than `crop` if it slides a window."""
-    slides = dict.get(getattr(model, "test_cfg", None) or {}, "mode") == "slide"
+def predict(model: nn.Module, crop: Size, *, slides: bool = True) -> None:
+    """Let a segmentor predict one image as the test loop does. Its mode stays as it was.
+
+    Args:
+        model: The segmentor.
+        crop: (height, width) in pixels of the image.
+        slides: Whether the image of a segmentor that slides a window is half as wide again, for more than one window.
+    """
+    slides = slides and dict.get(getattr(model, "test_cfg", None) or {}, "mode") == "slide"
     height, width = crop[0], crop[1] * 3 // 2 if slides else crop[1]
     was_training = model.training
     model.eval()

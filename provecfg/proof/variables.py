@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from provecfg.mmconfig.view import ConfigView, Layer
 from provecfg.proof.building import Parts
 from provecfg.proof.named_in_code import read_from_config
-from provecfg.proof.problems.declaration import UNREAD_TOP_LEVEL, UNUSED_OVERRIDE
+from provecfg.proof.problems.declaration import OLD_KEY, UNREAD_TOP_LEVEL, UNUSED_OVERRIDE
 from provecfg.proof.recording import Reads
 from provecfg.spelling import nearest_names
 from provecfg.training.findings import Finding
@@ -79,15 +79,16 @@ def _is_read_in(layer: Layer, name: str) -> bool:
 def _unheard(name: str, value: Any, known: Collection[str], declared: Mapping[str, Any]) -> Iterator[Finding]:
     """A key that looks as if it were for the runner. Any other is a variable that happens to be of no use."""
     near = [key for key in nearest_names(name, known, limit=1) if _is_alike(name, key)]
-    if name in _OLD_KEYS and isinstance(value, (dict, list, tuple, int, str)):
-        hint = f"mmengine reads {_OLD_KEYS[name]}"
+    problem = UNREAD_TOP_LEVEL
+    if name in _OLD_KEYS and value is not None:
+        problem, hint = OLD_KEY, f"mmengine reads {_OLD_KEYS[name]}"
     elif near:
         hint = f"did you mean {near[0]!r}{', which is set too' if near[0] in declared else ''}?"
     elif _is_hook(value):
         hint = "hooks go into custom_hooks or default_hooks"
     else:
         return
-    yield Finding(UNREAD_TOP_LEVEL, f"nothing reads the top-level key {name!r}: it has no effect", name, hint)
+    yield Finding(problem, f"nothing reads the top-level key {name!r}: it has no effect", name, hint)
 
 
 def _is_alike(one: str, other: str) -> bool:

@@ -74,6 +74,15 @@ NOT_IMPORTED = Problem(
     "mmseg's own tools do not find the class, and fail while they build it.",
 )
 
+OLD_KEY = Problem(
+    "PROOF012",
+    "key-of-the-old-runner",
+    "A top-level key is one that mmcv's runner read, before mmengine.",
+    "mmengine reads it elsewhere, and ignores it here without a word. Where its value is said in the new place, too, it "
+    "is only a remnant.",
+    Severity.WARNING,
+)
+
 PROBLEMS: tuple[Problem, ...] = (
     NOT_BUILT,
     SWALLOWED,
@@ -86,4 +95,5 @@ PROBLEMS: tuple[Problem, ...] = (
     INHERITED_ARGUMENT,
     DROPPED_HOOK,
     NOT_IMPORTED,
+    OLD_KEY,
 )
