@@ -1,0 +1,163 @@
+"""Images and label maps made for a config's datasets, so that its real pipelines can be run where no data is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS, TRANSFORMS
+from PIL import Image
+
+from provecfg.training.adapt import datasets_of
+
+SIZES = ((160, 90), (160, 90), (120, 120))
+"""(width, height) in pixels of the images of a dataset: two of one size, and one of another shape."""
+
+_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+_BACKENDS = ("backend_args", "file_client_args")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A loader's dataset that reads made images.
+
+    Args:
+        dataset: The config's dict of it, changed to read them.
+        reason: Why none could be made, or None.
+    """
+
+    dataset: Any
+    reason: str | None = None
+
+
+def made_for(config: Config, loader: str, folder: Path, classes: int, ignored: int) -> Made:
+    """Images for the dataset of a loader, wrappers and all, in the layout of each dataset inside.
+
+    Args:
+        config: The config.
+        loader: `train_dataloader` or `val_dataloader`.
+        folder: An empty or absent folder to write to.
+        classes: Labels that are drawn where the dataset itself names no classes.
+        ignored: The label of no class; it is drawn, too.
+    """
+    config = copy.deepcopy(config)
+    for number, (key, inner) in enumerate(datasets_of(config)):
+        if key.startswith(loader):
+            reason = _make(inner, folder / str(number), classes, ignored)
+            if reason is not None:
+                return Made(config[loader].dataset, reason)
+    return Made(config[loader].dataset)
+
+
+def _make(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
+    kind = dataset.get("type")
+    found = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(found, type) and issubclass(found, BaseSegDataset)):
+        return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
+    if found.load_data_list is not BaseSegDataset.load_data_list:
+        return f"{found.__name__} finds its files in a way of its own"
+    for step in _steps(dataset.get("pipeline")):
+        for name in _BACKENDS:
+            step.pop(name, None)  # the made images are on this disk
+    loader = next(iter(_steps(dataset.get("pipeline"))), {})
+    if not _loads_pictures(loader):
+        return f"{loader.get('type')} reads images of its own kind"
+    for name in (*_BACKENDS, "indices"):
+        dataset.pop(name, None)
+    prefixes = dict(dataset.get("data_prefix") or {})
+    dataset.data_root = str(folder)
+    if prefixes:
+        dataset.data_prefix = {name: _below(path) for name, path in prefixes.items()}
+    try:
+        shape = _Shape(copy.deepcopy(dataset), found)
+    except Exception:  # the real build says why
+        return None
+    if {Path(f"x{suffix}").suffix.lower() for suffix in (shape.image_suffix, shape.label_suffix)} - _WRITTEN:
+        return f"files *{shape.image_suffix} and *{shape.label_suffix} are not written here"
+    stems = [f"made-{index}" for index in range(len(SIZES))]
+    for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
+        for path, pixels in (
+            (shape.images / f"{stem}{shape.image_suffix}", picture(size, index)),
+            (shape.labels / f"{stem}{shape.label_suffix}", _label_map(size, shape.labels_of(classes), ignored)),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    if dataset.get("ann_file"):
+        dataset.ann_file = _below(dataset.ann_file)
+        listing = folder / dataset.ann_file
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    return None
+
+
+class _Shape:
+    """How a dataset lays out its files, asked of the class itself."""
+
+    def __init__(self, dataset: Any, cls: type[BaseSegDataset]) -> None:
+        # Folders that a class wants to be there before it is built.
+        for path in (dataset.get("data_prefix") or {}).values():
+            Path(dataset.data_root, path).mkdir(parents=True, exist_ok=True)
+        if dataset.get("ann_file"):
+            listing = Path(dataset.data_root, _below(dataset.ann_file))
+            listing.parent.mkdir(parents=True, exist_ok=True)
+            listing.write_text("", encoding="utf-8")
+            dataset.ann_file = _below(dataset.ann_file)
+        dataset.update(pipeline=[], lazy_init=True)
+        built = DATASETS.build(dataset)
+        root = Path(dataset.data_root)
+        self.images = Path(built.data_prefix.get("img_path") or root)
+        self.labels = Path(built.data_prefix.get("seg_map_path") or root)
+        self.image_suffix, self.label_suffix = str(built.img_suffix), str(built.seg_map_suffix)
+        known = cls.METAINFO.get("classes") if built.label_map else built.metainfo.get("classes")
+        self._classes = len(known) if known else None
+        self._first = int(bool(built.reduce_zero_label))
+
+    def labels_of(self, classes: int) -> range:
+        """Every label that a file of this dataset may hold, of the `classes` of the model where it names none."""
+        return range(self._first + (self._classes or classes))
+
+
+def _steps(pipeline: Any) -> Iterator[Any]:
+    for step in pipeline or ():
+        if isinstance(step, dict):
+            yield step
+
+
+def _loads_pictures(step: Any) -> bool:
+    kind = step.get("type")
+    found = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(found, type) and any(
+        base.__name__ == "LoadImageFromFile" and base.__module__.startswith("mmcv.") for base in found.__mro__
+    )
+
+
+def _below(path: Any) -> str:
+    """A path as one below a folder, whatever it was below before."""
+    return "/".join(part for part in PurePosixPath(str(path)).parts if part not in ("/", ".."))
+
+
+def picture(size: tuple[int, int], seed: int) -> np.ndarray:
+    """A picture that fills the range of brightness: (H, W, 3) uint8."""
+    width, height = size
+    random = np.random.default_rng(seed)
+    waves = np.linspace(0, 6, width)[None, :, None] + np.linspace(0, 4, height)[:, None, None] + np.arange(3)
+    pixels = 127.5 + 100 * np.sin(waves) + random.normal(0, 15, (height, width, 3))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def _label_map(size: tuple[int, int], labels: range, ignored: int) -> np.ndarray:
+    """A block for each label, and one that is ignored, in rows from the left: (H, W) uint8."""
+    width, height = size
+    values = [*labels, *([ignored] if 0 <= ignored <= 255 and ignored not in labels else [])]
+    columns = int(np.ceil(np.sqrt(len(values))))
+    rows = int(np.ceil(len(values) / columns))
+    y = np.arange(height) * rows // height
+    x = np.arange(width) * columns // width
+    place = y[:, None] * columns + x[None, :]
+    return np.array(values, dtype=np.uint8)[np.minimum(place, len(values) - 1)]

@@ -1,0 +1,190 @@
+"""Samples of a dataset, read through its real pipeline."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmseg.registry import DATASETS
+
+from provecfg.proof.subject import nothing_printed
+
+_OF_THE_STACK = ("mmcv", "mmseg", "mmdet", "mmengine", "provecfg")
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A dataset that could not be built, or a sample that did not come through.
+
+    Args:
+        key: Dotted path in the config of what failed.
+        what: What failed, in words.
+        error: What it raised.
+        by_stack: Whether a class of the stack raised it, whose ways are known, and not one of the user's.
+    """
+
+    key: str
+    what: str
+    error: Exception
+    by_stack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the pipeline made of one image.
+
+    Args:
+        packed: What the loader would get: `inputs` and `data_samples`.
+        inputs: The image, (C, H, W), or None where there is none.
+        labels: The label map, (H, W), or None where there is none.
+        image_path, label_path: The files, or "".
+        original: (height, width) of the image as it was read, or None.
+    """
+
+    packed: Any
+    inputs: torch.Tensor | None
+    labels: torch.Tensor | None
+    image_path: str
+    label_path: str
+    original: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class Read:
+    """A dataset, and samples of it.
+
+    Args:
+        dataset: The built dataset, or None where it could not be built.
+        samples: Those that came through.
+        failed: What did not, the first of it.
+        is_segmentation: Whether what comes out is images with label maps, as far as can be told.
+    """
+
+    dataset: Any = None
+    samples: list[Sample] = field(default_factory=list)
+    failed: Failed | None = None
+
+    @property
+    def is_segmentation(self) -> bool:
+        return all(sample.inputs is not None for sample in self.samples)
+
+
+def read(dataset: Any, key: str, indices: Sequence[int] | int, seconds: float = 60.0) -> Read:
+    """Build a dataset and read samples of it.
+
+    Args:
+        dataset: The config's dict of it.
+        key: Its dotted path in the config.
+        indices: Which, as far as there are so many; a number stands for that many, evenly spread.
+        seconds: After this time no further sample is read.
+    """
+    found = Read()
+    with nothing_printed(), _own_randomness():
+        try:
+            found.dataset = DATASETS.build(dataset)
+            if hasattr(found.dataset, "full_init"):
+                found.dataset.full_init()
+        except Exception as error:  # a dataset's class may raise anything
+            found.failed = Failed(key, f"{_name(dataset)} cannot be built", error, _is_of_stack(error, found.dataset))
+            return found
+        until = time.monotonic() + seconds
+        for index in _chosen(indices, len(found.dataset)):
+            try:
+                found.samples.append(_sample(found.dataset[index]))
+            except Exception as error:
+                found.failed = _where(found.dataset, key, index, error)
+                break
+            if time.monotonic() > until:
+                break
+    return found
+
+
+def _chosen(indices: Sequence[int] | int, length: int) -> list[int]:
+    if not isinstance(indices, int):
+        return [index for index in indices if index < length]
+    if length <= indices:
+        return list(range(length))
+    return sorted({round(place * (length - 1) / max(indices - 1, 1)) for place in range(indices)})
+
+
+@contextlib.contextmanager
+def _own_randomness() -> Iterator[None]:
+    """The same random numbers in every proof, and those of the process as if none had been drawn."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(_SEED)
+    np.random.seed(_SEED)
+    torch.manual_seed(_SEED)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def _sample(packed: Any) -> Sample:
+    inputs = packed.get("inputs") if isinstance(packed, dict) else None
+    data = packed.get("data_samples") if isinstance(packed, dict) else None
+    labels = getattr(getattr(data, "gt_sem_seg", None), "data", None)
+    if isinstance(labels, torch.Tensor) and labels.ndim == 3 and len(labels) == 1:
+        labels = labels[0]
+    original = getattr(data, "ori_shape", None)
+    return Sample(
+        packed,
+        inputs if isinstance(inputs, torch.Tensor) and inputs.ndim == 3 else None,
+        labels if isinstance(labels, torch.Tensor) and labels.ndim == 2 else None,
+        str(getattr(data, "img_path", "")),
+        str(getattr(data, "seg_map_path", "")),
+        tuple(original[:2]) if original is not None else None,
+    )
+
+
+def leaves(dataset: Any, key: str) -> Iterator[tuple[Any, str]]:
+    """The datasets inside wrappers, each with its dotted path."""
+    inner = getattr(dataset, "dataset", None)
+    several = getattr(dataset, "datasets", None)
+    if isinstance(inner, BaseDataset) or hasattr(inner, "datasets") or hasattr(inner, "dataset"):
+        yield from leaves(inner, f"{key}.dataset")
+    elif isinstance(several, (list, tuple)):
+        for index, one in enumerate(several):
+            yield from leaves(one, f"{key}.datasets[{index}]")
+    else:
+        yield dataset, key
+
+
+def _where(dataset: Any, key: str, index: int, error: Exception) -> Failed:
+    """The step of the pipeline that raises, as far as running it step by step shows it again."""
+    for leaf, leaf_key in leaves(dataset, key):
+        steps = getattr(getattr(leaf, "pipeline", None), "transforms", ())
+        for item in range(min(index + 1, len(leaf)))[-1:]:
+            try:
+                data = leaf.get_data_info(item)
+            except Exception as again:
+                return Failed(leaf_key, f"{type(leaf).__name__} finds no sample", again, _is_of_stack(again, leaf))
+            for place, step in enumerate(steps):
+                try:
+                    data = step(data)
+                except Exception as again:
+                    name = type(step).__name__
+                    return Failed(f"{leaf_key}.pipeline[{place}]", f"{name} fails", again, _is_of_stack(again, step))
+                if data is None:
+                    break
+    return Failed(key, f"{type(dataset).__name__} fails", error, _is_of_stack(error, dataset))
+
+
+def _is_of_stack(error: Exception, thing: Any) -> bool:
+    """Whether a class of the stack raised the error: every frame below this module is the stack's or a library's."""
+    return thing is None or type(thing).__module__.partition(".")[0] in _OF_THE_STACK
+
+
+def _name(dataset: Any) -> str:
+    kind = dataset.get("type")
+    return kind if isinstance(kind, str) else getattr(kind, "__name__", "the dataset")
