@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from provecfg.mmconfig.view import ConfigView, Layer
@@ -45,10 +47,10 @@ _OLD_KEYS = {
 
 def known_keys(runner: Any) -> frozenset[str]:
     """Top-level keys that the runner and its hooks ask the config for, on one machine or on several."""
-    from_cfg = Runner.from_cfg.__func__.__code__
-    asked = {one for one in from_cfg.co_consts if isinstance(one, str) and one.isidentifier()}
+    taken = set(inspect.signature(Runner).parameters) - {"cfg"}
     classes = {Runner, type(runner), *(type(hook) for hook in getattr(runner, "hooks", ()))}
-    return frozenset(asked | _READ_BY_TOOLS).union(*(read_from_config(cls) for cls in classes))
+    read = frozenset[str]().union(*(read_from_config(cls) for cls in classes))
+    return frozenset(taken | _READ_BY_TOOLS | {key for key in read if not hasattr(Config, key) and key[0] != "_"})
 
 
 def unread_variables(top: Reads, view: ConfigView | None, parts: Parts) -> Iterator[Finding]:

@@ -78,8 +78,8 @@ OLD_KEY = Problem(
     "PROOF012",
     "key-of-the-old-runner",
     "A top-level key is one that mmcv's runner read, before mmengine.",
-    "mmengine reads it elsewhere, and ignores it here without a word. Where its value is said in the new place, too, it "
-    "is only a remnant.",
+    "mmengine reads it elsewhere, and ignores it here without a word. Where the new place says the same, it is only a "
+    "remnant.",
     Severity.WARNING,
 )
 
