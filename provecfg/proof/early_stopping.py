@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
@@ -50,10 +52,11 @@ def prove(subject: Subject, built: Built | None) -> Section:
     if validates(config):
         proof.see_evaluator()
     proof.build_hooks()
+    folder = Path(tempfile.mkdtemp(prefix="early_stopping_", dir=subject.work_dir))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stage = Stage(config, subject.work_dir / "early_stopping")
+            stage = Stage(config, folder)
     except UnknownLoopError as error:
         return proof.section(not_judged=str(error))
     except Exception as error:

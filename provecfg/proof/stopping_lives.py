@@ -297,7 +297,7 @@ class Lives:
     def _told(self, name: str, life: Life) -> str:
         unit = self.stage.unit
         if life.stopped:
-            waited = life.waits[-1]
+            waited = life.waits[-1] if life.waits else 0  # none: stopped by what it was resumed with
             why = f", after {waited} validation{'s' * (waited != 1)} without progress" if waited else ""
             why = ", at the NaN" if name == BROKEN else why
             text = f"stops at {unit} {life.ended}{why}"
