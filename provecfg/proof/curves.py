@@ -228,13 +228,13 @@ def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Fin
     finished = [each for each in schedulers if each.scheduler.end <= (each.steps or 0)]
     decays = [each for each in schedulers if _decays(each)]
     if np.count_nonzero(zeros) > max(0.01 * points, 2):
-        first = int(np.flatnonzero(zeros)[0])
+        first = int(np.flatnonzero(~zeros)[-1]) + 1  # of those at the end
         yield Finding(
             NO_RATE,
             f"lr is {float(values[first]):.4g} from {clock.unit} {clock.at(first + 1)} on"
-            if bool(zeros[first:].all())
+            if points - first > 2
             else f"lr is next to 0 in {np.count_nonzero(zeros) / points:.0%} of the run",
-            f"{key}.end" if bool(zeros[first:].all()) else key,
+            f"{key}.end" if points - first > 2 else key,
             f"nothing is trained there; the run ends at {clock.at(points)}",
         )
     elif len(finished) == len(schedulers) and decays and still < 0.75 * points and last <= 0.02 * peak:

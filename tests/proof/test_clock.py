@@ -309,7 +309,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[tuple[str, str]], str]] = {
         "nothing is trained",
     ),
     "zero from the middle on": (
-        scheduled(WARMUP, {**DECAY, "end": 100}),
+        scheduled({**WARMUP, "start_factor": 1e-6}, {**DECAY, "end": 100}),
         [("PROOF054", "param_scheduler[1].end")],
         "lr is 0 from iteration 100 on",
     ),
