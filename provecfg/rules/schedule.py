@@ -431,10 +431,23 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Finding]:
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000)
         default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=4000, by_epoch=False))
 
-    Source: mmengine 0.10.7, hooks/checkpoint_hook.py, `after_train_epoch`; mmsegmentation issue 2777.
+    Known problems: a config without a checkpoint hook gets the runner's own, which counts epochs; that is reported in
+    whole configs, with a model, data and default hooks.
+
+    Source: mmengine 0.10.7, hooks/checkpoint_hook.py, `after_train_epoch`, and runner/runner.py,
+    `register_default_hooks`; mmsegmentation issue 2777.
     """
     if facts.schedule.by_epoch is not False:
         return
+    default = facts.section("default_hooks")
+    is_whole = facts.section("model") is not None and facts.section("train_dataloader") is not None
+    if is_whole and default is not None and "checkpoint" not in default.value and not facts.checkpoints:
+        yield Finding(
+            default,
+            "no checkpoint hook: the runner's own counts epochs, of which a loop by iterations has one",
+            "name one, with by_epoch=False",
+            missing="checkpoint",
+        )
     for hook in facts.checkpoints:
         if facts.argument(hook, "by_epoch", "hook") is True:
             yield Finding(

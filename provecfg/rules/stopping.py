@@ -582,6 +582,51 @@ def best_rules_count(facts: Facts) -> Iterator[Finding]:
             yield Finding(rules, f"{len(rules.value)} rules for {metrics} metrics", "give one for all, or one for each")
 
 
+@rule("STOP016", Severity.WARNING)
+def best_overwritten(facts: Facts) -> Iterator[Finding]:
+    """Early stopping waits for longer than checkpoints are kept, and none is kept as the best.
+
+    Why it matters: when it stops, the best validation lies `patience` validations back. With fewer checkpoints kept
+    than that, and no `save_best`, the weights that it waited for are deleted.
+
+    Bad:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=4000)
+        val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+        val_dataloader = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))
+        default_hooks = dict(
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=3))
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience=5)]
+
+    Good:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=4000)
+        val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+        val_dataloader = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))
+        default_hooks = dict(
+            checkpoint=dict(
+                type='CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=3, save_best='mIoU'))
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience=5)]
+
+    Known problems: judged where there is one checkpoint hook, and it saves as often as is validated.
+
+    Source: mmengine 0.10.7, hooks/checkpoint_hook.py, `_save_checkpoint_with_step`.
+    """
+    hooks = facts.checkpoints
+    if len(hooks) != 1 or facts.value(hooks[0], "save_best") is not None:
+        return
+    kept, interval = number(facts.value(hooks[0], "max_keep_ckpts", -1)), facts.value(hooks[0], "interval")
+    if kept is None or kept < 1 or interval != facts.schedule.val_interval:
+        return
+    for hook in facts.early_stopping:
+        patience = number(facts.argument(hook, "patience", "hook"))
+        if patience is not None and kept <= patience:
+            yield Finding(
+                hooks[0],
+                f"{kept:g} checkpoints are kept, and the best is {patience:g} validations old when training stops",
+                "name the metric in save_best",
+                missing="save_best",
+            )
+
+
 RULES = (
     monitor_is_no_metric,
     threshold_as_fraction,
@@ -598,4 +643,5 @@ RULES = (
     best_is_no_metric,
     best_without_validation,
     best_rules_count,
+    best_overwritten,
 )

@@ -1,0 +1,177 @@
+"""The order and the end of pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from provecfg.diagnostics import Severity
+from provecfg.mmconfig import Node
+from provecfg.rules.data_facts import Dataset, Loader
+from provecfg.rules.facts import Facts
+from provecfg.rules.numbers import number
+from provecfg.rules.rule import Finding, rule
+
+_MOVING: Final = frozenset(
+    {
+        # mmcv 2.1.0 and mmsegmentation 1.2.2, transforms: what changes where a pixel lies
+        "Pad",
+        "RandomChoiceResize",
+        "RandomCrop",
+        "RandomFlip",
+        "RandomResize",
+        "RandomRotFlip",
+        "RandomRotate",
+        "Resize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+    }
+)
+_BY_CHANCE: Final = frozenset({"PhotoMetricDistortion", "Albu", "BioMedicalRandomGamma", "BioMedicalGaussianNoise"})
+
+
+def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
+    """Datasets whose transforms are all known, so that what is not there is missing."""
+    if not facts.is_mmseg:
+        return
+    for loader in facts.loaders:
+        for dataset in loader.datasets:
+            transforms = dataset.transforms
+            if transforms and all(facts.class_of(one, "transform") is not None for one in transforms):
+                yield loader, dataset
+
+
+@rule("DATA025", Severity.ERROR)
+def no_image_loaded(facts: Facts) -> Iterator[Finding]:
+    """The pipeline does not load an image.
+
+    Why it matters: a dataset hands over paths. The first transform that wants the image fails with a KeyError, in the
+    first batch or, for validation data, after the first interval.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Known problems: judged where all transforms are mmseg's or mmcv's and the last one packs.
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`; mmcv 2.1.0, transforms/loading.py.
+    """
+    for _, dataset in _whole_pipelines(facts):
+        kinds = [one.type or "" for one in dataset.transforms]
+        if "PackSegInputs" in kinds and not any(kind.startswith("Load") and "Image" in kind for kind in kinds):
+            pipeline = dataset.node.get("pipeline") or dataset.node
+            yield Finding(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
+
+
+@rule("DATA026", Severity.ERROR)
+def labels_left_behind(facts: Facts) -> Iterator[Finding]:
+    """A training pipeline moves the pixels of the image before it loads the labels.
+
+    Why it matters: a flip, a crop or a new size reaches what is loaded by then. Labels that come later stay as they are
+    on disk: of another size, which fails, or, after a flip, of the mirror image, which trains.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='RandomFlip', prob=0.5), dict(type='LoadAnnotations'),
+                dict(type='PackSegInputs')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs')]))
+
+    Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py.
+    """
+    for loader, dataset in _whole_pipelines(facts):
+        if loader.which != "train":
+            continue
+        moved = None
+        for one in dataset.transforms:
+            if one.type in _MOVING and moved is None:
+                moved = one
+            if one.type == "LoadAnnotations" and moved is not None:
+                yield Finding(one, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
+
+
+@rule("DATA027", Severity.ERROR)
+def packed_too_early(facts: Facts) -> Iterator[Finding]:
+    """A transform comes after the one that packs the results.
+
+    Why it matters: PackSegInputs hands on `inputs` and `data_samples` alone. A transform after it finds no image and
+    fails, or finds nothing to do.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'),
+                dict(type='RandomFlip', prob=0.5)]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs')]))
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py, `PackSegInputs.transform`.
+    """
+    for _, dataset in _whole_pipelines(facts):
+        packed = False
+        for one in dataset.transforms:
+            if packed:
+                yield Finding(one, f"{one.type} comes after PackSegInputs, which leaves it nothing", "pack last")
+                break
+            packed = one.type == "PackSegInputs"
+
+
+@rule("DATA028", Severity.WARNING)
+def validated_by_chance(facts: Facts) -> Iterator[Finding]:
+    """Validation images are cropped, turned or coloured at random.
+
+    Why it matters: each validation measures other pixels. The metric moves by chance, which early stopping and the best
+    checkpoint then follow; a crop leaves out most of the image.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+                dict(type='RandomCrop', crop_size=(512, 512)), dict(type='PackSegInputs')]))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+                dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py.
+    """
+    for loader, dataset in _whole_pipelines(facts):
+        if loader.which == "train":
+            continue
+        for one in dataset.transforms:
+            if _is_by_chance(one):
+                yield Finding(one, f"{one.type} shows {loader.which} images differently each time", "leave it out")
+
+
+def _is_by_chance(transform: Node) -> bool:
+    kind = transform.type or ""
+    prob = number(transform.value.get("prob"))
+    return (kind.startswith("Random") or kind in _BY_CHANCE) and prob != 0
+
+
+RULES = (no_image_loaded, labels_left_behind, packed_too_early, validated_by_chance)

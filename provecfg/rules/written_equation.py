@@ -1,0 +1,166 @@
+"""The equation that a generated config is headed by, against the losses that it declares."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any, Final, NamedTuple
+
+from provecfg.diagnostics import Severity
+from provecfg.mmconfig import Node
+from provecfg.rules.facts import Facts
+from provecfg.rules.model_facts import Head
+from provecfg.rules.numbers import number
+from provecfg.rules.rule import Finding, rule
+
+TITLES: Final = {
+    "CrossEntropyLoss": "CE",
+    "SegCrossEntropyLoss": "CE",
+    "SoftmaxFocalLoss": "focal",
+    "SegLovaszLoss": "Lovasz",
+    "SegBoundaryLoss": "boundary",
+    "SegDiceLoss": "Dice",
+    "BoundaryAwareFocalLoss": "boundary-aware focal",
+    "DistanceBoundaryLoss": "distance boundary",
+}
+"""What the equation calls the losses; one of several scales goes by the loss that it wraps."""
+
+_SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
+_EQUATION: Final = re.compile(r"^# total = (.+)$", re.MULTILINE)
+_TERM: Final = re.compile(
+    r"(?:(?P<weight>[\d.e+-]+)|\((?P<start>[\d.e+-]+) to [\d.e+-]+\)) (?P<title>[^\[\]]+)\[(?P<head>[^\[\]]+)\]"
+)
+_AUTHOR: Final = "# Written by provecfg"
+
+
+class _Term(NamedTuple):
+    title: str
+    weight: float
+
+
+@rule("CFG033", Severity.WARNING)
+def equation_not_as_written(facts: Facts) -> Iterator[Finding]:
+    """The losses are others than the equation at the head of the file says.
+
+    Why it matters: a generated config says what it trains in its first lines, and whoever reads or cites the run
+    believes them. A loss that was dropped, put in another's place or weighted anew by hand trains another total.
+
+    Bad:
+        # total = 1 CE[decode] + 0.3 Dice[decode]
+        #
+        # Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+        custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
+        model = dict(decode_head=dict(loss_decode=[
+            dict(type='CrossEntropyLoss', loss_weight=1.0),
+            dict(type='SegDiceLoss', loss_weight=0.5, loss_name='loss_dice')]))
+
+    Good:
+        # total = 1 CE[decode] + 0.3 Dice[decode]
+        #
+        # Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+        custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
+        model = dict(decode_head=dict(loss_decode=[
+            dict(type='CrossEntropyLoss', loss_weight=1.0),
+            dict(type='SegDiceLoss', loss_weight=0.3, loss_name='loss_dice')]))
+
+    Known problems: of a weight that changes over the run only the start is compared. A config that inherits from a
+    generated one may change its losses, and has no equation of its own.
+
+    Source: provecfg's templates/config.py.j2.
+    """
+    written = _written(facts)
+    if written is None:
+        return
+    # the file's own values: --cfg-options changes a run, not what the file says
+    own = Facts(dataclasses.replace(facts.view, values=facts.view.layers[0].values), facts.registry)
+    names = [name for name in written if name not in ("queries", "decode")]
+    heads = [head for head in own.heads if head.role == "auxiliary"]
+    for head in own.decode_heads:
+        if head.is_mask_head:
+            yield from _differences("queries", head.node, list(_set_losses(head)), written.get("queries", []))
+        yield from _differences("decode", head.node, list(_losses(head)), written.get("decode", []))
+    for name, head in zip_longest(names, heads):
+        if head is None and own.model is not None:
+            yield Finding(
+                own.model, f"the equation has terms of a head {name!r}, and the model has no such head", _HINT
+            )
+        elif head is not None:
+            yield from _differences(name or "auxiliary", head.node, list(_losses(head)), written.get(name, []))
+
+
+_HINT: Final = "change the study and generate the config anew; if the change is meant, correct the equation"
+
+
+def _written(facts: Facts) -> dict[str, list[_Term]] | None:
+    """The terms of the file's equation by head, in order; None where it has none."""
+    if len(facts.view.layers) != 1:
+        return None
+    source = facts.view.layers[0].source.text
+    head = source[: match.start()] if (match := re.search(r"^[^#\s]", source, re.MULTILINE)) else ""
+    equation = _EQUATION.search(head)
+    if equation is None or _AUTHOR not in head:
+        return None
+    terms: dict[str, list[_Term]] = {}
+    for text in equation[1].split(" + "):
+        term = _TERM.fullmatch(text.strip())
+        if term is None:
+            return None
+        terms.setdefault(term["head"], []).append(_Term(term["title"], float(term["weight"] or term["start"])))
+    return terms
+
+
+def _losses(head: Head) -> Iterator[tuple[Node, _Term]]:
+    """The losses that the head is trained by: all that it lists, and no default."""
+    for loss in head.losses:
+        if not loss.is_default:
+            yield loss.node, _Term(_title(loss.node), _weight(loss.get("loss_weight")))
+
+
+def _set_losses(head: Head) -> Iterator[tuple[Node, _Term]]:
+    for key, title in _SETS.items():
+        node = head.node.get(key)
+        if node is not None and node.is_dict:
+            yield node, _Term(title, _weight(head.facts.argument(node, "loss_weight")))
+
+
+def _title(loss: Node) -> str:
+    kind = str(loss.type)
+    inner = loss.get("loss")
+    if kind == "MultiScaleLoss" and inner is not None and inner.is_dict:
+        return _title(inner)
+    return TITLES.get(kind, kind)
+
+
+def _weight(value: Any) -> float:
+    found = number(value)
+    return float("nan") if found is None else float(found)
+
+
+def _differences(
+    name: str, head: Node, declared: Sequence[tuple[Node, _Term]], written: Sequence[_Term]
+) -> Iterator[Finding]:
+    """What differs in one head; of several terms of one title, those that agree belong together."""
+    left = list(written)
+    unmatched = []
+    for node, term in declared:
+        if term in left:
+            left.remove(term)
+        else:
+            unmatched.append((node, term))
+    for node, term in unmatched:
+        said = next((one for one in left if one.title == term.title), None)
+        if said is not None:
+            left.remove(said)
+            message = f"{term.title}[{name}] has weight {term.weight:g}, and {said.weight:g} in the equation"
+            if term.weight == term.weight:  # not one that cannot be known
+                yield Finding(node.get("loss_weight") or node, message, _HINT)
+        else:
+            yield Finding(node, f"{term.title}[{name}] is not in the equation", _HINT)
+    for term in left:
+        message = f"the equation has {term.weight:g} {term.title}[{name}], and the head no such loss"
+        yield Finding(head.get("loss_decode") or head, message, _HINT)
+
+
+RULES = (equation_not_as_written,)
