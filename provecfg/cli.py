@@ -25,7 +25,7 @@ COMMANDS = {
     "rule": "Explain a rule: what, why, bad and good examples.",
     "list": "List models, datasets, losses, strategies, studies or rules.",
     "show": "Print a config with inheritance applied; nothing is executed.",
-    "replay": "Say where an early-stopping rule would have stopped a finished run.",
+    "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "compare": "Say what differs between configs, and whether it is one thing alone.",
     "schema": "Print the JSON Schema of a study file.",
