@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -62,11 +63,14 @@ class Batches:
         size = config[loader].get("batch_size", 1)
         self.size = size if isinstance(size, int) else 1
 
-    def make(self, samples: Sequence[Sample]) -> Batch:
-        """The batch of these samples; raises what the real one would."""
+    def make(self, samples: Sequence[Sample]) -> Batch | None:
+        """The batch of these samples; raises what the real one would. None where the model is given no one tensor."""
         given = self._collate([copy.deepcopy(sample.packed) for sample in samples])
-        inputs = self.preprocessor(given, self._training)["inputs"]
-        values = inputs.float()
+        processed = self.preprocessor(given, self._training)
+        inputs = processed.get("inputs") if isinstance(processed, dict) else None
+        if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
+            return None
+        values = inputs[..., ::4, ::4].float()  # a sixteenth of the pixels tells as much
         deviation = values.transpose(0, 1).flatten(1).std(dim=1).max()
         return Batch(tuple(inputs.shape), float(values.mean()), float(deviation))
 
@@ -97,10 +101,12 @@ def check_batches(
     """
     count = max(1, min(batches.size, len(same)))
     try:
-        yield batches.make(same[:count])
+        batch = batches.make(same[:count])
     except Exception as error:  # the config's own classes raise what they like
         yield batches.failure(error, same[:count], images)
         return
+    if batch is not None:
+        yield batch if math.isfinite(batch.deviation) else _not_finite(batches, images)
     if batches.size < 2 or len(mixed) < 2:
         return
     try:
@@ -108,6 +114,15 @@ def check_batches(
     except Exception as error:
         found = batches.failure(error, mixed[:2], f"{images} of different shape,")
         yield Finding(SIZES_MIXED, found.message, found.key, found.hint)
+
+
+def _not_finite(batches: Batches, images: str) -> Finding:
+    return Finding(
+        BATCH_FAILS,
+        f"{images} reach the model as values that are not finite",
+        f"{batches.key}.std",
+        hint="a std of 0 divides by nothing",
+    )
 
 
 def check_contrast(batch: Batch, key: str, has_normalize: str | None) -> Iterator[Finding]:
@@ -129,7 +144,7 @@ def check_contrast(batch: Batch, key: str, has_normalize: str | None) -> Iterato
 
 
 def check_padding(
-    batches: Batches, batch: Batch, samples: Sequence[Sample], crop: tuple[int, int] | None, heads: Sequence[LabelHead]
+    batches: Batches, batch: Batch, samples: Sequence[Sample], heads: Sequence[LabelHead]
 ) -> Iterator[Finding]:
     """Whether what the data preprocessor pads with is left out of the training.
 
@@ -137,14 +152,14 @@ def check_padding(
         batches: Made the batch.
         batch: Of made images.
         samples: What it was made of.
-        crop: (height, width) that the pipeline crops to, or None.
         heads: Those that are trained on the labels.
     """
     label = getattr(batches.preprocessor, "seg_pad_val", None)
-    largest = crop or tuple(samples[0].inputs.shape[1:]) if samples[0].inputs is not None else None
-    padded = largest is not None and (batch.shape[-2] > largest[0] or batch.shape[-1] > largest[1])
+    images = [sample.inputs for sample in samples if sample.inputs is not None]
+    if not isinstance(label, int) or all(image.shape[1:] == batch.shape[2:] for image in images):
+        return
     for head in heads:
-        if isinstance(label, int) and label != head.ignored and (padded or not 0 <= label <= head.largest):
+        if label != head.ignored:
             yield Finding(
                 LABELS_OUTSIDE,
                 f"padding gets label {label}, which {head.key} "

@@ -73,7 +73,6 @@ class _Looked:
     lines: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    has_data: bool = False
 
     def section(self) -> Section:
         """All of it; of findings that say the same of both splits, one."""
@@ -96,7 +95,8 @@ class _Looked:
         if made.reason is not None:
             self.lines.append(f"{split}: not run on made images: {made.reason}")
             return
-        found = read(made.dataset, key, range(len(SIZES)))
+        several = split == "train" or config[loader].get("batch_size", 1) != 1
+        found = read(made.dataset, key, range(len(SIZES)) if several else [0])
         if found.failed is not None:
             if found.failed.by_stack:
                 self.findings.append(failure(found.failed, "made images"))
@@ -120,7 +120,7 @@ class _Looked:
             try:
                 batches = Batches(self.subject.config, loader)
             except Exception as error:  # the config's own classes raise what they like
-                reason = f"the data preprocessor cannot be built: {type(error).__name__}: {first_line(error)}"
+                reason = f"no batch of the {split} data can be made: {type(error).__name__}: {first_line(error)}"
                 self.findings.append(Finding(BATCH_FAILS, reason, "model.data_preprocessor"))
                 return None
             # With the user's own data, whether its sizes differ is seen there.
@@ -132,7 +132,7 @@ class _Looked:
             normalize = next((key for key, step in steps if "Normalize" in _type(step)), None)
             self.findings += check_contrast(batch, batches.key, normalize)
             if split == "train":
-                self.findings += check_padding(batches, batch, same, _crop(steps), self.heads)
+                self.findings += check_padding(batches, batch, same, self.heads)
         return batch
 
     def _tell_made(self, split: str, samples: Sequence[Sample], batch: Batch | None) -> None:
@@ -243,15 +243,6 @@ def _steps(config: Config, loader: str) -> Iterator[tuple[str, Any]]:
 def _type(step: Any) -> str:
     kind = step.get("type")
     return kind if isinstance(kind, str) else getattr(kind, "__name__", "")
-
-
-def _crop(steps: Sequence[tuple[str, Any]]) -> tuple[int, int] | None:
-    """(height, width) that every training image is cropped to, or None."""
-    sizes = [step.get("crop_size") for _, step in steps if _type(step) == "RandomCrop"]
-    size = sizes[-1] if sizes else None
-    if isinstance(size, int):
-        return size, size
-    return (size[0], size[1]) if isinstance(size, (list, tuple)) and len(size) == 2 else None
 
 
 def _range(labels: Sequence[int], ignored: int) -> str:

@@ -42,9 +42,7 @@ def check_disjoint(train: Iterable[str], val: Iterable[str], key: str, seconds: 
         return
     copies = [path for path, _ in _copies(known.values(), val, seconds)]
     if copies:
-        yield _finding(
-            f"{len(copies)} of {len(val)} validation images have the content of training images", copies, key
-        )
+        yield _finding(f"{len(copies)} of {len(val)} validation images are copies of training images", copies, key)
 
 
 def _finding(message: str, paths: list[str], key: str) -> Finding:

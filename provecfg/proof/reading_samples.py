@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -45,6 +47,7 @@ class Sample:
         packed: What the loader would get: `inputs` and `data_samples`.
         inputs: The image, (C, H, W), or None where there is none.
         labels: The label map, (H, W), or None where there is none.
+        values: The labels that are in it.
         image_path, label_path: The files, or "".
         original: (height, width) of the image as it was read, or None.
     """
@@ -52,6 +55,7 @@ class Sample:
     packed: Any
     inputs: torch.Tensor | None
     labels: torch.Tensor | None
+    values: frozenset[int]
     image_path: str
     label_path: str
     original: tuple[int, int] | None
@@ -89,9 +93,11 @@ def read(dataset: Any, key: str, indices: Sequence[int] | int, seconds: float = 
     found = Read()
     with nothing_printed(), _own_randomness():
         try:
-            found.dataset = DATASETS.build(dataset)
-            if hasattr(found.dataset, "full_init"):
-                found.dataset.full_init()
+            # mmengine collects garbage after it has listed the images; with the stack imported that takes 0.1 s.
+            with mock.patch.object(gc, "collect"):
+                found.dataset = DATASETS.build(dataset)
+                if hasattr(found.dataset, "full_init"):
+                    found.dataset.full_init()
         except Exception as error:  # a dataset's class may raise anything
             found.failed = Failed(key, f"{_name(dataset)} cannot be built", error, _is_of_stack(error, found.dataset))
             return found
@@ -136,15 +142,24 @@ def _sample(packed: Any) -> Sample:
     labels = getattr(getattr(data, "gt_sem_seg", None), "data", None)
     if isinstance(labels, torch.Tensor) and labels.ndim == 3 and len(labels) == 1:
         labels = labels[0]
+    if not (isinstance(labels, torch.Tensor) and labels.ndim == 2):
+        labels = None
     original = getattr(data, "ori_shape", None)
     return Sample(
         packed,
         inputs if isinstance(inputs, torch.Tensor) and inputs.ndim == 3 else None,
-        labels if isinstance(labels, torch.Tensor) and labels.ndim == 2 else None,
+        labels,
+        frozenset() if labels is None else _values(labels),
         str(getattr(data, "img_path", "")),
         str(getattr(data, "seg_map_path", "")),
         tuple(original[:2]) if original is not None else None,
     )
+
+
+def _values(labels: torch.Tensor) -> frozenset[int]:
+    """The values of a map of whole numbers, some twenty times as fast as by `torch.unique`."""
+    lowest = int(labels.min()) if labels.numel() else 0
+    return frozenset((torch.nonzero(torch.bincount((labels - lowest).flatten()))[:, 0] + lowest).tolist())
 
 
 def leaves(dataset: Any, key: str) -> Iterator[tuple[Any, str]]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from provecfg.proof.label_heads import LabelHead
 from provecfg.proof.problems.data import (
@@ -96,18 +93,14 @@ def _labels_outside(
     for head in heads:
         outside: dict[int, str] = {}
         for sample in samples:
-            assert sample.labels is not None
-            for value in torch.unique(sample.labels).tolist():
+            for value in sample.values:
                 if value != head.ignored and not 0 <= value <= head.largest:
                     outside.setdefault(value, sample.label_path)
         if outside:
             value, path = max(outside.items())
             where = f"label {value} of {path!r}" if is_real else f"the dataset's label {value}"
-            more = (
-                f" (as do {some([str(other) for other in sorted(outside)[:-1]], 6)})"
-                if outside.keys() - {value}
-                else ""
-            )
+            others = some([str(other) for other in sorted(outside)[:-1]], 6)
+            more = f" (as do {others})" if others else ""
             yield Finding(
                 LABELS_OUTSIDE,
                 f"{where} reaches {head.key}{more}, which takes 0 to {head.largest} and ignores {head.ignored}",
@@ -137,7 +130,7 @@ def ignored_share(samples: Sequence[Sample], ignored: int) -> float | None:
 
 def labels_in(samples: Sequence[Sample]) -> set[int]:
     """Every label of the samples."""
-    return {value for sample in samples if sample.labels is not None for value in torch.unique(sample.labels).tolist()}
+    return {value for sample in samples for value in sample.values}
 
 
 def check_classes(config: Any, split: str, key: str, read: Read, heads: Sequence[LabelHead]) -> Iterator[Finding]:
@@ -204,8 +197,3 @@ def _is_iou_metric(evaluator: Any) -> bool:
 def _size(size: tuple[int, ...]) -> str:
     height, width = size
     return f"{width}x{height}"
-
-
-def shown(path: str) -> str:
-    """A file by its name alone."""
-    return Path(path).name
