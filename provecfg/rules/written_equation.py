@@ -25,7 +25,7 @@ TITLES: Final = {
     "BoundaryAwareFocalLoss": "boundary-aware focal",
     "DistanceBoundaryLoss": "distance boundary",
 }
-"""What the equation calls the losses; one of several scales goes by the loss that it wraps."""
+"""What the equation calls the losses."""
 
 _SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
 _EQUATION: Final = re.compile(r"^# total = (.+)$", re.MULTILINE)
@@ -129,7 +129,7 @@ def _title(loss: Node) -> str:
     kind = str(loss.type)
     inner = loss.get("loss")
     if kind == "MultiScaleLoss" and inner is not None and inner.is_dict:
-        return _title(inner)
+        return f"multi-scale {_title(inner)}"
     return TITLES.get(kind, kind)
 
 
