@@ -1,0 +1,220 @@
+"""Whether training fits the GPU: parameters, operations and peak memory of a step at the config's real size."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from provecfg.proof.batch import classes_of_dataset, main_head, make_batch, plan_batch
+from provecfg.proof.built import Built
+from provecfg.proof.fake_step import FakeStep, fake_step
+from provecfg.proof.memory_size import GIB, gib
+from provecfg.proof.optimizer_memory import OptimizerMemory, optimizer_memory
+from provecfg.proof.pipeline_sizes import Size, output_sizes, train_pipeline
+from provecfg.proof.problems.forecast import DOES_NOT_FIT, MAY_NOT_FIT
+from provecfg.proof.section import Section
+from provecfg.proof.subject import Subject, nothing_printed
+from provecfg.training.findings import Finding
+
+CUDA_RESERVE = 1 * GIB
+"""Bytes that CUDA's context, its libraries and their workspaces take beside tensors. An allowance, not a measurement:
+it is the order of what PyTorch users see for a process without tensors. It was not checked on a GPU here."""
+FRAGMENTATION = 0.10
+"""Share of the tensors' bytes that the caching allocator may hold without using them. An allowance as well."""
+COMMON_SIZES = tuple(size * GIB for size in (8, 16, 24, 40, 80))
+"""Memory of common GPUs, for which the largest batch is said where no GPU is given."""
+_MOST_IMAGES = 4096
+"""A larger batch is not looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Memory of a training step, in bytes.
+
+    Args:
+        step: At the config's batch.
+        images: Of that batch.
+        trained: Bytes of the parameters that are trained.
+        optimizer: What it keeps, and takes, for each of those.
+        averaged: Of an averaged copy of the model, where a hook keeps one.
+    """
+
+    step: FakeStep
+    images: int
+    trained: int
+    optimizer: OptimizerMemory
+    averaged: int
+
+    @property
+    def optimizer_state(self) -> int:
+        """What the optimizer keeps between steps."""
+        return round(self.trained * self.optimizer.state)
+
+    def peak(self, images: int) -> int:
+        """The most bytes of tensors at a time, with so many images in a batch.
+
+        All but weights, gradients and optimizer is taken to grow with the batch.
+        """
+        kept = self.step.weights + self.optimizer_state + self.averaged
+        passes = self.step.gradients + math.ceil(self.step.activations * images / self.images)
+        update = self.step.all_gradients + math.ceil(self.trained * self.optimizer.temporary)
+        return kept + max(passes, update)
+
+    def needed(self, images: int) -> int:
+        """The same with the allowances for CUDA and fragmentation."""
+        return math.ceil(self.peak(images) * (1 + FRAGMENTATION)) + CUDA_RESERVE
+
+    def largest_batch(self, memory: int) -> int:
+        """The most images for which that memory is enough; 0 where one is too many."""
+        fewest, most = 0, _MOST_IMAGES
+        while fewest < most:
+            middle = (fewest + most + 1) // 2
+            if self.needed(middle) <= memory:
+                fewest = middle
+            else:
+                most = middle - 1
+        return fewest
+
+
+def prove(subject: Subject, built: Built | None, gpu_memory: int | None) -> Section:
+    """Say what a training step takes, and whether it fits.
+
+    Args:
+        subject: The config.
+        built: Its model.
+        gpu_memory: Bytes of the GPU, or None for the one that torch sees.
+    """
+    if built is None:
+        return Section("forecast", not_judged="the model cannot be built")
+    lines, evidence = _parameters(built.model)
+    config = subject.config
+    size = image_size(config, built.model)
+    images = (config.get("train_dataloader") or {}).get("batch_size")
+    if size is None or not isinstance(images, int) or images < 1:
+        what = "the size of a training image" if size is None else "train_dataloader.batch_size"
+        return Section("forecast", lines, evidence, not_judged=f"the config does not say {what}")
+    try:
+        with nothing_printed():
+            forecast = _forecast(config, built, size, images)
+    except Exception as error:  # of the config's own classes, or an operator that needs real numbers
+        return Section("forecast", lines, evidence, not_judged=_reason(error))
+    given = gpu_memory if gpu_memory is not None else _memory_of_gpu()
+    lines += tuple(_lines(forecast, size, given))
+    evidence |= _evidence(forecast, size, given)
+    return Section("forecast", lines, evidence, tuple(_findings(forecast, size, given)))
+
+
+def image_size(config: Any, model: nn.Module) -> Size | None:
+    """(height, width) in pixels of what the model is trained on: the pipeline's largest, padded; None if unknown."""
+    made = output_sizes(train_pipeline(config))
+    size = made.largest if made is not None else None
+    preprocessor = (config.get("model") or {}).get("data_preprocessor") or config.get("data_preprocessor") or {}
+    padded, divisor = preprocessor.get("size"), preprocessor.get("size_divisor")
+    if isinstance(padded, (list, tuple)) and len(padded) == 2:
+        size = (padded[0], padded[1]) if size is None else (max(size[0], padded[0]), max(size[1], padded[1]))
+    elif size is not None and isinstance(divisor, int) and divisor > 1:
+        size = -(-size[0] // divisor) * divisor, -(-size[1] // divisor) * divisor
+    return size
+
+
+def _parameters(model: nn.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
+    every = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    line = f"parameters {every / 1e6:.1f} M ({trained / 1e6:.1f} M trained)"
+    return (line,), {"parameters": every, "trained_parameters": trained}
+
+
+def _forecast(config: Any, built: Built, size: Size, images: int) -> Forecast:
+    wrapper = config.get("optim_wrapper") or {}
+    accumulated = wrapper.get("accumulative_counts")
+    classes = classes_of_dataset(config) or getattr(main_head(built.model), "num_classes", None) or 2
+    step = fake_step(
+        built.model,
+        make_batch(plan_batch(config, built), config, with_ignored_image=False),
+        size,
+        images,
+        classes=classes,
+        half=wrapper.get("type") == "AmpOptimWrapper",
+        keeps_gradients=isinstance(accumulated, int) and accumulated > 1,
+    )
+    trained = sum(each.nbytes for each in built.model.parameters() if each.requires_grad)
+    hooks = config.get("custom_hooks") or ()
+    averages = any(isinstance(hook, dict) and hook.get("type") == "EMAHook" for hook in hooks)
+    return Forecast(
+        step, images, trained, optimizer_memory(wrapper["optimizer"]), averaged=step.weights if averages else 0
+    )
+
+
+def _memory_of_gpu() -> int | None:
+    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+
+
+def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
+    step = forecast.step
+    yield f"forward {step.forward_flops / forecast.images / 1e9:.0f} GFLOPs an image, losses and auxiliary heads included"
+    parts = [("weights", step.weights), ("gradients", step.gradients), ("optimizer", forecast.optimizer_state)]
+    if forecast.averaged:
+        parts.append(("averaged weights", forecast.averaged))
+    parts.append(("activations and temporaries", step.activations))
+    yield (
+        f"peak memory {gib(forecast.peak(forecast.images))} at batch {forecast.images} of {size[0]}x{size[1]} "
+        f"({', '.join(f'{name} {amount / GIB:.2f}' for name, amount in parts)})"
+    )
+    if given is None:
+        batches = ", ".join(f"{size // GIB} GiB: {forecast.largest_batch(size)}" for size in COMMON_SIZES)
+        yield f"largest batch by the GPU's memory: {batches}"
+    else:
+        verdict = "fits" if forecast.needed(forecast.images) <= given else "does not safely fit"
+        yield f"{verdict} {gib(given)}; largest batch {forecast.largest_batch(given)}"
+    yield f"allowed for CUDA {gib(CUDA_RESERVE)} and for fragmentation {FRAGMENTATION:.0%}, unchecked on a GPU"
+
+
+def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, Any]:
+    step = forecast.step
+    return {
+        "image_size": list(size),
+        "batch_size": forecast.images,
+        "forward_flops_an_image": step.forward_flops // forecast.images,
+        "step_flops_an_image": step.step_flops // forecast.images,
+        "peak_bytes": forecast.peak(forecast.images),
+        "weight_bytes": step.weights,
+        "gradient_bytes": step.all_gradients,
+        "gradient_bytes_at_peak": step.gradients,
+        "optimizer_bytes": forecast.optimizer_state,
+        "averaged_weight_bytes": forecast.averaged,
+        "activation_bytes": step.activations,
+        "bytes_with_allowances": forecast.needed(forecast.images),
+        "assumed_results_of": list(step.assumed),
+        "gpu_bytes": given,
+        "largest_batch": {
+            gib(memory): forecast.largest_batch(memory) for memory in (COMMON_SIZES if given is None else (given,))
+        },
+    }
+
+
+def _findings(forecast: Forecast, size: Size, given: int | None) -> Iterator[Finding]:
+    if given is None or forecast.needed(forecast.images) <= given:
+        return
+    peak, batch = forecast.peak(forecast.images), forecast.largest_batch(given)
+    problem = DOES_NOT_FIT if peak > given else MAY_NOT_FIT
+    yield Finding(
+        problem,
+        f"a step of {forecast.images} images of {size[0]}x{size[1]} takes {gib(peak)} of tensors, "
+        f"{gib(forecast.needed(forecast.images))} with what CUDA and fragmentation are allowed, and the GPU has "
+        f"{gib(given)}",
+        "train_dataloader.batch_size",
+        hint=f"the largest batch that fits is {batch}" if batch else "not even one image fits: lower the crop",
+    )
+
+
+def _reason(error: Exception) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    asked = next((str(frame.f_locals["func"]) for frame in reversed(frames) if "func" in frame.f_locals), None)
+    said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return f"the step stops at {asked} where nothing is allocated: {said}" if asked else said
