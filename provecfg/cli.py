@@ -20,14 +20,14 @@ FULL_ERROR = "PROVECFG_FULL_ERROR"
 COMMANDS = {
     "generate": "Write the configs of a study.",
     "validate": "Judge configs and studies without running them.",
-    "prove": "Check on the real classes that what a config declares is what trains.",
+    "prove": "Prove on the real classes that what is declared trains.",
     "run": "Validate a config, check the data, and train.",
     "rule": "Explain a rule: what, why, bad and good examples.",
     "list": "List models, datasets, losses, strategies, studies or rules.",
     "show": "Print a config with inheritance applied; nothing is executed.",
+    "compare": "Say what differs between configs, and why.",
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
-    "compare": "Say what differs between configs, and whether it is one thing alone.",
     "schema": "Print the JSON Schema of a study file.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
@@ -66,11 +66,13 @@ def provecfg() -> None:
     """Segmentation-training configs that say what they train.
 
     `generate` writes full mmsegmentation configs from a study, `validate` judges any mmsegmentation config without
-    running it, and `run` trains one after both it and the data have been checked.
+    running it, `prove` checks on the real classes that what it declares is what trains, and `run` trains it after it
+    and the data have been checked.
 
     \b
       provecfg generate --all
       provecfg validate configs
+      provecfg prove generated/pspnet_r50_bdd10k_focal.py
       provecfg run generated/pspnet_r50_bdd10k_focal.py --smoke
 
     Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 130 interrupted.

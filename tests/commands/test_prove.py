@@ -1,0 +1,93 @@
+"""`provecfg prove` as it is typed, and `run --require-proof`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provecfg.proof.receipt import read_receipt
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]  # starts processes that import the stack
+
+Command = Callable[..., tuple[int, str, str]]
+NAME = "pspnet_r50_bdd10k_ce"
+
+
+@pytest.fixture
+def config(project: Path, tmp_path: Path) -> Path:
+    """A copy of a generated config, in a folder of its own that is stood in."""
+    return Path(shutil.copy(project / "generated" / f"{NAME}.py", tmp_path / f"{NAME}.py"))
+
+
+@pytest.fixture
+def typed(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Type a command in the config's folder."""
+    home = tmp_path_factory.getbasetemp() / "provecfg-home"
+    environment = {**os.environ, "PROVECFG_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+    def call(*words: object) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "provecfg", *map(str, words)]
+        done = subprocess.run(command, cwd=config.parent, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return call
+
+
+def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: Command, config: Path) -> None:
+    required = ("run", config.name, "--smoke", "--device", "cpu", "--dry-run", "--require-proof")
+    code, _, err = typed(*required)
+    assert (code, "PROOF114" in err) == (1, True), err
+
+    code, out, err = typed("prove", config.name, "--device", "cpu", "-o", "receipt.json")
+    assert code == 0, out + err
+    assert "total = " in out
+    receipt = read_receipt(config.parent / "work_dirs" / NAME / f"{NAME}.proof.json")
+    assert receipt is not None
+    assert receipt.verdict == "proved"
+    assert json.loads((config.parent / "receipt.json").read_text()) == receipt.as_data()
+
+    code, _, err = typed(*required)
+    assert code == 0, err
+
+    config.write_text(config.read_text().replace("loss_weight=0.4", "loss_weight=0.5"))
+    code, _, err = typed(*required)
+    assert (code, "PROOF115" in err, "changed since in model" in err) == (1, True, True), err
+
+
+def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Command, config: Path) -> None:
+    text = config.read_text() + "\ncustom_hook = [dict(type='EarlyStoppingHook', monitor='val/mIoU')]\n"
+    config.write_text(text)
+    code, out, _ = typed("prove", config.name, "--device", "cpu", "--output-format", "json")
+    assert code == 1
+    (found,) = json.loads(out)
+    assert found["code"].startswith("PROOF")
+    assert found["key"] == "custom_hook"
+    assert found["location"]["row"] == len(text.splitlines())
+    code, _, err = typed("run", config.name, "--smoke", "--device", "cpu", "--dry-run", "--require-proof")
+    assert (code, "PROOF116" in err) == (1, True), err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere.py"], "nowhere.py does not exist"),
+        (["."], "is not a file"),
+        ([f"{NAME}.py", "--gpu-memory", "lots"], "lots"),
+        ([f"{NAME}.py", "--cfg-options", "nonsense"], "nonsense"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_imported(
+    provecfg: Command, config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(config.parent)
+    code, _, err = provecfg("prove", *words)
+    assert code == 2
+    assert said in err

@@ -1,0 +1,117 @@
+"""Proofs of whole configs, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provecfg.diagnostics import Severity
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow,  # builds models
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked"),
+]
+
+pytest.importorskip("mmseg", reason="mmseg is not installed")
+
+PSPNET = "pspnet_r50_bdd10k_focal.py"
+
+
+@pytest.fixture
+def write(tmp_path: Path, project: Path):
+    """Write a config that inherits from a generated one."""
+
+    def written(name: str, text: str, base: str = PSPNET) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"_base_ = {str(project / 'generated' / base)!r}\n{text}")
+        return path
+
+    return written
+
+
+def proofs(*paths: Path, **options: Any):
+    from provecfg.proof.prover import ProofOptions, prove_configs
+
+    return list(prove_configs(paths, ProofOptions(device="cpu", **options)))
+
+
+def test_a_generated_config_is_proved_by_every_check_with_nothing_to_say(project: Path) -> None:
+    (proof,) = proofs(project / "generated" / PSPNET)
+    assert proof.diagnostics == ()
+    assert proof.is_proved
+    sections = {timed.section.name: timed.section for timed in proof.sections}
+    assert set(sections) == {"declared", "equation", "gradients", "clock", "early stopping", "data", "forecast"}
+    for name, section in sections.items():
+        assert section.is_proved or name == "data", (name, section.not_judged)
+    (equation,) = [line for line in sections["equation"].lines if line.startswith("total = ")]
+    assert equation.count("+") == 3
+
+
+def test_a_crash_and_what_does_not_load_are_their_own_and_the_others_are_proved(write, tmp_path: Path) -> None:
+    (tmp_path / "prover_test_crash.py").write_text("import os\nos._exit(3)\n")
+    crashing = write("crashing", "custom_imports = dict(imports=['prover_test_crash'], allow_failed_imports=False)\n")
+    broken = write("broken", "raise SystemError('no')\n")
+    sound = write("sound", "")
+    found = proofs(crashing, broken, sound)
+    assert [[one.code for one in proof.diagnostics] for proof in found] == [["PROOF112"], ["PROOF110"], []]
+    assert "exit code 3" in found[0].diagnostics[0].message
+
+
+def test_what_hangs_is_ended_in_time(write, tmp_path: Path) -> None:
+    (tmp_path / "prover_test_hang.py").write_text("import time\ntime.sleep(600)\n")
+    hanging = write("hanging", "custom_imports = dict(imports=['prover_test_hang'], allow_failed_imports=False)\n")
+    (proof,) = proofs(hanging, seconds=2.0)
+    assert [one.code for one in proof.diagnostics] == ["PROOF113"]
+
+
+def test_a_config_that_does_not_import_the_plugin_has_none_of_its_classes(write) -> None:
+    (proof,) = proofs(write("bare", "custom_imports = dict(_delete_=True, imports=['mmseg'])\n"))
+    assert not proof.is_proved
+    assert any("SoftmaxFocalLoss" in one.message for one in proof.diagnostics if one.severity is Severity.ERROR)
+
+
+def test_a_module_of_the_users_that_imports_the_plugin_brings_its_classes(write, tmp_path: Path) -> None:
+    (tmp_path / "prover_test_lane_plugins.py").write_text("import provecfg.plugin\n")
+    imports = "custom_imports = dict(_delete_=True, imports=['prover_test_lane_plugins'])\n"
+    (proof,) = proofs(write("own", imports))
+    assert [one.message for one in proof.diagnostics] == []
+
+
+def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provecfg.proof import clock
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of the test")
+
+    monkeypatch.setattr(clock, "prove", fail)
+    (proof,) = proofs(project / "generated" / PSPNET)
+    (found,) = proof.diagnostics
+    assert found.code == "PROOF111"
+    assert "ZeroDivisionError: of the test" in found.message
+    assert {timed.section.name for timed in proof.sections} >= {"equation", "early stopping", "forecast"}
+
+
+def test_a_comment_silences_a_code_on_its_line(write) -> None:
+    text = "custom_hook = [dict(type='EarlyStoppingHook')]"
+    (loud,) = proofs(write("loud", f"{text}\n"))
+    (code,) = {one.code for one in loud.diagnostics}
+    (silent,) = proofs(write("silent", f"{text}  # provecfg: ignore[{code}] kept for later\n"))
+    assert silent.diagnostics == ()
+
+
+def test_nothing_is_left_in_the_folder_it_is_called_from(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("tidy", "")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    proofs(path)
+    assert list(empty.iterdir()) == []
