@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os.path
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from mmengine.registry import Registry, build_functions
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
-from mmseg.registry import MODELS, RUNNERS, TRANSFORMS
+from mmseg.registry import MODEL_WRAPPERS, MODELS, RUNNERS, TRANSFORMS
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -75,11 +76,13 @@ class Parts:
             self.failures.append(failure)
 
 
-def build(config: Config) -> Parts:
+def build(config: Config, *, lost_weights: bool) -> Parts:
     """Build every part of a config, the data's files excepted.
 
     Args:
         config: Of `Recorder.config`, with a `work_dir`.
+        lost_weights: It was declared with pretrained weights and has none: a model that cannot be initialised without
+            them is no fault of the config, and keeps what its constructor gave it.
 
     Returns:
         What was built, and what failed. Weights are initialised as mmengine does before training.
@@ -94,7 +97,7 @@ def build(config: Config) -> Parts:
             with _failing(parts, "model"):
                 parts.model = MODELS.build(config.model)
         if parts.model is not None:
-            with _failing(parts, "model"), _without_bookkeeping():
+            with _failing(Parts() if lost_weights else parts, "model"), _without_bookkeeping():
                 parts.model.init_weights()
         _build_for_testing(config, parts)
     return parts
@@ -202,6 +205,9 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
             return Evaluator([])
 
         def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+            if model_wrapper_cfg is not None:
+                with _failing(parts, "model_wrapper_cfg"):
+                    _check_wrapper(model_wrapper_cfg)
             return super().wrap_model(None, model)
 
         def dump_config(self) -> None:
@@ -233,6 +239,20 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
                     self._test_loop = self.build_test_loop(self._test_loop)
 
     return Forgiving
+
+
+def _check_wrapper(wrapper: Any) -> None:
+    """Refuse what the wrapper of several processes would refuse; it cannot be built in one."""
+    arguments = dict(wrapper)
+    named = arguments.pop("type", "MMDistributedDataParallel")
+    found = MODEL_WRAPPERS.get(named) if isinstance(named, str) else named
+    if found is None:
+        raise KeyError(f"{named} is not in the model wrapper registry")
+    constructors = [cls.__init__ for cls in found.__mro__ if "__init__" in vars(cls)]
+    names = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
+    for name in arguments:
+        if name not in names:
+            raise TypeError(f"{named} got an unexpected keyword argument '{name}'")
 
 
 class _Nothing(nn.Module):

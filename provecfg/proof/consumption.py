@@ -49,7 +49,8 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
         if path == _MULTIPLIERS:
             yield from _unmatched(reads, parts.model)
             continue
-        for key in _unasked(reads):
+        strange = _no_group_options(reads, parts) if path.startswith(f"{_MULTIPLIERS}.") else []
+        for key in [*_unasked(reads), *strange]:
             lost.append(reads.key_path(key))
             yield _unread(reads, key)
     yield from _clipping(by_path, parts)
@@ -98,6 +99,13 @@ def _unasked(reads: Reads) -> list[Any]:
         return []  # kept for later, whole
     words = frozenset[str]().union(*(words_of(module) for module in reads.readers))
     return [key for key in reads.unread if key not in words]
+
+
+def _no_group_options(reads: Reads, parts: Parts) -> list[Any]:
+    """Keys that mmengine's constructor copied into a parameter group, and the optimizer knows nothing of."""
+    optimizer = getattr(getattr(parts.runner, "optim_wrapper", None), "optimizer", None)
+    known = words_of("mmengine.optim.optimizer.default_constructor").union(getattr(optimizer, "defaults", ()))
+    return [key for key in reads.declared if key in reads.consumed and key not in known] if optimizer else []
 
 
 def _unread(reads: Reads, key: Any) -> Finding:
@@ -159,7 +167,7 @@ def _plain(value: Any) -> str:
 def _clipping(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
     """Gradient clipping, whose arguments the optimizer wrapper keeps until the first step."""
     wrapper = getattr(parts.runner, "optim_wrapper", None)
-    kwargs = getattr(wrapper, "clip_kwargs", None)
+    kwargs = getattr(wrapper, "clip_grad_kwargs", None)
     if not isinstance(wrapper, OptimWrapper) or not kwargs or "optim_wrapper.clip_grad" not in by_path:
         return
     signature = inspect.signature(wrapper.clip_func)

@@ -25,6 +25,7 @@ from provecfg.proof.shrinking import shrunk
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.proof.variables import unread_variables
 from provecfg.spelling import nearest_names
+from provecfg.training.adapt import pretrained_of
 from provecfg.training.findings import Finding, some
 
 NAME = "declared"
@@ -48,7 +49,7 @@ def prove(subject: Subject) -> tuple[Section, Built | None]:
     with nothing_printed(), recorder.watching():
         init_default_scope(str(config.get("default_scope") or "mmseg"))
         recorded = recorder.config(config)
-        parts = build(recorded)
+        parts = build(recorded, lost_weights=any(pretrained_of(subject.config)))
         built, refused = _built(parts, subject.device)
     by_path = recorder.by_path
     findings = [

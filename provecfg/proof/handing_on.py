@@ -7,6 +7,7 @@ made meanwhile. Nothing is read from source: what is seen is what was bound.
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import opcode
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 
 _UNPACK = opcode.opmap["DICT_MERGE"]
 _CALL = opcode.opmap["CALL_FUNCTION_EX"]
+_KEYWORD_CALLS = frozenset({"CALL_KW", "CALL_FUNCTION_KW"})
 _WITH_ARGS, _WITH_KWARGS = 0x04, 0x08  # of `co_flags`
 
 
@@ -208,12 +210,16 @@ def _reads(holder: _Holder, key: Any) -> bool:
 
 @functools.cache
 def _constants(code: CodeType) -> frozenset[Any]:
+    """Strings that code loads. The names of keyword arguments are none: `f(key=...)` does not read `key`."""
     found: set[Any] = set()
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            found.add(constant)
-        elif isinstance(constant, (tuple, frozenset)):
-            found.update(item for item in constant if isinstance(item, str))
+    instructions = [one for one in dis.get_instructions(code) if one.opname not in ("PRECALL", "CACHE")]
+    for one, following in zip(instructions, [*instructions[1:], None], strict=True):
+        if one.opname != "LOAD_CONST" or (following is not None and following.opname in _KEYWORD_CALLS):
+            continue
+        if isinstance(one.argval, str):
+            found.add(one.argval)
+        elif isinstance(one.argval, (tuple, frozenset)):
+            found.update(item for item in one.argval if isinstance(item, str))
     return frozenset(found)
 
 
