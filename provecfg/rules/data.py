@@ -658,9 +658,10 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Finding]:
 
 @rule("DATA017", Severity.WARNING)
 def classes_differ_between_splits(facts: Facts) -> Iterator[Finding]:
-    """Training and validation data have different numbers of classes.
+    """Training and validation or test data have different numbers of classes.
 
-    Why it matters: labels mean something else in validation than in training, and the metric is of other classes.
+    Why it matters: labels mean something else where they are measured than in training, and the metric is of other
+    classes.
 
     Bad:
         train_dataloader = dict(dataset=dict(metainfo=dict(classes=('road', 'car', 'other'))))
@@ -672,13 +673,11 @@ def classes_differ_between_splits(facts: Facts) -> Iterator[Finding]:
 
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `get_label_map`.
     """
-    train, val = facts.loader("train"), facts.loader("val")
-    if train is None or val is None:
-        return
-    trained = {dataset.classes for dataset in train.datasets}
+    train = facts.loader("train")
+    trained = {dataset.classes for dataset in train.datasets} if train is not None else set()
     if len(trained) != 1 or None in trained:
         return
-    for dataset in val.datasets:
+    for dataset in (dataset for loader in facts.loaders if loader.which != "train" for dataset in loader.datasets):
         if dataset.classes is not None and dataset.classes not in trained:
             yield Finding(
                 dataset.node.dig("metainfo.classes") or dataset.node,

@@ -630,6 +630,12 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Finding]:
                 f"{len(index)} in_index for {len(channels)} in_channels",
                 "give one index for each number of channels",
             )
+        elif sizes and lists[0] is not lists[1]:
+            yield Finding(
+                head.at("in_channels"),
+                f"in_channels is {channels} and in_index {index}: both are numbers, or both lists",
+                "give one number of channels for each index",
+            )
 
 
 # The model as a whole

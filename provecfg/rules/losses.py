@@ -21,7 +21,10 @@ _OWN_IGNORE: Final = {
     "HuasdorffDisstanceLoss": "ignore_index",
     "OhemCrossEntropy": "ignore_label",
 }
-_WEIGHTED: Final = frozenset({"CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss"})
+_WEIGHTED: Final = frozenset(
+    {"CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss"}
+    | {"SegCrossEntropyLoss", "SegLovaszLoss"}
+)
 
 
 def _losses(facts: Facts, *kinds: str) -> Iterator[Loss]:

@@ -61,9 +61,11 @@ def unnamed_class(facts: Facts) -> Iterator[Finding]:
     Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
     """
     is_run = facts.section("train_cfg") is not None and facts.get("default_scope") is not None
-    for key in _PARTS:
-        node = facts.section(key)
-        if node is None or "type" in node.value or not node.value:
+    parts = [(key, node) for key in _PARTS if (node := facts.section(key)) is not None]
+    default_hooks = facts.section("default_hooks")
+    parts += [(node.key, node) for node in default_hooks or () if node.is_dict]
+    for key, node in parts:
+        if "type" in node.value or not node.value:
             continue
         misspelt = _misspelt_type(node)
         if misspelt is not None:
@@ -74,7 +76,7 @@ def unnamed_class(facts: Facts) -> Iterator[Finding]:
                 fix("rename it to 'type'", renamed(misspelt, "type"), safe=True),
                 at_key=True,
             )
-        elif is_run and key not in _WITH_A_DEFAULT:
+        elif is_run and key in _PARTS and key not in _WITH_A_DEFAULT:
             yield Finding(node, f"{key} has no type: nothing tells what to build", "name its class", missing="type")
 
 
