@@ -157,7 +157,7 @@ def _memory_of_gpu() -> int | None:
 
 def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
     step = forecast.step
-    yield f"forward {step.forward_flops / forecast.images / 1e9:.0f} GFLOPs an image, losses and auxiliary heads included"
+    yield f"forward {step.forward_flops / forecast.images / 1e9:.0f} GFLOPs an image, with auxiliary heads and losses"
     parts = [("weights", step.weights), ("gradients", step.gradients), ("optimizer", forecast.optimizer_state)]
     if forecast.averaged:
         parts.append(("averaged weights", forecast.averaged))
