@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine.config import Config
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
 from torch import nn
 
 from provecfg.proof.built import Built
@@ -43,10 +45,24 @@ def _built_heads(model: nn.Module) -> Iterator[LabelHead]:
         heads = list(part) if isinstance(part, nn.ModuleList) else [part]
         for index, head in enumerate(heads):
             classes, ignored = getattr(head, "num_classes", None), getattr(head, "ignore_index", 255)
+            if name == "auxiliary_head" and _makes_its_targets(type(head)):
+                continue
             if isinstance(head, nn.Module) and isinstance(classes, int) and isinstance(ignored, int):
                 key = f"model.{name}[{index}]" if isinstance(part, nn.ModuleList) else f"model.{name}"
                 single = _is_single(head)
                 yield LabelHead(key, classes, 1 if single else classes - 1, ignored)
+
+
+def _class_of(head: dict[str, Any]) -> type | None:
+    kind = head.get("type")
+    found = MODELS.get(kind) if isinstance(kind, str) else kind
+    return found if isinstance(found, type) else None
+
+
+def _makes_its_targets(head: type | None) -> bool:
+    """Whether a head's loss is its own, as of STDCHead, which is trained on the edges of the label map."""
+    own = getattr(head, "loss_by_feat", None)
+    return own is not None and own is not BaseDecodeHead.loss_by_feat
 
 
 def _is_single(head: nn.Module) -> bool:
@@ -63,6 +79,8 @@ def _declared_heads(config: Config) -> Iterator[LabelHead]:
         heads: Sequence[Any] = part if isinstance(part, (list, tuple)) else [part]
         for index, head in enumerate(heads):
             classes = head.get("num_classes") if isinstance(head, dict) else None
+            if name == "auxiliary_head" and classes is not None and _makes_its_targets(_class_of(head)):
+                continue
             if isinstance(classes, int):
                 ignored = head.get("ignore_index", 255)
                 key = f"model.{name}[{index}]" if isinstance(part, (list, tuple)) else f"model.{name}"

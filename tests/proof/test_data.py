@@ -250,6 +250,10 @@ def multiple_of_32(config: Config) -> None:
     config.model.data_preprocessor.update(size=None, size_divisor=32)
 
 
+def auxiliary_head_on_edges(config: Config) -> None:
+    config.model.auxiliary_head.update(type="STDCHead", boundary_threshold=0.1, num_classes=2)
+
+
 def fixed_size(config: Config) -> None:
     config.val_dataloader.dataset.pipeline[1].keep_ratio = False
     config.val_dataloader.batch_size = 4
@@ -265,6 +269,7 @@ def fixed_size(config: Config) -> None:
         stored_elsewhere,
         multiple_of_32,
         fixed_size,
+        auxiliary_head_on_edges,
     ],
 )
 def test_what_is_unusual_and_right_is_proved(prove: Prove, change: Change) -> None:
