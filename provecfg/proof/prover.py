@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from provecfg.diagnostics import Diagnostic, Severity, worst
@@ -30,6 +31,7 @@ from provecfg.training.preflight import import_stack, read_by_mmengine, require_
 _PLUGIN = "provecfg.plugin"
 _FULL_ERROR = "PROVECFG_FULL_ERROR"
 _STACK = ("mmseg.datasets", "mmseg.models", "mmseg.engine", "mmseg.evaluation", "mmseg.visualization")
+_CHECKS = ("clock", "data", "declaration", "early_stopping", "forecast", "training_step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,26 +188,41 @@ def _read(path: Path, options: ProofOptions) -> tuple[ConfigView | None, dict[Pa
 
 
 def _import_for(config: Any, folder: Path) -> None:
-    """Import what the config imports, and leave registered of ours only what it does."""
+    """Import what the config imports, and leave the plugin's classes registered only where that brings them."""
     imports = (config.get("custom_imports") or {}).get("imports") or []
     names = [imports] if isinstance(imports, str) else list(imports)
-    if not any(name == _PLUGIN or name.startswith(f"{_PLUGIN}.") for name in names):
-        _forget_plugin()
+    if any(_is_of_plugin(name) for name in names):
+        import_stack(config, folder)
+        return
+    classes, modules = _taken_away()
     import_stack(config, folder)
+    comes_along = _PLUGIN in sys.modules  # a module of the user's has imported it
+    # The same classes as before come back, not new ones beside them: this module's checks know those.
+    _taken_away()
+    sys.modules.update(modules)
+    sys.modules["provecfg"].plugin = modules[_PLUGIN]  # type: ignore[attr-defined]
+    if comes_along:
+        for registry, name, thing in classes:
+            registry.module_dict[name] = thing
 
 
-def _forget_plugin() -> None:
-    """Take the plugin's classes out of the registries; a module of the user's that imports it registers them again."""
+def _is_of_plugin(module: str) -> bool:
+    return module == _PLUGIN or module.startswith(f"{_PLUGIN}.")
+
+
+def _taken_away() -> tuple[list[tuple[Any, str, Any]], dict[str, ModuleType]]:
+    """The plugin's classes, each with its registry, and its modules, neither of them where they were any more."""
     from mmengine.registry import Registry, root
 
+    classes = []
     for tree in (value for value in vars(root).values() if isinstance(value, Registry)):
         for registry in (tree, *tree.children.values()):
             for name, thing in list(registry.module_dict.items()):
-                if str(getattr(thing, "__module__", "")).startswith(f"{_PLUGIN}."):
-                    del registry.module_dict[name]
-    for name in [name for name in sys.modules if name == _PLUGIN or name.startswith(f"{_PLUGIN}.")]:
-        if name != f"{_PLUGIN}.mmcv_ops":  # it has taken its place among mmcv's modules
-            del sys.modules[name]
+                if _is_of_plugin(str(getattr(thing, "__module__", ""))):
+                    classes.append((registry, name, registry.module_dict.pop(name)))
+    # The stand-in for mmcv's operators has its place among mmcv's modules, and keeps it.
+    names = [name for name in sys.modules if _is_of_plugin(name) and name != f"{_PLUGIN}.mmcv_ops"]
+    return classes, {name: sys.modules.pop(name) for name in names}
 
 
 def _sections(
