@@ -27,6 +27,6 @@ def test_every_code_says_what_is_wrong_and_why_it_matters() -> None:
 
 def test_every_code_that_a_config_can_show_has_a_bad_and_a_good_example() -> None:
     for code, page in pages().items():
-        found_on_the_machine = page.source in ("provecfg run", "provecfg")
+        found_on_the_machine = page.source in ("provecfg run", "provecfg prove", "provecfg")
         assert found_on_the_machine or (page.bad and page.good), code
         assert page.bad != page.good or found_on_the_machine, code
