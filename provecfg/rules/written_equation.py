@@ -1,4 +1,4 @@
-"""The equation that a generated config is headed by, against the losses that it declares."""
+"""The equation that a generated config is headed by and the name it goes by, against the losses that it declares."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
+from provecfg.catalog.datasets import DATASETS
+from provecfg.catalog.models import MODELS
 from provecfg.diagnostics import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.facts import Facts
@@ -163,4 +165,78 @@ def _differences(
         yield Finding(head.get("loss_decode") or head, message, _HINT)
 
 
-RULES = (equation_not_as_written,)
+_NAMED: Final = {
+    "focal": "Focal",
+    "lovasz": "Lovasz",
+    "boundary": "Boundary",
+    "dice": "Dice",
+    "boundary_focal": "BoundaryAwareFocal",
+    "distance_boundary": "DistanceBoundary",
+}
+"""What a study calls its auxiliary losses, and what the names of their classes have in them."""
+
+
+@rule("CFG034", Severity.WARNING)
+def losses_not_as_named(facts: Facts) -> Iterator[Finding]:
+    """The config is named for other losses than its heads have.
+
+    Why it matters: provecfg names a config, and the folder of its run, for the model, the dataset and the auxiliary
+    loss that every head has beside its primary one. Tables of results go by that name.
+
+    Bad:
+        work_dir = 'work_dirs/pspnet_r50_bdd10k_focal'
+        model = dict(decode_head=dict(loss_decode=[dict(type='CrossEntropyLoss', loss_weight=1.0)]))
+
+    Good:
+        work_dir = 'work_dirs/pspnet_r50_bdd10k_ce'
+        model = dict(decode_head=dict(loss_decode=[dict(type='CrossEntropyLoss', loss_weight=1.0)]))
+
+    Known problems: judged for the names of provecfg's models, datasets and losses, without numbers in them; any loss
+    whose class is called so counts.
+
+    Source: provecfg's plan.py, `Cell.name`.
+    """
+    label = _label(facts)
+    if label is None:
+        return
+    wanted = [] if label == "ce" else label.split("-")
+    for head in facts.heads:
+        node = head.node.get("loss_decode")
+        kinds = [_inner_kind(one) for one in ([node] if node.is_dict else list(node))] if node is not None else []
+        for name in wanted:
+            if not any(_NAMED[name] in kind for kind in kinds):
+                yield Finding(
+                    node or head.node, f"the config is named for {name}, and this head has no such loss", _NAME
+                )
+        if not wanted and head.calls_losses_plainly:
+            for kind in kinds:
+                if "CrossEntropy" not in kind and any(part in kind for part in _NAMED.values()):
+                    yield Finding(
+                        node or head.node, f"the config is named for no loss beside CE, and has {kind}", _NAME
+                    )
+
+
+_NAME: Final = "train the loss in every head, or give the config and its work_dir another name"
+
+
+def _label(facts: Facts) -> str | None:
+    """The end of the config's name, where it is named as provecfg names one: `focal`, `focal-lovasz`, `ce`."""
+    work_dir = facts.value(facts.root, "work_dir")
+    names = [facts.view.path.stem, *([work_dir.rstrip("/").rpartition("/")[2]] if isinstance(work_dir, str) else [])]
+    for name in names:
+        for beginning in _BEGINNINGS:
+            label = name.removeprefix(beginning)
+            if label != name and (label == "ce" or all(part in _NAMED for part in label.split("-"))):
+                return label
+    return None
+
+
+_BEGINNINGS: Final = tuple(f"{model}_{dataset}_" for model in MODELS for dataset in DATASETS)
+
+
+def _inner_kind(loss: Node) -> str:
+    inner = loss.get("loss")
+    return _inner_kind(inner) if inner is not None and inner.is_dict else str(loss.type)
+
+
+RULES = (equation_not_as_written, losses_not_as_named)

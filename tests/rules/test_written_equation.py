@@ -11,7 +11,7 @@ from provecfg.mmconfig import read_config
 from provecfg.plan import plans_of
 from provecfg.render import render
 from provecfg.rules.facts import Facts
-from provecfg.rules.written_equation import TITLES, equation_not_as_written
+from provecfg.rules.written_equation import TITLES, equation_not_as_written, losses_not_as_named
 from provecfg.schema.load import study_from_fields
 from provecfg.schema.losses import AUXILIARY_LOSSES, CrossEntropy
 
@@ -86,3 +86,33 @@ def test_a_comment_of_somebody_else_is_no_equation(tmp_path: Path) -> None:
     path = changed(tmp_path, "pspnet_r50_bdd10k_focal", "# Written by provecfg", "# Written by me")
     path.write_text(path.read_text(encoding="utf-8").replace("loss_weight=0.3", "loss_weight=0.5"), encoding="utf-8")
     assert messages(path) == []
+
+
+def named(path: Path) -> list[str]:
+    return [found.message for found in losses_not_as_named(Facts(read_config(path)))]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_cell_has_the_losses_that_it_is_named_for(name: str, tmp_path: Path) -> None:
+    for part in STUDIES[name].parts:
+        study, problems = study_from_fields(part)
+        assert study is not None, problems
+        for plan in plans_of(study):
+            path = tmp_path / f"{plan.name}.py"
+            path.write_text(render(plan), encoding="utf-8")
+            assert named(path) == []
+
+
+def test_a_head_without_the_loss_of_the_name_is_told(tmp_path: Path) -> None:
+    path = changed(tmp_path, "hrnet_hr48_bdd10k_lovasz", "type='SegLovaszLoss'", "type='DiceLoss'")
+    assert named(path) == ["the config is named for lovasz, and this head has no such loss"]
+
+
+def test_a_name_without_a_loss_wants_none(tmp_path: Path) -> None:
+    path = changed(tmp_path, "pspnet_r50_bdd10k_ce", "type='CrossEntropyLoss', use_sigmoid=False", "type='DiceLoss'")
+    assert named(path) == ["the config is named for no loss beside CE, and has DiceLoss"]
+
+
+def test_any_other_name_is_free(tmp_path: Path) -> None:
+    path = changed(tmp_path, "pspnet_r50_bdd10k_ce", "pspnet_r50_bdd10k_ce", "my_run_focal", count=9)
+    assert named(path) == []
