@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -86,9 +87,9 @@ def gradients_of(model: nn.Module, step: Step, terms: Sequence[Term]) -> Gradien
         gradient = sums[name]
         if gradient is None:
             found.unused.append(name)
-        elif not bool(torch.isfinite(gradient).all()):
+        elif not math.isfinite(size := size_of(gradient)):
             found.not_finite.append(name)
-        elif bool((gradient == 0).all()):
+        elif size == 0:
             found.still.append(name)
         else:
             found.moved += 1
@@ -117,7 +118,12 @@ def _of_backbone(
 
 
 def _is_moved(gradient: Tensor | None) -> bool:
-    return gradient is not None and bool((gradient != 0).any())
+    return gradient is not None and size_of(gradient) != 0
+
+
+def size_of(gradient: Tensor) -> float:
+    """The largest entry by size; NaN where one is."""
+    return float(torch.linalg.vector_norm(gradient, math.inf))
 
 
 def _reach(term: Term, outer: dict[str, Tensor | None], features: Sequence[Tensor | None]) -> Reach:

@@ -16,6 +16,8 @@ from provecfg.proof.step import Call
 
 _SIDE = 32
 """Pixels of a probe's sides."""
+_FEW = 8
+"""The same, where all pixels are alike."""
 _SURE = 8.0
 """Logit of a prediction that is as good as certain."""
 
@@ -137,9 +139,9 @@ def untrained_labels(probe: Probe) -> set[int]:
     """Labels that the loss does not answer to: a wrong prediction for them has no gradient."""
     found = set()
     for label in range(probe.labels):
-        labels = torch.full((2, _SIDE, _SIDE), label)
+        labels = torch.full((2, _FEW, _FEW), label)
         generator = torch.Generator().manual_seed(label)
-        logits = torch.randn(2, probe.channels, _SIDE, _SIDE, generator=generator).requires_grad_()
+        logits = torch.randn(2, probe.channels, _FEW, _FEW, generator=generator).requires_grad_()
         value = probe.value(logits, labels)
         gradient = None
         if value.requires_grad:

@@ -17,7 +17,7 @@ from provecfg.proof.config_paths import key_of_module, module_at
 from provecfg.proof.declared_losses import DeclaredLoss, declared_losses
 from provecfg.proof.equation import Equation, check_equation, equation_of
 from provecfg.proof.focal_on_cpu import focal_as_on_gpu
-from provecfg.proof.gradients import Gradients, check_gradients, gradients_of, grouped
+from provecfg.proof.gradients import Gradients, check_gradients, gradients_of, grouped, size_of
 from provecfg.proof.head_checks import check_heads, too_few_classes
 from provecfg.proof.loss_checks import check_losses
 from provecfg.proof.pipeline_sizes import Size, output_sizes, train_pipeline
@@ -248,7 +248,7 @@ class _Proof:
         broken = [
             name
             for name, gradient in zip(named, found, strict=True)
-            if gradient is not None and not bool(torch.isfinite(gradient).all())
+            if gradient is not None and not math.isfinite(size_of(gradient))
         ]
         total = float(step.total.detach())
         if math.isfinite(total) and not broken:
