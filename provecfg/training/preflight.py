@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -174,7 +174,8 @@ def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:
     from mmengine.config import Config, DictAction
 
     try:
-        config = Config.fromfile(str(path), import_custom_modules=False)
+        with _scope_of_onedl():
+            config = Config.fromfile(str(path), import_custom_modules=False)
         if cfg_options:
             pairs = (option.partition("=") for option in cfg_options)
             config.merge_from_dict({key: DictAction._parse_iterable(value) for key, _, value in pairs})
@@ -183,6 +184,24 @@ def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:
             f"{path} does not load: {type(error).__name__}: {error}", exit_code=ExitCode.FINDINGS
         ) from error
     return config
+
+
+@contextlib.contextmanager
+def _scope_of_onedl() -> Iterator[None]:
+    """Let bases such as `mmseg::...` be found where mmsegmentation is OneDL's.
+
+    mmengine looks for the scope's package under upstream's name only (onedl-mmengine 0.10.12, config/utils.py).
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+    from mmengine.utils import is_installed
+
+    upstream = MODULE2PACKAGE["mmseg"]
+    if not is_installed(upstream):
+        MODULE2PACKAGE["mmseg"] = "mmseg"
+    try:
+        yield
+    finally:
+        MODULE2PACKAGE["mmseg"] = upstream
 
 
 def import_stack(config: Any, folder: Path) -> None:

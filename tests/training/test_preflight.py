@@ -11,7 +11,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import read_config
 from provecfg.training import record as records
 from provecfg.training.options import RunOptions
-from provecfg.training.preflight import Prepared, load_config, prepare, require_stack
+from provecfg.training.preflight import Prepared, load_config, prepare, read_by_mmengine, require_stack
 
 pytestmark = [
     pytest.mark.stack,
@@ -148,3 +148,9 @@ def test_the_work_dir_of_a_smoke_run_is_apart() -> None:
 
 def test_the_stack_is_here() -> None:
     require_stack()
+
+
+def test_a_base_of_mmsegs_own_is_found_whichever_set_is_installed(tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text("_base_ = 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'\n")
+    assert read_by_mmengine(path).model.decode_head.type == "PSPHead"
