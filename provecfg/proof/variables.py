@@ -141,8 +141,11 @@ def _own_preprocessor(top: Reads) -> Iterator[Finding]:
     """The runner gives the model `data_preprocessor` only where the model's own dict has none."""
     model, given = top.declared.get("model"), top.declared.get("data_preprocessor")
     own = model.get("data_preprocessor") if isinstance(model, dict) else None
-    if isinstance(own, dict) and isinstance(given, dict) and own != given:
-        different = [str(key) for key in {**own, **given} if own.get(key) != given.get(key)]
+    if not isinstance(own, dict) or not isinstance(given, dict):
+        return
+    # `_scope_` is mmengine's own note that a base was named by its scope, `mmseg::...`.
+    different = [str(key) for key in {**own, **given} if own.get(key) != given.get(key) and key != "_scope_"]
+    if different:
         yield Finding(
             UNUSED_OVERRIDE,
             f"the model has a data_preprocessor of its own, which is taken; this one differs in {', '.join(different)}",
