@@ -34,7 +34,7 @@ from provecfg.proof.step import Step
 from provecfg.training.findings import Finding
 
 _MUCH_PADDING = 0.5
-"""Share of the smallest image from which on an average over padding is worth a warning."""
+"""Share of the smallest image beyond which an average over padding is worth a warning; mmseg's own configs reach it."""
 
 
 def check_losses(model: nn.Module, step: Step, losses: Sequence[DeclaredLoss], *, padded_share: float) -> list[Finding]:
@@ -115,7 +115,7 @@ def _setting(loss: DeclaredLoss, name: str) -> str:
 
 def _check_padding(probe: Probe, padded_share: float) -> list[Finding]:
     loss = probe.call.loss
-    if padded_share < _MUCH_PADDING or not tried(falls_with_ignored_share, probe):
+    if padded_share <= _MUCH_PADDING or not tried(falls_with_ignored_share, probe):
         return []
     other = rebuilt_with(loss.config, avg_non_ignore=True)
     if other is None or tried(falls_with_ignored_share, probe, other) is not False:

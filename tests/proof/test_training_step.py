@@ -151,7 +151,7 @@ def test_each_fault_is_found_at_its_key(
 def test_a_loss_that_is_only_logged_leaves_its_head_untrained(tmp_path: Path) -> None:
     equation, gradients = prove(config_with(head(dict(CE, loss_name="ce")), head()), tmp_path)
     assert found(equation) == [("loss-not-in-total", "model.decode_head.loss_decode.loss_name")]
-    assert found(gradients) == [("unused-parameters", "model")]
+    assert found(gradients) == [("unused-parameters", "model.decode_head")]
     assert equation.lines[0] == "total = 1.0 CE[aux]"
 
 
