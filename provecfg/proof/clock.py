@@ -12,7 +12,7 @@ from provecfg.proof.curves import judge
 from provecfg.proof.moments import go_through
 from provecfg.proof.optimizer_groups import build_groups
 from provecfg.proof.problems.clock import OPTIMIZER_FAILS
-from provecfg.proof.scheduler_steps import SchedulerError
+from provecfg.proof.scheduler_steps import SchedulerError, first_line
 from provecfg.proof.section import Section
 from provecfg.proof.stepped_runner import Run, SteppedRunner
 from provecfg.proof.stepped_schedulers import MOST_STEPS, Stepping, alone, step_over_run
@@ -62,7 +62,13 @@ def _step_schedulers(run: Run, runner: SteppedRunner, batches: int | None, itera
     if iterations > MOST_STEPS:
         run.lines.append(f"learning rate: not stepped through {iterations} iterations")
         return
-    if _needs_length(run, runner.cfg.get("param_scheduler")):
+    given = runner.cfg.get("param_scheduler")
+    try:
+        runner._check_scheduler_cfg(given)
+    except Exception as error:
+        run.findings.append(Finding(OPTIMIZER_FAILS, first_line(error), "param_scheduler"))
+        return
+    if _needs_length(run, given):
         run.lines.append("learning rate: not judged, its schedulers need the length of an epoch: give the data's root")
         return
     try:

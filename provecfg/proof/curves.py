@@ -211,8 +211,8 @@ def _do_not_meet(schedulers: list[Stepped], curve: Curve, clock: Clock, alone: A
 def _moves(each: Stepped, begin: int, shared: int, alone: Alone) -> bool:
     """Whether the scheduler alone changes the value in most of the first steps from `begin` on."""
     seen = min(shared, 32)
-    offset = begin - each.scheduler.begin
-    values = alone(each, offset + seen + 1, 1.0)[offset:]
+    offset = int(begin - each.scheduler.begin)
+    values = alone(each, offset + int(seen) + 1, 1.0)[offset:]
     return bool(np.count_nonzero(np.diff(values)) > seen / 2)
 
 

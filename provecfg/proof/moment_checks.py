@@ -35,6 +35,15 @@ def judge_validations(run: Run) -> None:
                 f"{key} is {begin if key == 'val_begin' else interval}",
             )
         )
+    elif isinstance(interval, int) and interval < 0:
+        run.findings.append(
+            Finding(
+                NOT_VALIDATED,
+                f"val_interval is {interval}: it is validated {len(moments)} times in {run.length} {run.unit}s",
+                "train_cfg.val_interval",
+                "for no validation, leave val_cfg, val_dataloader and val_evaluator out",
+            )
+        )
     elif moments == [run.length] and isinstance(interval, int) and interval > run.length + 1:
         # Length + 1 is how mmdet's configs say "no validation on the way".
         run.findings.append(
@@ -116,8 +125,10 @@ def judge_log(run: Run, key: str) -> None:
             )
     drawn = validation.drawn_at if validation is not None else []
     if len(drawn) > 1 and len(set(drawn)) == 1 and run.unit == "iteration":
-        declared = runner.cfg.get("default_hooks", {}).get("logger") or {}
-        if declared.get("log_metric_by_epoch") is True:
+        hooks = runner.cfg.get("default_hooks")
+        declared = hooks.get("logger") if isinstance(hooks, dict) else None
+        # It is mmengine's default, too; a finding only where the config asks for it.
+        if isinstance(declared, dict) and declared.get("log_metric_by_epoch") is True:
             run.findings.append(
                 Finding(
                     LOG_LOST,
@@ -128,7 +139,8 @@ def judge_log(run: Run, key: str) -> None:
             )
         else:
             run.lines.append(f"the metrics of all validations are drawn at step {drawn[0]}")
-    if run.unit == "iteration" and (runner.cfg.get("log_processor") or {}).get("by_epoch") is True:
+    processor = runner.cfg.get("log_processor")
+    if run.unit == "iteration" and isinstance(processor, dict) and processor.get("by_epoch") is True:
         run.findings.append(
             Finding(
                 LOG_LOST,

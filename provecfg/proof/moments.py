@@ -122,9 +122,9 @@ def _drive(run: Run) -> None:
         hook.backend_args = hook.published_keys = None
     runner.model.steps_left = _MOST_STEPS
     loop = runner.train_loop
-    if isinstance(loop, IterBasedTrainLoop):
-        runner.model.stops = _stops(loop, [hook for _, hook in hooks], run.length)
     try:
+        if isinstance(loop, IterBasedTrainLoop):
+            runner.model.stops = _stops(loop, [hook for _, hook in hooks], run.length)
         runner.call_hook("before_run")
         loop.run()
     except TooLongError:
@@ -163,10 +163,14 @@ def _stops(loop: Any, hooks: Sequence[Any], length: int) -> Iterator[int] | None
         getattr(type(hook), "after_train_iter", None) in (CheckpointHook.after_train_iter, LoggerHook.after_train_iter)
         for hook in hooks
     )
-    steps = [(0, loop.val_interval), *((0, interval) for interval in loop.dynamic_intervals)]
+    # A loop divides by its interval, whatever the sign; a hook takes one that is not positive for never.
+    intervals = [loop.val_interval, *loop.dynamic_intervals]
+    steps = [(0, abs(interval) if isinstance(interval, int) else interval) for interval in intervals]
     steps += [(getattr(hook, "save_begin", 0), hook.interval) for hook in hooks]
     if not own or not all(isinstance(number, int) for step in steps for number in step):
         return None
+    if sum(length // interval for _, interval in steps if interval > 0) > _MOST_STEPS:
+        raise TooLongError
     stops = {1, length}
     for begin, interval in steps:
         if interval > 0:

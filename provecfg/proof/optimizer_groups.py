@@ -81,7 +81,8 @@ def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
 
 
 def _failed(error: Exception, cfg: dict[str, Any]) -> Finding:
-    kind = (cfg.get("optimizer") or {}).get("type")
+    optimizer = cfg.get("optimizer")
+    kind = optimizer.get("type") if isinstance(optimizer, dict) else None
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:  # mmengine says that None cannot be called
         return Finding(OPTIMIZER_FAILS, f"no optimizer is registered as {kind!r}", "optim_wrapper.optimizer.type")
     said = (str(error).splitlines() or [""])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ def advance(schedulers: list[tuple[str, _ParamScheduler]], steps: int, record: R
             now = each._global_step + 1
             if not _can_wait(each) or each.begin <= now < each.end:
                 active.append((key, each))
-                stretch = min(stretch, each.end - now) if _can_wait(each) else 1
+                stretch = min(stretch, ceil(each.end - now)) if _can_wait(each) else 1
             elif now < each.begin:
-                stretch = min(stretch, each.begin - now)
+                stretch = min(stretch, ceil(each.begin - now))
         if active:
             _step_each(active, stretch, record)
         else:

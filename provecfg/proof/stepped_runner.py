@@ -150,7 +150,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {  # Runner.register_default_hooks, those
 
 
 def _declared_hooks(config: Any) -> Iterator[tuple[str, Any]]:
-    declared = config.get("default_hooks") or {}
+    declared = config.get("default_hooks")
+    declared = declared if isinstance(declared, dict) else {}
     for name, hook in {**_DEFAULTS, **declared}.items():
         if hook is not None:
             yield (f"default_hooks.{name}" if name in declared else "default_hooks"), hook

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def alone(runner: SteppedRunner, stepped: Stepped, steps: int, base: float) -> n
         scheduler._global_step = scheduler.begin - 1
         one_step(stepped.key, scheduler)
     values = []
-    for _ in range(steps):
+    for _ in range(ceil(steps)):
         values.append(group[scheduler.param_name])
         one_step(stepped.key, scheduler)
     return np.asarray(values)
@@ -215,12 +216,12 @@ def _stepped(
         advance_epochs(by_iteration, by_epoch, length, batches, record)
     points = len(record)
     if is_hooked and points_in_epoch is not None and points_in_epoch > 1:
-        epochs = max([each.end - length for _, each in by_epoch], default=0)
-        epochs = max([epochs, *(-(-(each.end - points) // batches) for _, each in by_iteration)])
+        epochs = max([ceil(each.end - length) for _, each in by_epoch], default=0)
+        epochs = max([epochs, *(ceil((each.end - points) / batches) for _, each in by_iteration)])
         advance_epochs(by_iteration, by_epoch, min(epochs, _MOST_BEYOND // batches), batches, record)
     elif is_hooked:
         clock = by_epoch if points_in_epoch else by_iteration
-        more = max([each.end - points for _, each in clock], default=0)
+        more = max([ceil(each.end - points) for _, each in clock], default=0)
         advance(clock, min(more, _MOST_BEYOND), record)
 
     def after(each: _ParamScheduler) -> Stepped:

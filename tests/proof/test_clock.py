@@ -207,6 +207,11 @@ FAULTS: dict[str, tuple[dict[str, Any], list[tuple[str, str]], str]] = {
         [("PROOF044", "train_cfg.val_interval")],
         "val_interval is 1600 and the run has 200",
     ),
+    "validation turned off by a negative number": (
+        {"train_cfg": {**ITERATIONS, "val_interval": -1}},
+        [("PROOF044", "train_cfg.val_interval")],
+        "it is validated 200 times in 200 iterations",
+    ),
     "validation that begins after the end": (
         {"train_cfg": {**ITERATIONS, "val_begin": 300}},
         [("PROOF044", "train_cfg.val_begin")],
@@ -367,6 +372,10 @@ NO_FAULTS: dict[str, dict[str, Any]] = {
     "momentum": scheduled(WARMUP, DECAY, {"type": "CosineAnnealingMomentum", "eta_min": 0.5, "by_epoch": False}),
     "validation at the end": {"train_cfg": {**ITERATIONS, "val_interval": 200}},
     "no validation": {"val_cfg": None, "val_dataloader": None, "val_evaluator": None},
+    "floats that are whole": {
+        "train_cfg": {**ITERATIONS, "max_iters": 2e2, "val_interval": 2e1},
+        **scheduled({**WARMUP, "end": 2e1}, {**DECAY, "begin": 2e1, "end": 2e2}),
+    },
     "no checkpoint on the way": hooks(checkpoint={"interval": -1}),
     "checkpoints elsewhere": hooks(checkpoint={"out_dir": "s3://bucket/run"}),
     "epochs": {

@@ -32,9 +32,10 @@ DATA_STARTS_ANEW = Problem(
 )
 NOT_VALIDATED = Problem(
     "PROOF044",
-    "never-validated",
-    "A validation is declared, and the loop never calls it on the way.",
-    "There is no best checkpoint and no early stopping; the first metric comes when the run is over, or never.",
+    "validated-at-no-time",
+    "A validation is declared, and the loop never calls it on the way, or after every single iteration.",
+    "Never: there is no best checkpoint and no early stopping, and the first metric comes when the run is over. "
+    "Always: a negative interval does not turn validation off, and the run takes months.",
 )
 NOT_SAVED = Problem(
     "PROOF045",
