@@ -1,0 +1,61 @@
+"""The silent faults and their correct twins, proved: no rule has a part in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provecfg.proof.prover import Proof
+from tests.proof.fault_table import CLEAN, FAULTS, PAGE, UNSEEN, alarms, hits, is_silent, prove, table
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+    pytest.mark.skipif(not FAULTS, reason="the collection of faulty configs is not beside the checkout"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked"),
+]
+
+SILENT = [case for case in FAULTS if is_silent(case)]
+
+
+@pytest.fixture(scope="module")
+def proofs(request: pytest.FixtureRequest) -> dict[Path, Proof]:
+    """The proofs of all configs that this session's tests ask for, two at a time and once each."""
+    asked = [
+        item.callspec.params["config"]
+        for item in request.session.items
+        if item.path == Path(__file__) and isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    paths = [
+        path for config in asked for path in (config.parent.glob("*.py") if config.suffix == ".json" else [config])
+    ]
+    return prove(paths)
+
+
+@pytest.mark.parametrize("config", SILENT, ids=lambda case: case.parent.name)
+def test_a_silent_fault_is_seen_and_its_twin_is_proved(config: Path, proofs: dict[Path, Proof]) -> None:
+    assert alarms(proofs[config.with_name("good.py")]) == []
+    found = hits(config, proofs)
+    if config.parent.name in UNSEEN:
+        assert not found, f"{config.parent.name} is seen now: docs/proof.md says that it is not"
+    else:
+        assert found, proofs[config.with_name("bad.py")].diagnostics
+
+
+@pytest.mark.parametrize("config", CLEAN, ids=lambda path: path.stem)
+def test_an_unusual_correct_config_is_proved(config: Path, proofs: dict[Path, Proof]) -> None:
+    assert alarms(proofs[config]) == []
+
+
+def test_the_table_says_what_is_seen(request: pytest.FixtureRequest, proofs: dict[Path, Proof]) -> None:
+    if any(case.with_name("bad.py") not in proofs for case in SILENT):
+        pytest.skip("not all cases were selected")
+    assert PAGE.read_text(encoding="utf-8") == table(SILENT, proofs), "run `python -m tests.proof.fault_table`"
+
+
+def test_the_collection_is_whole() -> None:
+    assert len(SILENT) >= 40
+    assert len(CLEAN) >= 20
