@@ -33,6 +33,26 @@ def test_the_example_is_reported_as_shown(
     assert re.sub(r"\S*/mmseg/\.mim/", "mmseg/.mim/", stdout) == shown[index + 1]
 
 
+@pytest.mark.stack
+@pytest.mark.slow  # builds Mask2Former
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_the_proof_of_the_example_says_what_is_shown(
+    provecfg: Command, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = blocks((project / "README.md").read_text())
+    (example,) = [block for block in shown if block.startswith("# mask2former_focal.py\n")]
+    (report,) = [block for block in shown if block.startswith("mask2former_focal.py: not proved")]
+    monkeypatch.chdir(tmp_path)
+    Path("mask2former_focal.py").write_text(example.removeprefix("# mask2former_focal.py\n"))
+    code, stdout, _ = provecfg("prove", "mask2former_focal.py", "--device", "cpu")
+    assert code == 1
+    said = iter(re.sub(r"\S*/mmseg/\.mim/", "mmseg/.mim/", stdout).splitlines())
+    wanted = [line for line in report.splitlines()[1:] if line.strip() not in ("", "...")]
+    assert len(wanted) >= 10
+    for line in wanted:
+        assert line in said, f"not in the report, or not there: {line}"  # each after the one before
+
+
 def test_the_example_study_is_one(project: Path) -> None:
     (text,) = [block for block in blocks((project / "README.md").read_text()) if block.startswith("name: ")]
     study, mistakes = study_from_fields(yaml.safe_load(text))
