@@ -95,7 +95,7 @@ def _swallowed(reads: Reads, key: Any, by: str, parts: Parts) -> Finding:
 
 def _unasked(reads: Reads) -> list[Any]:
     """Keys that the readers of a dict have not asked for, and have no word for in their code."""
-    if not reads.readers or not (set(reads.declared) & reads.consumed):
+    if not reads.consumed and not reads.missed - {"type", "_scope_"}:
         return []  # kept for later, whole
     words = frozenset[str]().union(*(words_of(module) for module in reads.readers))
     return [key for key in reads.unread if key not in words]

@@ -27,6 +27,7 @@ class Reads:
         swallowed: Keys that were handed on and got lost, and where.
         kept: Keys that an object keeps in a dict for later, and where: (object, attribute).
         readers: Modules whose code looked keys up.
+        missed: Keys that were looked up, and are not there.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Reads:
     swallowed: dict[Any, Swallowed] = field(default_factory=dict)
     kept: dict[Any, tuple[object, str]] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
+    missed: set[Any] = field(default_factory=set)
 
     @property
     def is_typed(self) -> bool:
@@ -110,7 +112,8 @@ class Recorded(ConfigDict):
         # `f(**self)` looks every key up; what becomes of them is for the watch to say.
         if is_unpacking(frame):
             return
-        reads.consumed.update(key for key in keys if key in reads.declared)
+        for key in keys:
+            (reads.consumed if key in reads.declared else reads.missed).add(key)
         reads.readers.add(_reading_module(frame))
 
     # Reading

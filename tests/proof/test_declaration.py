@@ -144,6 +144,10 @@ def test_the_config_is_left_as_it_was(tmp_path: Path) -> None:
             ("refused-later", "default_hooks.checkpoint.max_keep_ckpt"),
         ),
         ({"optim_wrapper__clip_grad__max_nrm": 1.0}, ("refused-later", "optim_wrapper.clip_grad.max_nrm")),
+        (
+            {"optim_wrapper": {**SMALL["optim_wrapper"], "paramwise_cfg": {"custom_key": {"norm": {"decay_mult": 0}}}}},
+            ("unread-key", "optim_wrapper.paramwise_cfg.custom_key"),
+        ),
         ({"optim_wrapper__paramwise_cfg__custom_key": {}}, ("unread-key", "optim_wrapper.paramwise_cfg.custom_key")),
         (
             {"optim_wrapper__paramwise_cfg__custom_keys__decode_head__lr_mul": 2.0},
