@@ -93,7 +93,7 @@ def build(config: Config, *, lost_weights: bool) -> Parts:
         if runner is not None:
             parts.runner = runner
             runner.prepare()
-        elif parts.model is None:
+        elif parts.model is None and isinstance(config.get("model"), dict):
             with _failing(parts, "model"):
                 parts.model = MODELS.build(config.model)
         if parts.model is not None:
@@ -134,7 +134,7 @@ def _runner(config: Config, parts: Parts) -> Any:
             absent = [key for key in trio if key not in present]
             parts.fail(present[0], ValueError(f"{', '.join(present)} without {' and '.join(absent)}"))
             config = config.copy()
-            for key in trio:
+            for key in (*trio, *(["param_scheduler"] if "optim_wrapper" in trio else [])):
                 config[key] = None
     try:
         return _forgiving(runner_class, parts).from_cfg(config)
@@ -149,14 +149,18 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
     class Forgiving(runner_class):
         def build_model(self, model: Any) -> nn.Module:
             with _failing(parts, "model"):
-                parts.model = super().build_model(model)
-                return parts.model
+                built = super().build_model(model)
+                if not isinstance(built, nn.Module):
+                    raise TypeError(f"{type(built).__name__} is not a torch Module")
+                parts.model = built
+                return built
             return _Nothing()
 
         def build_visualizer(self, visualizer: Any = None) -> Any:
+            named = visualizer.get("name") if isinstance(visualizer, dict) else None
             for known in {Visualizer, *_subclasses(Visualizer)}:
                 # A visualizer of the name, built for another config in this process, would be taken for this one's.
-                _instances(known).pop((visualizer or {}).get("name"), None)
+                _instances(known).pop(named, None)
             with _failing(parts, "visualizer"):
                 return super().build_visualizer(visualizer)
             return super().build_visualizer(None)
@@ -181,8 +185,10 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
                 super().set_randomness(None)
 
         def register_default_hooks(self, hooks: Any = None) -> None:
+            self.hooks_key = "default_hooks"
             with _failing(parts, "default_hooks"):
                 super().register_default_hooks(hooks)
+            self.hooks_key = "custom_hooks"
 
         def register_custom_hooks(self, hooks: Any) -> None:
             with _failing(parts, "custom_hooks"):
@@ -191,7 +197,7 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
                 super().register_custom_hooks(hooks)
 
         def register_hook(self, hook: Any, priority: Any = None) -> None:
-            with _failing(parts, getattr(hook, "declared_at", None) or "custom_hooks"):
+            with _failing(parts, getattr(hook, "declared_at", None) or self.hooks_key):
                 super().register_hook(hook, priority)
 
         def build_dataloader(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:

@@ -17,7 +17,7 @@ CROPS: tuple[Size, ...] = ((64, 64), (128, 128), (256, 256))
 def shrunk(config: Config, device: str) -> Config:
     """A copy with random weights, in full precision where the device is the CPU, which has no other."""
     config = without_pretrained(config)
-    return without_amp(config) if device == "cpu" else config
+    return without_amp(config) if device == "cpu" and isinstance(config.get("optim_wrapper"), dict) else config
 
 
 def show_crop(model: Any, crop: Size) -> None:

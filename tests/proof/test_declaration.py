@@ -196,6 +196,30 @@ def test_a_failing_part_does_not_hide_another(proved) -> None:
     assert hints["custom_hooks[1].monitors"] == "did you mean 'monitor'?"
 
 
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({"model": None}, ["model"]),
+        ({"model": ["EncoderDecoder"]}, ["model"]),
+        ({"model": {"type": dict}}, ["model"]),
+        ({"optim_wrapper": "SGD"}, ["optim_wrapper"]),
+        ({"train_dataloader": None}, ["train_cfg"]),
+        ({"val_dataloader": [1]}, ["val_cfg"]),
+        ({"custom_hooks": ["EMAHook"]}, ["custom_hooks"]),
+        ({"default_hooks": {"checkpoint": 3}}, ["default_hooks"]),
+        ({"visualizer": [{"type": "SegLocalVisualizer"}]}, ["visualizer"]),
+        ({"val_evaluator": "IoUMetric"}, ["val_cfg"]),
+        ({"runner_type": "NoRunner"}, ["runner_type"]),
+        ({"param_scheduler": "PolyLR"}, [""]),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_what_is_no_part_at_all_is_said_and_ends_nothing(proved, changes: dict[str, Any], keys: list[str]) -> None:
+    section, built = proved(**changes)
+    assert said(section) == [("not-built", key) for key in keys]
+    assert (built is None) == (keys == ["model"])
+
+
 def test_a_bare_assertion_is_quoted(proved) -> None:
     section, _ = proved(model__decode_head__in_channels=[8, 64])
     assert [finding.message for finding in section.findings] == [
