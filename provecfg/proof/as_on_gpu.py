@@ -17,6 +17,8 @@ from provecfg.plugin.mmcv_ops import has_compiled_ops
 from provecfg.proof.focal_on_cpu import focal_as_on_gpu
 from provecfg.proof.half_precision import AutocastOfAll
 
+_REAL_TENSOR = torch.tensor
+
 
 @contextlib.contextmanager
 def as_on_gpu() -> Iterator[None]:
@@ -30,6 +32,9 @@ def as_on_gpu() -> Iterator[None]:
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield torch, "autocast", AutocastOfAll
+    yield torch, "tensor", _with_values(torch.tensor)
+    yield torch, "as_tensor", _with_values(torch.as_tensor)
+    yield Tensor, "new_tensor", _new_tensor
     # This one looks into the tensor past the dispatcher, and puts its sizes on the CPU.
     yield torch, "_shape_as_tensor", lambda tensor: torch.tensor(tensor.shape)
     for name, module in sorted(sys.modules.items()):
@@ -39,6 +44,23 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     if attention is not None:
         original = attention.multi_scale_deformable_attn_pytorch
         yield attention, "multi_scale_deformable_attn_pytorch", _deformable_attention(original)
+
+
+def _with_values(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function that makes a tensor of numbers: here first, and moved then, or else nobody would see the numbers."""
+
+    def make(data: Any, *, dtype: torch.dtype | None = None, device: Any = None, **kwargs: Any) -> Tensor:
+        if device is None or isinstance(data, Tensor):
+            return original(data, dtype=dtype, device=device, **kwargs)
+        return original(data, dtype=dtype, **kwargs).to(device)
+
+    return make
+
+
+def _new_tensor(
+    self: Tensor, data: Any, *, dtype: torch.dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    return _REAL_TENSOR(data, dtype=dtype or self.dtype).to(device or self.device).requires_grad_(requires_grad)
 
 
 def _first_come(cost: Tensor, *args: Any, **kwargs: Any) -> tuple[np.ndarray, np.ndarray]:
