@@ -195,14 +195,18 @@ def no_scope(facts: Facts) -> Iterator[Finding]:
                 fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True),
             )
     elif node is None and all(facts.section(key) for key in ("model", "train_cfg", "train_dataloader")):
-        model = facts.section("model.type") or facts.get("model.type")
-        if model is not None and type(model.value) is str and "." not in model.value:
+        model = facts.get("model.type")
+        if model is not None and type(model.value) is str and model.value in _SEGMENTORS:
             yield Finding(
                 facts.root,
                 f"no default_scope: {model.value} is looked for among mmengine's own classes",
                 "set default_scope='mmseg'",
                 missing="default_scope",
             )
+
+
+_SEGMENTORS: Final = ("CascadeEncoderDecoder", "EncoderDecoder", "MultimodalEncoderDecoder")
+"""mmsegmentation 1.2.2, models/segmentors."""
 
 
 RULES = (unnamed_class, import_does_not_exist, no_scope)
