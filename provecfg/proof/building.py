@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os.path
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
 import torch
-from mmengine import fileio
 from mmengine.config import Config
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.model import base_module, weight_init
 from mmengine.registry import Registry, build_functions
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.utils import ManagerMixin
@@ -25,8 +22,7 @@ from mmseg.registry import MODEL_WRAPPERS, MODELS, RUNNERS, TRANSFORMS
 from torch import nn
 from torch.utils.data import DataLoader
 
-_PRETENDED_IMAGES = 64
-"""Images of each dataset, where no data is read: enough for an iteration."""
+from provecfg.proof.pretending import PRETENDED_IMAGES, in_silence, with_files, without_bookkeeping
 
 _TRIOS = (
     ("train_dataloader", "train_cfg", "optim_wrapper"),
@@ -88,7 +84,7 @@ def build(config: Config, *, lost_weights: bool) -> Parts:
         What was built, and what failed. Weights are initialised as mmengine does before training.
     """
     parts = Parts()
-    with _noting_places(parts), _in_silence():
+    with _noting_places(parts), in_silence():
         runner = _runner(config, parts)
         if runner is not None:
             parts.runner = runner
@@ -97,7 +93,7 @@ def build(config: Config, *, lost_weights: bool) -> Parts:
             with _failing(parts, "model"):
                 parts.model = MODELS.build(config.model)
         if parts.model is not None:
-            with _failing(Parts() if lost_weights else parts, "model"), _without_bookkeeping():
+            with _failing(Parts() if lost_weights else parts, "model"), without_bookkeeping():
                 parts.model.init_weights()
         _build_for_testing(config, parts)
     return parts
@@ -201,9 +197,9 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
                 super().register_hook(hook, priority)
 
         def build_dataloader(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
-            with _failing(parts, getattr(dataloader, "declared_at", None) or ""), _with_files():
+            with _failing(parts, getattr(dataloader, "declared_at", None) or ""), with_files():
                 return runner_class.build_dataloader(dataloader, *args, **kwargs)
-            return DataLoader([None] * _PRETENDED_IMAGES)
+            return DataLoader([None] * PRETENDED_IMAGES)
 
         def build_evaluator(self, evaluator: Any) -> Any:
             with _failing(parts, _evaluator_key(evaluator)):
@@ -324,45 +320,6 @@ def _noting_places(parts: Parts) -> Iterator[None]:
     with (
         mock.patch.object(Registry, "build", through_registry),
         mock.patch.object(build_functions, "build_from_cfg", directly),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _in_silence() -> Iterator[None]:
-    """Without backends of the visualizer opening files or connections, and with torch's own settings restored."""
-    deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    try:
-        with mock.patch.object(Visualizer, "add_config", return_value=None):
-            yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.backends.cudnn.benchmark = benchmark
-
-
-@contextlib.contextmanager
-def _without_bookkeeping() -> Iterator[None]:
-    """Initialise without mmengine's notes of who initialised what, which take longer than the initialising."""
-    with (
-        mock.patch.object(base_module, "update_init_info", return_value=None),
-        mock.patch.object(weight_init, "update_init_info", return_value=None),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _with_files() -> Iterator[None]:
-    """Build datasets as if their files were there, and without reading them."""
-
-    def full_init(dataset: Any) -> None:
-        dataset.data_list = [{} for _ in range(_PRETENDED_IMAGES)]
-        dataset.serialize_data = False
-        dataset._fully_initialized = True
-
-    with (
-        mock.patch.object(BaseDataset, "full_init", full_init),
-        mock.patch.object(fileio, "exists", return_value=True),
-        mock.patch.object(os.path, "isfile", return_value=True),
     ):
         yield
 
