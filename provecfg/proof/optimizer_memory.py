@@ -15,8 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from provecfg.proof.known_values import tensors_in
 from provecfg.proof.tensor_ledger import TensorLedger
 
-_EDGE = 64
-"""The parameters that it steps on are (64, 64): large beside the scalars that it keeps for each."""
+_PARAMETERS, _EDGE = 32, 32
+"""It steps on so many parameters of (edge, edge): each large beside the scalars that are kept for it, and small beside
+all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def optimizer_memory(config: Mapping[str, Any]) -> OptimizerMemory:
     Raises:
         Exception: Whatever its class raises.
     """
-    parameters = [torch.nn.Parameter(torch.ones(_EDGE, _EDGE)) for _ in range(2)]
+    parameters = [torch.nn.Parameter(torch.ones(_EDGE, _EDGE)) for _ in range(_PARAMETERS)]
     arguments = dict(config)
     cls = OPTIMIZERS.get(arguments["type"]) if isinstance(arguments["type"], str) else arguments["type"]
     chosen = any(arguments.get(how) is not None for how in ("foreach", "fused"))
