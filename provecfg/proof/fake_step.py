@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,31 +26,42 @@ _SIZES = ("img_shape", "ori_shape", "pad_shape", "batch_input_shape")
 
 
 @dataclass(frozen=True, slots=True)
-class FakeStep:
-    """What a step takes. Memory is in bytes, at the moment of the step at which it is most.
+class Moment:
+    """What there is at a moment of a step, in bytes, beside the weights.
 
     Args:
-        weights: Parameters and buffers.
-        gradients: Of the parameters, as far as there are any at that moment.
+        gradients: Of the parameters, as far as there are any by then.
         activations: All else: what the backward pass needs, temporaries, the batch.
-        all_gradients: Of all parameters that got one by the end of the step.
+    """
+
+    gradients: int
+    activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class FakeStep:
+    """What a step takes.
+
+    Args:
+        weights: Bytes of parameters and buffers.
+        moments: That of the most bytes, and that of the most activations, which counts where there are more images.
+        all_gradients: Bytes of all gradients that there are by the end of the step.
         forward_flops: Of the forward pass with its losses; a multiplication and an addition are two.
         step_flops: With the backward pass.
         assumed: Names of the operators whose results depend on values that nobody knows, and were assumed.
     """
 
     weights: int
-    gradients: int
-    activations: int
+    moments: tuple[Moment, ...]
     all_gradients: int
     forward_flops: int
     step_flops: int
     assumed: tuple[str, ...]
 
-    @property
-    def peak(self) -> int:
-        """All of it."""
-        return self.weights + self.gradients + self.activations
+    def peak(self, scale: float = 1.0) -> Moment:
+        """The moment of the most bytes with `scale` times as many images: all activations are taken to grow alike."""
+        moments = [Moment(moment.gradients, math.ceil(scale * moment.activations)) for moment in self.moments]
+        return max(moments, key=lambda moment: moment.gradients + moment.activations)
 
 
 class _Watch(TorchDispatchMode):
@@ -115,11 +127,16 @@ def fake_step(
             if isinstance(total, Tensor) and total.requires_grad:
                 total.backward()
         gradients = ledger.serials_of([each.grad for each in parameters if each.grad is not None])
-        sizes = ledger.peak()
+        moments = [ledger.peak(), ledger.peak(apart_from=gradients)]
     return FakeStep(
-        weights=sum(size for serial, size in sizes.items() if serial in weights),
-        gradients=sum(size for serial, size in sizes.items() if serial in gradients),
-        activations=sum(size for serial, size in sizes.items() if serial not in weights and serial not in gradients),
+        weights=sum(moments[0][serial] for serial in weights),
+        moments=tuple(
+            Moment(
+                sum(size for serial, size in there.items() if serial in gradients),
+                sum(size for serial, size in there.items() if serial not in gradients and serial not in weights),
+            )
+            for there in moments
+        ),
         all_gradients=sum(each.grad.nbytes for each in parameters if each.grad is not None),
         forward_flops=forward_flops,
         step_flops=ledger.flops,

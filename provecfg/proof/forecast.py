@@ -13,7 +13,7 @@ from torch import nn
 
 from provecfg.proof.batch import classes_of_dataset, main_head, make_batch, plan_batch
 from provecfg.proof.built import Built
-from provecfg.proof.fake_step import FakeStep, fake_step
+from provecfg.proof.fake_step import FakeStep, Moment, fake_step
 from provecfg.proof.memory_size import GIB, gib
 from provecfg.proof.optimizer_memory import OptimizerMemory, optimizer_memory
 from provecfg.proof.pipeline_sizes import Size, output_sizes, train_pipeline
@@ -47,8 +47,9 @@ class Forecast:
     """Memory of a training step, in bytes.
 
     Args:
-        step: At the config's batch.
-        images: Of that batch.
+        step: Of `measured` images.
+        measured: Images of that step.
+        images: In the config's batch.
         trained: Bytes of the parameters that are trained.
         optimizer: What it keeps, and takes, for each of those.
         averaged: Of an averaged copy of the model, where a hook keeps one.
@@ -56,6 +57,7 @@ class Forecast:
     """
 
     step: FakeStep
+    measured: int
     images: int
     trained: int
     optimizer: OptimizerMemory
@@ -67,15 +69,16 @@ class Forecast:
         """What the optimizer keeps between steps."""
         return round(self.trained * self.optimizer.state)
 
-    def peak(self, images: int) -> int:
-        """The most bytes of tensors at a time, with so many images in a batch.
+    def passes(self, images: int) -> Moment:
+        """The fullest moment of the forward and the backward pass, with so many images in a batch."""
+        return self.step.peak(images / self.measured)
 
-        All but weights, gradients and optimizer is taken to grow with the batch.
-        """
+    def peak(self, images: int) -> int:
+        """The most bytes of tensors at a time, with so many images in a batch."""
         kept = self.step.weights + self.optimizer_state + self.averaged
-        passes = self.step.gradients + math.ceil(self.step.activations * images / self.images)
+        passes = self.passes(images)
         update = self.step.all_gradients + math.ceil(self.trained * self.optimizer.temporary)
-        return kept + max(passes, update)
+        return kept + max(passes.gradients + passes.activations, update)
 
     def needed(self, images: int) -> int:
         """The same with the allowances for CUDA and fragmentation."""
@@ -145,11 +148,13 @@ def _forecast(config: Any, built: Built, size: Size, images: int) -> Forecast:
     wrapper = config.get("optim_wrapper") or {}
     accumulated = wrapper.get("accumulative_counts")
     classes = min(MOST_CLASSES, classes_of_dataset(config) or getattr(main_head(built.model), "num_classes", None) or 2)
+    # Of one image, norms over a batch refuse what pooling leaves of it; on several GPUs it is no batch of one for them.
+    measured = max(images, 2)
     step = fake_step(
         built.model,
         make_batch(plan_batch(config, built), config, with_ignored_image=False),
         size,
-        images,
+        measured,
         classes=classes,
         half=wrapper.get("type") == "AmpOptimWrapper",
         keeps_gradients=isinstance(accumulated, int) and accumulated > 1,
@@ -159,6 +164,7 @@ def _forecast(config: Any, built: Built, size: Size, images: int) -> Forecast:
     averages = any(isinstance(hook, dict) and hook.get("type") == "EMAHook" for hook in hooks)
     return Forecast(
         step,
+        measured,
         images,
         trained,
         optimizer_memory(wrapper["optimizer"]),
@@ -173,11 +179,12 @@ def _memory_of_gpu() -> int | None:
 
 def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
     step = forecast.step
-    yield f"forward {step.forward_flops / forecast.images / 1e9:.0f} GFLOPs an image, with auxiliary heads and losses"
-    parts = [("weights", step.weights), ("gradients", step.gradients), ("optimizer", forecast.optimizer_state)]
+    yield f"forward {step.forward_flops / forecast.measured / 1e9:.0f} GFLOPs an image, with auxiliary heads and losses"
+    passes = forecast.passes(forecast.images)
+    parts = [("weights", step.weights), ("gradients", passes.gradients), ("optimizer", forecast.optimizer_state)]
     if forecast.averaged:
         parts.append(("averaged weights", forecast.averaged))
-    parts.append(("activations and temporaries", step.activations))
+    parts.append(("activations and temporaries", passes.activations))
     yield (
         f"peak memory {gib(forecast.peak(forecast.images))} at batch {forecast.images} of {size[0]}x{size[1]} "
         f"({', '.join(f'{name} {amount / GIB:.2f}' for name, amount in parts)})"
@@ -197,19 +204,19 @@ def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
 
 
 def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, Any]:
-    step = forecast.step
+    step, passes = forecast.step, forecast.passes(forecast.images)
     return {
         "image_size": list(size),
         "batch_size": forecast.images,
-        "forward_flops_an_image": step.forward_flops // forecast.images,
-        "step_flops_an_image": step.step_flops // forecast.images,
+        "forward_flops_an_image": step.forward_flops // forecast.measured,
+        "step_flops_an_image": step.step_flops // forecast.measured,
         "peak_bytes": forecast.peak(forecast.images),
         "weight_bytes": step.weights,
         "gradient_bytes": step.all_gradients,
-        "gradient_bytes_at_peak": step.gradients,
+        "gradient_bytes_at_peak": passes.gradients,
         "optimizer_bytes": forecast.optimizer_state,
         "averaged_weight_bytes": forecast.averaged,
-        "activation_bytes": step.activations,
+        "activation_bytes": passes.activations,
         "bytes_with_allowances": forecast.needed(forecast.images),
         "classes_in_an_image": forecast.classes,
         "assumed_results_of": list(step.assumed),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -55,11 +55,11 @@ class TensorLedger:
         addresses = {tensor.untyped_storage()._cdata for tensor in tensors}
         return {serial for address, (serial, _) in self._alive.items() if address in addresses}
 
-    def peak(self) -> dict[int, int]:
-        """Bytes by number of the storages that were there at the moment of the most bytes."""
+    def peak(self, apart_from: Collection[int] = ()) -> dict[int, int]:
+        """Bytes by number of the storages at the moment of the most bytes, some of them not counted in finding it."""
         total, most, when = 0, 0, 0
-        for place, (_, size) in enumerate(self._moves):
-            total += size
+        for place, (serial, size) in enumerate(self._moves):
+            total += 0 if serial in apart_from else size
             if total > most:
                 most, when = total, place + 1
         there: dict[int, int] = {}

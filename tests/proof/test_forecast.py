@@ -16,7 +16,7 @@ from torch import nn
 
 from provecfg.proof.batch import make_batch, plan_batch
 from provecfg.proof.built import Built
-from provecfg.proof.fake_step import FakeStep, fake_step
+from provecfg.proof.fake_step import FakeStep, Moment, fake_step
 from provecfg.proof.forecast import CUDA_RESERVE, TOO_HIGH, TOO_LOW, Forecast, image_size, prove
 from provecfg.proof.memory_size import GIB, MIB
 from provecfg.proof.optimizer_memory import OptimizerMemory, optimizer_memory
@@ -126,8 +126,8 @@ def test_what_is_kept_for_the_backward_pass_is_in_the_peak() -> None:
 
     logits = 64 * 96 * len(CLASSES) * 4
     image = 64 * 96 * (3 * 4 + 8)
-    assert small.activations > image + 2 * logits
-    assert large.activations == pytest.approx(5 * small.activations, rel=0.01)
+    assert small.peak().activations > image + 2 * logits
+    assert large.peak().activations == pytest.approx(5 * small.peak().activations, rel=0.01)
     assert large.weights == small.weights
 
 
@@ -150,14 +150,14 @@ def test_half_precision_takes_less() -> None:
     whole = step_of(model, config, (64, 96), 2)
     half = step_of(model, config, (64, 96), 2, half=True)
 
-    assert 0.4 * whole.activations < half.activations < 0.8 * whole.activations
+    assert 0.4 * whole.peak().activations < half.peak().activations < 0.8 * whole.peak().activations
 
 
 def test_gradients_that_are_kept_are_there_from_the_start() -> None:
     config = config_of()
     step = step_of(built_from(config).model, config, (64, 96), 2, keeps_gradients=True)
 
-    assert step.gradients > 0
+    assert step.peak().gradients > 0
     assert step.all_gradients == 4 * (3 * CHANNELS + (CHANNELS + 1) * len(CLASSES))
 
 
@@ -180,13 +180,20 @@ def test_an_optimizer_on_all_parameters_at_once_takes_a_copy_of_them() -> None:
 
 
 def forecast_of(activations: int) -> Forecast:
-    step = FakeStep(100 * MIB, 0, activations, 100 * MIB, 0, 0, ())
-    return Forecast(step, 2, 100 * MIB, OptimizerMemory(2.0, 1.0), averaged=0, classes=None)
+    step = FakeStep(100 * MIB, (Moment(0, activations),), 100 * MIB, 0, 0, ())
+    return Forecast(step, 2, 2, 100 * MIB, OptimizerMemory(2.0, 1.0), averaged=0, classes=None)
 
 
 def test_the_update_is_the_peak_where_activations_are_few() -> None:
     assert forecast_of(2 * MIB).peak(2) == 500 * MIB
     assert forecast_of(900 * MIB).peak(2) == 1200 * MIB
+
+
+def test_with_more_images_another_moment_may_be_the_fullest() -> None:
+    step = FakeStep(0, (Moment(50, 100), Moment(0, 120)), 0, 0, 0, ())
+
+    assert step.peak() == Moment(50, 100)
+    assert step.peak(3.0) == Moment(0, 360)
 
 
 def test_the_largest_batch_fits_and_one_more_does_not() -> None:
@@ -209,6 +216,14 @@ def test_a_gpu_too_small_is_found(subject_of: Callable[[Config], Subject], memor
     assert all(finding.key == "train_dataloader.batch_size" for finding in section.findings)
     assert section.evidence["gpu_bytes"] == memory
     assert any(line.startswith("fits 24.0 GiB; largest batch ") for line in section.lines) == (not codes)
+
+
+def test_a_single_image_is_half_of_two(subject_of: Callable[[Config], Subject]) -> None:
+    one, two = (config_of(**{"train_dataloader.batch_size": images}) for images in (1, 2))
+    of_one, of_two = (prove(subject_of(config), built_from(config), GIB).evidence for config in (one, two))
+
+    assert 2 * of_one["activation_bytes"] == of_two["activation_bytes"]
+    assert of_one["forward_flops_an_image"] == of_two["forward_flops_an_image"]
 
 
 def test_without_a_gpu_common_sizes_are_said(
@@ -291,7 +306,8 @@ def test_a_real_step_takes_what_is_forecast(name: str) -> None:
         step = fake_step(built.model, batch, built.crop, built.batch_size, classes=19)
         real = step.weights + allocated_by_a_real_step(built.model, batch)
 
-    assert -TOO_LOW <= step.peak / real - 1 <= TOO_HIGH
+    peak = step.peak()
+    assert -TOO_LOW <= (step.weights + peak.gradients + peak.activations) / real - 1 <= TOO_HIGH
 
 
 @pytest.mark.slow
