@@ -11,6 +11,7 @@ from provecfg.codes import FAMILIES, family_of, pages
 from provecfg.field_tables import cell, field_table
 from provecfg.loss_docs import losses_page
 from provecfg.paths import write_atomically
+from provecfg.proof_docs import proof_page
 from provecfg.rules import Page
 from provecfg.schema.study import Study
 
@@ -96,7 +97,12 @@ def _in_order(schema: dict[str, Any]) -> list[str]:
     return list(found)
 
 
-PAGES: dict[str, Callable[[], str]] = {"losses.md": losses_page, "rules.md": rules_page, "study.md": study_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "losses.md": losses_page,
+    "proof.md": proof_page,
+    "rules.md": rules_page,
+    "study.md": study_page,
+}
 
 
 def main(arguments: list[str]) -> int:
