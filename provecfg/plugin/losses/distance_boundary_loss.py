@@ -14,8 +14,9 @@ from .class_choice import checked_classes, chosen_classes
 from .contract import Reduction, SegLoss
 from .distance_maps import signed_distance_maps
 from .reduction import pixel_scale
-from .softmax_blocks import pixel_blocks, scaled_gradient, softmax_block_
+from .softmax_blocks import image_blocks, pixel_blocks, scaled_gradient, softmax_
 from .targets import Targets
+from .writing import write
 
 
 @MODELS.register_module()
@@ -135,14 +136,16 @@ class _ExpectedCost(torch.autograd.Function):
         valid, scale = valid.flatten(1).unsqueeze(1), scale.flatten(1).unsqueeze(1)
         gradient = torch.empty_like(flat) if with_grad else None
         values = flat.new_empty(images, 1, pixels)
-        for n, p in pixel_blocks(images, pixels, flat.device):
-            out = torch.empty_like(flat[n, :, p]) if gradient is None else gradient[n, :, p]
-            block = softmax_block_(flat[n, :, p], valid[n, :, p], out)
-            weighted = block * costs[n, :, p]
-            expected = weighted.sum(1, keepdim=True)
-            values[n, :, p] = expected * scale[n, :, p]
-            if gradient is not None:  # p_c * (cost_c - expected)
-                block.mul_(expected).sub_(weighted).mul_(-scale[n, :, p])
+        for n in image_blocks(images, pixels, flat.device):
+            out = torch.empty_like(flat[n]) if gradient is None else gradient[n]
+            softmax_(flat[n], valid[n], out)
+            for _, p in pixel_blocks(1, pixels, flat.device):
+                block = out[:, :, p]
+                terms = (costs[n, :, p] * scale[n, :, p]).mul_(block)
+                value = terms.sum(1, keepdim=True)
+                values[n, :, p] = value
+                if gradient is not None:  # p_c * (scale * cost_c - value)
+                    write(torch.addcmul, terms, block, value.neg_(), out=block)
         ctx.as_map = as_map
         if gradient is not None:
             ctx.save_for_backward(gradient.view(logits.shape))

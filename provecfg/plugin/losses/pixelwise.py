@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .softmax_blocks import pixel_blocks, scaled_gradient, shifted_
+from .softmax_blocks import image_blocks, log_softmax_, scaled_gradient, softmax_and_surprise_
+from .writing import write
 
 
 def softmax_pixel_loss(
@@ -62,32 +63,35 @@ class _SoftmaxPixelLoss(torch.autograd.Function):
         gradient = torch.empty_like(flat) if with_grad else None
         values = flat.new_empty(images, 1, pixels)
         weights = flat.new_ones(classes) if class_weight is None else class_weight.to(flat)
-        for n, p in pixel_blocks(images, pixels, flat.device):
-            target, factor = labels[n, :, p], scale[n, :, p]
-            out = torch.empty_like(flat[n, :, p]) if gradient is None else gradient[n, :, p]
-            shifted = shifted_(flat[n, :, p], valid[n, :, p], out)
-            shifted_target = shifted.gather(1, target)
+        for n in image_blocks(images, pixels, flat.device):
+            target, counts, factor = labels[n], valid[n], scale[n]
+            out = torch.empty_like(flat[n]) if gradient is None else gradient[n]
             if smoothing:
-                weighted = (weights @ shifted).unsqueeze(1)
-            norm = shifted.exp_().sum(1, keepdim=True)  # from here on `shifted` holds the exponentials
-            log_norm = norm.log()
-            value, slope = focal_value_and_slope(log_norm - shifted_target, gamma)
+                log_probabilities = log_softmax_(flat[n], counts, out)
+                surprise = log_probabilities.gather(1, target).neg_()
+                weighted = (weights @ log_probabilities).unsqueeze(1)
+                log_probabilities.exp_()
+            else:
+                surprise = softmax_and_surprise_(flat[n], target, counts, out)
+            # from here on `out` holds the probabilities
+            value, slope = focal_value_and_slope(surprise, gamma)
             hard = factor * (1 - smoothing) if smoothing else factor
             if class_weight is not None:
                 hard = hard * weights[target]
-            value = hard * value
-            pull = hard if slope is None else hard * slope  # d value / d x_j = pull * (p_j - [j = t])
+            value = value.mul_(hard)
+            pull = hard if slope is None else slope.mul_(hard)  # d value / d x_j = pull * (p_j - [j = t])
             push = pull
             if smoothing:
                 soft = factor * (smoothing / classes)
-                value = value + soft * (weights.sum() * log_norm - weighted)
-                push = push + soft * weights.sum()
-            values[n, :, p] = value
+                value = value.addcmul_(soft, weighted, value=-1)
+                push = torch.addcmul(push, soft, weights.sum())
+            # of pixels that do not count, 0 * inf is nan
+            write(torch.where, counts, value, value.new_zeros(()), out=values[n])
             if gradient is not None:
-                shifted.mul_(push / norm)
-                shifted.scatter_add_(1, target, -pull)
+                out.mul_(push)
+                out.scatter_add_(1, target, -pull)
                 if smoothing:
-                    shifted.sub_(soft * weights.view(-1, 1))
+                    out.addcmul_(soft, weights.view(-1, 1), value=-1)
         ctx.as_map = as_map
         if gradient is not None:
             ctx.save_for_backward(gradient.view(logits.shape))
@@ -105,7 +109,7 @@ def focal_value_and_slope(surprise: Tensor, gamma: float) -> tuple[Tensor, Tenso
     """(1-p)^gamma * s for s = -log p, and its slope: d value / d x_j = slope * (p_j - [j = t]).
 
     Args:
-        surprise: s, >= 0 but for rounding; any shape.
+        surprise: s, >= 0 but for rounding; any shape. With gamma = 0 it is the value.
         gamma: >= 0.
 
     Returns:
@@ -114,13 +118,14 @@ def focal_value_and_slope(surprise: Tensor, gamma: float) -> tuple[Tensor, Tenso
     if gamma == 0:
         return surprise, None
     bounded = surprise.clamp(min=0, max=1e30)  # a root of -1e-7 is nan, and so is 0 * inf
-    miss = torch.expm1(-bounded).neg_()  # 1 - p, right down to the smallest s
-    by_hit = (1 - miss).mul_(bounded)  # p * s
+    miss = bounded.neg().expm1_().neg_()  # 1 - p, right down to the smallest s
+    by_hit = bounded.addcmul_(miss, bounded, value=-1)  # p * s
     if gamma >= 1:
-        lower = miss ** (gamma - 1)
+        lower = miss if gamma == 2 else miss ** (gamma - 1)  # a power of 1 would be a copy
         focus = lower * miss
     else:
         focus = miss**gamma
         lower = focus / miss.where(miss > 0, 1)
         # (1-p)^(gamma-1) has no limit as p -> 1, but s / (1-p) -> 1: the slope goes to 0 as `focus` does.
-    return focus * surprise, torch.addcmul(focus, lower, by_hit, value=gamma)
+    value = focus * surprise
+    return value, focus.addcmul_(lower, by_hit, value=gamma)

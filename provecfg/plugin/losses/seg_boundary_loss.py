@@ -114,7 +114,7 @@ class _BoundaryCrossEntropy(torch.autograd.Function):
             image_loss = per_class_loss if per_class else all_classes_loss
             for n in range(images):
                 rows = probabilities.view(1, classes, -1)
-                softmax_(flat[n : n + 1], valid[n : n + 1].flatten(1), rows)
+                softmax_(flat[n : n + 1], valid[n].view(1, 1, -1), rows)
                 out = None if gradient is None else gradient[n]
                 value = value + image_loss(probabilities, labels[n], scale[n], eps, out)
                 if out is not None:

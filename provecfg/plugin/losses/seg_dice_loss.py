@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from .class_choice import Classes, checked_classes, chosen_classes
 from .contract import Reduction, SegLoss
 from .reduction import pixel_shares, reciprocal_or_zero
-from .softmax_blocks import pixel_blocks, scaled_gradient, softmax_block_
+from .softmax_blocks import image_blocks, pixel_blocks, scaled_gradient, softmax_
 from .targets import Targets
 
 
@@ -117,16 +117,19 @@ class _SoftDice(torch.autograd.Function):
         gradient = torch.empty_like(flat) if with_grad else None  # holds probabilities until the sums are known
         masses = torch.zeros(images, classes, dtype=torch.float64, device=flat.device)  # sum w p_c
         hits = torch.zeros_like(masses)  # sum w p_c [t = c]
-        for n, p in pixel_blocks(images, pixels, flat.device):
-            out = torch.empty_like(flat[n, :, p]) if gradient is None else gradient[n, :, p]
-            block = softmax_block_(flat[n, :, p], valid[n, None, p], out)
-            of_label = block.gather(1, labels[n, None, p]).squeeze(1)
+        for n in image_blocks(images, pixels, flat.device):
+            out = torch.empty_like(flat[n]) if gradient is None else gradient[n]
+            counts = valid[n].unsqueeze(1)
+            block = softmax_(flat[n], counts, out)
             if shares is None:
-                masses[n] += block.sum(2)
-            else:
-                masses[n] += torch.bmm(block, shares[n, p].unsqueeze(2)).squeeze(2)
-                of_label = of_label * shares[n, p]
-            hits[n] += sums_by_label(labels[n, p], of_label, classes)
+                block.mul_(counts.to(block.dtype))
+                masses[n] = block.sum(2).double()
+            of_label = block.gather(1, labels[n].unsqueeze(1)).squeeze(1)
+            if shares is not None:
+                of_label.mul_(shares[n])
+                for _, p in pixel_blocks(1, pixels, flat.device):  # float32 adds up no whole image exactly enough
+                    masses[n] += torch.bmm(block[:, :, p], shares[n, p].unsqueeze(2)).squeeze(2)
+            hits[n] = sums_by_label(labels[n], of_label, classes)
         groups = factors.shape[0]
         if groups != images:
             masses, hits = masses.sum(0, keepdim=True), hits.sum(0, keepdim=True)
@@ -158,7 +161,7 @@ def dice_backward_block_(
     The gradient by probabilities is u_c = w (by_mass_c + by_own_c [t = c]), and by logits p_c (u_c - sum p u).
 
     Args:
-        probabilities: (N, C, P), 0 for pixels that do not count; overwritten.
+        probabilities: (N, C, P), without shares 0 for pixels that do not count; overwritten.
         labels: (N, 1, P) int64.
         shares: (N, 1, P) w, or None for ones.
         by_own: (N, C).

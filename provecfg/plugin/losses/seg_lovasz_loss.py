@@ -15,7 +15,7 @@ from .class_weights import checked_class_values, class_tensor
 from .contract import Reduction, SegLoss
 from .reduction import reciprocal_or_zero
 from .softmax_blocks import scaled_gradient, softmax_, softmax_backward_
-from .targets import Targets, compact_labels, host_values
+from .targets import Targets, host_values
 
 
 @MODELS.register_module()
@@ -113,15 +113,19 @@ class _LovaszSoftmax(torch.autograd.Function):
             if gradient is not None:
                 ctx.save_for_backward(gradient)
             return value
-        # Pixels that do not count have probability 0 and no class: error 0, behind every foreground pixel.
-        # There the increments are exactly 0.
-        labels = compact_labels(labels.where(valid, num_classes), num_classes)
         counting = logits.dtype if pixels < LARGEST_EXACT else torch.float64
         ranks = torch.arange(1, pixels + 1, dtype=counting, device=logits.device)
-        probabilities = logits.new_empty(num_classes, pixels)
+        errors = logits.new_empty(num_classes, pixels)
         for n in range(images):
-            softmax_(logits[n : n + 1], valid[n : n + 1], probabilities.unsqueeze(0))
-            counts = torch.stack([(labels[n] == c).sum() for c in range(num_classes)])
+            label_row, valid_row = labels[n : n + 1], valid[n : n + 1]
+            softmax_(logits[n : n + 1], valid_row.unsqueeze(1), errors.unsqueeze(0))
+            # Pixels that do not count have probability 0 and no class: error 0, behind every foreground pixel.
+            # There the increments are exactly 0.
+            errors.mul_(valid_row.to(errors.dtype))
+            own = errors.gather(0, label_row)
+            errors.scatter_(0, label_row, torch.where(valid_row, (1 - own).clamp_(min=0).neg_(), own))  # 1 gives -0.0
+            counts = torch.zeros(num_classes, dtype=torch.long, device=labels.device)
+            counts.scatter_add_(0, labels[n], valid[n].long())
             if only_present:
                 mean = reciprocal_or_zero((counts > 0).sum(), logits.dtype)
             else:
@@ -134,14 +138,15 @@ class _LovaszSoftmax(torch.autograd.Function):
                 if c not in chosen or (only_present and absent):
                     out.zero_()
                 elif absent:
-                    value = value + factor[c] * absent_class(probabilities[c], factor[c], out)
+                    value = value + factor[c] * absent_class(errors[c], factor[c], out)
                 else:
                     scale = factor[c] * (counts[c] > 0) if only_present else factor[c]
                     may_be_absent = known is None
-                    extension = one_class(probabilities[c], labels[n] == c, counts[c], may_be_absent, ranks, out)
+                    extension = one_class(errors[c], counts[c], may_be_absent, ranks, out)
                     value = value + scale * extension
                     out.mul_(scale)
             if gradient is not None:
+                probabilities = errors.scatter_(0, label_row, own)
                 softmax_backward_(probabilities.unsqueeze(0), gradient[n : n + 1])
         if gradient is not None:
             ctx.save_for_backward(gradient)
@@ -168,9 +173,7 @@ def absent_class(probability: Tensor, scale: Tensor, out: Tensor) -> Tensor:
     return largest
 
 
-def one_class(
-    probability: Tensor, is_class: Tensor, count: Tensor, may_be_absent: bool, ranks: Tensor, out: Tensor
-) -> Tensor:
+def one_class(signed_error: Tensor, count: Tensor, may_be_absent: bool, ranks: Tensor, out: Tensor) -> Tensor:
     """Lovasz extension of the Jaccard loss of one class.
 
     With the errors sorted downwards, U_i = count + (others among the first i) is the union and
@@ -178,8 +181,8 @@ def one_class(
     1 - I/U grows by 1/U_i at an own pixel and by I_i / (U_i (U_i - 1)) at another's.
 
     Args:
-        probability: (P,) of the class; 0 for pixels that do not count.
-        is_class: (P,) bool; False for pixels that do not count.
+        signed_error: (P,) probability of the class, less 1 at its own pixels and there with the sign bit set; 0 for
+            pixels that do not count.
         count: () int64, number of pixels of the class.
         may_be_absent: Whether count may be 0.
         ranks: (P,) 1 to P, of a float dtype that holds them exactly.
@@ -188,9 +191,8 @@ def one_class(
     Returns:
         () the value, in [0, 1].
     """
-    signed_error = torch.add(probability, is_class, alpha=-1)
     # Integers in one dimension, upwards: torch sorts these by radix, ten times as fast as floats.
-    ordered, places = sort_keys(signed_error, ~is_class).sort()
+    ordered, places = sort_keys(signed_error).sort()
     is_other = ordered & 1
     union = is_other.cumsum(0, dtype=torch.int32) + count.to(ranks.dtype)
     steps = (union - ranks).div_(union - 1).masked_fill_(is_other == 0, -1).div_(union)  # the sign of an own error
@@ -204,15 +206,16 @@ INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
 BITS_OF_ONE = {torch.float32: 0x3F80_0000, torch.float64: 0x3FF0_0000_0000_0000}
 
 
-def sort_keys(signed_error: Tensor, is_other: Tensor) -> Tensor:
-    """Integers that ascend as |signed_error| descends, the lowest bit 1 for pixels of other classes.
+def sort_keys(signed_error: Tensor) -> Tensor:
+    """Integers that ascend as |signed_error| descends, the lowest bit 0 where its sign bit is set, else 1.
 
     Floats in [0, 1] are ordered as their bits are, and the bits of 1.0 leave room for one more below the
     sign, so that the pixels' kind need not be gathered after the sort.
 
     Args:
-        signed_error: (P,) float32 or float64, in [-1, 1] but for rounding. nan may sort anywhere.
-        is_other: (P,) bool.
+        signed_error: (P,) float32 or float64, in [-1, 1]. nan may sort anywhere.
     """
-    bits = signed_error.abs().clamp_(max=1).view(INTEGERS[signed_error.dtype])
-    return torch.add(is_other, bits, alpha=-2).add_(2 * BITS_OF_ONE[signed_error.dtype])
+    integers = INTEGERS[signed_error.dtype]
+    bits = signed_error.view(integers)
+    own = bits >> (torch.iinfo(integers).bits - 1)  # -1 or 0
+    return own.sub_(bits << 1).add_(2 * BITS_OF_ONE[signed_error.dtype] + 1)

@@ -1,17 +1,21 @@
-"""Softmax and its backward on blocks of pixels, in place.
+"""Softmax and its backward, in place and in few calls.
 
 The losses here make their gradient in the forward pass, so no activation of the size of the logits is kept
-but the gradient itself, and a block of pixels does not go through main memory between steps. On other devices
-than the CPU, where a launch costs more than a trip to memory, a block is everything.
+but the gradient itself. On CPU, softmax is torch's own kernel, which goes through the classes of some pixels at a
+time and through memory once; it wants whole images. What has no such kernel is done for a block of pixels
+at a time, which does not go through main memory between steps. On other devices, where a launch costs more than
+a trip to memory, a block is everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from .targets import looks_at_values
 from .writing import write
 
 # At 19 classes on one core, 32 k to 64 k pixels cost least, 128 k some 5 % more, 256 k a quarter more; and the fewer
@@ -19,8 +23,8 @@ from .writing import write
 BLOCK_PIXELS = 65_536
 
 
-def pixel_blocks(images: int, pixels: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Slices over (images, pixels of an image) that cover a batch in blocks of about BLOCK_PIXELS.
+def image_blocks(images: int, pixels: int, device: torch.device) -> Iterator[slice]:
+    """Slices over the images of a batch, each of one image or of as many as have BLOCK_PIXELS together.
 
     Args:
         images: N, may be 0.
@@ -29,51 +33,68 @@ def pixel_blocks(images: int, pixels: int, device: torch.device) -> Iterator[tup
     """
     if images == 0 or pixels == 0:
         return
-    if device.type != "cpu":
-        yield slice(0, images), slice(0, pixels)
-        return
-    images_a_block = max(1, BLOCK_PIXELS // pixels)
+    images_a_block = max(1, BLOCK_PIXELS // pixels) if device.type == "cpu" else images
     for first in range(0, images, images_a_block):
-        for start in range(0, pixels, BLOCK_PIXELS):
-            yield slice(first, first + images_a_block), slice(start, start + BLOCK_PIXELS)
+        yield slice(first, first + images_a_block)
 
 
-def shifted_(logits: Tensor, valid: Tensor, out: Tensor) -> Tensor:
-    """Write shifted logits into `out` (largest of each pixel 0), ready for exp.
-
-    Args:
-        logits: (N, C, P) a block.
-        valid: (N, 1, P) bool; logits of other pixels are taken as 0, so that nan and inf there do no harm.
-        out: (N, C, P) written.
-    """
-    write(torch.where, valid, logits, logits.new_zeros(()), out=out)
-    return out.sub_(out.amax(1, keepdim=True))
-
-
-def softmax_block_(logits: Tensor, valid: Tensor, out: Tensor) -> Tensor:
-    """Write softmax over classes into `out`, and 0 for pixels that do not count.
-
-    Args:
-        logits: (N, C, P) a block.
-        valid: (N, 1, P) bool.
-        out: (N, C, P) written.
-    """
-    norm = shifted_(logits, valid, out).exp_().sum(1, keepdim=True)
-    return out.mul_(valid / norm)
+def pixel_blocks(images: int, pixels: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
+    """Slices over (images, pixels of an image), of about BLOCK_PIXELS each; arguments as in `image_blocks`."""
+    pixels_a_block = BLOCK_PIXELS if device.type == "cpu" else pixels
+    for n in image_blocks(images, pixels, device):
+        for start in range(0, pixels, pixels_a_block):
+            yield n, slice(start, start + pixels_a_block)
 
 
 def softmax_(logits: Tensor, valid: Tensor, out: Tensor) -> Tensor:
-    """`softmax_block_` for whole images, block after block.
+    """Write softmax over classes into `out`.
 
     Args:
-        logits: (N, C, P).
-        valid: (N, P) bool.
+        logits: (N, C, P), contiguous, and so is `out`.
+        valid: (N, 1, P) bool; at other pixels, whatever their logits, the result is some probabilities.
         out: (N, C, P) written.
     """
-    images, _, pixels = logits.shape
-    for n, p in pixel_blocks(images, pixels, logits.device):
-        softmax_block_(logits[n, :, p], valid[n, None, p], out[n, :, p])
-    return out
+    return _over_classes(torch.softmax, logits, valid, out)
+
+
+def log_softmax_(logits: Tensor, valid: Tensor, out: Tensor) -> Tensor:
+    """`softmax_`, its logarithm. At pixels that do not count some may be -inf, but never nan."""
+    return _over_classes(torch.log_softmax, logits, valid, out)
+
+
+def _over_classes(function: Callable[..., Tensor], logits: Tensor, valid: Tensor, out: Tensor) -> Tensor:
+    if looks_at_values(logits):
+        function(logits, 1, out=out)
+        # nan, inf and nothing but -inf make all classes of their pixel nan. It costs less to look for them after, in
+        # one class, than to mask all logits before.
+        if math.isfinite(out[:, 0].sum()):
+            return out
+    return write(function, logits.where(valid, 0), 1, out=out)
+
+
+def softmax_and_surprise_(logits: Tensor, labels: Tensor, valid: Tensor, out: Tensor) -> Tensor:
+    """Write softmax over classes into `out`, and give -log of the labels' probabilities.
+
+    Args:
+        logits: As in `softmax_`.
+        labels: (N, 1, P) int64.
+        valid: As in `softmax_`; the result of other pixels may be inf or nan.
+        out: (N, C, P) written.
+
+    Returns:
+        (N, 1, P), right also where the probability is too small for its dtype.
+    """
+    if not looks_at_values(logits):
+        surprise = log_softmax_(logits, valid, out).gather(1, labels).neg_()
+        out.exp_()
+        return surprise
+    probability = softmax_(logits, valid, out).gather(1, labels)
+    surprise = probability.log().neg_()
+    least = 1e4 * torch.finfo(logits.dtype).tiny
+    if not probability.min() >= least:  # rare, and the price of a second exp for all pixels always otherwise
+        exact = torch.log_softmax(logits, 1).gather(1, labels).neg_()
+        surprise = surprise.where(probability >= least, exact)
+    return surprise
 
 
 def softmax_backward_(probabilities: Tensor, gradient: Tensor) -> Tensor:
@@ -82,14 +103,14 @@ def softmax_backward_(probabilities: Tensor, gradient: Tensor) -> Tensor:
     dL/dx_j = p_j * (u_j - sum_k p_k u_k).
 
     Args:
-        probabilities: (N, C, P), overwritten as scratch.
+        probabilities: (N, C, P).
         gradient: (N, C, P), u; overwritten with the result.
     """
     images, _, pixels = gradient.shape
     for n, p in pixel_blocks(images, pixels, gradient.device):
         share, block = probabilities[n, :, p], gradient[n, :, p]
         block.mul_(share)
-        block.sub_(share.mul_(block.sum(1, keepdim=True)))
+        block.addcmul_(share, block.sum(1, keepdim=True), value=-1)
     return gradient
 
 
@@ -100,6 +121,6 @@ def scaled_gradient(gradient: Tensor, incoming: Tensor) -> Tensor:
         gradient: Made in the forward pass.
         incoming: () gradient of what followed the loss.
     """
-    if incoming.is_cpu and not torch.compiler.is_compiling() and float(incoming) == 1.0:
+    if looks_at_values(incoming) and float(incoming) == 1.0:
         return gradient
     return gradient * incoming

@@ -74,7 +74,7 @@ def read_targets(seg_label: Tensor, num_classes: int, ignore_index: int, dtype: 
     labels = seg_label.long()
     counts = labels != ignore_index
     labels = labels.where(counts, 0)
-    if labels.is_cpu and not torch.compiler.is_compiling():
+    if looks_at_values(labels):
         if labels.numel():
             low, high = torch.aminmax(labels)
             for extreme in (int(low), int(high)):
@@ -94,6 +94,11 @@ def compact_labels(labels: Tensor, largest: int) -> Tensor:
     return labels.to(torch.uint8 if largest <= 255 else torch.int32)
 
 
+def looks_at_values(tensor: Tensor) -> bool:
+    """Whether looking at values costs nothing: not so on CUDA and while torch.compile traces."""
+    return tensor.is_cpu and not torch.compiler.is_compiling()
+
+
 def host_values(tensor: Tensor) -> Any:
-    """`tensor.tolist()`, where looking at values costs nothing; None on CUDA and while torch.compile traces."""
-    return tensor.tolist() if tensor.is_cpu and not torch.compiler.is_compiling() else None
+    """`tensor.tolist()`, where looking at values costs nothing, else None."""
+    return tensor.tolist() if looks_at_values(tensor) else None

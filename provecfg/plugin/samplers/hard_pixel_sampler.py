@@ -9,8 +9,9 @@ from mmseg.registry import TASK_UTILS
 from mmseg.structures import BasePixelSampler
 from torch import Tensor, nn
 
-from provecfg.plugin.losses.softmax_blocks import pixel_blocks, shifted_
+from provecfg.plugin.losses.softmax_blocks import image_blocks, softmax_
 from provecfg.plugin.losses.targets import host_values, read_targets
+from provecfg.plugin.losses.writing import write
 
 
 @TASK_UTILS.register_module()
@@ -98,11 +99,10 @@ def label_probabilities(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor
     Returns:
         (N, H, W).
     """
-    flat, rows, counts = logits.contiguous().flatten(2), labels.flatten(1), valid.flatten(1)
+    flat, rows, counts = logits.contiguous().flatten(2), labels.flatten(1).unsqueeze(1), valid.flatten(1).unsqueeze(1)
     found = flat.new_empty(rows.shape)
-    for n, p in pixel_blocks(*rows.shape, flat.device):
-        block = shifted_(flat[n, :, p], counts[n, None, p], torch.empty_like(flat[n, :, p])).exp_()
-        found[n, p] = (block.gather(1, rows[n, None, p]) / block.sum(1, keepdim=True)).squeeze(1)
+    for n in image_blocks(flat.shape[0], flat.shape[2], flat.device):
+        write(torch.gather, softmax_(flat[n], counts[n], torch.empty_like(flat[n])), 1, rows[n], out=found[n])
     return found.view(labels.shape)
 
 

@@ -7,6 +7,7 @@ from scipy.special import softmax
 from torch.testing import assert_close
 
 from provecfg.plugin.losses import SegLovaszLoss
+from provecfg.plugin.losses.seg_lovasz_loss import sort_keys
 
 pytestmark = pytest.mark.stack
 
@@ -97,6 +98,28 @@ def test_above_the_radix_threshold_the_order_is_the_same(make_scene, value_and_g
     assert_close(value.double(), exact[0], rtol=1e-6, atol=0)
     # Errors that round to one another's order change single entries, so the whole is compared.
     assert (gradient.double() - exact[1]).norm() < 1e-5 * exact[1].norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_keys_sort_larger_errors_first_and_own_pixels_before_others(dtype):
+    signed_error = torch.tensor([0.0, 1e-40, 0.25, -0.0, 1.0, -0.25, -1.0, 0.75, -1e-40], dtype=dtype)
+    keys, places = sort_keys(signed_error).sort()
+    assert places.tolist() == [6, 4, 7, 5, 2, 8, 1, 3, 0]
+    assert (keys & 1).tolist() == [0, 1, 1, 0, 1, 0, 1, 0, 1]
+
+
+def test_a_pixel_that_is_entirely_sure_is_still_one_of_its_class(value_and_gradient):
+    # Its error is 0 like those of the other class, and the increments after it depend on what it is.
+    logits = torch.zeros(1, 2, 1, 4)
+    logits[0, 0, 0] = torch.tensor([200.0, 200.0, 0.0, -200.0])
+    labels = torch.tensor([[[0, 0, 0, 1]]])
+    assert (logits.softmax(1)[0, 0, 0, :2] == 1).all()
+    loss = SegLovaszLoss(classes=[0])
+    # e = 0.5 at one of three own pixels: 1 - I/U = 1/3 there; d p / d x = p (1 - p).
+    value, gradient = value_and_gradient(loss, logits, labels)
+    assert_close(value, torch.tensor(0.5 / 3))
+    assert_close(gradient[0, :, 0, 2], torch.tensor([-0.25 / 3, 0.25 / 3]))
+    assert torch.count_nonzero(gradient[..., [0, 1, 3]]) == 0
 
 
 def test_more_pixels_than_float32_can_count_are_counted_in_float64(make_scene, value_and_gradient, monkeypatch):

@@ -82,6 +82,23 @@ def test_impossible_logits_cost_what_cross_entropy_does(value_and_gradient):
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+def test_probabilities_too_small_for_their_dtype_cost_what_they_should(make_scene, value_and_gradient, gamma):
+    logits, labels = make_scene(dtype=torch.float32)
+    logits[0, :, ::2] *= 60  # exp(-104) is 0 in float32
+    assert (logits.softmax(1) == 0).any()
+    logits[1, 0].masked_fill_(labels[1] == 255, -torch.inf)
+    loss = SoftmaxFocalLoss(gamma, reduction="none")
+    exact = SoftmaxFocalLoss(gamma, reduction="none")(logits.double(), labels)
+    assert_close(loss(logits, labels).double(), exact, rtol=1e-5, atol=1e-6)
+    compiled = torch.compile(loss, backend="eager", fullgraph=True)
+    torch.compiler.reset()
+    assert_close(compiled(logits, labels).double(), exact, rtol=1e-5, atol=1e-6)
+    _, gradient = value_and_gradient(SoftmaxFocalLoss(gamma), logits, labels)
+    _, exact_gradient = value_and_gradient(SoftmaxFocalLoss(gamma), logits.double(), labels)
+    assert_close(gradient.double(), exact_gradient, rtol=1e-5, atol=1e-8)
+
+
 def test_images_larger_and_smaller_than_a_block_are_covered(make_scene, value_and_gradient):
     for images, side in ((1, 300), (7, 150)):  # several blocks an image; several images a block and a rest
         assert images * side**2 > BLOCK_PIXELS
