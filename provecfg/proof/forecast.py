@@ -22,15 +22,22 @@ from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.training.findings import Finding
 
+GPU_SHARE = 0.25
+"""Share of the tensors' bytes that may come on top on a GPU: work space of convolutions, copies that kernels make,
+buffers of distributed training, fragmentation. With this and `CUDA_RESERVE`, 89 % of the training memories that mmseg
+publishes lie within the forecast: 127 configs of its `metafile.yaml`s, up to three of each model, trained on V100 and
+A100 GPUs, mostly four or eight, with torch of their time. The median took 18 % more than the forecast of the tensors.
+No GPU was at hand to measure more."""
 CUDA_RESERVE = 1 * GIB
-"""Bytes that CUDA's context, its libraries and their workspaces take beside tensors. An allowance, not a measurement:
-it is the order of what PyTorch users see for a process without tensors. It was not checked on a GPU here."""
-FRAGMENTATION = 0.10
-"""Share of the tensors' bytes that the caching allocator may hold without using them. An allowance as well."""
-TOO_LOW, TOO_HIGH = 0.11, 0.01
-"""How far below and above the truth the forecast of the tensors' bytes was: measured on real steps on the CPU, the six
-models of the catalog at crops of 128 and 256 and a batch of 2, against the peak that torch's profiler saw. Low by more
-than 1 % were those with dilated ResNets alone, whose convolutions take work space there; by less with larger crops."""
+"""Bytes for CUDA's context and libraries, which the published numbers do not hold. An allowance, not measured."""
+LOW_ON_CPU, HIGH_ON_CPU = 0.11, 0.01
+"""How far below and above the truth the forecast of the tensors' bytes was on real steps on the CPU: of the six models
+of the catalog at crops of 128 and 256 and a batch of 2, against the peak that torch's profiler saw. Low by more than
+1 % were those with dilated ResNets alone, whose convolutions take work space there; by less at the larger crop."""
+HIGH_ON_GPU, HIGH_WITH_MASKS = 0.2, 0.9
+"""How far above the published numbers the forecast was: of 122 models without a mask for each class at most 19 %, but
+for five (PIDNet, EMANet-R101, DDRNet-23-slim) that were published with 24 to 65 % less than forecast, unexplained; of
+five with such masks up to 90 %, since images were taken to hold more classes than they do."""
 MOST_CLASSES = 32
 """In one image, where the model makes a mask of each: three times the mean of ADE20K, which is 10.5 of 150 (Zhou et
 al., CVPR 2017)."""
@@ -81,8 +88,8 @@ class Forecast:
         return kept + max(passes.gradients + passes.activations, update)
 
     def needed(self, images: int) -> int:
-        """The same with the allowances for CUDA and fragmentation."""
-        return math.ceil(self.peak(images) * (1 + FRAGMENTATION)) + CUDA_RESERVE
+        """The same with what a GPU may need on top."""
+        return math.ceil(self.peak(images) * (1 + GPU_SHARE)) + CUDA_RESERVE
 
     def largest_batch(self, memory: int) -> int:
         """The most images for which that memory is enough; 0 where one is too many."""
@@ -121,7 +128,7 @@ def prove(subject: Subject, built: Built | None, gpu_memory: int | None) -> Sect
     given = gpu_memory if gpu_memory is not None else _memory_of_gpu()
     lines += tuple(_lines(forecast, size, given))
     evidence |= _evidence(forecast, size, given)
-    return Section("forecast", lines, evidence, tuple(_findings(forecast, size, given)))
+    return Section("forecast", lines, evidence, tuple(findings(forecast, size, given)))
 
 
 def image_size(config: Any, model: nn.Module) -> Size | None:
@@ -198,8 +205,8 @@ def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
     if forecast.classes is not None:
         yield f"an image is taken to hold {forecast.classes} classes, of each of which the model makes a mask"
     yield (
-        f"tensors alone, on the CPU {TOO_LOW:.0%} low to {TOO_HIGH:.0%} high; for CUDA {gib(CUDA_RESERVE)} and for "
-        f"fragmentation {FRAGMENTATION:.0%} are allowed, unchecked on a GPU"
+        f"counted are tensors: {HIGH_ON_CPU:.0%} too many to {LOW_ON_CPU:.0%} too few on a CPU; allowed for on top: "
+        f"{GPU_SHARE:.0%} and {gib(CUDA_RESERVE)} for CUDA, enough for 89 % of mmseg's published numbers"
     )
 
 
@@ -220,7 +227,9 @@ def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, An
         "bytes_with_allowances": forecast.needed(forecast.images),
         "classes_in_an_image": forecast.classes,
         "assumed_results_of": list(step.assumed),
-        "measured_error": [-TOO_LOW, TOO_HIGH],
+        "allowed_share": GPU_SHARE,
+        "allowed_bytes": CUDA_RESERVE,
+        "error_on_cpu": [-LOW_ON_CPU, HIGH_ON_CPU],
         "gpu_bytes": given,
         "largest_batch": {
             gib(memory): forecast.largest_batch(memory) for memory in (COMMON_SIZES if given is None else (given,))
@@ -228,15 +237,17 @@ def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, An
     }
 
 
-def _findings(forecast: Forecast, size: Size, given: int | None) -> Iterator[Finding]:
+def findings(forecast: Forecast, size: Size, given: int | None) -> Iterator[Finding]:
+    """What is wrong where the GPU has `given` bytes."""
     if given is None or forecast.needed(forecast.images) <= given:
         return
     peak, batch = forecast.peak(forecast.images), forecast.largest_batch(given)
-    problem = DOES_NOT_FIT if peak / (1 + TOO_HIGH) > given else MAY_NOT_FIT
+    high = HIGH_ON_GPU if forecast.classes is None else HIGH_WITH_MASKS
+    problem = DOES_NOT_FIT if peak / (1 + high) > given else MAY_NOT_FIT
     yield Finding(
         problem,
         f"a step of {forecast.images} images of {size[0]}x{size[1]} takes {gib(peak)} of tensors, "
-        f"{gib(forecast.needed(forecast.images))} with what CUDA and fragmentation are allowed, and the GPU has "
+        f"{gib(forecast.needed(forecast.images))} with what a GPU may need on top, and it has "
         f"{gib(given)}",
         "train_dataloader.batch_size",
         hint=f"the largest batch that fits is {batch}" if batch else "not even one image fits: lower the crop",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,9 @@ class _Autocast(TorchFunctionMode):
         kwargs = kwargs or {}
         if not self.is_on:
             return func(*args, **kwargs)
-        if func in _MADE_OF_OTHERS:
-            with self:
+        if func is functional.multi_head_attention_forward:
+            # Made of others, in Python: it is let through, and they are cast.
+            with self, mock.patch.object(functional, "has_torch_function", return_value=False):
                 return func(*args, **kwargs)
         if func in _NARROW:
             args, kwargs = self._cast(list(args), _HALF), self._cast(kwargs, _HALF)
@@ -100,7 +102,6 @@ def _named(*names: str) -> set[Any]:
     return {getattr(place, name) for place in _PLACES for name in names if hasattr(place, name)}
 
 
-_MADE_OF_OTHERS = frozenset({functional.multi_head_attention_forward})
 _NARROW = frozenset(
     _named(
         *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear", "prelu"),

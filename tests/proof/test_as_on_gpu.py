@@ -89,6 +89,25 @@ def test_half_precision_casts_what_autocast_on_cuda_casts() -> None:
     assert functional.linear(nowhere(4, 8), weight).dtype is torch.float32
 
 
+def test_half_precision_reaches_into_multi_head_attention() -> None:
+    attention = torch.nn.MultiheadAttention(8, 2).to("meta")
+    tokens = nowhere(5, 3, 8)
+    softmaxes: list[torch.dtype] = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **kwargs or {})
+            if func is torch.ops.aten._softmax.default:
+                softmaxes.append(result.dtype)
+            return result
+
+    with as_on_gpu(), half_precision(), Seen():
+        output, _ = attention(tokens, tokens, tokens)
+
+    assert output.dtype is torch.bfloat16
+    assert softmaxes == [torch.float32]
+
+
 def test_autocast_of_the_cpu_stays_what_it_is() -> None:
     with as_on_gpu(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
