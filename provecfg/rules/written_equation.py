@@ -76,7 +76,10 @@ def equation_not_as_written(facts: Facts) -> Iterator[Finding]:
     if written is None:
         return
     # the file's own values: --cfg-options changes a run, not what the file says
-    own = Facts(dataclasses.replace(facts.view, values=facts.view.layers[0].values), facts.registry)
+    values = facts.view.layers[0].values
+    own = facts
+    if values != facts.view.values:
+        own = Facts(dataclasses.replace(facts.view, values=values), facts.registry)
     names = [name for name in written if name not in ("queries", "decode")]
     heads = [head for head in own.heads if head.role == "auxiliary"]
     for head in own.decode_heads:

@@ -1,0 +1,73 @@
+"""Where rules about parts, splits, hooks and curves are silent, and where they point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provecfg.diagnostics import Severity
+from provecfg.mmconfig import read_config
+from provecfg.rules import judge
+
+
+def found(folder: Path, text: str) -> list[tuple[str, str]]:
+    """(code, key) of every error and warning."""
+    path = folder / "config.py"
+    path.write_text(text, encoding="utf-8")
+    return [(one.code, one.key) for one in judge(read_config(path)) if one.severity is not Severity.NOTE]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "key"),
+    [
+        ("default_hooks = dict(timer=dict(tpe='IterTimerHook'))", "REG009", "default_hooks.timer.tpe"),
+        ("custom_imports = dict(imports='mmseg.modells')", "REG010", "custom_imports.imports"),
+        ("custom_imports = dict(imports=['mmseg.models', 'mmdet.nothing'])", "REG010", "custom_imports.imports[1]"),
+        ("default_scope = 'MMSeg'", "REG011", "default_scope"),
+        ("custom_hooks = [dict(type='ParamSchedulerHook')]", "RUN013", "custom_hooks[0]"),
+        ("randomness = dict(seed='42')", "RUN011", "randomness.seed"),
+        (
+            "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 1.999)))",
+            "RUN008",
+            "optim_wrapper.optimizer.betas[1]",
+        ),
+    ],
+)
+def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path: Path) -> None:
+    assert found(tmp_path, text) == [(code, key)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a library that nobody here knows
+        "default_scope = 'roadseg'",
+        "custom_imports = dict(imports=['mmseg.models.losses', 'mmdet'], allow_failed_imports=False)",
+        # the runner's own is taken away first
+        "default_hooks = dict(param_scheduler=None)\ncustom_hooks = [dict(type='ParamSchedulerHook')]",
+        # the best and the last checkpoint alone
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)\n"
+        "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=-1))",
+        # the same folder, and lists of files that tell them apart
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='PascalVOCDataset', "
+        "ann_file='train.txt', data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass')))\n"
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(type='PascalVOCDataset', "
+        "ann_file='val.txt', data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass')))",
+        # channels as caffe's weights want them
+        "model = dict(data_preprocessor=dict(type='SegDataPreProcessor', mean=[103.53, 116.28, 123.675], "
+        "std=[1.0, 1.0, 1.0], bgr_to_rgb=False, size=(512, 512)))",
+        # a decay to a plateau that is most of the way
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000)\n"
+        "param_scheduler = [dict(type='PolyLR', eta_min=1e-5, begin=0, end=60000, by_epoch=False)]",
+        # as many checkpoints as validations that are waited for, and one
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=4000)\n"
+        "val_evaluator = dict(type='IoUMetric')\n"
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))\n"
+        "default_hooks = dict(\n"
+        "    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=6))\n"
+        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience=5)]",
+    ],
+)
+def test_what_may_be_meant_is_left_alone(text: str, tmp_path: Path) -> None:
+    assert found(tmp_path, text) == []
