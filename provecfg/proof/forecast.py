@@ -6,6 +6,7 @@ import math
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -257,5 +258,7 @@ def findings(forecast: Forecast, size: Size, given: int | None) -> Iterator[Find
 def _reason(error: Exception) -> str:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     asked = next((str(frame.f_locals["func"]) for frame in reversed(frames) if "func" in frame.f_locals), None)
-    said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    message = str(error).partition("\n")[0] or f"at {innermost.line} ({Path(innermost.filename).name})"
+    said = f"{type(error).__name__}: {message}"
     return f"the step stops at {asked} where nothing is allocated: {said}" if asked else said
