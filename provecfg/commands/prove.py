@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from provecfg.diagnostics import Diagnostic, Severity
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.paths import write_atomically
 from provecfg.reporters import FORMATS, report
+from provecfg.validate import files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
 
 
 @click.command(cls=CommandWithCfgOptions)
-@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("targets", metavar="CONFIG...", nargs=-1, required=True)
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 @click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
 @terminal_options
 def command(
-    configs: tuple[Path, ...],
+    targets: tuple[str, ...],
     data_root: Path | None,
     device: str,
     gpu_memory: str | None,
@@ -61,6 +63,7 @@ def command(
 ) -> int:
     """Prove that what configs declare is what trains. This executes them.
 
+    CONFIG is a config, a folder of them, or `configs`: every generated config of the project you stand in.
     Each is built by its real classes and trained for one step on a batch made for it; its schedules and its early
     stopping live through the whole run without training. The receipt goes into the config's work dir, where
     `provecfg run --require-proof` looks for it.
@@ -70,9 +73,7 @@ def command(
     from provecfg.proof.receipt import receipt_path
     from provecfg.proof.report import receipt_of, receipts_as_text, work_dir_of
 
-    for path in configs:
-        if not path.is_file():
-            raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    configs = _configs(targets)
     options = ProofOptions(
         device=device,
         data_root=data_root.absolute() if data_root is not None else None,
@@ -94,6 +95,26 @@ def command(
     found = [diagnostic for proof in proofs for diagnostic in proof.diagnostics]
     _report(found, proofs, written, terminal)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
+
+
+def _configs(targets: Sequence[str]) -> list[Path]:
+    """The configs that the targets stand for; studies in a folder are passed over.
+
+    Raises:
+        ProvecfgError: A target does not exist, stands for no config, or is a study.
+    """
+    here = Path.cwd()
+    for target in targets:
+        if (here / target).is_file() and is_study(here / target):
+            raise ProvecfgError(
+                f"{target} is a study, and configs are proved",
+                hint=f"provecfg generate {target}, then prove what that writes",
+            )
+    found = [file for file in files_of(targets, here) if not is_study(file)]
+    if not found:
+        raise ProvecfgError(f"no config below {', '.join(targets)}")
+    # As they were named, where that is shorter to read.
+    return [file.relative_to(here) if file.is_relative_to(here) else file for file in found]
 
 
 def _tell(proof: Proof, terminal: Terminal, *, whole: bool, as_result: bool) -> None:

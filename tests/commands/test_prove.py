@@ -45,7 +45,7 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     code, _, err = typed(*required)
     assert (code, "PROOF114" in err) == (1, True), err
 
-    code, out, err = typed("prove", config.name, "--device", "cpu", "-o", "receipt.json")
+    code, out, err = typed("prove", ".", "--device", "cpu", "-o", "receipt.json")
     assert code == 0, out + err
     assert "total = " in out
     receipt = read_receipt(config.parent / "work_dirs" / NAME / f"{NAME}.proof.json")
@@ -78,7 +78,8 @@ def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Comma
     ("words", "said"),
     [
         (["nowhere.py"], "nowhere.py does not exist"),
-        (["."], "is not a file"),
+        (["empty"], "no config and no study below empty"),
+        (["study.yaml"], "study.yaml is a study"),
         ([f"{NAME}.py", "--gpu-memory", "lots"], "lots"),
         ([f"{NAME}.py", "--cfg-options", "nonsense"], "nonsense"),
         ([], "Missing argument"),
@@ -88,6 +89,8 @@ def test_wrong_usage_is_said_before_anything_is_imported(
     provecfg: Command, config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
     monkeypatch.chdir(config.parent)
+    Path("empty").mkdir()
+    Path("study.yaml").write_text("name: x\nmodels: [pspnet_r50]\n")
     code, _, err = provecfg("prove", *words)
     assert code == 2
     assert said in err
