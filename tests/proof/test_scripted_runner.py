@@ -106,6 +106,7 @@ def really(
             custom_hooks=[*map(dict, hooks[1:]), watcher],
             log_level="ERROR",
             resume=resume,
+            randomness={"seed": None},  # the default is one dict for the whole process, and a resume writes into it
             experiment_name=f"scripted-test{next(_NAMES)}",
         )
         try:
@@ -114,8 +115,12 @@ def really(
             return train(None, resume=True)
         return runner, watcher
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    runner, watcher = train(killed_after, resume=False)
+    try:
+        runner, watcher = train(killed_after, resume=False)
+    finally:
+        torch.set_num_threads(threads)
     return {
         "moments": tuple(watcher.moments),
         "waits": tuple(watcher.waits),
