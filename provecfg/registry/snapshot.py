@@ -100,7 +100,7 @@ def snapshot(release: str) -> dict[str, Any]:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the packages, on import
-        _import_all()
+        import_all()
         reader = _Reader()
         registered = reader.registered()
         for dotted in _LATER:
@@ -129,7 +129,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _import_all() -> None:
+def import_all() -> None:
+    """Import every module of mmengine, mmcv, mmseg and mmdet that registers something."""
     from provecfg.plugin import mmcv_ops
 
     mmcv_ops.install()

@@ -35,6 +35,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def registry(made: dict[str, Any]) -> Registry:
+    """What the snapshot says; everything that it speaks of is imported here, too."""
+    from provecfg.registry.snapshot import import_all
+
+    import_all()
     return registry_for(release=made["release"])
 
 
