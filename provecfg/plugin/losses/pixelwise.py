@@ -109,7 +109,7 @@ def focal_value_and_slope(surprise: Tensor, gamma: float) -> tuple[Tensor, Tenso
     """(1-p)^gamma * s for s = -log p, and its slope: d value / d x_j = slope * (p_j - [j = t]).
 
     Args:
-        surprise: s, >= 0 but for rounding; any shape. With gamma = 0 it is the value.
+        surprise: s, >= 0 but for rounding; any shape; overwritten by the value.
         gamma: >= 0.
 
     Returns:
@@ -127,5 +127,4 @@ def focal_value_and_slope(surprise: Tensor, gamma: float) -> tuple[Tensor, Tenso
         focus = miss**gamma
         lower = focus / miss.where(miss > 0, 1)
         # (1-p)^(gamma-1) has no limit as p -> 1, but s / (1-p) -> 1: the slope goes to 0 as `focus` does.
-    value = focus * surprise
-    return value, focus.addcmul_(lower, by_hit, value=gamma)
+    return surprise.mul_(focus), focus.addcmul_(lower, by_hit, value=gamma)
