@@ -20,6 +20,8 @@ from provecfg.proof.subject import nothing_printed
 
 _SIDE = 64
 """Height and width in pixels of a made image, unless there are too many classes for it."""
+_PLACES = ("output_dir", "out_file_path", "outfile_prefix")
+"""Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
 _RIGHT = 10
 """One pixel in so many is right in a poor prediction."""
 
@@ -111,8 +113,9 @@ def _first_line(error: Exception) -> str:
 def _writing_to(evaluator: Any, folder: Path) -> Any:
     """The same, with predictions written into the folder."""
     if isinstance(evaluator, dict):
-        if evaluator.get("output_dir"):
-            evaluator["output_dir"] = str(folder / "predictions")
+        for key in _PLACES:
+            if evaluator.get(key):
+                evaluator[key] = str(folder / "predictions" / Path(str(evaluator[key])).name)
         return {key: _writing_to(value, folder) if key == "metrics" else value for key, value in evaluator.items()}
     if isinstance(evaluator, (list, tuple)):
         return [_writing_to(one, folder) for one in evaluator]

@@ -211,9 +211,15 @@ def test_what_a_threshold_as_a_fraction_leads_to_is_shown(prove: Prove) -> None:
     assert section.findings[0].hint == "write 80"
 
 
-def test_an_evaluator_of_another_kind_is_not_judged(prove: Prove) -> None:
+def test_an_evaluator_of_another_kind_is_not_judged_and_writes_nothing_where_it_would(
+    prove: Prove, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     section = prove("val_evaluator = dict(type='DumpResults', out_file_path='x.pkl')\n" + hook(monitor="val/anything"))
     assert "metrics" in section.evidence or "evaluator_not_judged" in section.evidence
+    assert list(here.iterdir()) == []
 
 
 def test_depth_is_judged_by_its_own_metrics(prove: Prove) -> None:
