@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ class Receipt:
 
     def as_data(self) -> dict[str, Any]:
         """The receipt as plain data."""
-        return {"format": _FORMAT, **dataclasses.asdict(self)}
+        data: dict[str, Any] = _as_json_has_it({"format": _FORMAT, **dataclasses.asdict(self)})
+        return data
 
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
@@ -184,6 +186,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def _as_json_has_it(value: Any) -> Any:
+    """The value with its infinities and NaNs, which are evidence and which JSON lacks, as text: `inf`, `-inf`, `nan`."""
+    if isinstance(value, Mapping):
+        return {key: _as_json_has_it(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json_has_it(item) for item in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _digest(data: bytes) -> str:

@@ -64,6 +64,14 @@ def test_a_receipt_outlives_writing_and_reading(tmp_path: Path) -> None:
     assert found.differences(CONFIG, tmp_path) == []
 
 
+def test_evidence_that_is_not_finite_is_written_as_text(tmp_path: Path) -> None:
+    evidence = {"total": float("nan"), "terms": [float("inf"), -float("inf"), 1.5]}
+    receipt(CONFIG, sections=[{"name": "equation", "evidence": evidence}]).write(tmp_path / "r.json")
+    found = read_receipt(tmp_path / "r.json")
+    assert found is not None
+    assert found.sections[0]["evidence"] == {"total": "nan", "terms": ["inf", "-inf", 1.5]}
+
+
 def test_a_fresh_receipt_is_enough(said) -> None:
     assert said(receipt(CONFIG), CONFIG) == []
 
