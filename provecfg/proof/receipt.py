@@ -189,7 +189,7 @@ def _plain(value: Any) -> Any:
 
 
 def _as_json_has_it(value: Any) -> Any:
-    """The value with its infinities and NaNs, which are evidence and which JSON lacks, as text: `inf`, `-inf`, `nan`."""
+    """The value with its infinities and NaNs, evidence that JSON has no number for, as text: `inf`, `-inf`, `nan`."""
     if isinstance(value, Mapping):
         return {key: _as_json_has_it(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
