@@ -50,7 +50,7 @@ generate: install
 	$(BIN)/provecfg generate --all
 
 docs: install
-	$(BIN)/python -m provecfg.docs
+	$(BIN)/python -m docs.generate
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }

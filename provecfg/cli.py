@@ -12,9 +12,8 @@ from typing import Any
 import click
 
 from provecfg import __version__
-from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 
-FULL_ERROR = "PROVECFG_FULL_ERROR"
 """Environment variable: set to 1, a traceback is shown where a message alone would be."""
 
 COMMANDS = {
@@ -118,7 +117,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show_traceback_if_asked() -> None:
-    if os.environ.get(FULL_ERROR) == "1":
+    if wants_traceback():
         import traceback
 
         traceback.print_exc()

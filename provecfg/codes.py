@@ -1,16 +1,17 @@
-"""The documentation of every code, from the definitions: what `provecfg rule`, `list rules` and docs/rules.md show."""
+"""Every code there is: what `provecfg rule`, `list rules` and docs/rules.md show."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
 
-from provecfg import suppressions
-from provecfg.mmconfig import PROBLEMS, Problem
-from provecfg.proof import problems as proof
-from provecfg.rules import RULES, Page
-from provecfg.schema.codes import STUDY_PROBLEMS
-from provecfg.training import problems as preflight
-from provecfg.validate import NOT_JUDGED
+from provecfg import comparison, findings, mmconfig, proof, study, training
+from provecfg.findings import Problem, family_of
+from provecfg.rules import RULES
 
 FAMILIES = {
     "CFG": "The file itself",
@@ -25,38 +26,27 @@ FAMILIES = {
 }
 """Family of codes -> what it is about, in the order in which they are listed."""
 
+_FOUND_BY = {comparison: "provecfg compare", proof: "provecfg prove", training: "provecfg run"}
+"""Rooms whose problems show in no few lines of a config, so that their source is the command that finds them."""
+
 
 @functools.cache
-def pages() -> dict[str, Page]:
-    """Every code's page, by family and number."""
-    listed = [rule.page for rule in RULES]
-    listed += [_of_file(problem) for problem in (*PROBLEMS, *suppressions.PROBLEMS, NOT_JUDGED, *STUDY_PROBLEMS)]
-    listed += [_of_machine(problem, "provecfg run") for problem in preflight.PROBLEMS]
-    listed += [_of_machine(problem, "provecfg prove") for problem in proof.PROBLEMS]
+def problems() -> dict[str, Problem]:
+    """Every code's documentation, by family and number."""
+    listed = [rule.problem for rule in RULES]
+    for room in (findings, mmconfig, study, training, proof, comparison):
+        source = _FOUND_BY.get(room, "")
+        listed += [replace(problem, source=problem.source or source) for problem in _problems_in(room)]
     order = list(FAMILIES)
-    listed.sort(key=lambda page: (order.index(family_of(page.code)), page.code))
-    return {page.code: page for page in listed}
+    listed.sort(key=lambda problem: (order.index(family_of(problem.code)), problem.code))
+    return {problem.code: problem for problem in listed}
 
 
-def family_of(code: str) -> str:
-    """The letters that a code begins with."""
-    return code.rstrip("0123456789")
-
-
-def _of_file(problem: Problem) -> Page:
-    return Page(
-        code=problem.code,
-        name=problem.name,
-        severity=problem.severity,
-        summary=problem.title,
-        why=problem.why,
-        bad=problem.bad.rstrip("\n"),
-        good=problem.good.rstrip("\n"),
-        known_problems="",
-        source=problem.source,
-    )
-
-
-def _of_machine(problem: preflight.Problem, found_by: str) -> Page:
-    # Found on the data, the machine or the real classes, so that no few lines of a config show it.
-    return Page(problem.code, problem.name, problem.severity, problem.title, problem.why, "", "", "", found_by)
+def _problems_in(room: ModuleType) -> Iterator[Problem]:
+    """What the `problems` module of a room defines, and those of the rooms in it."""
+    for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+        if module.name.endswith(".problems"):
+            values = vars(importlib.import_module(module.name)).values()
+            yield from (value for value in values if isinstance(value, Problem))
+        elif module.ispkg and room is proof:  # a check is a room of its own, light to import but for its `check`
+            yield from _problems_in(importlib.import_module(module.name))

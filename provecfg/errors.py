@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import enum
+import os
+from typing import Final
+
+FULL_ERROR: Final = "PROVECFG_FULL_ERROR"
+"""The environment variable that asks for tracebacks."""
 
 
 class ExitCode(enum.IntEnum):
@@ -33,3 +38,8 @@ class ProvecfgError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+def wants_traceback() -> bool:
+    """Whether the user asked to see where an error came from."""
+    return os.environ.get(FULL_ERROR) == "1"

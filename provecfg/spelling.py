@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -47,3 +47,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {what} {name!r}; did you mean {near[0]!r}?"
     return f"unknown {what} {name!r}; known: {', '.join(known)}"
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -10,25 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from provecfg import mmconfig
-from provecfg.diagnostics import Diagnostic, Severity
-from provecfg.errors import ProvecfgError
+from provecfg.errors import ProvecfgError, wants_traceback
+from provecfg.findings import Finding
+from provecfg.findings.problems import NOT_JUDGED
 from provecfg.mmconfig.budget import MAX_FILE_BYTES
-from provecfg.mmconfig.problems import Problem
 from provecfg.rules import judge
 
 CONFIGS = "configs"
 """The target that stands for every study and generated config of the project."""
-
-NOT_JUDGED = Problem(
-    "CFG092",
-    "not-judged",
-    Severity.ERROR,
-    "provecfg itself failed on this file.",
-    "Nothing about it was judged. This is a mistake in provecfg, not in the file; PROVECFG_FULL_ERROR=1 shows where.",
-    "",
-    "",
-    "provecfg",
-)
 
 FOUND_ELSEWHERE = ("RUN1", "PROOF")
 """Beginnings of the codes that `run` and `prove` find: a comment that silences one is not unused for validation."""
@@ -81,7 +70,7 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     return list(found)
 
 
-def findings_in(path: Path, cfg_options: Sequence[tuple[str, Any]] = ()) -> tuple[list[Diagnostic], dict[Path, str]]:
+def findings_in(path: Path, cfg_options: Sequence[tuple[str, Any]] = ()) -> tuple[list[Finding], dict[Path, str]]:
     """Everything that the schema, the reader and the rules find in one file, before any selection.
 
     Args:
@@ -89,7 +78,7 @@ def findings_in(path: Path, cfg_options: Sequence[tuple[str, Any]] = ()) -> tupl
         cfg_options: Dotted paths and values to merge into a config first.
 
     Returns:
-        The diagnostics, and the text of every file that was read for them.
+        The findings, and the text of every file that was read for them.
     """
     try:
         if is_study(path):
@@ -100,10 +89,11 @@ def findings_in(path: Path, cfg_options: Sequence[tuple[str, Any]] = ()) -> tupl
     except ProvecfgError:
         raise
     except Exception as error:
-        if os.environ.get("PROVECFG_FULL_ERROR") == "1":
+        if wants_traceback():
             raise
         message = f"provecfg could not judge this file: {type(error).__name__}: {error}"
-        return [NOT_JUDGED.at(message, path, hint="the other files were judged; please report this one")], {}
+        hint = "the other files were judged; please report this one"
+        return [Finding(NOT_JUDGED, message, hint=hint, filename=path)], {}
 
 
 def is_study(path: Path) -> bool:
@@ -114,41 +104,41 @@ def is_study(path: Path) -> bool:
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
 
 
-def _findings_in_study(path: Path) -> list[Diagnostic]:
+def _findings_in_study(path: Path) -> list[Finding]:
     """What is wrong with a study, and with the configs that it stands for."""
     import tempfile
 
-    from provecfg.plan import plans_of
-    from provecfg.render import render
-    from provecfg.schema.load import read_study
+    from provecfg.generate.plan import plans_of
+    from provecfg.generate.render import render
+    from provecfg.study.load import read_study
 
-    study, diagnostics = read_study(path)
+    study, findings = read_study(path)
     if study is None:
-        return diagnostics
+        return findings
     # One seed shows what all of them would.
     one_seed = study.model_copy(update={"seeds": study.seeds[:1]})
-    found: dict[tuple[str, str, str], tuple[Diagnostic, list[str]]] = {}
+    found: dict[tuple[str, str, str], tuple[Finding, list[str]]] = {}
     with tempfile.TemporaryDirectory(prefix="provecfg-") as folder:
         for plan in plans_of(one_seed):
             config = Path(folder) / f"{plan.name}.py"
             config.write_text(render(plan), encoding="utf-8")
-            for diagnostic in findings_in(config)[0]:
-                key = (diagnostic.code, diagnostic.key, diagnostic.message)
-                found.setdefault(key, (diagnostic, []))[1].append(plan.name)
+            for finding in findings_in(config)[0]:
+                key = (finding.code, finding.key, finding.message)
+                found.setdefault(key, (finding, []))[1].append(plan.name)
             config.unlink()
-    return diagnostics + [_of_study(path, diagnostic, cells) for diagnostic, cells in found.values()]
+    return findings + [_of_study(path, finding, cells) for finding, cells in found.values()]
 
 
-def _of_study(path: Path, diagnostic: Diagnostic, cells: list[str]) -> Diagnostic:
+def _of_study(path: Path, finding: Finding, cells: list[str]) -> Finding:
     """A finding in a study's configs as one of the study, since that is what a user would change."""
     others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
     return dataclasses.replace(
-        diagnostic,
+        finding,
         filename=path,
         span=None,
         fix=None,
         target=None,
-        message=f"{diagnostic.message} (in {cells[0]}{others})",
+        message=f"{finding.message} (in {cells[0]}{others})",
     )
 
 

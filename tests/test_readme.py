@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from provecfg.cli import COMMANDS
-from provecfg.schema.load import study_from_fields
+from provecfg.study.load import study_from_fields
 
 Command = Callable[..., tuple[int, str, str]]
 

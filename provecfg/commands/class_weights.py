@@ -72,7 +72,7 @@ def command(
             raise click.UsageError(f"--beta is of the method effective-number, not of {method}")
         parameters["beta"] = beta
     _require("numpy", "PIL", "rich")
-    from provecfg.training.label_counts import count_labels, find_label_files
+    from provecfg.data.label_counts import count_labels, find_label_files
 
     dataset = DATASETS[dataset_name]
     files = find_label_files(data_root, dataset)

@@ -9,9 +9,9 @@ import click
 
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.comparison import FACTORS, as_data, as_text, compare, read_targets
-from provecfg.diagnostics import Diagnostic, Severity, in_file_order
 from provecfg.errors import ExitCode
-from provecfg.reporters import report
+from provecfg.findings import Finding, Severity, in_file_order
+from provecfg.findings.reporters import report
 
 
 @click.command()
@@ -37,7 +37,7 @@ def command(targets: tuple[str, ...], factors: tuple[str, ...], output_format: s
 
     JSON is one object: `factors` (of each config, where on the axes it is), `differences` (configs, declared, key,
     factor, status, reason, before, after; the status is declared, derived, record, not compared or unexplained) and
-    `findings` (diagnostics, as `validate` writes them).
+    `findings` (findings, as `validate` writes them).
     """
     here = Path.cwd()
     configs, problems = read_targets(targets, here)
@@ -57,5 +57,5 @@ def command(targets: tuple[str, ...], factors: tuple[str, ...], output_format: s
     return ExitCode.FINDINGS if _has_errors(found) else ExitCode.CLEAN
 
 
-def _has_errors(found: list[Diagnostic]) -> bool:
+def _has_errors(found: list[Finding]) -> bool:
     return any(one.severity is Severity.ERROR for one in found)

@@ -12,9 +12,9 @@ import click
 from provecfg.catalog.studies import LOSS_STUDY, STUDIES, CatalogStudy
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.generate import Change, Selection, refuse_clashes, targets_of
-from provecfg.schema.load import key_of, read_study, set_field, study_from_fields
-from provecfg.schema.study import Study
+from provecfg.generate.write import Change, Selection, refuse_clashes, targets_of
+from provecfg.study.load import key_of, read_study, set_field, study_from_fields
+from provecfg.study.schema import Study
 
 _REFUSED = (Change.EDITED, Change.FOREIGN)
 
@@ -123,11 +123,11 @@ def _would_be(change: Change) -> str:
 
 
 def _read(path: Path, settings: tuple[str, ...], terminal: Terminal) -> Study | None:
-    study, diagnostics = read_study(path, settings)
-    if diagnostics:
-        from provecfg.reporters import report
+    study, findings = read_study(path, settings)
+    if findings:
+        from provecfg.findings.reporters import report
 
-        terminal.result(report(diagnostics, format="text", files=[path], color=terminal.colors_output))
+        terminal.result(report(findings, format="text", files=[path], color=terminal.colors_output))
     return study
 
 

@@ -47,7 +47,7 @@ def _datasets() -> list[Row]:
 
 
 def _losses() -> list[Row]:
-    from provecfg.schema.losses import AUXILIARY_LOSSES, PRIMARY_LOSSES, AuxiliaryLoss
+    from provecfg.study.losses import AUXILIARY_LOSSES, PRIMARY_LOSSES, AuxiliaryLoss
 
     return [
         {
@@ -75,19 +75,19 @@ def _studies() -> list[Row]:
 
 
 def _cells(fields: Mapping[str, Any]) -> int:
-    from provecfg.plan import cells_of
-    from provecfg.schema.load import study_from_fields
+    from provecfg.generate.plan import cells_of
+    from provecfg.study.load import study_from_fields
 
     study, _ = study_from_fields(fields)
     return 0 if study is None else sum(1 for _ in cells_of(study))
 
 
 def _rules() -> list[Row]:
-    from provecfg.codes import pages
+    from provecfg.codes import problems
 
     return [
         {"code": page.code, "name": page.name, "severity": str(page.severity), "summary": page.summary}
-        for page in pages().values()
+        for page in problems().values()
     ]
 
 

@@ -10,10 +10,10 @@ import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.diagnostics import Diagnostic, Severity
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import Finding, Severity
+from provecfg.findings.reporters import FORMATS, report
 from provecfg.paths import write_atomically
-from provecfg.reporters import FORMATS, report
 from provecfg.validate import files_of, is_study
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
     stopping live through the whole run without training. The receipt goes into the config's work dir, where
     `provecfg run --require-proof` looks for it.
     """
-    from provecfg.proof.memory_size import parse_memory
+    from provecfg.proof.memory.memory_size import parse_memory
     from provecfg.proof.prover import ProofOptions, prove_configs
     from provecfg.proof.receipt import receipt_path
     from provecfg.proof.report import receipt_of, receipts_as_text, work_dir_of
@@ -92,7 +92,7 @@ def command(
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
     if output is not None:
         write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
-    found = [diagnostic for proof in proofs for diagnostic in proof.diagnostics]
+    found = [finding for proof in proofs for finding in proof.findings]
     _report(found, proofs, written, terminal)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
 
@@ -127,7 +127,7 @@ def _tell(proof: Proof, terminal: Terminal, *, whole: bool, as_result: bool) -> 
         terminal.note(as_line(proof))
 
 
-def _report(found: list[Diagnostic], proofs: list[Proof], output_format: str, terminal: Terminal) -> None:
+def _report(found: list[Finding], proofs: list[Proof], output_format: str, terminal: Terminal) -> None:
     texts = {file: text for proof in proofs for file, text in proof.files.items()}
     shown = found
     if output_format == "text":
@@ -135,9 +135,9 @@ def _report(found: list[Diagnostic], proofs: list[Proof], output_format: str, te
         terminal.result("")
     pages = {}
     if output_format == "sarif":
-        from provecfg.codes import pages as all_pages
+        from provecfg.codes import problems as all_problems
 
-        pages = all_pages()
+        pages = all_problems()
     terminal.result(
         report(
             shown,

@@ -12,13 +12,13 @@ import click
 
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.schema.load import key_of, set_field, study_from_fields
-from provecfg.schema.study import EarlyStopping
+from provecfg.study.load import key_of, set_field, study_from_fields
+from provecfg.study.schema import EarlyStopping
 
 if TYPE_CHECKING:
     from provecfg.mmconfig import Node
-    from provecfg.proof.finished_log import FinishedLog, Validation
-    from provecfg.proof.replay import Replay
+    from provecfg.proof.stopping.finished_log import FinishedLog, Validation
+    from provecfg.proof.stopping.replay import Replay
 
 _FIELD = "early_stopping"
 _HOOKS = ("EarlyStoppingHook", "ResumableEarlyStoppingHook")
@@ -62,7 +62,7 @@ def command(log: Path, config: Path | None, settings: tuple[str, ...], output_fo
     that of --config; without it, of the config in the work dir, if LOG is one; or else a study's default. --set changes
     it. mmengine's own hook is asked; nothing is executed of the config.
     """
-    from provecfg.proof.finished_log import read_log
+    from provecfg.proof.stopping.finished_log import read_log
 
     found = read_log(log)
     path = config or (_config_beside(log, found) if log.is_dir() else None)
@@ -71,7 +71,7 @@ def command(log: Path, config: Path | None, settings: tuple[str, ...], output_fo
     from provecfg.training.preflight import require_stack
 
     require_stack()
-    from provecfg.proof.replay import replay
+    from provecfg.proof.stopping.replay import replay
 
     result = replay(found, rule.arguments)
     if found.broken_lines:

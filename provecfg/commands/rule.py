@@ -13,7 +13,7 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 
 if TYPE_CHECKING:
-    from provecfg.rules import Page
+    from provecfg.findings import Problem
 
 
 @click.command()
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 @terminal_options
 def command(code: str | None, everything: bool, output_format: str, terminal: Terminal) -> int:
     """Explain a code: what is wrong, why it matters, a bad and a good example, and the source."""
-    from provecfg.codes import pages
+    from provecfg.codes import problems
 
     if everything == (code is not None):
         raise click.UsageError("name one code, or --all")
     if code is None:
-        chosen = list(pages().values())
+        chosen = list(problems().values())
     else:
-        by_word = {page.name: page for page in pages().values()} | pages()
+        by_word = {page.name: page for page in problems().values()} | problems()
         page = by_word.get(code.upper()) or by_word.get(code)
         if page is None:
             raise ProvecfgError(spelling.unknown("code", code, by_word))
@@ -43,7 +43,7 @@ def command(code: str | None, everything: bool, output_format: str, terminal: Te
     return ExitCode.CLEAN
 
 
-def as_fields(page: Page) -> dict[str, Any]:
+def as_fields(page: Problem) -> dict[str, Any]:
     """A page as JSON holds it."""
     return {
         "code": page.code,
@@ -58,13 +58,13 @@ def as_fields(page: Page) -> dict[str, Any]:
     }
 
 
-def as_text(page: Page) -> str:
+def as_text(page: Problem) -> str:
     """A page as a person reads it."""
     parts = [f"{page.code} {page.name} ({page.severity})", textwrap.fill(page.summary, 100)]
     for heading, text in (
         ("Why it matters", textwrap.fill(page.why, 96)),
-        ("Bad", page.bad),
-        ("Good", page.good),
+        ("Bad", page.bad.rstrip()),
+        ("Good", page.good.rstrip()),
         ("Known problems", textwrap.fill(page.known_problems, 96)),
         ("Source", textwrap.fill(page.source, 96)),
     ):

@@ -16,8 +16,8 @@ import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.diagnostics import Diagnostic, Severity, worst
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import Finding, Severity, placed, worst
 from provecfg.mmconfig import ConfigView, read_config
 
 if TYPE_CHECKING:
@@ -124,11 +124,11 @@ def command(
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
-def findings_for(path: Path, cfg_options: Sequence[str]) -> tuple[ConfigView, list[Diagnostic]]:
+def findings_for(path: Path, cfg_options: Sequence[str]) -> tuple[ConfigView, list[Finding]]:
     """The config as data, and what `provecfg validate` would say of it."""
+    from provecfg.findings.settings import settings_for
+    from provecfg.findings.suppressions import suppress
     from provecfg.rules import judge
-    from provecfg.settings import settings_for
-    from provecfg.suppressions import suppress
 
     view = read_config(path, cfg_options=parse_cfg_options(cfg_options))
     settings = settings_for(path.parent)
@@ -149,7 +149,7 @@ def _run(path: Path, options: RunOptions, terminal: Terminal, *, dry_run: bool, 
     if require_proof and not _is_proved(path, options, view, terminal):
         return ExitCode.FINDINGS
     prepared = preflight.prepare(path, options, view)
-    _show(list(prepared.diagnostics), path, view, terminal)
+    _show(list(prepared.findings), path, view, terminal)
     if not prepared.is_ready:
         terminal.note(f"{path.stem}: not trained")
         return ExitCode.FINDINGS
@@ -177,7 +177,7 @@ def _is_proved(path: Path, options: RunOptions, view: ConfigView, terminal: Term
     config = read_by_mmengine(path, options.cfg_options)
     work_dir = options.work_dir or Path(config.get("work_dir") or Path("work_dirs", path.stem))
     findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
-    _show([finding.diagnostic(path.absolute(), view) for finding in findings], path, view, terminal)
+    _show([placed(finding, path.absolute(), view) for finding in findings], path, view, terminal)
     if findings:
         terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
     return not findings
@@ -195,10 +195,10 @@ def _launch(prepared: Prepared, terminal: Terminal) -> int:
     return code
 
 
-def _show(findings: list[Diagnostic], path: Path, view: ConfigView, terminal: Terminal) -> None:
+def _show(findings: list[Finding], path: Path, view: ConfigView, terminal: Terminal) -> None:
     shown = [finding for finding in findings if finding.severity is not Severity.NOTE or terminal.verbose]
     if shown:
-        from provecfg.reporters import report
+        from provecfg.findings.reporters import report
 
         # Standard error: a run has no report of its own, and what it prints there is for people.
         terminal_color = terminal.color if terminal.color is not None else sys.stderr.isatty()

@@ -14,7 +14,7 @@ from provecfg.errors import ExitCode
 @terminal_options
 def command(terminal: Terminal) -> int:
     """Print the JSON Schema of a study file, for editors that complete and check YAML by it."""
-    from provecfg.schema.study import Study
+    from provecfg.study.schema import Study
 
     terminal.result(json.dumps(Study.model_json_schema(), indent=2))
     return ExitCode.CLEAN

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.diagnostics import Severity
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import Severity
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(config: Path, output_format: str, terminal: Terminal) -> int:
         raise ProvecfgError(f"no such file: {config}")
     view = read_config(config)
     if view.problems:
-        from provecfg.reporters import report
+        from provecfg.findings.reporters import report
 
         terminal.note(report(view.problems, format="text", files=[config], color=False))
     terminal.result(WRITERS[output_format](plain(view.values)).rstrip("\n"))
@@ -58,7 +58,7 @@ def plain(value: Any) -> Any:
 
 
 def _as_python(values: dict[str, Any]) -> str:
-    from provecfg.literal import literal
+    from provecfg.generate.literal import literal
 
     return "\n".join(f"{name} = {literal(value, len(name) + 3)}" for name, value in values.items())
 

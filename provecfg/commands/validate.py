@@ -11,18 +11,18 @@ import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.diagnostics import Diagnostic, Severity, in_file_order
 from provecfg.errors import ExitCode
+from provecfg.findings import Finding, Severity, in_file_order
+from provecfg.findings.reporters import FORMATS, report
+from provecfg.findings.settings import ALL, Settings, settings_for
+from provecfg.findings.suppressions import suppress
 from provecfg.parallel import map_in_processes
 from provecfg.paths import write_atomically
-from provecfg.reporters import FORMATS, report
-from provecfg.settings import ALL, Settings, settings_for
-from provecfg.suppressions import suppress
 from provecfg.validate import FOUND_ELSEWHERE, files_of, findings_in
 
 if TYPE_CHECKING:
-    from provecfg.fixes import Fixed
-    from provecfg.rules import Page
+    from provecfg.findings import Problem
+    from provecfg.findings.fixes import Fixed
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -66,9 +66,9 @@ def command(
             select=select or None, ignore=ignore or None, strict=strict, output_format=output_format
         )
         if found.selectors != (ALL,):
-            from provecfg.codes import pages
+            from provecfg.codes import problems
 
-            found.check_selectors(pages())
+            found.check_selectors(problems())
         return found
 
     settings = settings_at(here)
@@ -77,35 +77,35 @@ def command(
     def is_on(code: str, file: Path) -> bool:
         return not code.startswith(FOUND_ELSEWHERE) and settings_at(file.parent).is_on(code, file)
 
-    def judged() -> tuple[list[Diagnostic], dict[Path, str]]:
-        found: list[Diagnostic] = []
+    def judged() -> tuple[list[Finding], dict[Path, str]]:
+        found: list[Finding] = []
         texts: dict[Path, str] = {}
         # Forking pays from a few files on.
         processes = None if len(files) >= 8 else 1
         results = map_in_processes(lambda file: findings_in(file, options), files, processes)
-        for file, (diagnostics, read) in zip(files, results, strict=True):
+        for file, (findings, read) in zip(files, results, strict=True):
             own = settings_at(file.parent)  # also for what a base file says: the config was asked about
-            found += [one for one in diagnostics if own.is_on(one.code, one.filename)]
+            found += [one for one in findings if own.is_on(one.code, one.filename)]
             texts |= read
         kept = suppress(found, texts, judged={file.absolute() for file in files}, is_on=is_on)
         return in_file_order(kept), texts
 
     editable = {file.absolute() for file in files}  # not their bases, which others may inherit from
     if diff or fix:
-        from provecfg.fixes import fixed, mend
+        from provecfg.findings.fixes import fixed, mend
     if diff:
         return _show_fixes(fixed(judged()[0], unsafe=unsafe_fixes, editable=editable), here, terminal)
     if fix:
         mended = mend(lambda: judged()[0], unsafe=unsafe_fixes, editable=editable)
         terminal.note(f"{_count(len(mended.applied), 'finding')} mended in {_count(len(mended.files), 'file')}")
-    diagnostics, texts = judged()
+    findings, texts = judged()
 
     def text_of(file: Path) -> str:
         return texts.get(file) or file.read_text(encoding="utf-8", errors="replace")
 
-    shown = diagnostics
+    shown = findings
     if settings.output_format == "text" and not terminal.verbose:
-        shown = [one for one in diagnostics if one.severity is not Severity.NOTE]
+        shown = [one for one in findings if one.severity is not Severity.NOTE]
     text = report(
         shown,
         format=settings.output_format,
@@ -119,18 +119,18 @@ def command(
         write_atomically(output, text + "\n")
     else:
         terminal.result(text)
-    if len(shown) < len(diagnostics):
-        terminal.note(f"{_count(len(diagnostics) - len(shown), 'note')} not shown; -v shows them")
+    if len(shown) < len(findings):
+        terminal.note(f"{_count(len(findings) - len(shown), 'note')} not shown; -v shows them")
     failing = Severity.WARNING if settings.strict else Severity.ERROR
-    return ExitCode.FINDINGS if any(one.severity >= failing for one in diagnostics) else ExitCode.CLEAN
+    return ExitCode.FINDINGS if any(one.severity >= failing for one in findings) else ExitCode.CLEAN
 
 
-def _pages_for(output_format: str) -> Mapping[str, Page]:
+def _pages_for(output_format: str) -> Mapping[str, Problem]:
     if output_format != "sarif":
         return {}
-    from provecfg.codes import pages
+    from provecfg.codes import problems
 
-    return pages()
+    return problems()
 
 
 def _show_fixes(outcome: Fixed, here: Path, terminal: Terminal) -> int:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from provecfg.comparison.unsaid import ALWAYS_LISTS, BY_SLOT, REGISTRIES, TOP, TYPES
+from provecfg.comparison.runner_defaults import ALWAYS_LISTS, BY_SLOT, REGISTRIES, TOP, TYPES
+from provecfg.facts.typed import typed_nodes
 from provecfg.mmconfig import ConfigView, DottedName, Opaque
 from provecfg.mmconfig import Node as ConfigNode
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.builders import SUPPLIED, SUPPLIED_TO
 from provecfg.rules.names import TOP_LEVEL
-from provecfg.rules.typed_nodes import typed_nodes
 
 _STRICT_KEYS: Final = frozenset({"scale", "scales"})
 """Arguments of transforms to which a tuple is one size and a list several (mmcv 2.1.0, transforms/processing.py:

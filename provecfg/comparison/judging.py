@@ -11,10 +11,9 @@ from provecfg.comparison.cells import AXES, Compared, steps_between
 from provecfg.comparison.differences import Difference
 from provecfg.comparison.explanations import Pair, copied_to_auxiliary_head, explanation
 from provecfg.comparison.factors import NAMES, Factor, factor_of, names_of
+from provecfg.comparison.problems import DIFFERS_ELSEWHERE, DIFFERS_NOWHERE, NOT_COMPARED, SEVERAL_FACTORS
 from provecfg.comparison.values import change_in_words
-from provecfg.diagnostics import Diagnostic
-from provecfg.proof.problems.comparison import DIFFERS_ELSEWHERE, DIFFERS_NOWHERE, NOT_COMPARED, SEVERAL_FACTORS
-from provecfg.training.problems import Problem
+from provecfg.findings import Finding, Problem
 
 
 class Status(enum.Enum):
@@ -68,7 +67,7 @@ class Comparison:
         return [one for one in self.differences if one.status is status]
 
     @property
-    def findings(self) -> tuple[Diagnostic, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """What is wrong with comparing the two."""
         return tuple(_findings(self))
 
@@ -131,7 +130,7 @@ def _judged(pair: Pair, declared: frozenset[Factor]) -> Iterator[Judged]:
             yield Judged(difference, factor, Status.DERIVED if reason else Status.UNEXPLAINED, reason or "")
 
 
-def _findings(comparison: Comparison) -> Iterator[Diagnostic]:
+def _findings(comparison: Comparison) -> Iterator[Finding]:
     before, after = comparison.before.name, comparison.after.name
     meant = _listed([factor.value for factor in Factor if factor in comparison.factors])
     unexplained = comparison.of_status(Status.UNEXPLAINED)
@@ -148,12 +147,10 @@ def _findings(comparison: Comparison) -> Iterator[Diagnostic]:
             )
         may_differ = any(one.factor in comparison.factors for one in unknown)
         if comparison.was_said and not comparison.of_status(Status.DECLARED) and not may_differ:
-            yield Diagnostic(
-                DIFFERS_NOWHERE.code,
-                DIFFERS_NOWHERE.name,
-                DIFFERS_NOWHERE.severity,
+            yield Finding(
+                DIFFERS_NOWHERE,
                 f"{before} and {after} are to differ in the {meant}, and do not",
-                comparison.after.study_file or comparison.after.view.path,
+                filename=comparison.after.study_file or comparison.after.view.path,
                 hint="two runs of them show the noise of training, and nothing else",
             )
     elif unexplained:
@@ -178,21 +175,19 @@ def _findings(comparison: Comparison) -> Iterator[Diagnostic]:
 
 def _finding(
     comparison: Comparison, problem: Problem, difference: Difference, message: str, hint: str | None
-) -> Diagnostic:
+) -> Finding:
     config = comparison.before if difference.after is None else comparison.after
     key = difference.key
     node = place_of(config.view, key) if config.study_file is None else None
     asked = config.study_file or config.view.path
     file = asked if node is None else node.file
-    return Diagnostic(
-        problem.code,
-        problem.name,
-        problem.severity,
+    return Finding(
+        problem,
         message,
-        file,
-        None if node is None else node.span,
         key,
         hint,
+        file,
+        None if node is None else node.span,
         target=asked if file != asked else None,
     )
 

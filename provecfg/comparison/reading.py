@@ -9,17 +9,17 @@ from pathlib import Path
 
 from provecfg.catalog.studies import STUDIES
 from provecfg.comparison.cells import Compared, compared
-from provecfg.diagnostics import Diagnostic, Severity
 from provecfg.errors import ProvecfgError
+from provecfg.findings import Finding, Severity
+from provecfg.generate.plan import plans_of
+from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.plan import plans_of
-from provecfg.render import render
-from provecfg.schema.load import read_study, study_from_fields
-from provecfg.schema.study import Study
+from provecfg.study.load import read_study, study_from_fields
+from provecfg.study.schema import Study
 from provecfg.validate import files_of, is_study
 
 
-def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], list[Diagnostic]]:
+def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], list[Finding]]:
     """The configs that targets stand for, in the order named.
 
     Args:
@@ -33,7 +33,7 @@ def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], li
         ProvecfgError: A target that does not exist.
     """
     configs: list[Compared] = []
-    problems: list[Diagnostic] = []
+    problems: list[Finding] = []
     for target in targets:
         if target in STUDIES and not (here / target).exists():
             for part in STUDIES[target].parts:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from provecfg.comparison.cells import AXES, Compared, axes_that_vary
 from provecfg.comparison.judging import Comparison, Status
 from provecfg.comparison.values import change_in_words, plain
-from provecfg.diagnostics import Severity
+from provecfg.findings import Severity
 
 _LISTED: Final = 4
 """Names that a line lists before `and N more`."""

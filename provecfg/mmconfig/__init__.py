@@ -6,7 +6,8 @@ wrong with the files.
 
 from __future__ import annotations
 
-from provecfg.mmconfig.problems import PROBLEMS, Problem
+from provecfg.findings import Problem
+from provecfg.mmconfig.problems import PROBLEMS
 from provecfg.mmconfig.read import read_config
 from provecfg.mmconfig.values import (
     ConfigDict,

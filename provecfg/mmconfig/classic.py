@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic
+from provecfg.findings import Finding, Problem
 from provecfg.mmconfig.bases import Base
 from provecfg.mmconfig.budget import MAX_BASE_DEPTH, MAX_FILES, Budget, LimitError
 from provecfg.mmconfig.files import UnreadableError
@@ -24,7 +24,7 @@ from provecfg.mmconfig.problems import (
     NOT_A_CONFIG,
     TOO_LARGE,
     UNDEFINED_NAME,
-    Problem,
+    file_finding,
 )
 from provecfg.mmconfig.settle import settled
 from provecfg.mmconfig.sizes import size_of
@@ -53,7 +53,7 @@ class Resolved:
 
     values: ConfigDict
     layers: tuple[Layer, ...]
-    problems: tuple[Diagnostic, ...]
+    problems: tuple[Finding, ...]
     bases: tuple[Resolved, ...] = ()
     cost: int = 0
     may_be_kept: bool = True
@@ -125,7 +125,7 @@ class _Classic:
         self._budget = chain.budget
         self._parsed = parsed
         self._source = parsed.source
-        self._problems: list[Diagnostic] = []
+        self._problems: list[Finding] = []
         self._may_be_kept = True
         self._base_copy: ConfigDict | None = None
 
@@ -176,7 +176,7 @@ class _Classic:
         self, problem: Problem, message: str, place: Place | None, hint: str | None = None, key: str = ""
     ) -> None:
         span = self._source.span(place) if place is not None else None
-        self._problems.append(problem.at(message, self._source.path, span, key=key, hint=hint))
+        self._problems.append(file_finding(problem, message, self._source.path, span, key=key, hint=hint))
 
     # Bases
 
@@ -197,7 +197,7 @@ class _Classic:
 
     def _report_unreadable(self, error: UnreadableError, base: Base) -> None:
         if error.span is not None:  # something in the base, not in how it is named
-            self._problems.append(error.problem.at(error.message, base.path, error.span, hint=error.hint))
+            self._problems.append(file_finding(error.problem, error.message, base.path, error.span, hint=error.hint))
         elif error.problem is MISSING_FILE:
             self._report(MISSING_BASE, f"the base {base.name!r}: {error.message}", base.place, error.hint)
         else:
@@ -346,6 +346,6 @@ def _unique_layers(own: Layer, bases: list[tuple[Resolved, Base]]) -> tuple[Laye
 
 
 def _unique_problems(
-    of_text: list[Diagnostic], own: list[Diagnostic], bases: list[tuple[Resolved, Base]]
-) -> tuple[Diagnostic, ...]:
+    of_text: list[Finding], own: list[Finding], bases: list[tuple[Resolved, Base]]
+) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys((*of_text, *own, *(problem for one, _ in bases for problem in one.problems))))

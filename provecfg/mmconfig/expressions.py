@@ -20,10 +20,7 @@ from provecfg.mmconfig.functions import (
     key_of,
 )
 from provecfg.mmconfig.operators import binary, compare, origins_of, unary
-from provecfg.mmconfig.problems import (
-    LATE_REFERENCE,
-    UNDEFINED_NAME,
-)
+from provecfg.mmconfig.problems import LATE_REFERENCE, UNDEFINED_NAME
 from provecfg.mmconfig.reader import PYTHON_ERRORS, Scope, python_name
 from provecfg.mmconfig.sizes import SCALARS
 from provecfg.mmconfig.source import key_place, place_of

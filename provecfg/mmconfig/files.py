@@ -6,9 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-from provecfg.diagnostics import Span
+from provecfg.findings import Problem, Span
 from provecfg.mmconfig.budget import MAX_FILE_BYTES
-from provecfg.mmconfig.problems import MISSING_FILE, TOO_LARGE, UNREADABLE_FILE, UNREADABLE_TEXT, Problem
+from provecfg.mmconfig.problems import MISSING_FILE, TOO_LARGE, UNREADABLE_FILE, UNREADABLE_TEXT
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),

@@ -19,6 +19,7 @@ from provecfg.mmconfig.problems import (
     MIXED_STYLES,
     TOO_LARGE,
     UNDEFINED_NAME,
+    file_finding,
 )
 from provecfg.mmconfig.settle import settled
 from provecfg.mmconfig.source import place_of
@@ -142,7 +143,7 @@ class _LazyFile(Statements):
             base = _resolve(self._chain, path)
         except UnreadableError as error:
             if error.span is not None:  # something in the base, not in how it is named
-                self.problems.append(error.problem.at(error.message, path, error.span, hint=error.hint))
+                self.problems.append(file_finding(error.problem, error.message, path, error.span, hint=error.hint))
             else:
                 problem = MISSING_BASE if error.problem is MISSING_FILE else error.problem
                 self.report(problem, f"the base {name!r}: {error.message}", place_of(node), error.hint)

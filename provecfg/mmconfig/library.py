@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provecfg.diagnostics import Diagnostic, Span
+from provecfg.findings import Finding, Span
 from provecfg.mmconfig.bases import Base, classic_base
 from provecfg.mmconfig.budget import MAX_FILES, MAX_PROBLEMS, Budget, LimitError
 from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml
@@ -22,6 +22,7 @@ from provecfg.mmconfig.problems import (
     TOO_LARGE,
     UNREAD_VALUE,
     UNSUPPORTED_TYPE,
+    file_finding,
 )
 from provecfg.mmconfig.scan import check_nesting
 from provecfg.mmconfig.source import Place, SourceFile, place_of
@@ -61,7 +62,7 @@ class ParsedFile:
     data: Any = field(default_factory=ConfigDict)
     references: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
-    problems: list[Diagnostic] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
     is_lazy: bool = False
     bases: list[Base] = field(default_factory=list)
     cost: int = 0
@@ -137,18 +138,18 @@ def _parse(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
         message = f"the environment variable {missing.name} is not set and has no default"
         hint = f"set it, or write a default: {{{{${missing.name}:default}}}}"
         span = Span(row, column, row, column + 2)
-        parsed.problems.append(MISSING_VARIABLE.at(message, path, span, hint=hint))
+        parsed.problems.append(file_finding(MISSING_VARIABLE, message, path, span, hint=hint))
     try:
         if path.suffix == ".py":
             _parse_python(parsed, lazy=lazy)
         else:
             _parse_data(parsed, budget)
     except LimitError as limit:
-        parsed.problems.append(TOO_LARGE.at(limit.what, path))
+        parsed.problems.append(file_finding(TOO_LARGE, limit.what, path))
     except SyntaxError as error:
         parsed.problems.append(_syntax_problem(error, source))
     except DataError as error:
-        parsed.problems.append(SYNTAX_ERROR.at(error.message, path, source.span(error.place)))
+        parsed.problems.append(file_finding(SYNTAX_ERROR, error.message, path, source.span(error.place)))
     if not lazy:
         _find_bases(parsed, budget)
     return parsed
@@ -168,7 +169,7 @@ def _parse_data(parsed: ParsedFile, budget: Budget) -> None:
     unread: list[Unread] = []
     parsed.data = read_yaml(source, parsed.references, budget, unread)
     for reason, place in unread[:MAX_PROBLEMS]:
-        parsed.problems.append(UNREAD_VALUE.at(f"not judged: {reason}", source.path, source.span(place)))
+        parsed.problems.append(file_finding(UNREAD_VALUE, f"not judged: {reason}", source.path, source.span(place)))
 
 
 def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
@@ -179,11 +180,11 @@ def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         span = source.span(place) if place is not None else None
-        problem = NOT_A_CONFIG.at("_base_ is neither a path nor a list of paths", source.path, span)
+        problem = file_finding(NOT_A_CONFIG, "_base_ is neither a path nor a list of paths", source.path, span)
         parsed.problems.append(problem)
         return
     if len(names) > MAX_FILES:
-        parsed.problems.append(TOO_LARGE.at("it has too many bases", source.path))
+        parsed.problems.append(file_finding(TOO_LARGE, "it has too many bases", source.path))
         return
     for index, name in enumerate(names):
         origin = origin_of(names, index)
@@ -192,7 +193,7 @@ def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
             parsed.bases.append(classic_base(name, at, source.path))
         except UnreadableError as error:
             span = source.span(at) if at is not None else None
-            parsed.problems.append(error.problem.at(error.message, source.path, span, hint=error.hint))
+            parsed.problems.append(file_finding(error.problem, error.message, source.path, span, hint=error.hint))
 
 
 def _named_bases(parsed: ParsedFile, budget: Budget) -> tuple[Any, Place | None]:
@@ -235,7 +236,8 @@ def _parse_python(parsed: ParsedFile, *, lazy: bool) -> None:
             as_read = SourceFile(source.path, source.text, source.text)
             problem = _syntax_problem(error, as_read)
             parsed.problems.append(
-                SYNTAX_ERROR.at(
+                file_finding(
+                    SYNTAX_ERROR,
                     "mmengine parses the file once before it replaces {{...}}, and it does not parse then: "
                     f"{problem.message}",
                     source.path,
@@ -313,10 +315,10 @@ def is_lazy_style(tree: ast.Module) -> bool:
 
 
 def _too_large(source: SourceFile, limit: LimitError) -> ParsedFile:
-    return ParsedFile(source, problems=[TOO_LARGE.at(limit.what, source.path)])
+    return ParsedFile(source, problems=[file_finding(TOO_LARGE, limit.what, source.path)])
 
 
-def _syntax_problem(error: SyntaxError, source: SourceFile) -> Diagnostic:
+def _syntax_problem(error: SyntaxError, source: SourceFile) -> Finding:
     span: Span | None = None
     if error.lineno:
         # Columns of a SyntaxError count characters from 1; places count bytes from 0.
@@ -327,4 +329,4 @@ def _syntax_problem(error: SyntaxError, source: SourceFile) -> Diagnostic:
         byte = len(line[:column].encode("utf-8", "replace"))
         next_byte = len(line[: column + 1].encode("utf-8", "replace"))
         span = source.span((row, byte, row, max(next_byte, byte)))
-    return SYNTAX_ERROR.at(error.msg or "the file does not parse", source.path, span)
+    return file_finding(SYNTAX_ERROR, error.msg or "the file does not parse", source.path, span)

@@ -5,43 +5,18 @@ One `Problem` per code: the table from which their documentation is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from provecfg.diagnostics import Diagnostic, Severity, Span
+from provecfg.findings import Finding, Problem, Severity, Span
 
 _LONGEST_MESSAGE = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One kind of problem.
-
-    Args:
-        code: `CFG` and three digits; never reused.
-        name: The code in words.
-        severity: See `Severity`.
-        title: What is wrong, one sentence.
-        why: Why it matters.
-        bad: The smallest config that has it; `path:` lines start further files.
-        good: The same without it.
-        source: Where mmengine decides it.
-    """
-
-    code: str
-    name: str
-    severity: Severity
-    title: str
-    why: str
-    bad: str
-    good: str
-    source: str = ""
-
-    def at(
-        self, message: str, file: Path, span: Span | None = None, *, key: str = "", hint: str | None = None
-    ) -> Diagnostic:
-        """A finding of this kind."""
-        return Diagnostic(self.code, self.name, self.severity, _printable(message), file, span, key, hint)
+def file_finding(
+    problem: Problem, message: str, file: Path, span: Span | None = None, *, key: str = "", hint: str | None = None
+) -> Finding:
+    """A finding of the reader, its message bounded and printable: a hostile file has its say in it."""
+    return Finding(problem, _printable(message), key, hint, file, span)
 
 
 def _printable(message: str) -> str:
@@ -56,9 +31,9 @@ def _printable(message: str) -> str:
 SYNTAX_ERROR = Problem(
     "CFG001",
     "syntax-error",
-    Severity.ERROR,
     "The file does not parse.",
     "Nothing in it can be read, by mmengine or by provecfg.",
+    Severity.ERROR,
     "model = dict(type='EncoderDecoder'\n",
     "model = dict(type='EncoderDecoder')\n",
     "mmengine Config._validate_py_syntax",
@@ -66,19 +41,19 @@ SYNTAX_ERROR = Problem(
 MISSING_FILE = Problem(
     "CFG002",
     "missing-file",
-    Severity.ERROR,
     "The config file does not exist.",
     "Nothing was read under this name, so nothing about it was judged.",
+    Severity.ERROR,
     "provecfg validate no_such_config.py",
     "provecfg validate config.py",
 )
 MISSING_BASE = Problem(
     "CFG003",
     "missing-base",
-    Severity.ERROR,
     "A base config does not exist.",
     "mmengine refuses to load the config. Paths in `_base_` are relative to the file that names them; "
     "`package::path` looks in the `.mim/configs` folder of an installed package.",
+    Severity.ERROR,
     "_base_ = './no_such_base.py'\n",
     "model = dict(type='EncoderDecoder')\n",
     "mmengine Config._get_cfg_path",
@@ -86,18 +61,18 @@ MISSING_BASE = Problem(
 BASE_CYCLE = Problem(
     "CFG004",
     "base-cycle",
-    Severity.ERROR,
     "A config inherits from itself, directly or through its bases.",
     "mmengine recurses until Python stops it.",
+    Severity.ERROR,
     "_base_ = './config.py'\n",
     "_base_ = []\n",
 )
 DUPLICATE_BASE_KEY = Problem(
     "CFG005",
     "duplicate-base-key",
-    Severity.ERROR,
     "Two bases set the same top-level key.",
     "mmengine does not choose between them and refuses to load the config.",
+    Severity.ERROR,
     "_base_ = ['a.py', 'b.py']\na.py:\nlog_level = 'INFO'\nb.py:\nlog_level = 'DEBUG'\n",
     "_base_ = ['a.py', 'b.py']\na.py:\nlog_level = 'INFO'\nb.py:\nload_from = None\n",
     "mmengine Config._file2dict",
@@ -105,9 +80,9 @@ DUPLICATE_BASE_KEY = Problem(
 CANNOT_MERGE = Problem(
     "CFG006",
     "cannot-merge",
-    Severity.ERROR,
     "A dict would be merged into something that is not a dict.",
     "mmengine merges dicts key by key and cannot merge one into a list or a number. Lists are replaced whole.",
+    Severity.ERROR,
     "_base_ = 'a.py'\nmodel = dict(auxiliary_head=dict(num_classes=4))\n"
     "a.py:\nmodel = dict(auxiliary_head=[dict(num_classes=19)])\n",
     "_base_ = 'a.py'\nmodel = dict(auxiliary_head=[dict(num_classes=4)])\n"
@@ -117,37 +92,37 @@ CANNOT_MERGE = Problem(
 UNREADABLE_TEXT = Problem(
     "CFG007",
     "unreadable-text",
-    Severity.ERROR,
     "The file is not UTF-8 text.",
     "mmengine opens configs as UTF-8; another encoding, a byte order mark or a null byte stops it.",
+    Severity.ERROR,
     "model = dict()  # with a byte of Latin-1 in it: \\xe9",
     "model = dict()  # saved as UTF-8",
 )
 TOO_LARGE = Problem(
     "CFG008",
     "too-large",
-    Severity.ERROR,
     "The config is too large, too deep, or takes too much work to read.",
     "Configs are read under limits, far above any real config, so that a hostile or broken file cannot stop "
     "the reader. What lies beyond the limit was not judged.",
+    Severity.ERROR,
     "x = [0] * 10**9\n",
     "x = [0] * 10\n",
 )
 UNREADABLE_FILE = Problem(
     "CFG009",
     "unreadable-file",
-    Severity.ERROR,
     "The path is not a file that can be read: a folder, a device, a pipe, or without permission.",
     "Only regular files are configs. Opening a device or a pipe could wait forever.",
+    Severity.ERROR,
     "_base_ = '/dev/zero'\n",
     "_base_ = []\n",
 )
 UNSUPPORTED_TYPE = Problem(
     "CFG010",
     "unsupported-file-type",
-    Severity.ERROR,
     "The file is not a .py, .yaml, .yml or .json file.",
     "mmengine loads no other format.",
+    Severity.ERROR,
     "_base_ = 'base.toml'\nbase.toml:\n\n",
     "_base_ = 'base.yaml'\nbase.yaml:\nlog_level: INFO\n",
     "mmengine Config._file2dict",
@@ -155,46 +130,46 @@ UNSUPPORTED_TYPE = Problem(
 UNDEFINED_NAME = Problem(
     "CFG011",
     "undefined-name",
-    Severity.ERROR,
     "A name is used that nothing defines.",
     "mmengine executes the config, and this line raises NameError. A variable of a base is not defined in "
     "the child: it is `_base_.name` there.",
+    Severity.ERROR,
     "train_dataloader = dict(batch_size=batch)\n",
     "batch = 4\ntrain_dataloader = dict(batch_size=batch)\n",
 )
 FAILING_EXPRESSION = Problem(
     "CFG012",
     "failing-expression",
-    Severity.ERROR,
     "An expression raises an error.",
     "mmengine executes the config and stops here.",
+    Severity.ERROR,
     "crop = (512, 512)\nwidth = crop[2]\n",
     "crop = (512, 512)\nwidth = crop[1]\n",
 )
 UNREAD_STATEMENT = Problem(
     "CFG013",
     "unread-statement",
-    Severity.NOTE,
     "A statement needs the config to be run.",
     "provecfg reads configs as data and runs nothing. What this statement sets was not judged.",
+    Severity.NOTE,
     "try:\n    import extra\nexcept ImportError:\n    extra = None\n",
     "extra = None\n",
 )
 UNREAD_VALUE = Problem(
     "CFG014",
     "unread-value",
-    Severity.NOTE,
     "A value needs the config to be run.",
     "provecfg reads configs as data and runs nothing. This value was not judged.",
+    Severity.NOTE,
     "import os\ndata_root = os.getcwd()\n",
     "data_root = 'data/bdd100k'\n",
 )
 RESERVED_KEY = Problem(
     "CFG015",
     "reserved-key",
-    Severity.ERROR,
     "A top-level key has a name that mmengine keeps for itself.",
     "`filename`, `text`, `pretty_text` and `env_variables` are attributes of mmengine's Config, which refuses them.",
+    Severity.ERROR,
     "filename = 'a.png'\n",
     "image_filename = 'a.png'\n",
     "mmengine Config.__init__, RESERVED_KEYS",
@@ -202,9 +177,9 @@ RESERVED_KEY = Problem(
 MISSING_VARIABLE = Problem(
     "CFG016",
     "missing-variable",
-    Severity.ERROR,
     "An environment variable is not set and has no default.",
     "mmengine raises KeyError when it loads the config. An empty value counts as not set.",
+    Severity.ERROR,
     "data_root = '{{$PROVECFG_NO_SUCH_VARIABLE:}}'\n",
     "data_root = '{{$PROVECFG_NO_SUCH_VARIABLE:data/bdd100k}}'\n",
     "mmengine Config._substitute_env_variables",
@@ -212,9 +187,9 @@ MISSING_VARIABLE = Problem(
 MIXED_STYLES = Problem(
     "CFG017",
     "mixed-styles",
-    Severity.ERROR,
     "A config with `_base_` and one with `read_base()` or imports stand in one chain.",
     "mmengine reads the two styles differently and refuses to mix them.",
+    Severity.ERROR,
     "_base_ = 'a.py'\na.py:\nfrom torch.optim import SGD\noptimizer = dict(type=SGD)\n",
     "_base_ = 'a.py'\na.py:\noptimizer = dict(type='SGD')\n",
     "mmengine Config._file2dict, Config._get_base_modules",
@@ -222,10 +197,10 @@ MIXED_STYLES = Problem(
 ILLEGAL_IMPORT = Problem(
     "CFG018",
     "illegal-import",
-    Severity.ERROR,
     "An import or `with` is of a kind that mmengine refuses in a config.",
     "Only `with read_base():` is allowed, and in it only `from base import ...`; outside it, no `import *` "
     "and one module to an import.",
+    Severity.ERROR,
     "from torch.optim import *\n",
     "from torch.optim import SGD\n",
     "mmengine config/utils.py, ImportTransformer",
@@ -233,19 +208,19 @@ ILLEGAL_IMPORT = Problem(
 NOT_A_CONFIG = Problem(
     "CFG019",
     "not-a-config",
-    Severity.ERROR,
     "The file parses, and does not hold what a config holds.",
     "A .yaml or .json config is a mapping; `_base_` is a path or a list of paths.",
+    Severity.ERROR,
     "_base_ = 1\n",
     "_base_ = []\n",
 )
 LATE_REFERENCE = Problem(
     "CFG020",
     "late-reference",
-    Severity.WARNING,
     "`{{_base_.x}}` stands where mmengine does not replace it.",
     "mmengine replaces it by a random placeholder string, runs the file, and puts the value in only where "
     "the placeholder is a whole item. Inside quotes, in an operation or as a key, the placeholder stays.",
+    Severity.WARNING,
     "_base_ = 'a.py'\ntrain_root = '{{_base_.data_root}}/train'\na.py:\ndata_root = 'data'\n",
     "_base_ = 'a.py'\ntrain_root = _base_.data_root + '/train'\na.py:\ndata_root = 'data'\n",
     "mmengine Config._pre_substitute_base_vars",
@@ -253,9 +228,9 @@ LATE_REFERENCE = Problem(
 DEPRECATED_CONFIG = Problem(
     "CFG021",
     "deprecated-config",
-    Severity.NOTE,
     "The config, or a base of it, says that it is deprecated.",
     "It sets `_deprecation_`; its author expects you to move to another file.",
+    Severity.NOTE,
     "_deprecation_ = dict(expected='new.py')\nlog_level = 'INFO'\n",
     "log_level = 'INFO'\n",
     "mmengine Config._file2dict",
@@ -263,10 +238,10 @@ DEPRECATED_CONFIG = Problem(
 BAD_OPTION = Problem(
     "CFG022",
     "bad-option",
-    Severity.ERROR,
     "A --cfg-options value cannot be merged into the config.",
     "mmengine raises an error before training: the path leads into something that is neither a dict nor a "
     "list, or past the end of a list.",
+    Severity.ERROR,
     "provecfg validate config.py --cfg-options log_level.x=1",
     "provecfg validate config.py --cfg-options log_level=INFO",
     "mmengine Config.merge_from_dict",

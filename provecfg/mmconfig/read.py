@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic, in_file_order
+from provecfg.findings import Finding, in_file_order
 from provecfg.mmconfig.budget import Budget, LimitError
 from provecfg.mmconfig.classic import Chain, Resolved, resolve_classic
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.lazy import resolve_lazy
 from provecfg.mmconfig.library import Library
 from provecfg.mmconfig.merge import OptionError, merge_options, options_as_dict
-from provecfg.mmconfig.problems import BAD_OPTION, RESERVED_KEY, TOO_LARGE
+from provecfg.mmconfig.problems import BAD_OPTION, RESERVED_KEY, TOO_LARGE, file_finding
 from provecfg.mmconfig.values import ConfigDict
 from provecfg.mmconfig.view import ConfigView
 
@@ -41,31 +41,31 @@ def read_config(path: str | os.PathLike[str], *, cfg_options: Iterable[tuple[str
             origin = values.origins.get(key)
             place = origin.source.path if origin else file
             span = origin.key_span if origin else None
-            problems.append(RESERVED_KEY.at(f"{key!r} is reserved by mmengine", place, span, key=key))
+            problems.append(file_finding(RESERVED_KEY, f"{key!r} is reserved by mmengine", place, span, key=key))
     placed = [problem if problem.filename == file else replace(problem, target=file) for problem in problems]
     return ConfigView(file, values, tuple(in_file_order(placed)), resolved.layers)
 
 
-def _resolved(file: Path) -> tuple[Resolved, list[Diagnostic]]:
+def _resolved(file: Path) -> tuple[Resolved, list[Finding]]:
     chain = Chain(_LIBRARY, Budget())
     try:
         is_lazy = file.suffix == ".py" and chain.open(file, lazy=False).is_lazy
         resolved = resolve_lazy(chain, file) if is_lazy else resolve_classic(chain, file)
     except UnreadableError as error:
-        problem = error.problem.at(error.message, file, error.span, hint=error.hint)
+        problem = file_finding(error.problem, error.message, file, error.span, hint=error.hint)
         return Resolved(ConfigDict(), (), ()), [problem]
     except LimitError as limit:
-        return Resolved(ConfigDict(), (), ()), [TOO_LARGE.at(limit.what, file)]
+        return Resolved(ConfigDict(), (), ()), [file_finding(TOO_LARGE, limit.what, file)]
     return resolved, list(resolved.problems)
 
 
 def _with_options(
-    values: ConfigDict, file: Path, options: tuple[tuple[str, Any], ...], problems: list[Diagnostic]
-) -> tuple[ConfigDict, list[Diagnostic]]:
+    values: ConfigDict, file: Path, options: tuple[tuple[str, Any], ...], problems: list[Finding]
+) -> tuple[ConfigDict, list[Finding]]:
     if not options:
         return values, problems
     try:
         merged: ConfigDict = merge_options(options_as_dict(options), values)
     except OptionError as error:
-        return values, [*problems, BAD_OPTION.at(str(error), file)]
+        return values, [*problems, file_finding(BAD_OPTION, str(error), file)]
     return merged, problems

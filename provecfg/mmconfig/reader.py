@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic
+from provecfg.findings import Finding, Problem
 from provecfg.mmconfig.budget import MAX_PROBLEMS, Budget
 from provecfg.mmconfig.operators import binary
-from provecfg.mmconfig.problems import FAILING_EXPRESSION, UNREAD_VALUE, Problem
+from provecfg.mmconfig.problems import FAILING_EXPRESSION, UNREAD_VALUE, file_finding
 from provecfg.mmconfig.source import Located, Place, SourceFile, place_of
 from provecfg.mmconfig.special import NotKnownError
 from provecfg.mmconfig.values import ConfigDict, Opaque, Origin
@@ -47,7 +47,7 @@ class Reader(ABC):
         """The top-level variables."""
         self.scopes: tuple[Scope, ...] = ()
         """Of functions and comprehensions, the outermost first."""
-        self.problems: list[Diagnostic] = []
+        self.problems: list[Finding] = []
         self.reads: dict[str, list[Place]] = {}
         self.calls = 0
         """Calls of the config's own functions that are under way."""
@@ -76,7 +76,7 @@ class Reader(ABC):
         self.budget.spend(10)
         if len(self.problems) < MAX_PROBLEMS:
             span = self.source.span(place) if place is not None else None
-            self.problems.append(problem.at(message, self.source.path, span, hint=hint))
+            self.problems.append(file_finding(problem, message, self.source.path, span, hint=hint))
 
     def unknown(self, node: Located, reason: str) -> Opaque:
         """A value that cannot be known, with a note."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from provecfg.diagnostics import Span
+from provecfg.findings import Span
 
 Place = tuple[int, int, int, int]
 """Line and column of a start and of an end, exclusive: lines from 1, columns in UTF-8 bytes from 0. A plain tuple,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from provecfg.diagnostics import Span
+from provecfg.findings import Span
 from provecfg.mmconfig.source import Place, SourceFile
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic, Severity, Span
+from provecfg.findings import Finding, Severity, Span
 from provecfg.mmconfig.source import Place, SourceFile
 from provecfg.mmconfig.values import ConfigDict, DottedName, Opaque, Origin, origin_of
 
@@ -57,7 +57,7 @@ class ConfigView:
 
     path: Path
     values: ConfigDict
-    problems: tuple[Diagnostic, ...]
+    problems: tuple[Finding, ...]
     layers: tuple[Layer, ...]
 
     @property

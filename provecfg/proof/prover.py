@@ -17,19 +17,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic, Severity, worst
-from provecfg.errors import ProvecfgError
+from provecfg.errors import ProvecfgError, wants_traceback
+from provecfg.findings import Finding, Severity, placed, worst
+from provecfg.findings.suppressions import suppress
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import processors
-from provecfg.proof.problems.process import CHECK_FAILED, NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
+from provecfg.proof.problems import CHECK_FAILED, NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
 from provecfg.proof.processes import Ended, each_in_a_process
 from provecfg.proof.section import Section
-from provecfg.suppressions import suppress
-from provecfg.training.findings import Finding
 from provecfg.training.preflight import import_stack, read_by_mmengine, require_stack
 
 _PLUGIN = "provecfg.plugin"
-_FULL_ERROR = "PROVECFG_FULL_ERROR"
 _STACK = ("mmseg.datasets", "mmseg.models", "mmseg.engine", "mmseg.evaluation", "mmseg.visualization")
 _CHECKS = ("clock", "data", "declaration", "early_stopping", "forecast", "training_step")
 
@@ -74,7 +72,7 @@ class Proof:
         config: The loaded config as plain data, or None where it does not load.
         device: `cpu` or `cuda`.
         sections: In the order in which they were carried out.
-        diagnostics: What is wrong, in file order.
+        findings: What is wrong, in file order.
         files: Text of the config and its bases, by path.
         seconds: How long it took.
     """
@@ -83,14 +81,14 @@ class Proof:
     config: Mapping[str, Any] | None
     device: str
     sections: tuple[TimedSection, ...]
-    diagnostics: tuple[Diagnostic, ...]
+    findings: tuple[Finding, ...]
     files: Mapping[Path, str]
     seconds: float
 
     @property
     def is_proved(self) -> bool:
         """Whether nothing is an error."""
-        return worst(list(self.diagnostics)) is not Severity.ERROR
+        return worst(list(self.findings)) is not Severity.ERROR
 
 
 def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proof]:
@@ -117,7 +115,7 @@ def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proo
 
         jobs = [(path, Path(folder, str(place))) for place, path in enumerate(paths)]
         results = each_in_a_process(
-            prove, jobs, processes=processes, seconds=options.seconds, silent=os.environ.get(_FULL_ERROR) != "1"
+            prove, jobs, processes=processes, seconds=options.seconds, silent=not wants_traceback()
         )
         for path, result in zip(paths, results, strict=True):
             yield _unfinished(path, options, result) if isinstance(result, Ended) else result
@@ -170,13 +168,13 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
     else:
         sections += _sections(path, config, view, device, options, work_dir)
     findings = [finding for timed in sections for finding in timed.section.findings]
-    found = [finding.diagnostic(path.absolute(), view) for finding in findings]
+    found = [placed(finding, path.absolute(), view) for finding in findings]
     return Proof(
         path=path,
         config=None if config is None else config.to_dict(),
         device=device,
         sections=tuple(sections),
-        diagnostics=tuple(suppress(found, files, is_on=lambda code, file: False)),
+        findings=tuple(suppress(found, files, is_on=lambda code, file: False)),
         files=files,
         seconds=time.monotonic() - started,
     )
@@ -228,7 +226,12 @@ def _taken_away() -> tuple[list[tuple[Any, str, Any]], dict[str, ModuleType]]:
 def _sections(
     path: Path, config: Any, view: ConfigView | None, device: str, options: ProofOptions, work_dir: Path
 ) -> list[TimedSection]:
-    from provecfg.proof import clock, data, declaration, early_stopping, forecast, training_step
+    from provecfg.proof.clock import check as clock
+    from provecfg.proof.data import check as data
+    from provecfg.proof.declared import check as declaration
+    from provecfg.proof.memory import check as forecast
+    from provecfg.proof.step import check as training_step
+    from provecfg.proof.stopping import check as early_stopping
     from provecfg.proof.subject import Subject
 
     subject = Subject(path.absolute(), config, view, device, options.data_root, work_dir)
@@ -257,7 +260,7 @@ def _sections(
 
 
 def _failure(name: str, error: Exception) -> Finding:
-    if os.environ.get(_FULL_ERROR) == "1":
+    if wants_traceback():
         traceback.print_exception(error)
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(innermost.filename).name}:{innermost.lineno}"
@@ -278,7 +281,7 @@ def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:
         config=None,
         device=options.device,
         sections=(TimedSection(Section("loaded", findings=(finding,)), options.seconds),),
-        diagnostics=(finding.diagnostic(path.absolute(), view),),
+        findings=(placed(finding, path.absolute(), view),),
         files=files,
         seconds=options.seconds,
     )

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ProvecfgError
+from provecfg.findings import Finding
 from provecfg.paths import write_atomically
-from provecfg.proof.problems.process import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
-from provecfg.training.findings import Finding
+from provecfg.proof.problems import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
 from provecfg.training.record import now, versions
 
 PROVED, FAILED = "proved", "failed"
@@ -40,7 +40,7 @@ class Receipt:
         made: When, ISO 8601, UTC.
         seconds: How long it took.
         sections: What each check saw: `name`, `proved`, `not_judged`, `lines` and `evidence`.
-        diagnostics: What was wrong, as `--output-format json` writes it.
+        findings: What was wrong, as `--output-format json` writes it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Receipt:
     made: str
     seconds: float
     sections: Sequence[Mapping[str, Any]]
-    diagnostics: Sequence[Mapping[str, Any]]
+    findings: Sequence[Mapping[str, Any]]
 
     def as_data(self) -> dict[str, Any]:
         """The receipt as plain data."""
@@ -128,7 +128,7 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     if differences:
         return [Finding(STALE_RECEIPT, f"the proof at {path} is stale: {'; '.join(differences)}", hint=again)]
     if receipt.verdict != PROVED:
-        found = [one for one in receipt.diagnostics if one["severity"] == "error"]
+        found = [one for one in receipt.findings if one["severity"] == "error"]
         first = f": {found[0]['code']} {found[0]['message']}" if found else ""
         return [Finding(PROOF_FAILED, f"the config was not proved at {receipt.made}{first}", hint=again)]
     return []

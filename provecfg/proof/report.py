@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from provecfg.findings.reporters import report
 from provecfg.proof.prover import Proof
 from provecfg.proof.receipt import FAILED, PROVED, Receipt, code_of, digests_of, made_now
 from provecfg.proof.section import Section
-from provecfg.reporters import report
 
 _MARGIN = 16
 """Columns of the sections' names."""
@@ -76,13 +76,13 @@ def receipt_of(proof: Proof) -> Receipt:
             }
             for timed in proof.sections
         ],
-        diagnostics=diagnostics_as_data(proof),
+        findings=findings_as_data(proof),
     )
 
 
-def diagnostics_as_data(proof: Proof) -> list[dict[str, Any]]:
+def findings_as_data(proof: Proof) -> list[dict[str, Any]]:
     """What is wrong, as `--output-format json` writes it."""
-    found: list[dict[str, Any]] = json.loads(report(proof.diagnostics, format="json"))
+    found: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
     return found
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provecfg.diagnostics import Severity
-from provecfg.training.findings import Finding
+from provecfg.findings import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provecfg.rules.judge import judge
-from provecfg.rules.rule import Finding, Page, Rule, rule
+from provecfg.rules.rule import Mark, Rule, rule
 from provecfg.rules.table import RULES
 
-__all__ = ["RULES", "Finding", "Page", "Rule", "judge", "rule"]
+__all__ = ["RULES", "Mark", "Rule", "judge", "rule"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.rules.edits import fix, put
-from provecfg.rules.facts import Facts
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 _RED, _BLUE = 123.675, 103.53
 """Mean of ImageNet's red and blue channel, times 255 (mmsegmentation 1.2.2, configs/_base_/models)."""
@@ -24,7 +24,7 @@ def _triple(value: Any) -> list[float] | None:
 
 
 @rule("DATA022", Severity.WARNING)
-def channels_out_of_order(facts: Facts) -> Iterator[Finding]:
+def channels_out_of_order(facts: Facts) -> Iterator[Mark]:
     """The mean of red is taken from the blue channel.
 
     Why it matters: images are loaded as blue, green, red. ImageNet's mean in the order red, green, blue belongs to
@@ -63,7 +63,7 @@ def channels_out_of_order(facts: Facts) -> Iterator[Finding]:
         wrong, right = "red, green, blue", True
     else:
         return
-    yield Finding(
+    yield Mark(
         node.get("bgr_to_rgb") or node,
         f"the mean is in the order {wrong}, and bgr_to_rgb={flag} hands the channels over in the other one",
         f"set bgr_to_rgb={right}",
@@ -76,7 +76,7 @@ def _is(mean: list[float], first: float, last: float) -> bool:
 
 
 @rule("DATA023", Severity.WARNING)
-def normalised_as_fractions(facts: Facts) -> Iterator[Finding]:
+def normalised_as_fractions(facts: Facts) -> Iterator[Mark]:
     """Mean and deviation are those of images between 0 and 1, and images count to 255.
 
     Why it matters: taken from torchvision, `mean=[0.485, 0.456, 0.406]` shifts a pixel by less than one step; divided
@@ -106,7 +106,7 @@ def normalised_as_fractions(facts: Facts) -> Iterator[Finding]:
     small_std = max(std) < 1 and min(std) > 0
     if kind == "SegDataPreProcessor" and ((small_mean and any(one != 1 for one in std)) or small_std):
         which = "mean" if small_mean else "std"
-        yield Finding(
+        yield Mark(
             node.get(which) or node,
             f"{which} {facts.value(node, which)} is of images between 0 and 1, and pixels count from 0 to 255",
             "multiply it by 255",
@@ -121,7 +121,7 @@ def _are_mmsegs(facts: Facts) -> bool:
 
 
 @rule("DATA024", Severity.ERROR)
-def deviation_not_positive(facts: Facts) -> Iterator[Finding]:
+def deviation_not_positive(facts: Facts) -> Iterator[Mark]:
     """Images are divided by a deviation of zero, or less.
 
     Why it matters: at zero the model sees infinities, and everything that it learns from them is nan; below it the
@@ -142,7 +142,7 @@ def deviation_not_positive(facts: Facts) -> Iterator[Finding]:
     node = facts.preprocessor
     std = _triple(facts.value(node, "std"))
     if node is not None and std is not None and min(std) <= 0:
-        yield Finding(node.get("std") or node, f"the images are divided by {min(std):g}", "ImageNet's are near 58")
+        yield Mark(node.get("std") or node, f"the images are divided by {min(std):g}", "ImageNet's are near 58")
 
 
 RULES = (channels_out_of_order, normalised_as_fractions, deviation_not_positive)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.data import DATASET_CLASSES, Dataset, Loader, final_size, pair
+from provecfg.facts.facts import Facts
+from provecfg.facts.metrics import IOU_METRICS, evaluators_of
+from provecfg.facts.padding import padding
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
-from provecfg.rules.data_facts import DATASET_CLASSES, Dataset, Loader, final_size, pair
 from provecfg.rules.edits import fix, removed, renamed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.monitor_facts import IOU_METRICS, evaluators_of
-from provecfg.rules.padding import padding
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _RESIZING: Final = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
@@ -25,7 +25,7 @@ def _datasets(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
 
 
 @rule("DATA001", Severity.ERROR)
-def zero_label_reduced_twice(facts: Facts) -> Iterator[Finding]:
+def zero_label_reduced_twice(facts: Facts) -> Iterator[Mark]:
     """LoadAnnotations and its dataset disagree about `reduce_zero_label`.
 
     Why it matters: an AssertionError in the data loader's workers. The dataset says it, the transform follows.
@@ -57,7 +57,7 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Finding]:
         ):
             continue
         if node.value is not dataset.reduces_zero_label:
-            yield Finding(
+            yield Mark(
                 node,
                 f"reduce_zero_label={node.value} here, {dataset.reduces_zero_label} on the dataset",
                 "say it on the dataset only",
@@ -66,7 +66,7 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA002", Severity.ERROR)
-def upper_case_metainfo(facts: Facts) -> Iterator[Finding]:
+def upper_case_metainfo(facts: Facts) -> Iterator[Mark]:
     """`CLASSES` and `PALETTE` are written in lower case now.
 
     Why it matters: mmseg 0.x's capitals are not read. A plain dataset has no classes then (KeyError at the first
@@ -84,7 +84,7 @@ def upper_case_metainfo(facts: Facts) -> Iterator[Finding]:
         for node in dataset.node.get("metainfo") or ():
             if node.name in ("CLASSES", "PALETTE"):
                 lower = node.name.lower()
-                yield Finding(
+                yield Mark(
                     node,
                     f"metainfo.{node.name} is not read",
                     f"write {lower}",
@@ -94,7 +94,7 @@ def upper_case_metainfo(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA003", Severity.ERROR)
-def no_classes(facts: Facts) -> Iterator[Finding]:
+def no_classes(facts: Facts) -> Iterator[Mark]:
     """The dataset has no class names.
 
     Why it matters: BaseSegDataset has none by itself, and nothing asks for them before the metric does: KeyError
@@ -116,7 +116,7 @@ def no_classes(facts: Facts) -> Iterator[Finding]:
             continue
         metainfo = dataset.node.get("metainfo")
         if metainfo is None or (metainfo.is_dict and not {"classes", "CLASSES"} & metainfo.value.keys()):
-            yield Finding(
+            yield Mark(
                 metainfo or dataset.node,
                 f"{dataset.kind} without class names: the first validation fails",
                 "set metainfo=dict(classes=(...), palette=[...])",
@@ -137,7 +137,7 @@ _PREFIXES: Final = {"img": "img_path", "image": "img_path", "img_dir": "img_path
 
 
 @rule("DATA004", Severity.ERROR)
-def data_prefix_keys(facts: Facts) -> Iterator[Finding]:
+def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
     """`data_prefix` says where images are under another name than mmseg's.
 
     Why it matters: mmseg reads `img_path` and `seg_map_path`. mmdet's `img` and `seg` are not read: no images are
@@ -172,7 +172,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Finding]:
                 near = nearest_names(node.name, ("img_path", "seg_map_path"), limit=1)
                 right = near[0] if near and node.name not in ("img_path", "seg_map_path") else None
             if right is not None and right not in prefix.value and node.name not in ("img_path2", "depth_map_path"):
-                yield Finding(
+                yield Mark(
                     node,
                     f"{dataset.kind} does not read data_prefix.{node.name}",
                     f"it is {right}",
@@ -182,7 +182,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA005", Severity.ERROR)
-def normalised_twice(facts: Facts) -> Iterator[Finding]:
+def normalised_twice(facts: Facts) -> Iterator[Mark]:
     """Images are normalised in the pipeline and again by the model.
 
     Why it matters: SegDataPreProcessor subtracts mean and divides by std; a `Normalize` left over from 0.x does it
@@ -203,11 +203,11 @@ def normalised_twice(facts: Facts) -> Iterator[Finding]:
     for _, dataset in _datasets(facts):
         node = dataset.transform("Normalize")
         if node is not None:
-            yield Finding(node, "Normalize here, and mean and std in the data preprocessor", "take Normalize out")
+            yield Mark(node, "Normalize here, and mean and std in the data preprocessor", "take Normalize out")
 
 
 @rule("DATA006", Severity.WARNING)
-def padded_size_missing(facts: Facts) -> Iterator[Finding]:
+def padded_size_missing(facts: Facts) -> Iterator[Mark]:
     """The data preprocessor needs either `size` or `size_divisor`.
 
     Why it matters: with neither, or with both, the first training batch fails an assertion.
@@ -229,20 +229,20 @@ def padded_size_missing(facts: Facts) -> Iterator[Finding]:
         return
     given = [name for name in ("size", "size_divisor") if node.value.get(name) is not None]
     if not given:
-        yield Finding(
+        yield Mark(
             node, "neither size nor size_divisor: the first batch fails", "set size to the crop's", missing="size"
         )
     elif len(given) == 2:
-        yield Finding(node.get("size_divisor") or node, "size and size_divisor: the first batch fails", "keep one")
+        yield Mark(node.get("size_divisor") or node, "size and size_divisor: the first batch fails", "keep one")
     test = node.get("test_cfg")
     if test is not None and test.is_dict and test.value:
         given = [name for name in ("size", "size_divisor") if test.value.get(name) is not None]
         if len(given) != 1:
-            yield Finding(test, "test_cfg needs either size or size_divisor: the first validation fails", "set one")
+            yield Mark(test, "test_cfg needs either size or size_divisor: the first validation fails", "set one")
 
 
 @rule("DATA007", Severity.ERROR)
-def images_do_not_stack(facts: Facts) -> Iterator[Finding]:
+def images_do_not_stack(facts: Facts) -> Iterator[Mark]:
     """Training images of different sizes are larger than the size they are padded to.
 
     Why it matters: `size` pads, it does not crop. After a random resize without a crop, the images of a batch have
@@ -285,7 +285,7 @@ def images_do_not_stack(facts: Facts) -> Iterator[Finding]:
         largest = _largest(after.at)
         if largest is not None and largest[0] <= min(size) and largest[1] <= max(size):
             continue
-        yield Finding(
+        yield Mark(
             after.at,
             f"images leave the pipeline in different sizes, and size={size} only pads",
             f"add dict(type='RandomCrop', crop_size={size}, cat_max_ratio=0.75) behind it",
@@ -300,7 +300,7 @@ def _largest(resize: Node) -> tuple[float, float] | None:
 
 
 @rule("DATA008", Severity.WARNING)
-def crop_larger_than_size(facts: Facts) -> Iterator[Finding]:
+def crop_larger_than_size(facts: Facts) -> Iterator[Mark]:
     """Training crops are larger than the size that images are padded to.
 
     Why it matters: an image that is smaller than the crop is padded to `size` only, and does not stack with full crops.
@@ -335,7 +335,7 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Finding]:
             continue
         height, width = after.height or 0, after.width or 0
         if height > size[0] or width > size[1]:
-            yield Finding(
+            yield Mark(
                 after.at.get("crop_size") or after.at,
                 f"crops of {height} x {width}, and the data preprocessor pads to {size[0]} x {size[1]}",
                 f"set the data preprocessor's size to {(height, width)}",
@@ -343,7 +343,7 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA009", Severity.ERROR)
-def labels_resized_in_validation(facts: Facts) -> Iterator[Finding]:
+def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
     """The validation pipeline loads the labels before it resizes.
 
     Why it matters: predictions are compared at the image's own size, and the labels were resized with the image: an
@@ -376,7 +376,7 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Finding]:
             if kind == "LoadAnnotations":
                 load = node
             elif kind in _RESIZING and load is not None:
-                yield Finding(
+                yield Mark(
                     load,
                     f"labels are loaded before {kind}, and resized with the image",
                     f"put LoadAnnotations behind {kind}",
@@ -401,7 +401,7 @@ _MIXED_SIZES: Final = frozenset(
 
 
 @rule("DATA010", Severity.ERROR)
-def validation_batch_of_sizes(facts: Facts) -> Iterator[Finding]:
+def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
     """Validation batches hold images of different sizes.
 
     Why it matters: "The image size in a batch should be the same", at the first validation. Images are not padded
@@ -444,7 +444,7 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Finding]:
         after = final_size(dataset.transforms)
         if after is not None and dataset.transforms and not after.is_fixed:
             node = loader.node.get("batch_size") or loader.node
-            yield Finding(
+            yield Mark(
                 node,
                 f"batches of {size} images of {dataset.kind}, which have different sizes",
                 "set batch_size=1, or resize to one size (keep_ratio=False)",
@@ -453,7 +453,7 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA011", Severity.ERROR)
-def unknown_iou_metric(facts: Facts) -> Iterator[Finding]:
+def unknown_iou_metric(facts: Facts) -> Iterator[Mark]:
     """IoUMetric does not know this metric.
 
     Why it matters: KeyError at the end of the first validation.
@@ -476,7 +476,7 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Finding]:
                     continue
                 near = next((name for name in IOU_METRICS if one.value.lower().lstrip("m") == name.lower()[1:]), None)
                 near = near or next(iter(nearest_names(one.value, IOU_METRICS, limit=1)), None)
-                yield Finding(
+                yield Mark(
                     one,
                     f"IoUMetric has no metric {one.value!r}",
                     f"did you mean {near!r}?" if near else f"it has {', '.join(IOU_METRICS)}",
@@ -485,7 +485,7 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA012", Severity.ERROR)
-def evaluators_share_keys(facts: Facts) -> Iterator[Finding]:
+def evaluators_share_keys(facts: Facts) -> Iterator[Mark]:
     """Two evaluators give metrics of the same name.
 
     Why it matters: ValueError at the first validation, after hours of training. Every IoUMetric gives `aAcc`.
@@ -506,7 +506,7 @@ def evaluators_share_keys(facts: Facts) -> Iterator[Finding]:
         for evaluator in evaluators_of(facts, key):
             twice = [name for name in evaluator.keys or () if name in seen]
             if twice:
-                yield Finding(
+                yield Mark(
                     evaluator.node,
                     f"{twice[0]!r} is given by {seen[twice[0]].type} [{seen[twice[0]].name}] too",
                     "name all metrics in one IoUMetric, or give each a prefix",
@@ -516,7 +516,7 @@ def evaluators_share_keys(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA013", Severity.WARNING)
-def padding_is_trained(facts: Facts) -> Iterator[Finding]:
+def padding_is_trained(facts: Facts) -> Iterator[Mark]:
     """Padded pixels get a label that the head does not ignore.
 
     Why it matters: `seg_pad_val` is the label of padding. If it is a class, the padding is trained as that class; if it
@@ -544,7 +544,7 @@ def padding_is_trained(facts: Facts) -> Iterator[Finding]:
         return
     written = node.get("seg_pad_val")
     kind = f"class {padded}" if head.num_classes is None or padded < head.num_classes else "a label that no channel has"
-    yield Finding(
+    yield Mark(
         written or node,
         f"padding is labelled {padded}, the head ignores {ignored}: padding is trained as {kind}",
         f"set seg_pad_val={ignored}",
@@ -553,7 +553,7 @@ def padding_is_trained(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA014", Severity.ERROR)
-def no_sampler(facts: Facts) -> Iterator[Finding]:
+def no_sampler(facts: Facts) -> Iterator[Mark]:
     """The data loader has no sampler.
 
     Why it matters: mmengine's loaders need one: KeyError when training, or the first validation, starts.
@@ -575,7 +575,7 @@ def no_sampler(facts: Facts) -> Iterator[Finding]:
             continue
         if "batch_sampler" not in loader.node.value:
             kind = "InfiniteSampler" if loader.which == "train" else "DefaultSampler"
-            yield Finding(
+            yield Mark(
                 loader.node,
                 "the data loader has no sampler",
                 f"set sampler=dict(type='{kind}', shuffle={loader.which == 'train'})",
@@ -584,7 +584,7 @@ def no_sampler(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA015", Severity.ERROR)
-def workers_that_do_not_exist(facts: Facts) -> Iterator[Finding]:
+def workers_that_do_not_exist(facts: Facts) -> Iterator[Mark]:
     """Options for workers, and no workers.
 
     Why it matters: torch's DataLoader refuses `persistent_workers=True` and `prefetch_factor` with `num_workers=0`.
@@ -601,7 +601,7 @@ def workers_that_do_not_exist(facts: Facts) -> Iterator[Finding]:
         workers = facts.value(loader.node, "num_workers", 0)
         node = loader.node.get("persistent_workers")
         if workers == 0 and node is not None and node.value is True:
-            yield Finding(
+            yield Mark(
                 node,
                 "persistent_workers=True with num_workers=0",
                 "set num_workers, or persistent_workers=False",
@@ -609,11 +609,11 @@ def workers_that_do_not_exist(facts: Facts) -> Iterator[Finding]:
             )
         node = loader.node.get("prefetch_factor")
         if workers == 0 and node is not None and isinstance(node.value, int):
-            yield Finding(node, "prefetch_factor with num_workers=0", "set num_workers, or drop it")
+            yield Mark(node, "prefetch_factor with num_workers=0", "set num_workers, or drop it")
 
 
 @rule("DATA016", Severity.ERROR)
-def pipeline_lacks_a_step(facts: Facts) -> Iterator[Finding]:
+def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
     """The pipeline does not load labels, or does not pack its results.
 
     Why it matters: without LoadAnnotations there are no labels to train on; without PackSegInputs the model is not
@@ -650,14 +650,14 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Finding]:
             kinds.append(info.type_name)
         else:
             if not any(kind.startswith("Pack") or kind in ("TestTimeAug", "Compose") for kind in kinds):
-                yield Finding(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
+                yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
             loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
             if not loads and loader.which == "train":
-                yield Finding(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
+                yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
 
 
 @rule("DATA017", Severity.WARNING)
-def classes_differ_between_splits(facts: Facts) -> Iterator[Finding]:
+def classes_differ_between_splits(facts: Facts) -> Iterator[Mark]:
     """Training and validation or test data have different numbers of classes.
 
     Why it matters: labels mean something else where they are measured than in training, and the metric is of other
@@ -679,7 +679,7 @@ def classes_differ_between_splits(facts: Facts) -> Iterator[Finding]:
         return
     for dataset in (dataset for loader in facts.loaders if loader.which != "train" for dataset in loader.datasets):
         if dataset.classes is not None and dataset.classes not in trained:
-            yield Finding(
+            yield Mark(
                 dataset.node.dig("metainfo.classes") or dataset.node,
                 f"{dataset.classes} classes here, {next(iter(trained))} in training",
                 "give both the same metainfo",
@@ -687,7 +687,7 @@ def classes_differ_between_splits(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA018", Severity.WARNING)
-def palette_length(facts: Facts) -> Iterator[Finding]:
+def palette_length(facts: Facts) -> Iterator[Mark]:
     """There are not as many colours as classes.
 
     Why it matters: the visualisation of predictions fails, or draws classes alike.
@@ -706,7 +706,7 @@ def palette_length(facts: Facts) -> Iterator[Finding]:
         if palette is None or classes is None or not palette.is_list or not classes.is_list or not palette.value:
             continue
         if len(palette.value) != len(classes.value):
-            yield Finding(
+            yield Mark(
                 palette,
                 f"{len(palette.value)} colours for {len(classes.value)} classes",
                 "give one colour for each class",
@@ -714,7 +714,7 @@ def palette_length(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA019", Severity.ERROR)
-def labels_not_prefixed(facts: Facts) -> Iterator[Finding]:
+def labels_not_prefixed(facts: Facts) -> Iterator[Mark]:
     """`data_prefix` says where the images are and not where the labels are.
 
     Why it matters: LoadAnnotations then has no label map to load: KeyError 'seg_map_path' at the first batch.
@@ -741,7 +741,7 @@ def labels_not_prefixed(facts: Facts) -> Iterator[Finding]:
         if dataset.kind and (known is None or not known.dotted.startswith("mmseg.")):
             continue
         if "img_path" in prefix.value and not any(key in prefix.value for key in ("seg_map_path", *_PREFIXES)):
-            yield Finding(
+            yield Mark(
                 prefix,
                 "data_prefix without seg_map_path, and LoadAnnotations in the pipeline",
                 "say where the label maps are",
@@ -750,7 +750,7 @@ def labels_not_prefixed(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA021", Severity.WARNING)
-def every_image_is_padded(facts: Facts) -> Iterator[Finding]:
+def every_image_is_padded(facts: Facts) -> Iterator[Mark]:
     """Training crops are smaller than the size that images are padded to.
 
     Why it matters: every image gets a margin of padding, which costs memory and time and trains nothing. Mostly one of
@@ -779,7 +779,7 @@ def every_image_is_padded(facts: Facts) -> Iterator[Finding]:
     padded = padding(facts)
     node = facts.preprocessor.get("size") if facts.preprocessor is not None else None
     if padded is not None and node is not None and padded.least > 0:
-        yield Finding(
+        yield Mark(
             node,
             f"every training image is padded: {padded.least:.0%} of the {padded.height} x {padded.width} pixels lie "
             "outside the crop",
@@ -791,7 +791,7 @@ _BACKGROUNDS: Final = frozenset({"background", "void", "unlabeled", "unlabelled"
 
 
 @rule("DATA020", Severity.WARNING)
-def background_reduced_away(facts: Facts) -> Iterator[Finding]:
+def background_reduced_away(facts: Facts) -> Iterator[Mark]:
     """`reduce_zero_label` takes label 0 away, and the first class is the background.
 
     Why it matters: label 0 becomes the ignored one and every other label moves down by one. With the background still
@@ -812,7 +812,7 @@ def background_reduced_away(facts: Facts) -> Iterator[Finding]:
             continue
         first = node.value[0]
         if isinstance(first, str) and first.lower() in _BACKGROUNDS:
-            yield Finding(
+            yield Mark(
                 node,
                 f"reduce_zero_label=True takes label 0 away, and the first class is {first!r}",
                 "leave it out of the classes (and of num_classes), or set reduce_zero_label=False",

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from provecfg.diagnostics import Applicability, Edit, Fix, Span
+from provecfg.findings import Applicability, Edit, Fix, Span
 from provecfg.mmconfig import Node
 from provecfg.mmconfig.source import SourceFile
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.rules.edits import fix, put, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 _MASK_LOSSES: Final[tuple[tuple[str, str, bool, str], ...]] = (
     ("loss_cls", "use_sigmoid", False, "inference takes the softmax of the class scores"),
@@ -19,7 +19,7 @@ _MASK_LOSSES: Final[tuple[tuple[str, str, bool, str], ...]] = (
 
 
 @rule("HEAD026", Severity.ERROR)
-def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Finding]:
+def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Mark]:
     """A set loss of a mask head reads the scores in another way than the head does.
 
     Why it matters: the head takes the softmax of its class scores and the sigmoid of its mask scores. A loss that takes
@@ -52,7 +52,7 @@ def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Finding]:
         for key, name, right, why in _MASK_LOSSES:
             node = head.node.dig(f"{key}.{name}")
             if node is not None and node.value is (not right):
-                yield Finding(
+                yield Mark(
                     node,
                     f"{key} has {name}={node.value}: {why}",
                     f"set {name}={right}",
@@ -61,7 +61,7 @@ def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD027", Severity.ERROR)
-def everything_dropped_out(facts: Facts) -> Iterator[Finding]:
+def everything_dropped_out(facts: Facts) -> Iterator[Mark]:
     """The head drops out all of its features, or a share that there is not.
 
     Why it matters: at 1 the classifier sees zeros, learns one bias a class, and hands no gradient to the backbone;
@@ -79,11 +79,11 @@ def everything_dropped_out(facts: Facts) -> Iterator[Finding]:
         node = head.node.get("dropout_ratio")
         ratio = number(node.value) if node is not None else None
         if node is not None and ratio is not None and ratio >= 1:
-            yield Finding(node, f"dropout_ratio is {ratio:g}, and a share below 1 is asked for", "0.1 is usual")
+            yield Mark(node, f"dropout_ratio is {ratio:g}, and a share below 1 is asked for", "0.1 is usual")
 
 
 @rule("LOSS030", Severity.WARNING)
-def sigmoids_beside_softmax(facts: Facts) -> Iterator[Finding]:
+def sigmoids_beside_softmax(facts: Facts) -> Iterator[Mark]:
     """A cross-entropy takes sigmoids of the scores that another loss of the head takes the softmax of.
 
     Why it matters: one trains a distribution over the classes, the other each class by itself, on the same scores. What
@@ -110,7 +110,7 @@ def sigmoids_beside_softmax(facts: Facts) -> Iterator[Finding]:
                 continue
             others = [other.kind for other in head.losses if other.is_softmax]
             if others:
-                yield Finding(
+                yield Mark(
                     loss.at("use_sigmoid"),
                     f"CrossEntropyLoss takes sigmoids of the scores that {others[0]} takes the softmax of",
                     "set use_sigmoid=False",
@@ -133,7 +133,7 @@ _AS_ITS_HEAD: Final = frozenset(
 
 
 @rule("LOSS031", Severity.ERROR)
-def ignored_label_disputed(facts: Facts) -> Iterator[Finding]:
+def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
     """The loss is told to ignore another label than its head, and refuses to.
 
     Why it matters: the losses of provecfg take the ignored label from their head; one of their own has to agree with
@@ -161,7 +161,7 @@ def ignored_label_disputed(facts: Facts) -> Iterator[Finding]:
                 continue
             own = node.value
             if isinstance(own, int) and isinstance(of_head, int) and own != of_head:
-                yield Finding(
+                yield Mark(
                     node,
                     f"{loss.kind} is to ignore label {own}, and its head ignores {of_head}",
                     "leave it out: the head hands its own on",

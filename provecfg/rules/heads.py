@@ -6,20 +6,20 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.backbones import feature_channels
+from provecfg.facts.data import pair
+from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.invariants import images_for_pooled_batch_norm
 from provecfg.mmconfig import Node
-from provecfg.rules.backbones import feature_channels
-from provecfg.rules.data_facts import pair
 from provecfg.rules.edits import fix, put, removed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.model_facts import Head
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 
 @rule("HEAD001", Severity.ERROR)
-def channels_against_classes(facts: Facts) -> Iterator[Finding]:
+def channels_against_classes(facts: Facts) -> Iterator[Mark]:
     """The head has neither one channel a class nor, for two classes, one channel.
 
     Why it matters: one channel can tell background from one foreground class. With more classes, labels above 1 fail in
@@ -41,7 +41,7 @@ def channels_against_classes(facts: Facts) -> Iterator[Finding]:
         if given == 1 and classes <= 2:
             continue
         node = head.at("out_channels")
-        yield Finding(
+        yield Mark(
             node,
             f"{given} output channel{'s' if given != 1 else ''} for {classes} classes",
             "leave out_channels out (one channel a class); one channel is for num_classes=2",
@@ -52,7 +52,7 @@ def channels_against_classes(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD002", Severity.ERROR)
-def threshold_out_of_range(facts: Facts) -> Iterator[Finding]:
+def threshold_out_of_range(facts: Facts) -> Iterator[Mark]:
     """The threshold of a binary head is not between 0 and 1.
 
     Why it matters: it is compared with a sigmoid. At 1 or more, foreground is never predicted, at 0 or less always.
@@ -71,7 +71,7 @@ def threshold_out_of_range(facts: Facts) -> Iterator[Finding]:
             always = "foreground is never predicted" if value >= 1 else "everything is predicted as foreground"
             node = head.at("threshold")
             fraction = value / 100
-            yield Finding(
+            yield Mark(
                 node,
                 f"threshold {value:g} is compared with a probability: {always}",
                 "give a fraction between 0 and 1",
@@ -80,7 +80,7 @@ def threshold_out_of_range(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD003", Severity.WARNING)
-def threshold_without_use(facts: Facts) -> Iterator[Finding]:
+def threshold_without_use(facts: Facts) -> Iterator[Mark]:
     """A head of several channels ignores its threshold.
 
     Why it matters: it predicts the arg max of its channels. The threshold is read only where there is one channel.
@@ -97,7 +97,7 @@ def threshold_without_use(facts: Facts) -> Iterator[Finding]:
         channels = head.out_channels
         if channels is not None and channels > 1 and number(facts.value(head.node, "threshold")) is not None:
             node = head.at("threshold")
-            yield Finding(
+            yield Mark(
                 node,
                 f"the threshold is not used: the head predicts the arg max of {channels} channels",
                 "set out_channels=1 for a binary head, or drop the threshold",
@@ -113,7 +113,7 @@ def _main_classes(facts: Facts) -> tuple[Head, int] | None:
 
 
 @rule("HEAD004", Severity.WARNING)
-def more_classes_than_main_head(facts: Facts) -> Iterator[Finding]:
+def more_classes_than_main_head(facts: Facts) -> Iterator[Mark]:
     """A head has more classes than the one that predicts.
 
     Why it matters: it trains classes that no label has. Mostly its number was forgotten when the other was changed.
@@ -130,7 +130,7 @@ def more_classes_than_main_head(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD005", Severity.ERROR)
-def fewer_classes_than_main_head(facts: Facts) -> Iterator[Finding]:
+def fewer_classes_than_main_head(facts: Facts) -> Iterator[Mark]:
     """A head has fewer classes than the one that predicts.
 
     Why it matters: all heads see the same labels. The first image with a higher label fails with an IndexError on the
@@ -147,7 +147,7 @@ def fewer_classes_than_main_head(facts: Facts) -> Iterator[Finding]:
     yield from _against_main_head(facts, more=False)
 
 
-def _against_main_head(facts: Facts, *, more: bool) -> Iterator[Finding]:
+def _against_main_head(facts: Facts, *, more: bool) -> Iterator[Mark]:
     main = _main_classes(facts)
     if main is None:
         return
@@ -159,7 +159,7 @@ def _against_main_head(facts: Facts, *, more: bool) -> Iterator[Finding]:
         if head.kind == "STDCHead":  # trains edges: 2 classes, boundary_threshold
             continue
         node = head.at("num_classes")
-        yield Finding(
+        yield Mark(
             node,
             f"{own} classes, the {main_head.node.key} has {classes}",
             f"set num_classes={classes}",
@@ -168,7 +168,7 @@ def _against_main_head(facts: Facts, *, more: bool) -> Iterator[Finding]:
 
 
 @rule("HEAD006", Severity.ERROR)
-def fewer_classes_than_dataset(facts: Facts) -> Iterator[Finding]:
+def fewer_classes_than_dataset(facts: Facts) -> Iterator[Mark]:
     """The model has fewer classes than its dataset.
 
     Why it matters: labels that no channel stands for fail in a cross-entropy (a device-side assert on the GPU), as soon
@@ -188,7 +188,7 @@ def fewer_classes_than_dataset(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD007", Severity.WARNING)
-def more_classes_than_dataset(facts: Facts) -> Iterator[Finding]:
+def more_classes_than_dataset(facts: Facts) -> Iterator[Mark]:
     """The model has more classes than its dataset.
 
     Why it matters: the channels beyond it are trained to stay silent. After choosing a subset of a dataset's classes,
@@ -207,7 +207,7 @@ def more_classes_than_dataset(facts: Facts) -> Iterator[Finding]:
     yield from _against_dataset(facts, more=True)
 
 
-def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Finding]:
+def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Mark]:
     main, train = _main_classes(facts), facts.loader("train")
     if main is None or train is None:
         return
@@ -221,7 +221,7 @@ def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Finding]:
     if classes == most or (classes > most) is not more or (classes == 1 and most == 2):
         return
     node = head.at("num_classes")
-    yield Finding(
+    yield Mark(
         node,
         f"{classes} classes, the training data has {most}",
         f"set num_classes={most} in every head",
@@ -230,7 +230,7 @@ def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Finding]:
 
 
 @rule("HEAD008", Severity.ERROR)
-def mask_class_weight_length(facts: Facts) -> Iterator[Finding]:
+def mask_class_weight_length(facts: Facts) -> Iterator[Mark]:
     """Class weights of a mask head need one more, for "no object".
 
     Why it matters: its classification loss has num_classes + 1 channels. A list of another length fails at the first
@@ -260,7 +260,7 @@ def mask_class_weight_length(facts: Facts) -> Iterator[Finding]:
         if not head.is_mask_head or classes is None or weights is None or not weights.is_list:
             continue
         if len(weights.value) != classes + 1:
-            yield Finding(
+            yield Mark(
                 weights,
                 f"{len(weights.value)} class weights for {classes} classes and 'no object'",
                 f"give {classes + 1}: [1.0] * {classes} + [0.1]",
@@ -268,7 +268,7 @@ def mask_class_weight_length(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD009", Severity.ERROR)
-def mask_class_weight_missing(facts: Facts) -> Iterator[Finding]:
+def mask_class_weight_missing(facts: Facts) -> Iterator[Mark]:
     """The classification loss of a mask head has no class weights.
 
     Why it matters: the head reads `loss_cls.class_weight` when it is built, and fails where there is none.
@@ -298,7 +298,7 @@ def mask_class_weight_missing(facts: Facts) -> Iterator[Finding]:
             if known is None or not known.is_a("Mask2FormerHead"):
                 continue
             classes = head.num_classes
-            yield Finding(
+            yield Mark(
                 loss,
                 "the head reads class_weight of loss_cls, and there is none",
                 f"set class_weight=[1.0] * {classes or 'num_classes'} + [0.1]",
@@ -317,7 +317,7 @@ def _ohem(facts: Facts) -> Iterator[tuple[Head, Node]]:
 
 
 @rule("HEAD010", Severity.WARNING)
-def ohem_keeps_everything(facts: Facts) -> Iterator[Finding]:
+def ohem_keeps_everything(facts: Facts) -> Iterator[Mark]:
     """OHEM keeps at least as many pixels as an image has.
 
     Why it matters: `min_kept` counts pixels per image. Where it is not smaller than the crop, the threshold becomes the
@@ -352,7 +352,7 @@ def ohem_keeps_everything(facts: Facts) -> Iterator[Finding]:
     for _, sampler in _ohem(facts):
         kept = facts.argument(sampler, "min_kept", "task util")
         if isinstance(kept, int) and kept >= pixels:
-            yield Finding(
+            yield Mark(
                 sampler.get("min_kept") or sampler,
                 f"OHEM keeps at least {kept} pixels of an image, which has {pixels}: it keeps all of them",
                 f"set min_kept to a fraction, such as {pixels // 6}",
@@ -372,7 +372,7 @@ def _crop_pixels(facts: Facts) -> int | None:
 
 
 @rule("HEAD011", Severity.ERROR)
-def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Finding]:
+def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Mark]:
     """OHEM gives the losses of its head a weight per pixel, which one of them cannot take.
 
     Why it matters: DiceLoss asserts one weight an image, FocalLoss one a class and pixel: a bare AssertionError at the
@@ -399,7 +399,7 @@ def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Finding]:
             continue
         for loss in head.losses:
             if loss.kind in ("DiceLoss", "FocalLoss"):
-                yield Finding(
+                yield Mark(
                     loss.node,
                     f"{loss.kind} cannot take the weight per pixel of this head's OHEMPixelSampler",
                     "drop the sampler, or this loss",
@@ -407,7 +407,7 @@ def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD012", Severity.ERROR)
-def ohem_without_threshold(facts: Facts) -> Iterator[Finding]:
+def ohem_without_threshold(facts: Facts) -> Iterator[Mark]:
     """OHEM without a threshold needs losses with one value a pixel.
 
     Why it matters: it then sorts the pixels by the sum of all losses, computed with `reduction='none'`. Dice and Lovasz
@@ -436,7 +436,7 @@ def ohem_without_threshold(facts: Facts) -> Iterator[Finding]:
         for loss in head.losses:
             known = loss.kind in ("DiceLoss", "FocalLoss", "LovaszLoss", "TverskyLoss", "HuasdorffDisstanceLoss")
             if known or ((loss.kind == "CrossEntropyLoss" and loss.is_softmax is False) and loss.kind not in per_pixel):
-                yield Finding(
+                yield Mark(
                     sampler,
                     f"OHEMPixelSampler without thresh sorts pixels by their loss; {loss.kind} of "
                     f"{loss.node.key.rpartition('.')[2]} has none per pixel",
@@ -445,7 +445,7 @@ def ohem_without_threshold(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD013", Severity.ERROR)
-def ohem_of_one_channel(facts: Facts) -> Iterator[Finding]:
+def ohem_of_one_channel(facts: Facts) -> Iterator[Mark]:
     """OHEM with a threshold on a head of one channel.
 
     Why it matters: it takes the softmax over the channels and looks up each label's probability. Label 1 has no
@@ -470,7 +470,7 @@ def ohem_of_one_channel(facts: Facts) -> Iterator[Finding]:
     """
     for head, sampler in _ohem(facts):
         if head.out_channels == 1 and facts.argument(sampler, "thresh", "task util") is not None:
-            yield Finding(
+            yield Mark(
                 sampler,
                 "OHEMPixelSampler looks up label 1 in a head of one channel",
                 "predict two channels (num_classes=2, no out_channels), or drop the sampler",
@@ -490,7 +490,7 @@ def _indices(head: Head) -> tuple[Node, list[int]] | None:
 
 
 @rule("HEAD014", Severity.ERROR)
-def input_index_out_of_range(facts: Facts) -> Iterator[Finding]:
+def input_index_out_of_range(facts: Facts) -> Iterator[Mark]:
     """The head asks for a feature map that backbone or neck do not give.
 
     Why it matters: IndexError at the first iteration.
@@ -517,7 +517,7 @@ def input_index_out_of_range(facts: Facts) -> Iterator[Finding]:
         node, indices = found
         beyond = [index for index in indices if not -len(features) <= index < len(features)]
         if beyond:
-            yield Finding(
+            yield Mark(
                 node,
                 f"in_index {beyond[0]}, and there are {len(features)} feature maps, 0 to {len(features) - 1}",
                 "use one of them, or add a stage to the backbone's out_indices",
@@ -525,7 +525,7 @@ def input_index_out_of_range(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD015", Severity.ERROR)
-def input_channels_disagree(facts: Facts) -> Iterator[Finding]:
+def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
     """The head expects another number of channels than its feature map has.
 
     Why it matters: the first convolution fails at the first iteration.
@@ -558,7 +558,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Finding]:
         for index, asked in zip(indices, wanted, strict=True):
             given = features[index]
             if given is not None and isinstance(asked, int) and given != asked:
-                yield Finding(
+                yield Mark(
                     head.at("in_channels"),
                     f"in_channels {asked}, and feature map {index} has {given}",
                     f"write {[features[one] or '?' for one in indices] if _is_list(channels) else given}",
@@ -574,7 +574,7 @@ def _is_list(value: Any) -> bool:
 
 
 @rule("HEAD016", Severity.ERROR)
-def input_transform_disagrees(facts: Facts) -> Iterator[Finding]:
+def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
     """Several inputs need an `input_transform`, and one input none.
 
     Why it matters: without a transform the head takes one feature map, and `in_channels` and `in_index` have to be
@@ -601,7 +601,7 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Finding]:
         if known is None or "input_transform" in known.parameters:
             transform = facts.value(head.node, "input_transform")
             if transform is None and lists[0]:
-                yield Finding(
+                yield Mark(
                     head.node.get("input_transform") or head.at("in_channels"),
                     "several in_channels without an input_transform",
                     "set input_transform='resize_concat' (or 'multiple_select' where the head takes a list)",
@@ -613,25 +613,25 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Finding]:
                 )
                 continue
             if isinstance(transform, str) and transform not in ("resize_concat", "multiple_select"):
-                yield Finding(
+                yield Mark(
                     head.at("input_transform"), f"no input_transform {transform!r}", "use 'resize_concat' or None"
                 )
                 continue
             if isinstance(transform, str) and sizes and isinstance(channels, int):
-                yield Finding(
+                yield Mark(
                     head.at("in_channels"),
                     f"input_transform={transform!r} takes a list of in_channels, not {channels}",
                     "drop input_transform, or give lists",
                 )
                 continue
         if all(lists) and len(channels) != len(index):
-            yield Finding(
+            yield Mark(
                 head.at("in_index"),
                 f"{len(index)} in_index for {len(channels)} in_channels",
                 "give one index for each number of channels",
             )
         elif sizes and lists[0] is not lists[1]:
-            yield Finding(
+            yield Mark(
                 head.at("in_channels"),
                 f"in_channels is {channels} and in_index {index}: both are numbers, or both lists",
                 "give one number of channels for each index",
@@ -642,7 +642,7 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD017", Severity.ERROR)
-def cascade_stages(facts: Facts) -> Iterator[Finding]:
+def cascade_stages(facts: Facts) -> Iterator[Mark]:
     """A cascade has another number of stages than heads.
 
     Why it matters: a bare AssertionError when the model is built.
@@ -670,7 +670,7 @@ def cascade_stages(facts: Facts) -> Iterator[Finding]:
     count = len(heads.value) if heads.is_list else None
     if heads.is_dict or (count is not None and count != stages):
         node = model.get("num_stages") or model
-        yield Finding(
+        yield Mark(
             node,
             f"num_stages={stages}, and decode_head is {'one head' if count is None else f'a list of {count}'}",
             f"set num_stages={count}" if count else "give a list of heads",
@@ -679,7 +679,7 @@ def cascade_stages(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD018", Severity.WARNING)
-def batch_norm_of_one_image(facts: Facts) -> Iterator[Finding]:
+def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
     """A head normalises features that are pooled to one pixel, over a batch of one image.
 
     Why it matters: batch norm needs more than one value per channel: "Expected more than 1 value per channel when
@@ -710,7 +710,7 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Finding]:
     for part, kind in pooling:
         norm = facts.value(part.get("norm_cfg"), "type")
         if norm in ("BN", "BN2d") or (norm in ("SyncBN", "MMSyncBN") and not several):
-            yield Finding(
+            yield Mark(
                 train.node.get("batch_size") or train.node,
                 f"{kind}: {images_for_pooled_batch_norm(train.batch_size)}",
                 "set batch_size=2 or more, or norm_cfg=dict(type='GN', num_groups=32) in that part",
@@ -735,7 +735,7 @@ def _pools_to_one_pixel(facts: Facts, head: Head) -> bool:
 
 
 @rule("HEAD019", Severity.ERROR)
-def weights_named_twice(facts: Facts) -> Iterator[Finding]:
+def weights_named_twice(facts: Facts) -> Iterator[Mark]:
     """Pretrained weights are named at two places.
 
     Why it matters: the segmentor hands its `pretrained` to the backbone and asserts that it has none of its own; a
@@ -756,7 +756,7 @@ def weights_named_twice(facts: Facts) -> Iterator[Finding]:
         return
     inner, init = backbone.get("pretrained"), backbone.get("init_cfg")
     if outer is not None and isinstance(outer.value, str) and inner is not None and inner.value is not None:
-        yield Finding(
+        yield Mark(
             outer,
             "pretrained is set on the model and on its backbone",
             "keep the backbone's",
@@ -765,11 +765,11 @@ def weights_named_twice(facts: Facts) -> Iterator[Finding]:
     given = inner if inner is not None and isinstance(inner.value, str) else None
     given = given or (outer if outer is not None and isinstance(outer.value, str) else None)
     if given is not None and init is not None and init.value:
-        yield Finding(given, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
+        yield Mark(given, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
 
 
 @rule("HEAD020", Severity.ERROR)
-def slide_inference(facts: Facts) -> Iterator[Finding]:
+def slide_inference(facts: Facts) -> Iterator[Mark]:
     """Sliding inference is not set up completely.
 
     Why it matters: `mode='slide'` needs `crop_size` and `stride`, two numbers each, and the stride must not exceed the
@@ -793,7 +793,7 @@ def slide_inference(facts: Facts) -> Iterator[Finding]:
     if model is not None and reads_mode and facts.schedule.validates:
         given = facts.value(model, "test_cfg")
         if given is None or (isinstance(given, dict) and "mode" not in given):
-            yield Finding(
+            yield Mark(
                 test or model,
                 "the model's test_cfg has no mode, which is read at the first validation",
                 "set test_cfg=dict(mode='whole')",
@@ -804,17 +804,17 @@ def slide_inference(facts: Facts) -> Iterator[Finding]:
     mode = facts.value(test, "mode", "whole")
     plain = facts.value(facts.model, "type") in (None, "EncoderDecoder", "CascadeEncoderDecoder")
     if isinstance(mode, str) and mode not in ("slide", "whole") and plain:
-        yield Finding(test.get("mode") or test, f"no inference mode {mode!r}", "use 'slide' or 'whole'")
+        yield Mark(test.get("mode") or test, f"no inference mode {mode!r}", "use 'slide' or 'whole'")
     if mode != "slide":
         return
     sizes = {}
     for name in ("crop_size", "stride"):
         node = test.get(name)
         if node is None or node.value is None:
-            yield Finding(test, f"sliding inference without {name}", f"set {name} to (height, width)", missing=name)
+            yield Mark(test, f"sliding inference without {name}", f"set {name} to (height, width)", missing=name)
         elif isinstance(node.value, int):
             both = (node.value, node.value)
-            yield Finding(
+            yield Mark(
                 node,
                 f"{name}={node.value} is one number, sliding inference unpacks two",
                 f"write {both}",
@@ -823,7 +823,7 @@ def slide_inference(facts: Facts) -> Iterator[Finding]:
         elif (found := pair(node.value)) is not None:
             sizes[name] = found
     if len(sizes) == 2 and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True)):
-        yield Finding(
+        yield Mark(
             test.get("stride") or test,
             f"stride {sizes['stride']} is larger than the crop {sizes['crop_size']}: pixels between are never seen",
             "make it smaller than the crop, two thirds of it for example",
@@ -831,7 +831,7 @@ def slide_inference(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD021", Severity.ERROR)
-def head_ignore_index_not_int(facts: Facts) -> Iterator[Finding]:
+def head_ignore_index_not_int(facts: Facts) -> Iterator[Mark]:
     """The head's ignored label is not a whole number.
 
     Why it matters: the head's docstring allows None, torch's cross-entropy does not: TypeError at the first iteration.
@@ -850,7 +850,7 @@ def head_ignore_index_not_int(facts: Facts) -> Iterator[Finding]:
             continue
         kinds = [loss.kind for loss in head.losses]
         if "CrossEntropyLoss" in kinds or (not kinds and not head.is_mask_head) or node.value is not None:
-            yield Finding(
+            yield Mark(
                 node,
                 f"ignore_index {node.value!r} is not a whole number: the loss fails",
                 "use a label that no class has, such as 255",
@@ -859,7 +859,7 @@ def head_ignore_index_not_int(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD022", Severity.WARNING)
-def heads_ignore_different_labels(facts: Facts) -> Iterator[Finding]:
+def heads_ignore_different_labels(facts: Facts) -> Iterator[Mark]:
     """Two heads ignore different labels.
 
     Why it matters: all heads see the same label maps. One of them trains what the other ignores.
@@ -879,7 +879,7 @@ def heads_ignore_different_labels(facts: Facts) -> Iterator[Finding]:
     for head in facts.heads:
         own = head.get("ignore_index")
         if head is not main and isinstance(own, int) and own != ignored:
-            yield Finding(
+            yield Mark(
                 head.at("ignore_index"),
                 f"this head ignores label {own}, {main.node.key} ignores {ignored}",
                 f"set ignore_index={ignored} in both",
@@ -887,7 +887,7 @@ def heads_ignore_different_labels(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD023", Severity.WARNING)
-def metric_counts_ignored_label(facts: Facts) -> Iterator[Finding]:
+def metric_counts_ignored_label(facts: Facts) -> Iterator[Mark]:
     """The head ignores a class that the metric counts.
 
     Why it matters: the class is never trained, so its IoU is near zero and draws the mean down. IoUMetric ignores 255
@@ -916,7 +916,7 @@ def metric_counts_ignored_label(facts: Facts) -> Iterator[Finding]:
             continue
         counted = facts.value(evaluator.node, "ignore_index", 255)
         if isinstance(counted, int) and counted != ignored:
-            yield Finding(
+            yield Mark(
                 main.at("ignore_index"),
                 f"the head ignores label {ignored}, IoUMetric ignores {counted}",
                 f"to leave a class out, let the dataset map it (reduce_zero_label) and keep 255; otherwise set "
@@ -926,7 +926,7 @@ def metric_counts_ignored_label(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("HEAD024", Severity.WARNING)
-def backbone_loads_whole_model(facts: Facts) -> Iterator[Finding]:
+def backbone_loads_whole_model(facts: Facts) -> Iterator[Mark]:
     """The backbone is initialised from a checkpoint of a whole segmentation model.
 
     Why it matters: the names in it begin with `backbone.`, and none of them matches. The missing keys are a line in the
@@ -953,7 +953,7 @@ def backbone_loads_whole_model(facts: Facts) -> Iterator[Finding]:
     node = init.get("checkpoint")
     address = node.value if node is not None else None
     if isinstance(address, str) and "/mmsegmentation/v0.5/" in address and "/pretrain/" not in address:
-        yield Finding(
+        yield Mark(
             node or init,
             "a checkpoint of a whole segmentation model: none of its names matches the backbone's",
             "set prefix='backbone.'",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import number, whole
+from provecfg.facts.schedule import Scheduler
+from provecfg.findings import Severity
 from provecfg.rules.edits import fix, removed
-from provecfg.rules.facts import Facts
-from provecfg.rules.numbers import number, whole
-from provecfg.rules.rule import Finding, rule
-from provecfg.rules.schedule_facts import Scheduler
+from provecfg.rules.rule import Mark, rule
 
 
 @rule("SCHED017", Severity.WARNING)
-def saved_after_end(facts: Facts) -> Iterator[Finding]:
+def saved_after_end(facts: Facts) -> Iterator[Mark]:
     """The first checkpoint falls after the end of the run.
 
     Why it matters: there is none until the run is over. One that is killed on the way begins again from nothing.
@@ -38,13 +38,13 @@ def saved_after_end(facts: Facts) -> Iterator[Finding]:
         if node is None or interval is None or length is None or by_epoch is not facts.schedule.by_epoch:
             continue
         if interval == 0 or interval > length:
-            yield Finding(
+            yield Mark(
                 node, f"a checkpoint every {interval} {unit}s, and the run has {length}", "save at each validation"
             )
 
 
 @rule("SCHED018", Severity.ERROR)
-def schedulers_not_stepped(facts: Facts) -> Iterator[Finding]:
+def schedulers_not_stepped(facts: Facts) -> Iterator[Mark]:
     """There are schedulers, and the hook that steps them is taken away.
 
     Why it matters: `param_scheduler=None` among the default hooks removes ParamSchedulerHook. The learning rate stays
@@ -63,7 +63,7 @@ def schedulers_not_stepped(facts: Facts) -> Iterator[Finding]:
     node = facts.get("default_hooks.param_scheduler")
     stepped_elsewhere = any(True for _ in facts.hooks_of(("ParamSchedulerHook",)))
     if node is not None and node.value is None and facts.schedule.schedulers and not stepped_elsewhere:
-        yield Finding(
+        yield Mark(
             node,
             "no hook steps the schedulers: the learning rate never changes",
             "leave it out",
@@ -72,7 +72,7 @@ def schedulers_not_stepped(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED019", Severity.WARNING)
-def nothing_logged(facts: Facts) -> Iterator[Finding]:
+def nothing_logged(facts: Facts) -> Iterator[Mark]:
     """Training is never logged.
 
     Why it matters: no loss, no learning rate and no time to the end, on the screen or in the record. What went wrong
@@ -93,14 +93,14 @@ def nothing_logged(facts: Facts) -> Iterator[Finding]:
         return
     if node.value is None:
         if not any(True for _ in facts.hooks_of(("LoggerHook",))):
-            yield Finding(node, "the logger is taken away, and nothing is logged", "leave it out")
+            yield Mark(node, "the logger is taken away, and nothing is logged", "leave it out")
         return
     interval, length = node.get("interval"), facts.schedule.length
     every = whole(interval.value) if interval is not None else None
     if interval is None or every is None or length is None or facts.schedule.by_epoch is not False:
         return
     if every > length:
-        yield Finding(interval, f"a line every {every} iterations, and the run has {length}", "log every 50, say")
+        yield Mark(interval, f"a line every {every} iterations, and the run has {length}", "log every 50, say")
 
 
 def _of_rates(facts: Facts) -> Iterator[Scheduler]:
@@ -108,7 +108,7 @@ def _of_rates(facts: Facts) -> Iterator[Scheduler]:
 
 
 @rule("SCHED020", Severity.WARNING)
-def low_for_long(facts: Facts) -> Iterator[Finding]:
+def low_for_long(facts: Facts) -> Iterator[Mark]:
     """The decay ends before half of the run is over.
 
     Why it matters: the rest is trained at the smallest rate. Mostly `max_iters` was raised and `end` was not.
@@ -136,7 +136,7 @@ def low_for_long(facts: Facts) -> Iterator[Finding]:
         if any(other is not scheduler and (other.end is None or other.end > end) for other in schedulers):
             continue
         if facts.argument(scheduler.node, "eta_min", "parameter scheduler") != 0:
-            yield Finding(
+            yield Mark(
                 node,
                 f"the learning rate is at its lowest from {unit} {end} on, the run ends at {length}",
                 f"set end={length}",
@@ -144,7 +144,7 @@ def low_for_long(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED021", Severity.WARNING)
-def rate_does_not_fall(facts: Facts) -> Iterator[Finding]:
+def rate_does_not_fall(facts: Facts) -> Iterator[Mark]:
     """A decay holds the learning rate, or raises it.
 
     Why it matters: a polynomial of power 0 is flat, and one of a negative power rises; so does any decay to an
@@ -170,15 +170,13 @@ def rate_does_not_fall(facts: Facts) -> Iterator[Finding]:
         exponent = number(power.value) if power is not None else None
         floor = number(lowest.value) if lowest is not None else None
         if power is not None and exponent is not None and exponent <= 0:
-            yield Finding(
-                power, f"power is {exponent:g}: the rate {'rises' if exponent < 0 else 'stays'}", "0.9 is usual"
-            )
+            yield Mark(power, f"power is {exponent:g}: the rate {'rises' if exponent < 0 else 'stays'}", "0.9 is usual")
         if lowest is not None and floor is not None and base is not None and 0 < base <= floor:
-            yield Finding(lowest, f"eta_min is {floor:g}, and the rate {base:g}", "set one below the rate")
+            yield Mark(lowest, f"eta_min is {floor:g}, and the rate {base:g}", "set one below the rate")
 
 
 @rule("SCHED022", Severity.ERROR)
-def scheduler_never_begins(facts: Facts) -> Iterator[Finding]:
+def scheduler_never_begins(facts: Facts) -> Iterator[Mark]:
     """A scheduler begins when it has ended, or when the run has.
 
     Why it matters: mmengine refuses an `end` that is not after `begin`; one that begins after the run changes nothing.
@@ -200,15 +198,15 @@ def scheduler_never_begins(facts: Facts) -> Iterator[Finding]:
             continue
         same_clock = scheduler.by_epoch is facts.schedule.by_epoch and not scheduler.converts
         if end is not None and begin >= end:
-            yield Finding(node, f"{scheduler.kind} begins at {begin} and ends at {end}", "let it begin earlier")
+            yield Mark(node, f"{scheduler.kind} begins at {begin} and ends at {end}", "let it begin earlier")
         elif same_clock and length is not None and begin >= length:
-            yield Finding(
+            yield Mark(
                 node, f"{scheduler.kind} begins at {unit} {begin}, the run ends at {length}", "let it begin earlier"
             )
 
 
 @rule("SCHED023", Severity.ERROR)
-def factor_out_of_range(facts: Facts) -> Iterator[Finding]:
+def factor_out_of_range(facts: Facts) -> Iterator[Mark]:
     """A factor of the learning rate is outside of 0 and 1.
 
     Why it matters: mmengine refuses it when the schedulers are built. A warmup cannot start from nothing: each rate is
@@ -234,7 +232,7 @@ def factor_out_of_range(facts: Facts) -> Iterator[Finding]:
                 continue
             too_low = factor <= 0 if name == "start_factor" else factor < 0
             if too_low or factor > 1:
-                yield Finding(node, f"{name} of {kind} is {factor:g}", "set one above 0 and at most 1")
+                yield Mark(node, f"{name} of {kind} is {factor:g}", "set one above 0 and at most 1")
 
 
 RULES = (

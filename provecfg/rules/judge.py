@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from provecfg.diagnostics import Diagnostic, Severity, in_file_order
+from provecfg.errors import wants_traceback
+from provecfg.facts.facts import Facts
+from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
 from provecfg.registry import Registry
-from provecfg.rules.facts import Facts
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
@@ -23,7 +24,7 @@ KEYS_LOST: Final = frozenset(
 """Problems of the files after which keys may be missing that a file does set."""
 
 
-def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Diagnostic]:
+def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Finding]:
     """What every rule finds in a config, in file order. The reader's own findings are in `view.problems`.
 
     Args:
@@ -33,33 +34,31 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
     """
     facts = Facts(view, registry)
     is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
-    found: list[Diagnostic] = []
+    found: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:
             continue
         try:
             found += islice(rule(facts), MOST_FINDINGS)
         except Exception as error:
-            if os.environ.get("PROVECFG_FULL_ERROR"):
+            if wants_traceback():
                 raise
             found.append(_bug(rule, view, error))
     return in_file_order(_once(found))
 
 
-def _bug(rule: Rule, view: ConfigView, error: Exception) -> Diagnostic:
-    return Diagnostic(
-        code=rule.code,
-        name=rule.name,
-        severity=Severity.WARNING,
-        message=f"this rule failed on this config, which is a mistake in provecfg: {type(error).__name__}: {error}",
+def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
+    return Finding(
+        replace(rule.problem, severity=Severity.WARNING),
+        f"this rule failed on this config, which is a mistake in provecfg: {type(error).__name__}: {error}",
         filename=view.path,
         hint="the other rules were judged; PROVECFG_FULL_ERROR=1 shows where it failed",
     )
 
 
-def _once(found: list[Diagnostic]) -> list[Diagnostic]:
+def _once(found: list[Finding]) -> list[Finding]:
     """Each finding once: a value that is used at several places is mentioned where it is used first."""
-    kept: dict[tuple[object, ...], Diagnostic] = {}
+    kept: dict[tuple[object, ...], Finding] = {}
     for one in found:
         place = (one.code, one.filename, one.span, one.message) if one.span else (one.code, one.key, one.message)
         kept.setdefault(place, one)

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT
-from provecfg.rules.facts import Facts
 from provecfg.rules.names import TOP_LEVEL
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 
 @rule("CFG030", Severity.WARNING)
-def base_variable_redefined(facts: Facts) -> Iterator[Finding]:
+def base_variable_redefined(facts: Facts) -> Iterator[Mark]:
     """A variable of a base is set anew, and the base has already used it.
 
     Why it matters: a base's dicts are built before the config that inherits from it runs. `crop_size = (640, 640)` in
@@ -54,7 +54,7 @@ def base_variable_redefined(facts: Facts) -> Iterator[Finding]:
             if used is None or any(_reads_base(above.source.text, name) for above in layers[:place]):
                 continue
             node = Node(layer.values[name], layer.root, name)
-            yield Finding(
+            yield Mark(
                 node,
                 f"{name} is set here, after {used.file.name} has used its own",
                 f"set what was made of it: in {used.file.name}, line {_line(used.reads[name])}",
@@ -79,7 +79,7 @@ _JUDGED: Final = ("loss_decode", "loss_cls", "loss_mask", "loss_dice", "optimize
 
 
 @rule("CFG031", Severity.ERROR)
-def keys_outlive_type(facts: Facts) -> Iterator[Finding]:
+def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
     """A child changes the `type` of a loss or an optimizer, and keeps the base's arguments.
 
     Why it matters: dicts are merged key by key. What the base said about the other class holds for the new one too,
@@ -134,7 +134,7 @@ def keys_outlive_type(facts: Facts) -> Iterator[Finding]:
             if parameter.default in (REQUIRED, UNKNOWN_DEFAULT) or parameter.default != child.value:
                 kept.append(child.name)
         if kept:
-            yield Finding(
+            yield Mark(
                 said,
                 f"{node.type} keeps {', '.join(kept)} of the base's {was.type}",
                 "add _delete_=True, or say what it should have",
@@ -142,7 +142,7 @@ def keys_outlive_type(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("CFG032", Severity.WARNING)
-def hooks_replaced(facts: Facts) -> Iterator[Finding]:
+def hooks_replaced(facts: Facts) -> Iterator[Mark]:
     """The list of custom hooks replaces the base's.
 
     Why it matters: lists are not merged. A hook of the base (EMA, say) that the child does not repeat is gone.
@@ -178,7 +178,7 @@ def hooks_replaced(facts: Facts) -> Iterator[Finding]:
             kind for one in layer.root.get("custom_hooks") or () if (kind := one.type) and kind not in [*own, *lost]
         ]
     if lost:
-        yield Finding(
+        yield Mark(
             node,
             f"this list replaces the base's: {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone",
             "repeat them here, or write _base_.custom_hooks + [...]",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Fix, Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.model import Loss, all_losses
+from provecfg.facts.numbers import number
+from provecfg.facts.padding import padding
+from provecfg.findings import Fix, Severity
 from provecfg.rules.edits import fix, put, removed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.model_facts import Loss, all_losses
-from provecfg.rules.numbers import number
-from provecfg.rules.padding import padding
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 _REDUCTIONS: Final = ("none", "mean", "sum")
 _OWN_IGNORE: Final = {
@@ -52,7 +52,7 @@ def _weights(loss: Loss) -> list[float] | None:
 
 
 @rule("LOSS001", Severity.ERROR)
-def name_without_loss(facts: Facts) -> Iterator[Finding]:
+def name_without_loss(facts: Facts) -> Iterator[Mark]:
     """The loss is logged and never trained on: its name does not contain "loss".
 
     Why it matters: mmengine sums the logged values whose key contains "loss" and back-propagates the sum. Under another
@@ -72,7 +72,7 @@ def name_without_loss(facts: Facts) -> Iterator[Finding]:
         name = loss.get("loss_name")
         if isinstance(name, str) and "loss" not in name:
             better = f"loss_{name}"
-            yield Finding(
+            yield Mark(
                 loss.at("loss_name"),
                 f"loss name {name!r} does not contain 'loss': the loss is logged and never trained on",
                 f"name it {better!r}",
@@ -81,7 +81,7 @@ def name_without_loss(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS002", Severity.WARNING)
-def same_loss_name(facts: Facts) -> Iterator[Finding]:
+def same_loss_name(facts: Facts) -> Iterator[Mark]:
     """Two losses of one head have the same name.
 
     Why it matters: the head adds their values under the one key, so the log shows neither. The total is right, unless
@@ -119,7 +119,7 @@ def same_loss_name(facts: Facts) -> Iterator[Finding]:
             parameter = known.parameters.get("loss_name") if known is not None else None
             own = parameter.default if parameter is not None and isinstance(parameter.default, str) else ""
             free = own if own and own not in taken else f"{name}_2"
-            yield Finding(
+            yield Mark(
                 loss.at("loss_name"),
                 f"{name!r} is the name of {first.node.key} too: their values are added under one key of the log",
                 f"give it a name of its own that contains 'loss', such as {free!r}",
@@ -128,7 +128,7 @@ def same_loss_name(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS003", Severity.ERROR)
-def dice_of_one_channel(facts: Facts) -> Iterator[Finding]:
+def dice_of_one_channel(facts: Facts) -> Iterator[Mark]:
     """DiceLoss on a head of one channel rewards the background.
 
     Why it matters: it makes one-hot labels with as many channels as the prediction has and keeps channel 0, which is
@@ -156,7 +156,7 @@ def dice_of_one_channel(facts: Facts) -> Iterator[Finding]:
     """
     for loss in _losses(facts, "DiceLoss"):
         if loss.head.out_channels == 1:
-            yield Finding(
+            yield Mark(
                 loss.at("type"),
                 "DiceLoss takes the one channel of this head for the background and trains its inverse",
                 "predict two channels (num_classes=2, no out_channels) with use_sigmoid=False, or drop the Dice loss",
@@ -164,7 +164,7 @@ def dice_of_one_channel(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS004", Severity.WARNING)
-def dice_counts_ignored_pixels(facts: Facts) -> Iterator[Finding]:
+def dice_counts_ignored_pixels(facts: Facts) -> Iterator[Mark]:
     """DiceLoss is the head's only loss, and it does not leave out ignored pixels.
 
     Why it matters: pixels of `ignore_index` (padding, void labels) get an all-zero label and still count in the
@@ -192,7 +192,7 @@ def dice_counts_ignored_pixels(facts: Facts) -> Iterator[Finding]:
     for head in facts.heads:
         kinds = [loss.kind for loss in head.losses]
         if kinds and set(kinds) == {"DiceLoss"} and head.out_channels != 1:
-            yield Finding(
+            yield Mark(
                 head.losses[0].node,
                 "DiceLoss alone: ignored pixels count in its denominator, and nothing else trains this head",
                 "put a cross-entropy beside it",
@@ -200,7 +200,7 @@ def dice_counts_ignored_pixels(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS005", Severity.WARNING)
-def dice_of_sigmoids(facts: Facts) -> Iterator[Finding]:
+def dice_of_sigmoids(facts: Facts) -> Iterator[Mark]:
     """DiceLoss takes sigmoids of the scores that another loss of the head takes the softmax of.
 
     Why it matters: `use_sigmoid` is True unless said otherwise. The cross-entropy trains one distribution over the
@@ -224,7 +224,7 @@ def dice_of_sigmoids(facts: Facts) -> Iterator[Finding]:
             continue
         others = [other.kind for other in head.losses if other.is_softmax]
         if others:
-            yield Finding(
+            yield Mark(
                 loss.at("use_sigmoid"),
                 f"DiceLoss takes sigmoids of the scores that {others[0]} takes the softmax of",
                 "set use_sigmoid=False",
@@ -233,7 +233,7 @@ def dice_of_sigmoids(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS006", Severity.ERROR)
-def own_ignore_index(facts: Facts) -> Iterator[Finding]:
+def own_ignore_index(facts: Facts) -> Iterator[Mark]:
     """The loss ignores another label than its head.
 
     Why it matters: DiceLoss, TverskyLoss and HuasdorffDisstanceLoss take an `ignore_index` of their own, 255 unless
@@ -259,7 +259,7 @@ def own_ignore_index(facts: Facts) -> Iterator[Finding]:
             continue
         own, heads = loss.get(name), loss.head.get("ignore_index")
         if isinstance(heads, int) and isinstance(own, int) and own != heads:
-            yield Finding(
+            yield Mark(
                 loss.at(name),
                 f"{loss.kind} ignores label {own}, its head ignores {heads}; the head's value does not reach it",
                 f"set {name}={heads} on the loss",
@@ -268,7 +268,7 @@ def own_ignore_index(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS007", Severity.ERROR)
-def tversky_weights(facts: Facts) -> Iterator[Finding]:
+def tversky_weights(facts: Facts) -> Iterator[Mark]:
     """The weights of a TverskyLoss do not add up to 1.
 
     Why it matters: the loss asserts that `alpha + beta` equals 1.0 exactly, and fails when the model is built.
@@ -284,7 +284,7 @@ def tversky_weights(facts: Facts) -> Iterator[Finding]:
     for loss in _any_losses(facts, "TverskyLoss"):
         alpha, beta = number(loss.get("alpha")), number(loss.get("beta"))
         if alpha is not None and beta is not None and alpha + beta != 1.0:
-            yield Finding(
+            yield Mark(
                 loss.node.get("alpha") or loss.at("beta"),
                 f"alpha + beta is {alpha + beta:g}, must be 1",
                 f"set beta={round(1 - alpha, 10):g}, or alpha={round(1 - beta, 10):g}",
@@ -292,7 +292,7 @@ def tversky_weights(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS008", Severity.ERROR)
-def negative_loss_weight(facts: Facts) -> Iterator[Finding]:
+def negative_loss_weight(facts: Facts) -> Iterator[Mark]:
     """The weight of a loss is negative.
 
     Why it matters: nothing refuses it, and training goes up the loss instead of down.
@@ -309,7 +309,7 @@ def negative_loss_weight(facts: Facts) -> Iterator[Finding]:
         weight = typed.node.get("loss_weight") if typed.registry == "model" else None
         value = number(weight.value) if weight is not None else None
         if weight is not None and value is not None and value < 0:
-            yield Finding(
+            yield Mark(
                 weight,
                 f"loss weight {value:g} is negative: training goes up this loss",
                 f"set loss_weight={-value:g}",
@@ -318,7 +318,7 @@ def negative_loss_weight(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS009", Severity.WARNING)
-def zero_loss_weight(facts: Facts) -> Iterator[Finding]:
+def zero_loss_weight(facts: Facts) -> Iterator[Mark]:
     """The weight of a loss is zero.
 
     Why it matters: the loss is computed at every iteration and trains nothing. If it is the only one of its head, the
@@ -335,11 +335,11 @@ def zero_loss_weight(facts: Facts) -> Iterator[Finding]:
     for typed in facts.typed:
         weight = typed.node.get("loss_weight") if typed.registry == "model" else None
         if weight is not None and number(weight.value) == 0:
-            yield Finding(weight, "loss weight 0: the loss is computed and trains nothing", "leave the loss out")
+            yield Mark(weight, "loss weight 0: the loss is computed and trains nothing", "leave the loss out")
 
 
 @rule("LOSS010", Severity.ERROR)
-def class_weight_length(facts: Facts) -> Iterator[Finding]:
+def class_weight_length(facts: Facts) -> Iterator[Mark]:
     """There are not as many class weights as classes.
 
     Why it matters: a cross-entropy fails at the first iteration. FocalLoss, TverskyLoss and LovaszLoss take a list of
@@ -362,7 +362,7 @@ def class_weight_length(facts: Facts) -> Iterator[Finding]:
             continue
         if loss.kind == "CrossEntropyLoss" and loss.is_softmax is not True:
             continue  # LOSS011
-        yield Finding(
+        yield Mark(
             loss.at("class_weight"),
             f"{len(weights)} class weights for {channels} channels",
             f"give {channels} weights, one for each class",
@@ -370,7 +370,7 @@ def class_weight_length(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS011", Severity.ERROR)
-def class_weight_of_sigmoids(facts: Facts) -> Iterator[Finding]:
+def class_weight_of_sigmoids(facts: Facts) -> Iterator[Mark]:
     """Class weights of a cross-entropy of sigmoids meet the width of the image.
 
     Why it matters: they become `pos_weight` of torch's binary cross-entropy, which is broadcast from the last axis: the
@@ -391,7 +391,7 @@ def class_weight_of_sigmoids(facts: Facts) -> Iterator[Finding]:
     for loss in _losses(facts, "CrossEntropyLoss"):
         weights = _weights(loss)
         if weights is not None and len(weights) > 1 and loss.get("use_sigmoid") is True:
-            yield Finding(
+            yield Mark(
                 loss.at("class_weight"),
                 f"{len(weights)} class weights of a sigmoid cross-entropy are applied to the image's columns",
                 "use the softmax (use_sigmoid=False), or one weight for all",
@@ -399,7 +399,7 @@ def class_weight_of_sigmoids(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS012", Severity.ERROR)
-def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Finding]:
+def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Mark]:
     """CrossEntropyLoss cannot have class weights and `avg_non_ignore` at once.
 
     Why it matters: it indexes the weights of the valid pixels, a flat list, by the map of ignored pixels, and fails
@@ -423,7 +423,7 @@ def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Finding]:
         weighted = isinstance(loss.get("class_weight"), (list, tuple, str))
         if weighted and loss.is_softmax and loss.get("avg_non_ignore") is True and loss.get("reduction") == "mean":
             node = loss.at("avg_non_ignore")
-            yield Finding(
+            yield Mark(
                 node,
                 "class_weight together with avg_non_ignore=True fails at the first iteration",
                 "drop avg_non_ignore: the mean is then over the weights of the pixels",
@@ -432,7 +432,7 @@ def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS013", Severity.WARNING)
-def class_weight_meets_ignored(facts: Facts) -> Iterator[Finding]:
+def class_weight_meets_ignored(facts: Facts) -> Iterator[Mark]:
     """In this release, class weights are looked up for ignored pixels too.
 
     Why it matters: mmsegmentation 1.2.2 indexes the weights by every label, the ignored 255 included: an IndexError on
@@ -460,7 +460,7 @@ def class_weight_meets_ignored(facts: Facts) -> Iterator[Finding]:
             and ignored >= channels
             and facts.registry.snapshot.release == "openmmlab"
         ):
-            yield Finding(
+            yield Mark(
                 loss.at("class_weight"),
                 f"mmsegmentation 1.2 looks up a class weight for the ignored label {ignored}, and fails",
                 "train without class weights, or with onedl-mmsegmentation",
@@ -468,7 +468,7 @@ def class_weight_meets_ignored(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS014", Severity.ERROR)
-def worthless_class_weights(facts: Facts) -> Iterator[Finding]:
+def worthless_class_weights(facts: Facts) -> Iterator[Mark]:
     """All class weights are zero, or one is negative.
 
     Why it matters: with zeros the loss is 0 and trains nothing (an epsilon in the mean hides the 0/0); with a negative
@@ -490,11 +490,11 @@ def worthless_class_weights(facts: Facts) -> Iterator[Finding]:
             said = "all class weights are 0: the loss trains nothing"
             if min(weights) < 0:
                 said = f"class weight {min(weights):g} is negative: training goes up the loss of that class"
-            yield Finding(loss.at("class_weight"), said, "give positive weights")
+            yield Mark(loss.at("class_weight"), said, "give positive weights")
 
 
 @rule("LOSS015", Severity.WARNING)
-def class_without_weight(facts: Facts) -> Iterator[Finding]:
+def class_without_weight(facts: Facts) -> Iterator[Mark]:
     """A class has weight zero and is never trained.
 
     Why it matters: its pixels cost nothing whatever is predicted there, and the metric counts them all the same.
@@ -513,7 +513,7 @@ def class_without_weight(facts: Facts) -> Iterator[Finding]:
         weights = _weights(loss)
         if weights is not None and 0 in weights and any(weights) and min(weights) >= 0:
             without = ", ".join(str(index) for index, weight in enumerate(weights) if weight == 0)
-            yield Finding(
+            yield Mark(
                 loss.at("class_weight"),
                 f"class {without} has weight 0 and is never trained",
                 "give it a small weight, or label its pixels with the ignored label",
@@ -521,7 +521,7 @@ def class_without_weight(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS016", Severity.ERROR)
-def softmax_of_one_channel(facts: Facts) -> Iterator[Finding]:
+def softmax_of_one_channel(facts: Facts) -> Iterator[Mark]:
     """A loss takes the softmax over one channel.
 
     Why it matters: the softmax of one number is 1. The loss is constant and trains nothing (a cross-entropy shows loss
@@ -550,7 +550,7 @@ def softmax_of_one_channel(facts: Facts) -> Iterator[Finding]:
             repair = _set(loss, "use_sigmoid", True, "take the sigmoid", safe=False)
         elif loss.kind == "LovaszLoss":
             repair = _set(loss, "loss_type", "binary", "use the binary Lovasz hinge", safe=False)
-        yield Finding(
+        yield Mark(
             loss.at(argument.get(loss.kind, "type")) if not loss.is_default else loss.node,
             f"{loss.kind} takes the softmax over the head's one channel, which is always 1",
             hint,
@@ -559,7 +559,7 @@ def softmax_of_one_channel(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS017", Severity.ERROR)
-def binary_lovasz_of_many_channels(facts: Facts) -> Iterator[Finding]:
+def binary_lovasz_of_many_channels(facts: Facts) -> Iterator[Mark]:
     """The binary Lovasz hinge gets a prediction of several channels.
 
     Why it matters: it compares the flattened scores with the flattened labels, which are fewer, and fails at the first
@@ -580,7 +580,7 @@ def binary_lovasz_of_many_channels(facts: Facts) -> Iterator[Finding]:
     for loss in _losses(facts, "LovaszLoss"):
         channels = loss.head.out_channels
         if loss.is_softmax is False and channels is not None and channels > 1:
-            yield Finding(
+            yield Mark(
                 loss.at("loss_type"),
                 f"the binary Lovasz hinge on a head of {channels} channels",
                 "set loss_type='multi_class'",
@@ -589,7 +589,7 @@ def binary_lovasz_of_many_channels(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS018", Severity.WARNING)
-def averaged_over_padding(facts: Facts) -> Iterator[Finding]:
+def averaged_over_padding(facts: Facts) -> Iterator[Mark]:
     """The loss is averaged over ignored pixels, and there are many of them.
 
     Why it matters: with `avg_non_ignore=False` the mean divides by all pixels, padding included. An image padded to
@@ -637,7 +637,7 @@ def averaged_over_padding(facts: Facts) -> Iterator[Finding]:
             continue
         if loss.get("class_weight") is not None:
             continue  # divides by the weights of the valid pixels
-        yield Finding(
+        yield Mark(
             loss.at("avg_non_ignore"),
             f"the mean divides by padding too, which is {'up to ' if said else ''}{share:.0%} of the {padded.height} x "
             f"{padded.width} pixels",
@@ -647,7 +647,7 @@ def averaged_over_padding(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS019", Severity.WARNING)
-def summed_loss(facts: Facts) -> Iterator[Finding]:
+def summed_loss(facts: Facts) -> Iterator[Mark]:
     """The loss is summed over the pixels.
 
     Why it matters: it is some 100,000 times the mean, which acts like a learning rate that much higher; other losses of
@@ -663,7 +663,7 @@ def summed_loss(facts: Facts) -> Iterator[Finding]:
     """
     for loss in _any_losses(facts):
         if loss.values.get("reduction") == "sum":
-            yield Finding(
+            yield Mark(
                 loss.at("reduction"),
                 "the loss is summed over all pixels: some 100,000 times its mean",
                 "set reduction='mean'",
@@ -672,7 +672,7 @@ def summed_loss(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS020", Severity.ERROR)
-def unknown_reduction(facts: Facts) -> Iterator[Finding]:
+def unknown_reduction(facts: Facts) -> Iterator[Mark]:
     """There is no such reduction.
 
     Why it matters: most losses notice it in their first forward pass only.
@@ -692,7 +692,7 @@ def unknown_reduction(facts: Facts) -> Iterator[Finding]:
             known = facts.class_of(typed.node)
             if known is None or known.record.module.partition(".")[0] not in ("mmseg", "mmdet", "provecfg"):
                 continue
-            yield Finding(
+            yield Mark(
                 node,
                 f"no reduction {node.value!r}",
                 "use 'mean'",
@@ -701,7 +701,7 @@ def unknown_reduction(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS021", Severity.ERROR)
-def mask_loss_in_head(facts: Facts) -> Iterator[Finding]:
+def mask_loss_in_head(facts: Facts) -> Iterator[Mark]:
     """`use_mask` is for mask heads of instance segmentation.
 
     Why it matters: the loss then expects one mask an object, and fails at the first iteration ("BCE loss does not
@@ -718,7 +718,7 @@ def mask_loss_in_head(facts: Facts) -> Iterator[Finding]:
     for loss in _losses(facts, "CrossEntropyLoss"):
         if loss.get("use_mask") is True:
             node = loss.at("use_mask")
-            yield Finding(
+            yield Mark(
                 node,
                 "use_mask=True does not work in a segmentation head",
                 "drop it, or set use_sigmoid=True for one sigmoid a class",
@@ -727,7 +727,7 @@ def mask_loss_in_head(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS022", Severity.ERROR)
-def softmax_focal_loss(facts: Facts) -> Iterator[Finding]:
+def softmax_focal_loss(facts: Facts) -> Iterator[Mark]:
     """FocalLoss works on sigmoids only.
 
     Why it matters: `use_sigmoid=False` fails an assertion when the model is built.
@@ -743,7 +743,7 @@ def softmax_focal_loss(facts: Facts) -> Iterator[Finding]:
     for loss in _any_losses(facts, "FocalLoss"):
         node = loss.at("use_sigmoid")
         if "use_sigmoid" in loss.values and loss.get("use_sigmoid") is not True and node.value in (False, 0, None):
-            yield Finding(
+            yield Mark(
                 node,
                 "FocalLoss knows sigmoids only, not the softmax",
                 "set use_sigmoid=True, or use provecfg's SoftmaxFocalLoss",
@@ -752,7 +752,7 @@ def softmax_focal_loss(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS023", Severity.ERROR)
-def focal_loss_needs_floats(facts: Facts) -> Iterator[Finding]:
+def focal_loss_needs_floats(facts: Facts) -> Iterator[Mark]:
     """FocalLoss asks for floats and lists by type.
 
     Why it matters: it asserts `isinstance(gamma, float)`, so `gamma=2` fails when the model is built.
@@ -770,7 +770,7 @@ def focal_loss_needs_floats(facts: Facts) -> Iterator[Finding]:
             value = loss.values.get(name)
             if type(value) is int:
                 node = loss.at(name)
-                yield Finding(
+                yield Mark(
                     node,
                     f"FocalLoss takes a float for {name}, not the int {value}",
                     f"write {float(value)!r}",
@@ -778,13 +778,13 @@ def focal_loss_needs_floats(facts: Facts) -> Iterator[Finding]:
                 )
         for name in ("class_weight", "alpha"):
             if isinstance(loss.values.get(name), tuple):
-                yield Finding(
+                yield Mark(
                     loss.at(name), f"FocalLoss takes a list for {name}, not a tuple", "write it in square brackets"
                 )
 
 
 @rule("LOSS024", Severity.ERROR)
-def lovasz_reduction(facts: Facts) -> Iterator[Finding]:
+def lovasz_reduction(facts: Facts) -> Iterator[Mark]:
     """LovaszLoss over the batch cannot be reduced.
 
     Why it matters: its own defaults, `per_image=False` with `reduction='mean'`, fail its assertion when the model is
@@ -801,7 +801,7 @@ def lovasz_reduction(facts: Facts) -> Iterator[Finding]:
     for loss in _any_losses(facts, "LovaszLoss"):
         reduction = loss.get("reduction")
         if loss.get("per_image") is False and isinstance(reduction, str) and reduction != "none":
-            yield Finding(
+            yield Mark(
                 loss.node.get("per_image") or loss.at("reduction"),
                 f"LovaszLoss with per_image=False needs reduction='none', not {reduction!r}",
                 "set per_image=True (a mean over images), or reduction='none' (one value for the batch)",
@@ -810,7 +810,7 @@ def lovasz_reduction(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS025", Severity.ERROR)
-def loss_not_callable_by_head(facts: Facts) -> Iterator[Finding]:
+def loss_not_callable_by_head(facts: Facts) -> Iterator[Mark]:
     """The head cannot call this loss.
 
     Why it matters: heads call each of their losses with `weight` and `ignore_index`. BoundaryLoss, OhemCrossEntropy and
@@ -832,14 +832,14 @@ def loss_not_callable_by_head(facts: Facts) -> Iterator[Finding]:
         takes_all = any(parameter.kind.name == "VAR_KEYWORD" for parameter in forward.values())
         lacking = [name for name in ("weight", "ignore_index") if name not in forward and not takes_all]
         if lacking:
-            yield Finding(
+            yield Mark(
                 loss.at("type"),
                 f"{loss.kind} does not take {' and '.join(lacking)}, which {loss.head.kind or 'the head'} gives it",
                 "it belongs to a special head (PIDHead, DDRHead); use CrossEntropyLoss, with sampler="
                 "dict(type='OHEMPixelSampler') for hard pixels",
             )
         elif known.has_loss_name is False:
-            yield Finding(
+            yield Mark(
                 loss.at("type"),
                 f"{loss.kind} has no loss_name, which {loss.head.kind or 'the head'} reads: AttributeError",
                 "use one of mmseg's losses, or give the class a loss_name property",
@@ -850,7 +850,7 @@ _CALLED_OTHERWISE: Final = frozenset({"BoundaryLoss", "OhemCrossEntropy", "SiLog
 
 
 @rule("LOSS026", Severity.ERROR)
-def huasdorff_class_weight(facts: Facts) -> Iterator[Finding]:
+def huasdorff_class_weight(facts: Facts) -> Iterator[Mark]:
     """HuasdorffDisstanceLoss cannot use class weights.
 
     Why it matters: its assertion compares the number of dimensions of the weights, 1, with the number of classes, and
@@ -875,7 +875,7 @@ def huasdorff_class_weight(facts: Facts) -> Iterator[Finding]:
     for loss in _losses(facts, "HuasdorffDisstanceLoss"):
         if loss.values.get("class_weight") is not None:
             node = loss.at("class_weight")
-            yield Finding(
+            yield Mark(
                 node,
                 "class_weight of HuasdorffDisstanceLoss fails its own assertion at the first iteration",
                 "leave it out",
@@ -884,7 +884,7 @@ def huasdorff_class_weight(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("LOSS027", Severity.ERROR)
-def fractions_out_of_range(facts: Facts) -> Iterator[Finding]:
+def fractions_out_of_range(facts: Facts) -> Iterator[Mark]:
     """A fraction of a loss lies outside 0 and 1, or an exponent is negative.
 
     Why it matters: `alpha` of a focal loss weighs foreground against `1 - alpha` of background; outside 0 and 1 one of
@@ -902,14 +902,14 @@ def fractions_out_of_range(facts: Facts) -> Iterator[Finding]:
         for name in ("alpha", "beta"):
             value = number(loss.values.get(name))
             if value is not None and not 0 <= value <= 1:
-                yield Finding(loss.at(name), f"{name} {value:g} is not within 0 and 1", "give a fraction")
+                yield Mark(loss.at(name), f"{name} {value:g} is not within 0 and 1", "give a fraction")
         gamma = number(loss.values.get("gamma"))
         if gamma is not None and gamma < 0:
-            yield Finding(loss.at("gamma"), f"gamma {gamma:g} is negative", "give 0 or more")
+            yield Mark(loss.at("gamma"), f"gamma {gamma:g} is negative", "give 0 or more")
 
 
 @rule("LOSS028", Severity.ERROR)
-def no_loss_at_all(facts: Facts) -> Iterator[Finding]:
+def no_loss_at_all(facts: Facts) -> Iterator[Mark]:
     """The head has an empty list of losses.
 
     Why it matters: it is not trained. If no other head has a loss, the first iteration fails; otherwise a distributed
@@ -926,7 +926,7 @@ def no_loss_at_all(facts: Facts) -> Iterator[Finding]:
     for head in facts.heads:
         node = head.node.get("loss_decode")
         if node is not None and node.is_list and not node.value and head.calls_losses_plainly and not head.is_mask_head:
-            yield Finding(node, "an empty list of losses: this head is not trained", "give it a loss, or leave it out")
+            yield Mark(node, "an empty list of losses: this head is not trained", "give it a loss, or leave it out")
 
 
 RULES = (

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.diagnostics import Fix, Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.typed import Typed
+from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.rule import Finding, rule
-from provecfg.rules.typed_nodes import Typed
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _CERTAIN: Final = frozenset(
@@ -48,7 +48,7 @@ _OLD_NAMES: Final = {
 
 
 @rule("REG001", Severity.ERROR, needs_whole=False)
-def unknown_type(facts: Facts) -> Iterator[Finding]:
+def unknown_type(facts: Facts) -> Iterator[Mark]:
     """No class of this name is registered.
 
     Why it matters: KeyError when the part is built. Names are exact, capitals included: it is `SegformerHead`,
@@ -85,7 +85,7 @@ def unknown_type(facts: Facts) -> Iterator[Finding]:
         message = f"no {_what(typed)} {name!r} is registered"
         if elsewhere:
             message = f"{name!r} is a {elsewhere[0]}, not a {typed.registry}"
-        yield Finding(
+        yield Mark(
             node,
             message,
             f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
@@ -102,7 +102,7 @@ def _is_clear(name: str, near: list[str]) -> bool:
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
-def unknown_argument(facts: Facts) -> Iterator[Finding]:
+def unknown_argument(facts: Facts) -> Iterator[Mark]:
     """The class does not take this argument.
 
     Why it matters: TypeError when the part is built; a checkpoint hook keeps it and fails when it first saves.
@@ -124,7 +124,7 @@ def unknown_argument(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("REG003", Severity.ERROR, needs_whole=False)
-def swallowed_argument(facts: Facts) -> Iterator[Finding]:
+def swallowed_argument(facts: Facts) -> Iterator[Mark]:
     """The class takes this argument without a word, and drops it.
 
     Why it matters: a `**kwargs` that goes nowhere hides a typo, or a setting of another class: Mask2FormerHead takes
@@ -170,22 +170,22 @@ _USELESS: Final = {
 }
 
 
-def _argument(facts: Facts, typed: Typed, known: ClassInfo, node: Node, message: str, *, safe: bool) -> Finding:
+def _argument(facts: Facts, typed: Typed, known: ClassInfo, node: Node, message: str, *, safe: bool) -> Mark:
     """A finding about an argument that its class has no use for, with where it belongs."""
     home = _home(facts, typed, node.name)
     if home is not None:
         repair = None
         if node.name not in home.value:
             repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
-        return Finding(node, message, f"it belongs to {home.key}", repair, at_key=True)
+        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True)
     useless = _USELESS.get(known.type_name, ())
     near = [name for name in known.nearest(node.name) if name not in typed.node.value and name not in useless]
     if near:
         renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=safe)
-        return Finding(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
+        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
     hint = _INSTEAD.get((known.type_name, node.name))
     hint = hint or f"leave it out; {known.type_name} takes {_what_takes(known)}"
-    return Finding(node, message, hint, _dropped(node), at_key=True)
+    return Mark(node, message, hint, _dropped(node), at_key=True)
 
 
 _PIXEL_LOSSES = (
@@ -225,7 +225,7 @@ def _home(facts: Facts, typed: Typed, name: str) -> Node | None:
 
 
 @rule("REG004", Severity.ERROR)
-def missing_argument(facts: Facts) -> Iterator[Finding]:
+def missing_argument(facts: Facts) -> Iterator[Mark]:
     """A required argument is missing.
 
     Why it matters: TypeError when the part is built.
@@ -245,7 +245,7 @@ def missing_argument(facts: Facts) -> Iterator[Finding]:
         lacking = [name for name in known.required if name not in values]
         if lacking:
             many = "s" if len(lacking) > 1 else ""
-            yield Finding(
+            yield Mark(
                 typed.node.get("type") or typed.node,
                 f"{known.type_name} needs the argument{many} {', '.join(lacking)}",
                 f"set {lacking[0]}",
@@ -253,7 +253,7 @@ def missing_argument(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("REG005", Severity.ERROR, needs_whole=False)
-def quoted_value(facts: Facts) -> Iterator[Finding]:
+def quoted_value(facts: Facts) -> Iterator[Mark]:
     """A number or truth value stands in quotes.
 
     Why it matters: a text is no number: TypeError, often only in the first forward pass. And 'False' is true.
@@ -278,7 +278,7 @@ def quoted_value(facts: Facts) -> Iterator[Finding]:
             if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
                 continue
             node = Node(value, typed.node, key)
-            yield Finding(
+            yield Mark(
                 node,
                 f"{key} is the text {value!r}, not {meant!r}",
                 "take the quotes away",
@@ -312,7 +312,7 @@ _LISTS: Final = {
 
 
 @rule("REG006", Severity.ERROR)
-def part_without_type(facts: Facts) -> Iterator[Finding]:
+def part_without_type(facts: Facts) -> Iterator[Mark]:
     """A part of a list has no `type`.
 
     Why it matters: KeyError when it is built. Lists are replaced whole, so no base adds it.
@@ -335,11 +335,11 @@ def part_without_type(facts: Facts) -> Iterator[Finding]:
                 kinds = [key for key in one.value if isinstance(key, str) and key.lower() == "type"]
                 near = kinds or nearest_names("type", [str(key) for key in one.value], limit=1)
                 hint = f"is {near[0]!r} meant?" if near else "name its class"
-                yield Finding(one, "no type: nothing tells what to build", hint, missing="type")
+                yield Mark(one, "no type: nothing tells what to build", hint, missing="type")
 
 
 @rule("REG008", Severity.NOTE)
-def unread_import(facts: Facts) -> Iterator[Finding]:
+def unread_import(facts: Facts) -> Iterator[Mark]:
     """A module of `custom_imports` could not be read.
 
     Why it matters: it may register classes, so that names that are not known were not judged. Modules are looked for
@@ -360,7 +360,7 @@ def unread_import(facts: Facts) -> Iterator[Finding]:
         places = [one for one in named or () if one.value == unread.module]
         where = places[0] if places else named or node
         if where is not None:
-            yield Finding(
+            yield Mark(
                 where,
                 f"{unread.module} was not read ({unread.reason}): names that it may register were not judged",
                 "stand in the folder that training is started from",
@@ -449,7 +449,7 @@ _USUAL_VARIABLES: Final = frozenset({"vis_backends", "train_pipeline", "test_pip
 
 
 @rule("REG007", Severity.WARNING)
-def unread_top_level_key(facts: Facts) -> Iterator[Finding]:
+def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
     """Nothing reads this top-level key.
 
     Why it matters: the runner takes the keys that it knows and ignores the others without a word: `custom_hook` is no
@@ -477,11 +477,11 @@ def unread_top_level_key(facts: Facts) -> Iterator[Finding]:
                 message = f"{name!r} is a key of mmcv 1.x, which mmengine does not read"
                 if name == "early_stopping":
                     message = f"mmengine does not read {name!r}"
-                yield Finding(node, message, f"it is {_OLD_KEYS[name]} now", at_key=True)
+                yield Mark(node, message, f"it is {_OLD_KEYS[name]} now", at_key=True)
             continue
         near = _nearest_top_level(name)
         if near and near[0] not in facts.root.value:
-            yield Finding(
+            yield Mark(
                 node,
                 f"nothing reads the top-level key {name!r}",
                 f"did you mean {near[0]!r}?",
@@ -489,7 +489,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Finding]:
                 at_key=True,
             )
         elif near:
-            yield Finding(
+            yield Mark(
                 node,
                 f"nothing reads the top-level key {name!r}",
                 f"did you mean {near[0]!r}, which is set too?",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import CHECKPOINT_HOOKS, Facts
+from provecfg.facts.numbers import number, whole
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, renamed
-from provecfg.rules.facts import CHECKPOINT_HOOKS, Facts
-from provecfg.rules.numbers import number, whole
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _WRAPPERS: Final = (None, "OptimWrapper", "AmpOptimWrapper", "ApexOptimWrapper")
@@ -26,7 +26,7 @@ _WHOLE: Final = ("model", "train_cfg", "train_dataloader", "default_scope")
 
 
 @rule("RUN007", Severity.ERROR)
-def optimizer_missing(facts: Facts) -> Iterator[Finding]:
+def optimizer_missing(facts: Facts) -> Iterator[Mark]:
     """The optimizer wrapper has no optimizer.
 
     Why it matters: an AssertionError before the first iteration.
@@ -61,7 +61,7 @@ def optimizer_missing(facts: Facts) -> Iterator[Finding]:
         return
     known = wrapper.type in _WRAPPERS and facts.value(wrapper, "constructor") in _CONSTRUCTORS
     if known and "optimizer" not in wrapper.value:
-        yield Finding(wrapper, "optim_wrapper has no optimizer", "give it one", missing="optimizer")
+        yield Mark(wrapper, "optim_wrapper has no optimizer", "give it one", missing="optimizer")
 
 
 _BOUNDS: Final = {
@@ -73,7 +73,7 @@ _BOUNDS: Final = {
 
 
 @rule("RUN008", Severity.ERROR)
-def optimizer_out_of_range(facts: Facts) -> Iterator[Finding]:
+def optimizer_out_of_range(facts: Facts) -> Iterator[Mark]:
     """A number of the optimizer is one that it cannot train with.
 
     Why it matters: at a learning rate of zero nothing is trained. A negative rate or decay is refused by torch, or
@@ -94,21 +94,21 @@ def optimizer_out_of_range(facts: Facts) -> Iterator[Finding]:
     value = number(rate.value) if rate is not None else None
     if rate is not None and value is not None and value <= 0:
         what = "nothing is trained" if value == 0 else "it is negative"
-        yield Finding(rate, f"the learning rate is {value:g}: {what}", "set a positive one")
+        yield Mark(rate, f"the learning rate is {value:g}: {what}", "set a positive one")
     for name, (low, high, what) in _BOUNDS.items():
         node = optimizer.get(name)
         value = number(node.value) if node is not None else None
         if node is not None and value is not None and not low <= value < high:
-            yield Finding(node, f"{name} is {value:g}, {what}", f"set one from {low:g}")
+            yield Mark(node, f"{name} is {value:g}, {what}", f"set one from {low:g}")
     betas = optimizer.get("betas")
     for beta in betas if betas is not None and betas.is_list else ():
         value = number(beta.value)
         if value is not None and not 0 <= value < 1:
-            yield Finding(beta, f"{value:g} among betas is outside 0 and 1", "(0.9, 0.999) is usual")
+            yield Mark(beta, f"{value:g} among betas is outside 0 and 1", "(0.9, 0.999) is usual")
 
 
 @rule("RUN009", Severity.ERROR)
-def gradients_clipped_away(facts: Facts) -> Iterator[Finding]:
+def gradients_clipped_away(facts: Facts) -> Iterator[Mark]:
     """Gradients are clipped to nothing, or turned round.
 
     Why it matters: gradients are multiplied by the limit over their norm. A limit of zero leaves none, and a negative
@@ -128,11 +128,11 @@ def gradients_clipped_away(facts: Facts) -> Iterator[Finding]:
         node = facts.get(f"optim_wrapper.clip_grad.{name}")
         limit = number(node.value) if node is not None else None
         if node is not None and limit is not None and limit <= 0:
-            yield Finding(node, f"gradients are clipped to {limit:g}", "set a positive limit, or drop clip_grad")
+            yield Mark(node, f"gradients are clipped to {limit:g}", "set a positive limit, or drop clip_grad")
 
 
 @rule("RUN010", Severity.ERROR)
-def gradients_never_applied(facts: Facts) -> Iterator[Finding]:
+def gradients_never_applied(facts: Facts) -> Iterator[Mark]:
     """Gradients are gathered over no iteration, or over the whole run.
 
     Why it matters: fewer than one is refused. As many iterations as the run has make one step of the optimizer, at its
@@ -154,9 +154,9 @@ def gradients_never_applied(facts: Facts) -> Iterator[Finding]:
         return
     length = facts.schedule.length if facts.schedule.by_epoch is False else None
     if found < 1:
-        yield Finding(node, f"gradients of {found} iterations make a step", "set 1 or more")
+        yield Mark(node, f"gradients of {found} iterations make a step", "set 1 or more")
     elif length is not None and length <= found:
-        yield Finding(node, f"a step every {found} iterations, and the run has {length}", "gather fewer")
+        yield Mark(node, f"a step every {found} iterations, and the run has {length}", "gather fewer")
 
 
 _LEVELS: Final = ("CRITICAL", "FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "NOTSET")
@@ -164,7 +164,7 @@ _STARTS: Final = ("fork", "spawn", "forkserver")
 
 
 @rule("RUN011", Severity.ERROR)
-def unknown_setting(facts: Facts) -> Iterator[Finding]:
+def unknown_setting(facts: Facts) -> Iterator[Mark]:
     """A setting of the run has a value that there is not.
 
     Why it matters: it is handed to Python's logging, multiprocessing or random numbers when the run starts, and
@@ -182,14 +182,14 @@ def unknown_setting(facts: Facts) -> Iterator[Finding]:
         node = facts.get(key)
         if node is not None and isinstance(node.value, str) and node.value not in known:
             near = nearest_names(node.value, known, limit=1)
-            yield Finding(
+            yield Mark(
                 node,
                 f"there is no {node.value!r}",
                 f"did you mean {near[0]!r}?" if near else f"it is {', '.join(known)}",
             )
     seed = facts.get("randomness.seed")
     if seed is not None and not seed.is_opaque and _is_no_seed(seed.value):
-        yield Finding(seed, f"the seed is {seed.value!r}, and no whole number from 0", "write it without quotes")
+        yield Mark(seed, f"the seed is {seed.value!r}, and no whole number from 0", "write it without quotes")
 
 
 def _is_no_seed(value: Any) -> bool:
@@ -197,7 +197,7 @@ def _is_no_seed(value: Any) -> bool:
 
 
 @rule("RUN012", Severity.WARNING)
-def curves_go_nowhere(facts: Facts) -> Iterator[Finding]:
+def curves_go_nowhere(facts: Facts) -> Iterator[Mark]:
     """Nothing keeps the scalars that are logged.
 
     Why it matters: losses, rates and metrics go through the visualizer's backends. Without one there is no scalars.json
@@ -216,7 +216,7 @@ def curves_go_nowhere(facts: Facts) -> Iterator[Finding]:
     visualizer = facts.section("visualizer")
     node = visualizer.get("vis_backends") if visualizer is not None else None
     if node is not None and (node.value is None or node.value in ([], ())):
-        yield Finding(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
+        yield Mark(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
 
 
 _DEFAULT_HOOKS: Final = {
@@ -230,7 +230,7 @@ _DEFAULT_HOOKS: Final = {
 
 
 @rule("RUN013", Severity.ERROR)
-def hook_runs_twice(facts: Facts) -> Iterator[Finding]:
+def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
     """A hook that the runner registers by itself is registered once more.
 
     Why it matters: the runner has a timer, a logger, a checkpoint hook and one that steps the learning rate unless the
@@ -256,7 +256,7 @@ def hook_runs_twice(facts: Facts) -> Iterator[Finding]:
         if slot == "checkpoint" and default is not None and slot in default.value:
             continue  # a second one, beside the first: two ways of keeping checkpoints
         free = default is None or slot not in default.value
-        yield Finding(
+        yield Mark(
             hook,
             f"{hook.type} under {hook.name!r} runs beside the runner's own {slot}",
             f"call it {slot}" if in_default else f"set default_hooks.{slot}",

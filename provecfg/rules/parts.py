@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, renamed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _PARTS: Final = (
@@ -39,7 +39,7 @@ _WITH_A_DEFAULT: Final = frozenset({"optim_wrapper", "visualizer"})
 
 
 @rule("REG009", Severity.ERROR)
-def unnamed_class(facts: Facts) -> Iterator[Finding]:
+def unnamed_class(facts: Facts) -> Iterator[Mark]:
     """A part of the config has no `type`.
 
     Why it matters: KeyError when it is built; where the class has a default, it is refused the key that was meant to be
@@ -69,7 +69,7 @@ def unnamed_class(facts: Facts) -> Iterator[Finding]:
             continue
         misspelt = _misspelt_type(node)
         if misspelt is not None:
-            yield Finding(
+            yield Mark(
                 misspelt,
                 f"{misspelt.name} is no type: nothing tells what to build",
                 "write type",
@@ -77,7 +77,7 @@ def unnamed_class(facts: Facts) -> Iterator[Finding]:
                 at_key=True,
             )
         elif is_run and key in _PARTS and key not in _WITH_A_DEFAULT:
-            yield Finding(node, f"{key} has no type: nothing tells what to build", "name its class", missing="type")
+            yield Mark(node, f"{key} has no type: nothing tells what to build", "name its class", missing="type")
 
 
 def _misspelt_type(node: Node) -> Node | None:
@@ -90,7 +90,7 @@ def _misspelt_type(node: Node) -> Node | None:
 
 
 @rule("REG010", Severity.ERROR)
-def import_does_not_exist(facts: Facts) -> Iterator[Finding]:
+def import_does_not_exist(facts: Facts) -> Iterator[Mark]:
     """`custom_imports` names a module that its package does not have.
 
     Why it matters: the import fails when the config is loaded, or, where failures are allowed, nothing is registered.
@@ -114,7 +114,7 @@ def import_does_not_exist(facts: Facts) -> Iterator[Finding]:
         if isinstance(named, str) and (named in unread or _is_missing(named)):
             package = named.rpartition(".")[0]
             near = nearest_names(named, _OURS, limit=1) if package == "provecfg" else []
-            yield Finding(
+            yield Mark(
                 place,
                 f"{package} has no module {named.rpartition('.')[2]!r}",
                 f"did you mean {near[0]!r}?" if near else "look at the module's name",
@@ -167,7 +167,7 @@ SCOPES: Final = {
 
 
 @rule("REG011", Severity.ERROR)
-def no_scope(facts: Facts) -> Iterator[Finding]:
+def no_scope(facts: Facts) -> Iterator[Mark]:
     """There is no `default_scope`, or none of that name.
 
     Why it matters: mmengine looks unscoped names up in the registries of the default scope. In its own, or in those of
@@ -188,7 +188,7 @@ def no_scope(facts: Facts) -> Iterator[Finding]:
         meant = {name: scope for scope, name in SCOPES.items()}.get(node.value)
         near = [meant] if meant else nearest_names(node.value, SCOPES, limit=1)
         if near and (meant or node.value.lower().replace("_", "") == near[0] or len(node.value) == len(near[0])):
-            yield Finding(
+            yield Mark(
                 node,
                 f"no library has the scope {node.value!r}",
                 f"did you mean {near[0]!r}?",
@@ -197,7 +197,7 @@ def no_scope(facts: Facts) -> Iterator[Finding]:
     elif node is None and all(facts.section(key) for key in ("model", "train_cfg", "train_dataloader")):
         model = facts.get("model.type")
         if model is not None and type(model.value) is str and model.value in _SEGMENTORS:
-            yield Finding(
+            yield Mark(
                 facts.root,
                 f"no default_scope: {model.value} is looked for among mmengine's own classes",
                 "set default_scope='mmseg'",

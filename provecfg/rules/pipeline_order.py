@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.data import Dataset, Loader
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
-from provecfg.rules.data_facts import Dataset, Loader
-from provecfg.rules.facts import Facts
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 _MOVING: Final = frozenset(
     {
@@ -42,7 +42,7 @@ def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
 
 
 @rule("DATA025", Severity.ERROR)
-def no_image_loaded(facts: Facts) -> Iterator[Finding]:
+def no_image_loaded(facts: Facts) -> Iterator[Mark]:
     """The pipeline does not load an image.
 
     Why it matters: a dataset hands over paths. The first transform that wants the image fails with a KeyError, in the
@@ -68,11 +68,11 @@ def no_image_loaded(facts: Facts) -> Iterator[Finding]:
         kinds = [one.type or "" for one in dataset.transforms]
         if "PackSegInputs" in kinds and not any(kind.startswith("Load") and "Image" in kind for kind in kinds):
             pipeline = dataset.node.get("pipeline") or dataset.node
-            yield Finding(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
+            yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
 
 
 @rule("DATA026", Severity.ERROR)
-def labels_left_behind(facts: Facts) -> Iterator[Finding]:
+def labels_left_behind(facts: Facts) -> Iterator[Mark]:
     """A training pipeline moves the pixels of the image before it loads the labels.
 
     Why it matters: a flip, a crop or a new size reaches what is loaded by then. Labels that come later stay as they are
@@ -102,11 +102,11 @@ def labels_left_behind(facts: Facts) -> Iterator[Finding]:
             if one.type in _MOVING and moved is None:
                 moved = one
             if one.type == "LoadAnnotations" and moved is not None:
-                yield Finding(one, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
+                yield Mark(one, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
 
 
 @rule("DATA027", Severity.ERROR)
-def packed_too_early(facts: Facts) -> Iterator[Finding]:
+def packed_too_early(facts: Facts) -> Iterator[Mark]:
     """A transform comes after the one that packs the results.
 
     Why it matters: PackSegInputs hands on `inputs` and `data_samples` alone. A transform after it finds no image and
@@ -132,13 +132,13 @@ def packed_too_early(facts: Facts) -> Iterator[Finding]:
         packed = False
         for one in dataset.transforms:
             if packed:
-                yield Finding(one, f"{one.type} comes after PackSegInputs, which leaves it nothing", "pack last")
+                yield Mark(one, f"{one.type} comes after PackSegInputs, which leaves it nothing", "pack last")
                 break
             packed = one.type == "PackSegInputs"
 
 
 @rule("DATA028", Severity.WARNING)
-def validated_by_chance(facts: Facts) -> Iterator[Finding]:
+def validated_by_chance(facts: Facts) -> Iterator[Mark]:
     """Validation images are cropped, turned or coloured at random.
 
     Why it matters: each validation measures other pixels. The metric moves by chance, which early stopping and the best
@@ -165,7 +165,7 @@ def validated_by_chance(facts: Facts) -> Iterator[Finding]:
             continue
         for one in dataset.transforms:
             if _is_by_chance(one):
-                yield Finding(one, f"{one.type} shows {loader.which} images differently each time", "leave it out")
+                yield Mark(one, f"{one.type} shows {loader.which} images differently each time", "leave it out")
 
 
 def _is_by_chance(transform: Node) -> bool:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head, Loss
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, put, removed
-from provecfg.rules.facts import Facts
-from provecfg.rules.model_facts import Head, Loss
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 _HEAD: Final = "Mask2FormerPixelLossHead"
 _NATIVE_NAME: Final = re.compile(r"(d\d+\.)?loss_(cls|mask|dice)")
@@ -23,7 +23,7 @@ def _heads(facts: Facts) -> Iterator[Head]:
 
 
 @rule("LOSS029", Severity.ERROR)
-def loss_name_of_mask_head(facts: Facts) -> Iterator[Finding]:
+def loss_name_of_mask_head(facts: Facts) -> Iterator[Mark]:
     """A pixel loss of a Mask2Former head has the name of another of its losses.
 
     Why it matters: ValueError when the head is built: one of the two would be lost under the other's key. The set
@@ -62,11 +62,11 @@ def loss_name_of_mask_head(facts: Facts) -> Iterator[Finding]:
             else:
                 continue
             renaming = fix(f"name it {free!r}", put(loss.node, "loss_name", free), safe=True)
-            yield Finding(loss.at("loss_name"), message, f"set loss_name={free!r}", renaming)
+            yield Mark(loss.at("loss_name"), message, f"set loss_name={free!r}", renaming)
 
 
 @rule("HEAD025", Severity.ERROR)
-def argument_of_pixel_loss_head(facts: Facts) -> Iterator[Finding]:
+def argument_of_pixel_loss_head(facts: Facts) -> Iterator[Mark]:
     """Mask2FormerPixelLossHead does not take this argument.
 
     Why it matters: TypeError when the head is built; mmseg's Mask2FormerHead takes such arguments and drops them. There
@@ -94,7 +94,7 @@ def argument_of_pixel_loss_head(facts: Facts) -> Iterator[Finding]:
                 near = native.nearest(key)
                 hint = f"did you mean {near[0]!r}?" if near else "leave it out"
                 repair = fix(f"drop {key!r}", removed(node), safe=False)
-                yield Finding(node, f"{_HEAD} does not take {key!r}", hint, repair, at_key=True)
+                yield Mark(node, f"{_HEAD} does not take {key!r}", hint, repair, at_key=True)
 
 
 RULES = (loss_name_of_mask_head, argument_of_pixel_loss_head)

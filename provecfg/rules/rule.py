@@ -2,7 +2,7 @@
 
 ```python
 @rule("STOP004", Severity.ERROR)
-def negative_min_delta(facts: Facts) -> Iterator[Finding]:
+def negative_min_delta(facts: Facts) -> Iterator[Mark]:
     \"\"\"...\"\"\"
 ```
 
@@ -18,18 +18,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provecfg.diagnostics import Diagnostic, Fix, Severity
+from provecfg.findings import Finding, Fix, Problem, Severity
 from provecfg.mmconfig import Node
 
 if TYPE_CHECKING:
-    from provecfg.rules.facts import Facts
+    from provecfg.facts.facts import Facts
 
 _SECTION = re.compile(r"^(Why it matters|Bad|Good|Known problems|Source):[ \t]*(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule found, without what every finding of that rule has in common.
+class Mark:
+    """Where a rule points, and what it says there; the rule makes it a `Finding`.
 
     Args:
         node: The most specific node that says it.
@@ -48,34 +48,7 @@ class Finding:
     missing: str = ""
 
 
-Check = Callable[["Facts"], Iterable[Finding]]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The documentation of one code.
-
-    Args:
-        code: `LOSS003`.
-        name: `softmax-focal-loss`.
-        severity: See `Severity`.
-        summary: What the finding says, one sentence.
-        why: Why it matters.
-        bad: The smallest config that has it; a line `name.py:` starts a further file.
-        good: The same without it.
-        known_problems: Where it is silent or wrong, or ''.
-        source: Where it is decided.
-    """
-
-    code: str
-    name: str
-    severity: Severity
-    summary: str
-    why: str
-    bad: str
-    good: str
-    known_problems: str
-    source: str
+Check = Callable[["Facts"], Iterable[Mark]]
 
 
 @dataclass(frozen=True)
@@ -101,19 +74,20 @@ class Rule:
         return self.check.__name__.replace("_", "-")
 
     @functools.cached_property
-    def page(self) -> Page:
+    def problem(self) -> Problem:
         """Its docstring, taken apart."""
         text = inspect.cleandoc(self.check.__doc__ or "")
         marks = list(_SECTION.finditer(text))
+        ends = [*(mark.start() for mark in marks), len(text)]
         sections = {
-            mark[1]: inspect.cleandoc(f"{mark[2]}\n{text[mark.end() : following]}").strip()
-            for mark, following in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True)
+            mark[1]: inspect.cleandoc(f"{mark[2]}\n{text[mark.end() : end]}").strip()
+            for mark, end in zip(marks, ends[1:], strict=True)
         }
-        return Page(
+        return Problem(
             code=self.code,
             name=self.name,
             severity=self.severity,
-            summary=text[: marks[0].start()].strip() if marks else text,
+            summary=text[: ends[0]].strip(),
             why=_flowing(sections.get("Why it matters", "")),
             bad=sections.get("Bad", ""),
             good=sections.get("Good", ""),
@@ -121,7 +95,7 @@ class Rule:
             source=_flowing(sections.get("Source", "")),
         )
 
-    def __call__(self, facts: Facts) -> Iterator[Diagnostic]:
+    def __call__(self, facts: Facts) -> Iterator[Finding]:
         for found in self.check(facts):
             node = found.node
             key = node.key
@@ -129,10 +103,8 @@ class Rule:
                 key = f"{key}.{found.missing}" if key else found.missing
             at_key = found.at_key or bool(found.missing) or node.is_dict or node.is_list
             file = node.file
-            yield Diagnostic(
-                code=self.code,
-                name=self.name,
-                severity=self.severity,
+            yield Finding(
+                problem=self.problem,
                 message=found.message,
                 filename=file,
                 span=node.key_span if at_key else node.span,

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.diagnostics import Edit, Fix, Severity, Span
+from provecfg.facts.facts import Facts
+from provecfg.findings import Edit, Fix, Severity, Span
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, renamed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 
 @rule("RUN001", Severity.ERROR)
-def hooks_not_listed(facts: Facts) -> Iterator[Finding]:
+def hooks_not_listed(facts: Facts) -> Iterator[Mark]:
     """`custom_hooks` is no list, or `default_hooks` is one.
 
     Why it matters: custom hooks are a list, default hooks are named. The runner goes through the keys of a dict and
@@ -31,11 +31,11 @@ def hooks_not_listed(facts: Facts) -> Iterator[Finding]:
     """
     custom, default = facts.get("custom_hooks"), facts.get("default_hooks")
     if custom is not None and custom.is_dict and custom.value:
-        yield Finding(
+        yield Mark(
             custom, "custom_hooks is a dict, and mmengine goes through a list", "put it in brackets", _listed(custom)
         )
     if default is not None and default.is_list:
-        yield Finding(
+        yield Mark(
             default, "default_hooks is a list, and mmengine looks hooks up by name", "name them: dict(logger=...)"
         )
 
@@ -84,7 +84,7 @@ def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
 
 
 @rule("RUN002", Severity.WARNING)
-def unread_paramwise_key(facts: Facts) -> Iterator[Finding]:
+def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
     """Nothing reads this key of `paramwise_cfg`.
 
     Why it matters: mmengine looks up the keys that it knows and ignores others without a word: every parameter keeps
@@ -109,7 +109,7 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Finding]:
     for node, known in unread:
         near = nearest_names(node.name, known, limit=1)
         above = node.parent.key.rpartition(".")[2] if node.parent is not None else ""
-        yield Finding(
+        yield Mark(
             node,
             f"{above} has no {node.name!r}: it is ignored",
             f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}",
@@ -138,7 +138,7 @@ _MISNAMED: Final = {
 
 
 @rule("RUN003", Severity.ERROR)
-def custom_key_matches_nothing(facts: Facts) -> Iterator[Finding]:
+def custom_key_matches_nothing(facts: Facts) -> Iterator[Mark]:
     """A key of `custom_keys` names a class, and parameters are named after their place.
 
     Why it matters: a group gets the parameters whose name contains the key. They are called `backbone...`,
@@ -187,12 +187,12 @@ def custom_key_matches_nothing(facts: Facts) -> Iterator[Finding]:
             near = nearest_names(first, present, limit=1)
             place = near[0] if near and _nearly(first, near[0]) else None
         if place is None and first in _PARTS and first not in present:
-            yield Finding(
+            yield Mark(
                 node, f"no parameter is called {node.name!r}: the model has no {first}", "leave it out", at_key=True
             )
         elif place is not None and (place in present):
             right = f"{place}.{rest}" if rest else place
-            yield Finding(
+            yield Mark(
                 node,
                 f"no parameter is called {node.name!r}: names start with {', '.join(present)}",
                 f"write {right!r}",
@@ -207,7 +207,7 @@ def _nearly(wrong: str, right: str) -> bool:
 
 
 @rule("RUN004", Severity.WARNING)
-def hook_draws_nothing(facts: Facts) -> Iterator[Finding]:
+def hook_draws_nothing(facts: Facts) -> Iterator[Mark]:
     """The visualisation hook is set up and does not draw.
 
     Why it matters: `draw=False` turns it off; its interval and everything else are not read, and there are no images.
@@ -224,7 +224,7 @@ def hook_draws_nothing(facts: Facts) -> Iterator[Finding]:
         node = hook.get("draw")
         set_up = [key for key in ("interval", "show", "wait_time") if key in hook.value]
         if facts.argument(hook, "draw", "hook") is False and (set_up or node is not None):
-            yield Finding(
+            yield Mark(
                 node or hook,
                 "draw is False: the hook draws nothing" + (f", whatever its {', '.join(set_up)}" if set_up else ""),
                 "set draw=True, or leave the hook out",
@@ -233,7 +233,7 @@ def hook_draws_nothing(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("RUN006", Severity.WARNING)
-def drawings_go_nowhere(facts: Facts) -> Iterator[Finding]:
+def drawings_go_nowhere(facts: Facts) -> Iterator[Mark]:
     """Predictions are drawn, and the visualizer has no backend to keep them.
 
     Why it matters: without `vis_backends` the visualizer drops what it is given, with one warning in the log.
@@ -255,7 +255,7 @@ def drawings_go_nowhere(facts: Facts) -> Iterator[Finding]:
         return
     for hook in facts.hooks_of(("SegVisualizationHook",)):
         if facts.value(hook, "draw", False) is True and facts.value(hook, "show", False) is not True:
-            yield Finding(
+            yield Mark(
                 visualizer.get("vis_backends") or visualizer,
                 "predictions are drawn, and no vis_backend keeps them",
                 "set vis_backends=[dict(type='LocalVisBackend')]",
@@ -264,7 +264,7 @@ def drawings_go_nowhere(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("RUN005", Severity.ERROR)
-def imports_not_a_dict(facts: Facts) -> Iterator[Finding]:
+def imports_not_a_dict(facts: Facts) -> Iterator[Mark]:
     """`custom_imports` does not say what to import.
 
     Why it matters: mmengine reads `custom_imports['imports']`, a name or a list of names; anything else fails when the
@@ -282,12 +282,12 @@ def imports_not_a_dict(facts: Facts) -> Iterator[Finding]:
     if node is None or node.is_opaque or node.value is None:
         return
     if not node.is_dict:
-        yield Finding(node, "custom_imports is not a dict", "write dict(imports=[...], allow_failed_imports=False)")
+        yield Mark(node, "custom_imports is not a dict", "write dict(imports=[...], allow_failed_imports=False)")
         return
     for child in node:
         if child.name not in ("imports", "allow_failed_imports", "_delete_"):
             near = nearest_names(child.name, ("imports", "allow_failed_imports"), limit=1)
-            yield Finding(
+            yield Mark(
                 child,
                 f"custom_imports has no {child.name!r}",
                 f"did you mean {near[0]!r}?" if near else "it has imports and allow_failed_imports",

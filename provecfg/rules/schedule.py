@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import whole
+from provecfg.facts.schedule import Scheduler
+from provecfg.findings import Severity
 from provecfg.invariants import validation_within_run, warmup_within_run
 from provecfg.rules.edits import fix, put, removed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.numbers import whole
-from provecfg.rules.rule import Finding, rule
-from provecfg.rules.schedule_facts import Scheduler
+from provecfg.rules.rule import Mark, rule
 
 
 def _same_clock(facts: Facts) -> Iterator[Scheduler]:
@@ -24,7 +24,7 @@ def _same_clock(facts: Facts) -> Iterator[Scheduler]:
 
 
 @rule("SCHED001", Severity.ERROR)
-def validation_after_end(facts: Facts) -> Iterator[Finding]:
+def validation_after_end(facts: Facts) -> Iterator[Mark]:
     """The first validation would be after the end of the run.
 
     Why it matters: mostly `max_iters` was lowered and `val_interval` inherited. Nothing is validated on the way, so
@@ -50,7 +50,7 @@ def validation_after_end(facts: Facts) -> Iterator[Finding]:
     if (
         begin is not None and (schedule.val_begin or 0) > schedule.length + 1 and not facts.early_stopping
     ):  # else STOP010
-        yield Finding(
+        yield Mark(
             begin,
             f"the first validation would be at {schedule.unit} {schedule.val_begin}, after the run's end at "
             f"{schedule.length}",
@@ -70,11 +70,11 @@ def validation_after_end(facts: Facts) -> Iterator[Finding]:
     else:
         problem = validation_within_run(interval, schedule.length)
     if problem is not None:
-        yield Finding(node, problem, f"set val_interval to {max(schedule.length // 10, 1)}, say")
+        yield Mark(node, problem, f"set val_interval to {max(schedule.length // 10, 1)}, say")
 
 
 @rule("SCHED002", Severity.ERROR)
-def interval_not_positive(facts: Facts) -> Iterator[Finding]:
+def interval_not_positive(facts: Facts) -> Iterator[Mark]:
     """A length or an interval of the training loop is not positive.
 
     Why it matters: `val_interval=0` is a ZeroDivisionError at the first iteration.
@@ -95,11 +95,11 @@ def interval_not_positive(facts: Facts) -> Iterator[Finding]:
             hint = (
                 "leave val_dataloader out for a run without validation" if name == "val_interval" else "give 1 or more"
             )
-            yield Finding(node, f"{name}={value}", hint)
+            yield Mark(node, f"{name}={value}", hint)
 
 
 @rule("SCHED003", Severity.ERROR)
-def scheduler_outlasts_run(facts: Facts) -> Iterator[Finding]:
+def scheduler_outlasts_run(facts: Facts) -> Iterator[Mark]:
     """A learning-rate scheduler ends after the run does.
 
     Why it matters: a polynomial over 160000 iterations has hardly moved after 20000. Nothing says so: the rate simply
@@ -127,7 +127,7 @@ def scheduler_outlasts_run(facts: Facts) -> Iterator[Finding]:
             continue
         begin = scheduler.begin or 0
         share = max(length - begin, 0) / max(end - begin, 1)
-        yield Finding(
+        yield Mark(
             node,
             f"{scheduler.kind} ends at {unit} {end}, the run at {length}: it gets {share:.0%} of the way",
             f"set end={length}",
@@ -136,7 +136,7 @@ def scheduler_outlasts_run(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED004", Severity.WARNING)
-def scheduler_ends_early(facts: Facts) -> Iterator[Finding]:
+def scheduler_ends_early(facts: Facts) -> Iterator[Mark]:
     """The learning rate reaches zero before the run ends.
 
     Why it matters: the rest of the run trains nothing: the rate stays where the last scheduler left it.
@@ -167,7 +167,7 @@ def scheduler_ends_early(facts: Facts) -> Iterator[Finding]:
         ratio = facts.argument(scheduler.node, "eta_min_ratio", "parameter scheduler")
         node = scheduler.node.get("end")
         if lowest == 0 and not isinstance(ratio, float) and node is not None:
-            yield Finding(
+            yield Mark(
                 node,
                 f"the learning rate is 0 from {unit} {end} on, the run ends at {length}",
                 f"set end={length}",
@@ -176,7 +176,7 @@ def scheduler_ends_early(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED005", Severity.ERROR)
-def warmup_outlasts_run(facts: Facts) -> Iterator[Finding]:
+def warmup_outlasts_run(facts: Facts) -> Iterator[Mark]:
     """The warmup takes at least as long as the run.
 
     Why it matters: the base learning rate is never reached.
@@ -202,11 +202,11 @@ def warmup_outlasts_run(facts: Facts) -> Iterator[Finding]:
         if problem is not None and facts.schedule.by_epoch:
             problem = problem.replace("iterations", f"{unit}s")
         if problem is not None:
-            yield Finding(node, problem, f"end it at {max(length // 10, 1)}, say")
+            yield Mark(node, problem, f"end it at {max(length // 10, 1)}, say")
 
 
 @rule("SCHED006", Severity.ERROR)
-def scheduler_counts_epochs(facts: Facts) -> Iterator[Finding]:
+def scheduler_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """A scheduler counts epochs, and the loop iterations.
 
     Why it matters: a loop by iterations has one endless epoch, so the scheduler never steps and the learning rate never
@@ -225,7 +225,7 @@ def scheduler_counts_epochs(facts: Facts) -> Iterator[Finding]:
     schedule = facts.schedule
     for scheduler in schedule.schedulers:
         if schedule.by_epoch is False and scheduler.by_epoch is True and not scheduler.converts:
-            yield Finding(
+            yield Mark(
                 scheduler.node.get("by_epoch") or scheduler.node,
                 f"{scheduler.kind} counts epochs, of which a loop by iterations has one: it never steps",
                 "set by_epoch=False",
@@ -234,7 +234,7 @@ def scheduler_counts_epochs(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED007", Severity.WARNING)
-def schedulers_do_not_meet(facts: Facts) -> Iterator[Finding]:
+def schedulers_do_not_meet(facts: Facts) -> Iterator[Mark]:
     """There is a gap between two schedulers, or they overlap.
 
     Why it matters: in a gap the rate stays where it is; where two overlap, both change it.
@@ -266,7 +266,7 @@ def schedulers_do_not_meet(facts: Facts) -> Iterator[Finding]:
             and other.kind.startswith(("MultiStep", "Step", "Exponential"))
         ):
             continue  # steps far beyond a warmup; their beginning decides nothing
-        yield Finding(
+        yield Mark(
             other.node.get("begin") or other.node,
             f"{other.kind} begins at {other.begin}, {one.kind} before it ends at {one.end}: "
             + ("the rate stands still between" if gap else "both change the rate between"),
@@ -276,7 +276,7 @@ def schedulers_do_not_meet(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED008", Severity.ERROR)
-def endless_epoch(facts: Facts) -> Iterator[Finding]:
+def endless_epoch(facts: Facts) -> Iterator[Mark]:
     """A loop that waits for the end of an epoch has an endless sampler.
 
     Why it matters: InfiniteSampler never runs out. The first epoch never ends: no validation, no checkpoint. In a
@@ -300,7 +300,7 @@ def endless_epoch(facts: Facts) -> Iterator[Finding]:
             continue
         loop = "the loop by epochs" if loader.which == "train" else "a validation"
         node = sampler.get("type") or sampler
-        yield Finding(
+        yield Mark(
             node,
             f"InfiniteSampler never runs out, and {loop} waits for its end",
             "use DefaultSampler",
@@ -309,7 +309,7 @@ def endless_epoch(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED009", Severity.WARNING)
-def restarted_epochs(facts: Facts) -> Iterator[Finding]:
+def restarted_epochs(facts: Facts) -> Iterator[Mark]:
     """A loop by iterations has a sampler that runs out.
 
     Why it matters: at the end of every pass over the data mmengine starts the workers anew and sleeps two seconds:
@@ -329,7 +329,7 @@ def restarted_epochs(facts: Facts) -> Iterator[Finding]:
     sampler = train.node.get("sampler") if train is not None else None
     if sampler is not None and sampler.type == "DefaultSampler" and facts.schedule.by_epoch is False:
         node = sampler.get("type") or sampler
-        yield Finding(
+        yield Mark(
             node,
             "DefaultSampler runs out after each pass over the data: workers are started anew every time",
             "use InfiniteSampler",
@@ -338,7 +338,7 @@ def restarted_epochs(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED010", Severity.ERROR)
-def loop_named_twice(facts: Facts) -> Iterator[Finding]:
+def loop_named_twice(facts: Facts) -> Iterator[Mark]:
     """The training loop is named by `type` and by `by_epoch`, or by neither.
 
     Why it matters: mmengine takes one of the two and refuses both.
@@ -356,7 +356,7 @@ def loop_named_twice(facts: Facts) -> Iterator[Finding]:
         return
     by_epoch = loop.get("by_epoch")
     if by_epoch is not None and "type" in loop.value:
-        yield Finding(
+        yield Mark(
             by_epoch,
             "train_cfg has type and by_epoch: mmengine takes one of them",
             "drop by_epoch",
@@ -364,7 +364,7 @@ def loop_named_twice(facts: Facts) -> Iterator[Finding]:
             at_key=True,
         )
     elif by_epoch is None and "type" not in loop.value and ("max_iters" in loop.value or "max_epochs" in loop.value):
-        yield Finding(
+        yield Mark(
             loop,
             "train_cfg names no loop",
             f"set type={'IterBasedTrainLoop' if 'max_iters' in loop.value else 'EpochBasedTrainLoop'!r}",
@@ -380,7 +380,7 @@ _SETS: Final = (
 
 
 @rule("SCHED011", Severity.ERROR)
-def incomplete_set(facts: Facts) -> Iterator[Finding]:
+def incomplete_set(facts: Facts) -> Iterator[Mark]:
     """Training, validation or test is set up in part.
 
     Why it matters: the runner takes all three of a set, or none, and refuses anything else: data loader, loop and, for
@@ -408,7 +408,7 @@ def incomplete_set(facts: Facts) -> Iterator[Finding]:
         lacking = [name for name in names if (node := facts.get(name)) is None or node.value is None]
         if given and lacking:
             wrong = next((node for name in lacking if (node := facts.get(name)) is not None), given[0])
-            yield Finding(
+            yield Mark(
                 wrong,
                 f"{' and '.join(node.name for node in given)} without {' and '.join(lacking)}",
                 f"set {lacking[0]}, or none of the three",
@@ -417,7 +417,7 @@ def incomplete_set(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED012", Severity.ERROR)
-def checkpoint_counts_epochs(facts: Facts) -> Iterator[Finding]:
+def checkpoint_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """The checkpoint hook counts epochs, and the loop iterations.
 
     Why it matters: a loop by iterations has one endless epoch, so `interval` is never reached: there is one checkpoint,
@@ -442,7 +442,7 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Finding]:
     default = facts.section("default_hooks")
     is_whole = facts.section("model") is not None and facts.section("train_dataloader") is not None
     if is_whole and default is not None and "checkpoint" not in default.value and not facts.checkpoints:
-        yield Finding(
+        yield Mark(
             default,
             "no checkpoint hook: the runner's own counts epochs, of which a loop by iterations has one",
             "name one, with by_epoch=False",
@@ -450,7 +450,7 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Finding]:
         )
     for hook in facts.checkpoints:
         if facts.argument(hook, "by_epoch", "hook") is True:
-            yield Finding(
+            yield Mark(
                 hook.get("by_epoch") or hook,
                 f"{hook.type} counts epochs, of which a loop by iterations has one: nothing is saved before the end",
                 "set by_epoch=False",
@@ -459,7 +459,7 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED013", Severity.WARNING)
-def log_counts_epochs(facts: Facts) -> Iterator[Finding]:
+def log_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """The log counts epochs, and the loop iterations.
 
     Why it matters: there is one epoch. With `log_metric_by_epoch=True` every validation is drawn at the same step.
@@ -481,7 +481,7 @@ def log_counts_epochs(facts: Facts) -> Iterator[Finding]:
     for key in ("log_processor.by_epoch", "default_hooks.logger.log_metric_by_epoch"):
         node = facts.get(key)
         if node is not None and node.value is True:
-            yield Finding(
+            yield Mark(
                 node,
                 f"{node.name}=True, and the loop by iterations has one epoch",
                 f"set {node.name}=False",
@@ -490,7 +490,7 @@ def log_counts_epochs(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED014", Severity.WARNING)
-def step_after_end(facts: Facts) -> Iterator[Finding]:
+def step_after_end(facts: Facts) -> Iterator[Mark]:
     """A step of the learning rate lies after the end of the run.
 
     Why it matters: it is never taken; mostly `max_iters` was lowered, or iterations are written where epochs count.
@@ -514,11 +514,11 @@ def step_after_end(facts: Facts) -> Iterator[Finding]:
             continue
         late = [at for at in map(whole, node.value) if at is not None and at >= length]
         if late:
-            yield Finding(node, f"a step at {unit} {late[0]}, and the run ends at {length}", "step earlier")
+            yield Mark(node, f"a step at {unit} {late[0]}, and the run ends at {length}", "step earlier")
 
 
 @rule("SCHED015", Severity.WARNING)
-def cosine_period(facts: Facts) -> Iterator[Finding]:
+def cosine_period(facts: Facts) -> Iterator[Mark]:
     """The half period of a cosine does not fit its stretch of the run.
 
     Why it matters: `T_max` shorter than `end - begin` makes the rate rise again; longer, and it never comes down to
@@ -542,7 +542,7 @@ def cosine_period(facts: Facts) -> Iterator[Finding]:
         stretch = end - scheduler.begin
         deliberate = period > 0 and stretch % period == 0 and stretch // period % 2 == 1  # cycles that end low
         if stretch > 0 and not deliberate and not 0.9 * stretch <= period <= 1.1 * stretch:
-            yield Finding(
+            yield Mark(
                 node,
                 f"T_max={period} over a stretch of {stretch}: "
                 + ("the rate rises again" if period < stretch else "the rate never comes down to eta_min"),
@@ -552,7 +552,7 @@ def cosine_period(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("SCHED016", Severity.ERROR)
-def warmup_of_one_step(facts: Facts) -> Iterator[Finding]:
+def warmup_of_one_step(facts: Facts) -> Iterator[Mark]:
     """A warmup of a single step never ends.
 
     Why it matters: mmengine's LinearLR and ConstantLR reach their end a step before `end`. With one step there is none
@@ -572,7 +572,7 @@ def warmup_of_one_step(facts: Facts) -> Iterator[Finding]:
         if not scheduler.kind.startswith(("Linear", "Constant")) or scheduler.converts:
             continue
         if scheduler.begin is not None and scheduler.end is not None and scheduler.end - scheduler.begin == 1:
-            yield Finding(
+            yield Mark(
                 scheduler.node.get("end") or scheduler.node,
                 f"{scheduler.kind} from {scheduler.begin} to {scheduler.end}: one step, after which nothing changes",
                 "warm up for longer, or leave it out",

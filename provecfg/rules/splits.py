@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.data import Dataset
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
 from provecfg.mmconfig import Opaque
-from provecfg.rules.data_facts import Dataset
 from provecfg.rules.edits import fix, renamed, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _NUMBERED_FROM_ZERO: Final = frozenset(
@@ -30,7 +30,7 @@ _NUMBERED_FROM_ZERO: Final = frozenset(
 
 
 @rule("DATA029", Severity.WARNING)
-def first_class_dropped(facts: Facts) -> Iterator[Finding]:
+def first_class_dropped(facts: Facts) -> Iterator[Mark]:
     """`reduce_zero_label` takes away the first class of a dataset that numbers its classes from 0.
 
     Why it matters: label 0 becomes the ignored one, and every other label moves down by one. Of Cityscapes and
@@ -57,7 +57,7 @@ def first_class_dropped(facts: Facts) -> Iterator[Finding]:
             if node is None or node.value is not True or dataset.node.get("metainfo") is not None:
                 continue
             if dataset.kind in _NUMBERED_FROM_ZERO:
-                yield Finding(
+                yield Mark(
                     node,
                     f"{dataset.kind} numbers its classes from 0, and reduce_zero_label=True drops the first",
                     "set reduce_zero_label=False",
@@ -81,7 +81,7 @@ def _is_hashable(value: Any) -> bool:
 
 
 @rule("DATA030", Severity.WARNING)
-def validated_on_training_images(facts: Facts) -> Iterator[Finding]:
+def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
     """Training and validation read the same images.
 
     Why it matters: the metric is of images that the model was trained on. It rises with over-fitting, which it is there
@@ -120,7 +120,7 @@ def validated_on_training_images(facts: Facts) -> Iterator[Finding]:
         place = _place(dataset)
         if place is not None and place in trained:
             node = dataset.node.dig("data_prefix.img_path") or dataset.node
-            yield Finding(node, f"validation reads the images of {place[0]!r}, and so does training", "name another")
+            yield Mark(node, f"validation reads the images of {place[0]!r}, and so does training", "name another")
 
 
 _SPLITS: Final = {
@@ -142,7 +142,7 @@ def _words(path: Any) -> frozenset[str]:
 
 
 @rule("DATA031", Severity.WARNING)
-def labels_of_another_split(facts: Facts) -> Iterator[Finding]:
+def labels_of_another_split(facts: Facts) -> Iterator[Mark]:
     """Images are of one split, labels of another.
 
     Why it matters: labels are looked for under the names of the images, in another split's folder. They are not found,
@@ -170,13 +170,13 @@ def labels_of_another_split(facts: Facts) -> Iterator[Finding]:
             of_images = {_SPLITS[word] for word in _words(images.value) if word in _SPLITS}
             of_labels = {_SPLITS[word] for word in _words(labels.value) if word in _SPLITS}
             if len(of_images) == len(of_labels) == 1 and of_images != of_labels:
-                yield Finding(
+                yield Mark(
                     labels, f"labels of {labels.value!r} for images of {images.value!r}", "name the same split in both"
                 )
 
 
 @rule("DATA032", Severity.WARNING)
-def images_for_labels(facts: Facts) -> Iterator[Finding]:
+def images_for_labels(facts: Facts) -> Iterator[Mark]:
     """The folders of images and labels are exchanged.
 
     Why it matters: no file of the right ending is found; where both have the same, masks are trained on as images.
@@ -205,13 +205,13 @@ def images_for_labels(facts: Facts) -> Iterator[Finding]:
             in_images, in_labels = _words(images.value), _words(labels.value)
             looks_exchanged = in_images & _LABEL_WORDS and in_labels & _IMAGE_WORDS
             if looks_exchanged and not in_images & _IMAGE_WORDS and not in_labels & _LABEL_WORDS:
-                yield Finding(
+                yield Mark(
                     images, f"images from {images.value!r}, and labels from {labels.value!r}", "exchange the two"
                 )
 
 
 @rule("DATA033", Severity.WARNING)
-def not_shuffled(facts: Facts) -> Iterator[Finding]:
+def not_shuffled(facts: Facts) -> Iterator[Mark]:
     """Training images are not shuffled.
 
     Why it matters: batches hold neighbours on the disk, frames of one drive, say, in the same order in every pass. The
@@ -227,7 +227,7 @@ def not_shuffled(facts: Facts) -> Iterator[Finding]:
     """
     node = facts.get("train_dataloader.sampler.shuffle")
     if node is not None and node.value is False:
-        yield Finding(
+        yield Mark(
             node,
             "training images come in the order of the disk",
             "set shuffle=True",
@@ -263,7 +263,7 @@ LOADER_KEYS: Final = frozenset(
 
 
 @rule("DATA034", Severity.ERROR)
-def unknown_loader_key(facts: Facts) -> Iterator[Finding]:
+def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
     """A data loader does not take this key.
 
     Why it matters: mmengine hands what it does not know to torch's DataLoader, which refuses it.
@@ -281,7 +281,7 @@ def unknown_loader_key(facts: Facts) -> Iterator[Finding]:
             if child.name in LOADER_KEYS or child.name.startswith("_"):
                 continue
             near = [name for name in nearest_names(child.name, LOADER_KEYS) if name not in loader.node.value][:1]
-            yield Finding(
+            yield Mark(
                 child,
                 f"a data loader has no {child.name!r}",
                 f"did you mean {near[0]!r}?" if near else "leave it out",
@@ -291,7 +291,7 @@ def unknown_loader_key(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("DATA035", Severity.ERROR)
-def batch_size_not_positive(facts: Facts) -> Iterator[Finding]:
+def batch_size_not_positive(facts: Facts) -> Iterator[Mark]:
     """A batch has no images.
 
     Why it matters: torch refuses the data loader.
@@ -308,7 +308,7 @@ def batch_size_not_positive(facts: Facts) -> Iterator[Finding]:
         size = loader.batch_size
         node = loader.node.get("batch_size")
         if node is not None and size is not None and size < 1:
-            yield Finding(node, f"batches of {size} images", "set batch_size to 1 or more")
+            yield Mark(node, f"batches of {size} images", "set batch_size to 1 or more")
 
 
 RULES = (

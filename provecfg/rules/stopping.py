@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.metrics import better, guessed_rule, is_percentage
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.invariants import early_stopping_budget
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, put, replaced
-from provecfg.rules.facts import Facts
-from provecfg.rules.monitor_facts import better, guessed_rule, is_percentage
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 _SMALLEST_POINTS: Final = 0.01
@@ -55,7 +55,7 @@ def _shown(keys: frozenset[str]) -> str:
 
 
 @rule("STOP001", Severity.ERROR)
-def monitor_is_no_metric(facts: Facts) -> Iterator[Finding]:
+def monitor_is_no_metric(facts: Facts) -> Iterator[Mark]:
     """Early stopping watches a metric that no validation gives.
 
     Why it matters: with `strict=False`, the default, the hook warns once a validation and never stops; with
@@ -85,7 +85,7 @@ def monitor_is_no_metric(facts: Facts) -> Iterator[Finding]:
         if name in keys:
             continue
         fails = facts.value(hook, "strict", False) is True
-        yield Finding(
+        yield Mark(
             node,
             f"early stopping watches {name!r}, which no evaluator gives: "
             + ("the first validation fails" if fails else "training never stops early"),
@@ -100,7 +100,7 @@ def _other_metric(facts: Facts, node: Node, name: str, keys: frozenset[str], *, 
 
 
 @rule("STOP002", Severity.ERROR)
-def threshold_as_fraction(facts: Facts) -> Iterator[Finding]:
+def threshold_as_fraction(facts: Facts) -> Iterator[Mark]:
     """The stopping threshold is a fraction, the metric a percentage.
 
     Why it matters: IoUMetric counts from 0 to 100. A threshold of 0.8 is reached at the first validation, and training
@@ -126,20 +126,20 @@ def threshold_as_fraction(facts: Facts) -> Iterator[Finding]:
         if node is None or value is None or not is_percentage(name, facts.val_evaluators):
             continue
         if 0 < value <= 1:
-            yield Finding(
+            yield Mark(
                 node,
                 f"stopping_threshold {value:g} of {name}, which counts to 100: the first validation ends the run",
                 f"write {value * 100:g}",
                 fix(f"write {value * 100:g}", replaced(node, round(value * 100, 6)), safe=False),
             )
         elif value > 100:
-            yield Finding(
+            yield Mark(
                 node, f"stopping_threshold {value:g} of {name}, which is at most 100, is never reached", "lower it"
             )
 
 
 @rule("STOP003", Severity.WARNING)
-def min_delta_off_scale(facts: Facts) -> Iterator[Finding]:
+def min_delta_off_scale(facts: Facts) -> Iterator[Mark]:
     """`min_delta` does not fit a metric that counts from 0 to 100.
 
     Why it matters: IoUMetric's values are percentages, and the hook's `min_delta` of 0.1 is a tenth of a point (its
@@ -166,14 +166,14 @@ def min_delta_off_scale(facts: Facts) -> Iterator[Finding]:
             continue
         if 0 < value <= _SMALLEST_POINTS:
             points = value * 100
-            yield Finding(
+            yield Mark(
                 node,
                 f"min_delta {value:g} of {name}, which counts from 0 to 100: {value:g} points are noise",
                 f"write {points:g} for {points:g} points",
                 fix(f"write {points:g}", replaced(node, round(points, 9)), safe=False),
             )
         elif value >= _LARGEST_POINTS:
-            yield Finding(
+            yield Mark(
                 node,
                 f"min_delta {value:g} of {name}: only a rise by {value:g} points in one validation counts as progress",
                 "write 0.1 for a tenth of a point",
@@ -181,7 +181,7 @@ def min_delta_off_scale(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP004", Severity.ERROR)
-def negative_min_delta(facts: Facts) -> Iterator[Finding]:
+def negative_min_delta(facts: Facts) -> Iterator[Mark]:
     """`min_delta` is negative.
 
     Why it matters: a score that falls by less than that counts as progress, and becomes the best score. It can fall
@@ -199,7 +199,7 @@ def negative_min_delta(facts: Facts) -> Iterator[Finding]:
         node = hook.get("min_delta")
         value = number(node.value) if node is not None else None
         if node is not None and value is not None and value < 0:
-            yield Finding(
+            yield Mark(
                 node,
                 f"min_delta {value:g} is negative: a falling score counts as progress",
                 f"write {-value:g}; for a metric that should fall, rule='less' turns the sign by itself",
@@ -208,7 +208,7 @@ def negative_min_delta(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP005", Severity.ERROR)
-def wrong_direction(facts: Facts) -> Iterator[Finding]:
+def wrong_direction(facts: Facts) -> Iterator[Mark]:
     """The rule says that less is better, and more is (or the other way round).
 
     Why it matters: early stopping ends a good run while its score rises; the checkpoint hook keeps the worst checkpoint
@@ -227,7 +227,7 @@ def wrong_direction(facts: Facts) -> Iterator[Finding]:
             continue  # STOP001, STOP013
         node, right = _rule_of(hook, metric), better(name)
         if node is not None and node.value in ("greater", "less") and right is not None and node.value != right:
-            yield Finding(
+            yield Mark(
                 node,
                 f"rule={node.value!r} for {name}, of which {'more' if right == 'greater' else 'less'} is better",
                 f"set rule={right!r}",
@@ -244,7 +244,7 @@ def _rule_of(hook: Node, metric: Node) -> Node | None:
 
 
 @rule("STOP006", Severity.ERROR)
-def direction_not_guessed(facts: Facts) -> Iterator[Finding]:
+def direction_not_guessed(facts: Facts) -> Iterator[Mark]:
     """Without `rule`, mmengine cannot tell or guesses wrongly whether more of the metric is better.
 
     Why it matters: it looks for parts of known names. `mFscore` has none: ValueError when training starts.
@@ -264,7 +264,7 @@ def direction_not_guessed(facts: Facts) -> Iterator[Finding]:
         guessed, right = guessed_rule(name), better(name)
         if guessed is None or (right is not None and guessed != right):
             said = "cannot tell" if guessed is None else f"guesses {guessed!r}"
-            yield Finding(
+            yield Mark(
                 node,
                 f"mmengine {said} whether more of {name!r} is better",
                 f"set rule={right or 'greater'!r}" + ("" if right else ", or 'less'"),
@@ -273,7 +273,7 @@ def direction_not_guessed(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP007", Severity.ERROR)
-def unknown_direction(facts: Facts) -> Iterator[Finding]:
+def unknown_direction(facts: Facts) -> Iterator[Mark]:
     """The rule is neither 'greater' nor 'less'.
 
     Why it matters: mmengine refuses it when training starts.
@@ -291,7 +291,7 @@ def unknown_direction(facts: Facts) -> Iterator[Finding]:
         for one in list(node) if node is not None and node.is_list else [node]:
             if one is not None and isinstance(one.value, str) and one.value not in ("greater", "less"):
                 meant = {"max": "greater", "higher": "greater", "min": "less", "lower": "less"}.get(one.value.lower())
-                yield Finding(
+                yield Mark(
                     one,
                     f"no rule {one.value!r}",
                     f"write {meant!r}" if meant else "write 'greater' or 'less'",
@@ -300,7 +300,7 @@ def unknown_direction(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP008", Severity.ERROR)
-def patience_outlasts_run(facts: Facts) -> Iterator[Finding]:
+def patience_outlasts_run(facts: Facts) -> Iterator[Mark]:
     """Early stopping cannot stop before the run is over.
 
     Why it matters: `patience` counts validations, not iterations or epochs. The first validation sets the best score,
@@ -340,7 +340,7 @@ def patience_outlasts_run(facts: Facts) -> Iterator[Finding]:
         if schedule.by_epoch is False and len(set(_steps(when))) == 1 and when[0] == schedule.val_interval:
             problem = early_stopping_budget(patience, when[0], length)
         most = max((index for index, at in enumerate(when) if at < length), default=0)
-        yield Finding(
+        yield Mark(
             hook.get("patience") or hook,
             problem or f"patience {patience} validations, and the run of {length} {schedule.unit}s has {len(when)}",
             f"set patience to {most} or less, or validate more often" if most > 0 else "validate more often",
@@ -352,7 +352,7 @@ def _steps(when: tuple[int, ...]) -> list[int]:
 
 
 @rule("STOP009", Severity.ERROR)
-def patience_not_positive(facts: Facts) -> Iterator[Finding]:
+def patience_not_positive(facts: Facts) -> Iterator[Mark]:
     """`patience` is less than 1.
 
     Why it matters: it behaves as 1: the first validation without progress ends training.
@@ -369,11 +369,11 @@ def patience_not_positive(facts: Facts) -> Iterator[Finding]:
         node = hook.get("patience")
         value = number(node.value) if node is not None else None
         if node is not None and value is not None and value < 1:
-            yield Finding(node, f"patience {value:g} behaves as 1", "give the number of validations to wait")
+            yield Mark(node, f"patience {value:g} behaves as 1", "give the number of validations to wait")
 
 
 @rule("STOP010", Severity.ERROR)
-def early_stopping_without_validation(facts: Facts) -> Iterator[Finding]:
+def early_stopping_without_validation(facts: Facts) -> Iterator[Mark]:
     """Early stopping without a validation to judge.
 
     Why it matters: the hook acts after validations only. Where there is none, or the first would be after the end of
@@ -406,20 +406,20 @@ def early_stopping_without_validation(facts: Facts) -> Iterator[Finding]:
         begin = schedule.loop.get("val_begin")
         late = begin is not None and schedule.length is not None and (schedule.val_begin or 0) > schedule.length
         if late and begin is not None:
-            yield Finding(
+            yield Mark(
                 begin,
                 f"the first validation would be at {schedule.unit} {schedule.val_begin}, the run ends at "
                 f"{schedule.length}: early stopping never sees one",
                 "begin validating earlier",
             )
         elif not schedule.validates:
-            yield Finding(
+            yield Mark(
                 hook,
                 "early stopping, and the config sets up no validation",
                 "set val_dataloader, val_evaluator and val_cfg",
             )
         else:
-            yield Finding(
+            yield Mark(
                 schedule.loop.get("val_interval") or hook,
                 f"no validation falls within the run of {schedule.length} {schedule.unit}s: early stopping never "
                 "sees one",
@@ -428,7 +428,7 @@ def early_stopping_without_validation(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP011", Severity.WARNING)
-def early_stopping_forgets(facts: Facts) -> Iterator[Finding]:
+def early_stopping_forgets(facts: Facts) -> Iterator[Mark]:
     """Early stopping starts anew when training resumes.
 
     Why it matters: mmengine's hook keeps best score and patience in memory only. After a resume, any score counts as
@@ -449,7 +449,7 @@ def early_stopping_forgets(facts: Facts) -> Iterator[Finding]:
         return
     for hook in facts.early_stopping:
         if hook.type == "EarlyStoppingHook":
-            yield Finding(
+            yield Mark(
                 resume,
                 "resume=True, and EarlyStoppingHook forgets its best score and its patience",
                 "use provecfg's ResumableEarlyStoppingHook, whose state is in the checkpoints",
@@ -458,7 +458,7 @@ def early_stopping_forgets(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP012", Severity.WARNING)
-def best_is_first_metric(facts: Facts) -> Iterator[Finding]:
+def best_is_first_metric(facts: Facts) -> Iterator[Mark]:
     """`save_best='auto'` means the first metric, which is pixel accuracy.
 
     Why it matters: the first key of IoUMetric is aAcc. The best checkpoint is not the one of the best mIoU.
@@ -481,7 +481,7 @@ def best_is_first_metric(facts: Facts) -> Iterator[Finding]:
             continue
         keys = evaluators[0].keys if evaluators else None
         miou = next((key for key in keys or () if key.endswith("mIoU")), None)
-        yield Finding(
+        yield Mark(
             node,
             f"save_best='auto' saves the best {keys[0] if keys else 'aAcc'}, the first metric",
             f"name the metric: save_best={miou or 'mIoU'!r}",
@@ -490,7 +490,7 @@ def best_is_first_metric(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP013", Severity.ERROR)
-def best_is_no_metric(facts: Facts) -> Iterator[Finding]:
+def best_is_no_metric(facts: Facts) -> Iterator[Mark]:
     """The best checkpoint is chosen by a metric that no validation gives.
 
     Why it matters: KeyError at the first validation, after hours of training. IoUMetric gives aAcc, mIoU and mAcc, and
@@ -517,7 +517,7 @@ def best_is_no_metric(facts: Facts) -> Iterator[Finding]:
         return
     for _, node, name in _saved(facts):
         if name not in keys:
-            yield Finding(
+            yield Mark(
                 node,
                 f"save_best={name!r}, which no evaluator gives: KeyError at the first validation",
                 f"the metrics are {_shown(keys)}",
@@ -526,7 +526,7 @@ def best_is_no_metric(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP014", Severity.WARNING)
-def best_without_validation(facts: Facts) -> Iterator[Finding]:
+def best_without_validation(facts: Facts) -> Iterator[Mark]:
     """The best checkpoint is asked for, and nothing is validated.
 
     Why it matters: it is saved after a validation only; there will be none, without a word.
@@ -550,7 +550,7 @@ def best_without_validation(facts: Facts) -> Iterator[Finding]:
     for hook in facts.checkpoints:
         node = hook.get("save_best")
         if node is not None and node.value is not None:
-            yield Finding(
+            yield Mark(
                 node,
                 "save_best, and the config sets up no validation",
                 "set val_dataloader, val_evaluator and val_cfg",
@@ -558,7 +558,7 @@ def best_without_validation(facts: Facts) -> Iterator[Finding]:
 
 
 @rule("STOP015", Severity.ERROR)
-def best_rules_count(facts: Facts) -> Iterator[Finding]:
+def best_rules_count(facts: Facts) -> Iterator[Mark]:
     """There are several rules, and another number of metrics.
 
     Why it matters: the hook asserts one rule for all, or one for each metric of `save_best`.
@@ -579,11 +579,11 @@ def best_rules_count(facts: Facts) -> Iterator[Finding]:
             continue
         metrics = 1 if isinstance(best.value, str) else len(best.value)
         if len(rules.value) not in (1, metrics):
-            yield Finding(rules, f"{len(rules.value)} rules for {metrics} metrics", "give one for all, or one for each")
+            yield Mark(rules, f"{len(rules.value)} rules for {metrics} metrics", "give one for all, or one for each")
 
 
 @rule("STOP016", Severity.WARNING)
-def best_overwritten(facts: Facts) -> Iterator[Finding]:
+def best_overwritten(facts: Facts) -> Iterator[Mark]:
     """Early stopping waits for longer than checkpoints are kept, and none is kept as the best.
 
     Why it matters: when it stops, the best validation lies `patience` validations back. With fewer checkpoints kept
@@ -619,7 +619,7 @@ def best_overwritten(facts: Facts) -> Iterator[Finding]:
     for hook in facts.early_stopping:
         patience = number(facts.argument(hook, "patience", "hook"))
         if patience is not None and kept <= patience:
-            yield Finding(
+            yield Mark(
                 hooks[0],
                 f"{kept:g} checkpoints are kept, and the best is {patience:g} validations old when training stops",
                 "name the metric in save_best",

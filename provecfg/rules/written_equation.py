@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
 from provecfg.mmconfig import Node
-from provecfg.rules.facts import Facts
-from provecfg.rules.model_facts import Head
-from provecfg.rules.numbers import number
-from provecfg.rules.rule import Finding, rule
+from provecfg.rules.rule import Mark, rule
 
 TITLES: Final = {
     "CrossEntropyLoss": "CE",
@@ -43,7 +43,7 @@ class _Term(NamedTuple):
 
 
 @rule("CFG033", Severity.WARNING)
-def equation_not_as_written(facts: Facts) -> Iterator[Finding]:
+def equation_not_as_written(facts: Facts) -> Iterator[Mark]:
     """The losses are others than the equation at the head of the file says.
 
     Why it matters: a generated config says what it trains in its first lines, and whoever reads or cites the run
@@ -88,9 +88,7 @@ def equation_not_as_written(facts: Facts) -> Iterator[Finding]:
         yield from _differences("decode", head.node, list(_losses(head)), written.get("decode", []))
     for name, head in zip_longest(names, heads):
         if head is None and own.model is not None:
-            yield Finding(
-                own.model, f"the equation has terms of a head {name!r}, and the model has no such head", _HINT
-            )
+            yield Mark(own.model, f"the equation has terms of a head {name!r}, and the model has no such head", _HINT)
         elif head is not None:
             yield from _differences(name or "auxiliary", head.node, list(_losses(head)), written.get(name, []))
 
@@ -145,7 +143,7 @@ def _weight(value: Any) -> float:
 
 def _differences(
     name: str, head: Node, declared: Sequence[tuple[Node, _Term]], written: Sequence[_Term]
-) -> Iterator[Finding]:
+) -> Iterator[Mark]:
     """What differs in one head; of several terms of one title, those that agree belong together."""
     left = list(written)
     unmatched = []
@@ -160,12 +158,12 @@ def _differences(
             left.remove(said)
             message = f"{term.title}[{name}] has weight {term.weight:g}, and {said.weight:g} in the equation"
             if term.weight == term.weight:  # not one that cannot be known
-                yield Finding(node.get("loss_weight") or node, message, _HINT)
+                yield Mark(node.get("loss_weight") or node, message, _HINT)
         else:
-            yield Finding(node, f"{term.title}[{name}] is not in the equation", _HINT)
+            yield Mark(node, f"{term.title}[{name}] is not in the equation", _HINT)
     for term in left:
         message = f"the equation has {term.weight:g} {term.title}[{name}], and the head no such loss"
-        yield Finding(head.get("loss_decode") or head, message, _HINT)
+        yield Mark(head.get("loss_decode") or head, message, _HINT)
 
 
 _NAMED: Final = {
@@ -180,7 +178,7 @@ _NAMED: Final = {
 
 
 @rule("CFG034", Severity.WARNING)
-def losses_not_as_named(facts: Facts) -> Iterator[Finding]:
+def losses_not_as_named(facts: Facts) -> Iterator[Mark]:
     """The config is named for other losses than its heads have.
 
     Why it matters: provecfg names a config, and the folder of its run, for the model, the dataset and the auxiliary
@@ -208,15 +206,11 @@ def losses_not_as_named(facts: Facts) -> Iterator[Finding]:
         kinds = [_inner_kind(one) for one in ([node] if node.is_dict else list(node))] if node is not None else []
         for name in wanted:
             if not any(_NAMED[name] in kind for kind in kinds):
-                yield Finding(
-                    node or head.node, f"the config is named for {name}, and this head has no such loss", _NAME
-                )
+                yield Mark(node or head.node, f"the config is named for {name}, and this head has no such loss", _NAME)
         if not wanted and head.calls_losses_plainly:
             for kind in kinds:
                 if "CrossEntropy" not in kind and any(part in kind for part in _NAMED.values()):
-                    yield Finding(
-                        node or head.node, f"the config is named for no loss beside CE, and has {kind}", _NAME
-                    )
+                    yield Mark(node or head.node, f"the config is named for no loss beside CE, and has {kind}", _NAME)
 
 
 _NAME: Final = "train the loss in every head, or give the config and its work_dir another name"

@@ -17,8 +17,9 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
+from provecfg.findings import Finding
+from provecfg.spelling import first_few as some
 from provecfg.training.adapt import catalog_dataset, datasets_of
-from provecfg.training.findings import Finding, some
 from provecfg.training.problems import (
     DATA_NOT_CHECKED,
     EMPTY_SPLIT,

@@ -14,11 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from provecfg.diagnostics import Diagnostic, Severity, in_file_order
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
 from provecfg.training import record as records
-from provecfg.training.findings import Finding
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
 from provecfg.training.work_dir import WorkDir, check_work_dir, read_work_dir
@@ -40,7 +39,7 @@ class Prepared:
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
         files: Text of the config and its bases, by path.
-        diagnostics: What the checks found, in file order.
+        findings: What the checks found, in file order.
     """
 
     path: Path
@@ -51,12 +50,12 @@ class Prepared:
     work_dir: WorkDir
     device: str
     files: Mapping[Path, str]
-    diagnostics: tuple[Diagnostic, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def is_ready(self) -> bool:
         """Whether nothing stands in the way."""
-        return all(diagnostic.severity is not Severity.ERROR for diagnostic in self.diagnostics)
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
     @property
     def is_complete(self) -> bool:
@@ -78,7 +77,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
         view: The same config as data, for the places in the file that findings point at.
 
     Returns:
-        What is ready to train, unless its diagnostics have errors. A process that torchrun started is told nothing new:
+        What is ready to train, unless its findings have errors. A process that torchrun started is told nothing new:
         the process that started torchrun has checked.
 
     Raises:
@@ -109,8 +108,8 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             findings += _check_loaded(config, options, work_dir)
             findings += data.result()
             findings += _check_other_data(config)
-    diagnostics = in_file_order([finding.diagnostic(path.absolute(), view) for finding in findings])
-    return Prepared(path, name, config, options, fingerprint, work_dir, device, files, tuple(diagnostics))
+    findings = in_file_order([placed(finding, path.absolute(), view) for finding in findings])
+    return Prepared(path, name, config, options, fingerprint, work_dir, device, files, tuple(findings))
 
 
 def require_stack() -> None:
@@ -127,8 +126,8 @@ def require_stack() -> None:
 def load_config(path: Path, options: RunOptions) -> Any:
     """The config as mmengine loads it (executing it), changed as the options say. Modules it names are not imported."""
     from provecfg.catalog.datasets import DATASETS
+    from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
-    from provecfg.training.smoke_data import smoke_data_for
 
     config = read_by_mmengine(path, options.cfg_options)
     if config.get("train_cfg") is None or config.get("train_dataloader") is None:

@@ -5,29 +5,7 @@ One `Problem` per code: the table from which their documentation is made. Nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from provecfg.diagnostics import Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One kind of problem.
-
-    Args:
-        code: `RUN` and three digits; never reused.
-        name: The code in words.
-        title: What is wrong, one sentence.
-        why: What happens if training starts all the same.
-        severity: See `Severity`.
-    """
-
-    code: str
-    name: str
-    title: str
-    why: str
-    severity: Severity = Severity.ERROR
-
+from provecfg.findings import Problem, Severity
 
 NO_DATA_ROOT = Problem(
     "RUN101",

@@ -23,7 +23,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.paths import write_atomically
 from provecfg.plugin.hooks import CheckpointOnInterruptHook, TrainingInterrupted
 from provecfg.training import record as records
@@ -433,7 +433,7 @@ def _log_traceback(runner: Runner | None, error: Exception) -> None:
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if runner is not None:
         runner.logger.error(text)
-    if os.environ.get("PROVECFG_FULL_ERROR") == "1":
+    if wants_traceback():
         print(text, file=sys.stderr)
 
 

@@ -13,14 +13,10 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 
+from provecfg.findings import Finding
+from provecfg.spelling import first_few as some
 from provecfg.training.adapt import pretrained_of
-from provecfg.training.findings import Finding, some
-from provecfg.training.problems import (
-    CHECKPOINT_UNREADABLE,
-    CHECKPOINT_WITH_CODE,
-    NOT_PLAIN_DATA,
-    WEIGHTS_MISSING,
-)
+from provecfg.training.problems import CHECKPOINT_UNREADABLE, CHECKPOINT_WITH_CODE, NOT_PLAIN_DATA, WEIGHTS_MISSING
 
 _SECONDS_TO_ANSWER = 5
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provecfg.findings import Finding
+from provecfg.spelling import first_few as some
 from provecfg.training import record as records
-from provecfg.training.findings import Finding, some
 from provecfg.training.problems import (
     LITTLE_DISK,
     OTHER_RUN,

@@ -59,9 +59,9 @@ def rendering(rounds: int) -> None:
     warnings.simplefilter("ignore")
     from mmengine.config import Config
 
-    from provecfg.plan import plans_of
-    from provecfg.render import render
-    from provecfg.schema.load import study_from_fields
+    from provecfg.generate.plan import plans_of
+    from provecfg.generate.render import render
+    from provecfg.study.load import study_from_fields
 
     study, _ = study_from_fields({"name": "bench"})
     assert study is not None

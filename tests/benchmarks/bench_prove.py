@@ -30,8 +30,8 @@ def trainable(path: Path, folder: Path) -> Path:
     from mmengine.config import Config
 
     from provecfg.catalog.datasets import DATASETS
+    from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
-    from provecfg.training.smoke_data import smoke_data_for
 
     config = Config.fromfile(str(path), import_custom_modules=False)
     config = adapt.without_pretrained(

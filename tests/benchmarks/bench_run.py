@@ -37,8 +37,8 @@ def scratch_config(folder: Path, iterations: int) -> Path:
     from mmengine.config import Config
 
     from provecfg.catalog.datasets import DATASETS
+    from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
-    from provecfg.training.smoke_data import smoke_data_for
 
     config = Config.fromfile(str(PROJECT / "generated" / f"{MODEL}.py"), import_custom_modules=False)
     config = adapt.for_smoke(config, smoke_data_for(DATASETS["bdd10k"], root=folder / "data"))

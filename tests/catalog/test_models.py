@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from provecfg.catalog.models import MODELS, Model
-from provecfg.plan import Plan, plans_of
-from provecfg.render import render
-from provecfg.schema.load import study_from_fields
+from provecfg.generate.plan import Plan, plans_of
+from provecfg.generate.render import render
+from provecfg.study.load import study_from_fields
 
 pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore")]  # mmengine's own, while it loads configs
 

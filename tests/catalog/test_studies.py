@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from provecfg.catalog.studies import STUDIES, CatalogStudy
-from provecfg.diagnostics import Severity
-from provecfg.plan import plans_of
-from provecfg.render import render
-from provecfg.schema.load import study_from_fields
+from provecfg.findings import Severity
+from provecfg.generate.plan import plans_of
+from provecfg.generate.render import render
+from provecfg.study.load import study_from_fields
 from provecfg.validate import findings_in
 
 

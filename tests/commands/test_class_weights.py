@@ -20,8 +20,8 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("rich")
 
-from provecfg.training import label_counts  # noqa: E402
-from provecfg.training.smoke_data import Drawing, smoke_data_for  # noqa: E402
+from provecfg.data import label_counts  # noqa: E402
+from provecfg.data.scenes import Drawing, smoke_data_for  # noqa: E402
 
 CAMVID = Path(__file__).parents[2] / "../shared/data/camvid_bdd"
 Run = Callable[..., tuple[str, str]]

@@ -1,4 +1,4 @@
-"""Files that want to break the reader: each gets a diagnostic within a second and 200 MB, and none is executed."""
+"""Files that want to break the reader: each gets a finding within a second and 200 MB, and none is executed."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.diagnostics import Severity, Span
-from provecfg.mmconfig import PROBLEMS, Opaque, Problem, read_config
+from provecfg.findings import Problem, Severity, Span
+from provecfg.mmconfig import PROBLEMS, Opaque, read_config
 
 # What a file of this text cannot show: the file is missing, has other bytes, or it takes options.
 NOT_BY_TEXT = {"CFG002", "CFG007", "CFG022"}
@@ -17,7 +17,7 @@ NOT_BY_TEXT = {"CFG002", "CFG007", "CFG022"}
 def test_codes_and_names_are_unique_and_in_order() -> None:
     assert [problem.code for problem in PROBLEMS] == [f"CFG{n:03d}" for n in range(1, len(PROBLEMS) + 1)]
     assert len({problem.name for problem in PROBLEMS}) == len(PROBLEMS)
-    assert all(problem.why and problem.title.endswith(".") for problem in PROBLEMS)
+    assert all(problem.why and problem.summary.endswith(".") for problem in PROBLEMS)
 
 
 @pytest.mark.parametrize("problem", [p for p in PROBLEMS if p.code not in NOT_BY_TEXT], ids=lambda p: p.code)

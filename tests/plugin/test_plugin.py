@@ -11,7 +11,15 @@ import provecfg.plugin
 
 pytestmark = pytest.mark.stack
 
-RING_1 = ("pydantic", "jinja2", "click", "provecfg.schema", "provecfg.plan", "provecfg.rules", "provecfg.render")
+RING_1 = (
+    "pydantic",
+    "jinja2",
+    "click",
+    "provecfg.study",
+    "provecfg.generate.plan",
+    "provecfg.rules",
+    "provecfg.generate.render",
+)
 
 
 def test_everything_that_configs_name_is_registered():

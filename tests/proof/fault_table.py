@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.findings import Finding, Severity, placed
 from provecfg.paths import write_atomically
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def prove(paths: Iterable[Path]) -> dict[Path, Proof]:
         sys.path.remove(str(CASES / "clean"))
 
 
-def alarms(proof: Proof) -> list[Diagnostic]:
+def alarms(proof: Proof) -> list[Finding]:
     """The errors and warnings."""
-    return [one for one in proof.diagnostics if one.severity is not Severity.NOTE]
+    return [one for one in proof.findings if one.severity is not Severity.NOTE]
 
 
 def is_within(key: str, other: str) -> bool:
@@ -57,7 +57,7 @@ def is_within(key: str, other: str) -> bool:
     return bool(short) and long.startswith(short) and long[len(short) :][:1] in ("", ".", "[")
 
 
-def hits(case: Path, proofs: Mapping[Path, Proof]) -> list[tuple[str, Diagnostic]]:
+def hits(case: Path, proofs: Mapping[Path, Proof]) -> list[tuple[str, Finding]]:
     """What counts as catching the fault, each with the name of the check: as the collection's README defines it."""
     keys = json.loads(case.read_text(encoding="utf-8"))["keys"]
     of_good = {one.code for one in alarms(proofs[case.with_name("good.py")])}
@@ -66,7 +66,7 @@ def hits(case: Path, proofs: Mapping[Path, Proof]) -> list[tuple[str, Diagnostic
     return [
         (timed.section.name, one)
         for timed in bad.sections
-        for one in (finding.diagnostic(case, None) for finding in timed.section.findings)
+        for one in (placed(finding, case, None) for finding in timed.section.findings)
         if one.code in counted and any(is_within(one.key, key) for key in keys)
     ]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.findings import Finding, Severity
 from provecfg.mmconfig import read_config
 from provecfg.parallel import map_in_processes
 from provecfg.paths import write_atomically
@@ -85,7 +85,7 @@ def proved(verdicts: Sequence[Verdict]) -> list[Verdict]:
         paths = [written(verdict.mutant, Path(folder)) for verdict in verdicts]
         proofs = list(prove_configs(paths, ProofOptions(device="cpu")))
     return [
-        Verdict(verdict.mutant, verdict.rules, _codes(proof.diagnostics))
+        Verdict(verdict.mutant, verdict.rules, _codes(proof.findings))
         for verdict, proof in zip(verdicts, proofs, strict=True)
     ]
 
@@ -97,7 +97,7 @@ def written(mutant: Mutant, folder: Path) -> Path:
     return path
 
 
-def _codes(found: Iterable[Diagnostic]) -> tuple[str, ...]:
+def _codes(found: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(sorted({one.code for one in found if one.severity is not Severity.NOTE}))
 
 

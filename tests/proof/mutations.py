@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from provecfg.diagnostics import Span
+from provecfg.findings import Span
 from provecfg.mmconfig import ConfigView, Node, read_config
 
 SEED = 20261124

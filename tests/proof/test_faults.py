@@ -44,7 +44,7 @@ def test_a_silent_fault_is_seen_and_its_twin_is_proved(config: Path, proofs: dic
     if config.parent.name in UNSEEN:
         assert not found, f"{config.parent.name} is seen now: docs/proof.md says that it is not"
     else:
-        assert found, proofs[config.with_name("bad.py")].diagnostics
+        assert found, proofs[config.with_name("bad.py")].findings
 
 
 @needs_cases

@@ -38,7 +38,7 @@ def receipt(config: dict[str, Any], verdict: str = PROVED, **changes: Any) -> Re
         made=made,
         seconds=1.0,
         sections=(),
-        diagnostics=[{"severity": "error", "code": "PROOF020", "message": "dropped"}] if verdict == FAILED else [],
+        findings=[{"severity": "error", "code": "PROOF020", "message": "dropped"}] if verdict == FAILED else [],
     )
     return replace(made_receipt, **changes)
 

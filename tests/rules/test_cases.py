@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.diagnostics import Diagnostic, Severity
+from provecfg.findings import Finding, Severity
 from provecfg.mmconfig import read_config
 from provecfg.rules import judge
 
@@ -20,7 +20,7 @@ GENERATED = sorted((ROOT / "generated").glob("*.py"))
 needs_cases = pytest.mark.skipif(not FAULTS, reason="the collection of faulty configs is not beside the checkout")
 
 
-def found(path: Path) -> list[Diagnostic]:
+def found(path: Path) -> list[Finding]:
     view = read_config(path)
     return [one for one in (*view.problems, *judge(view)) if one.severity is not Severity.NOTE]
 

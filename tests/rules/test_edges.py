@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.diagnostics import Severity
+from provecfg.findings import Severity
 from provecfg.mmconfig import read_config
 from provecfg.rules import judge
 

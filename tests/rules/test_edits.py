@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.diagnostics import Edit
+from provecfg.findings import Edit
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules.edits import added, moved, put, removed, renamed, replaced
 

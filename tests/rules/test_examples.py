@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.diagnostics import Diagnostic, Edit, Severity
+from provecfg.findings import Edit, Finding, Severity
 from provecfg.mmconfig import read_config
 from provecfg.registry import registry_for
 from provecfg.rules import RULES, Rule, judge
@@ -34,7 +34,7 @@ MUST_HAVE_FIXES = {
 }
 
 
-def judged(example: str, folder: Path, *, release: str | None = None) -> list[Diagnostic]:
+def judged(example: str, folder: Path, *, release: str | None = None) -> list[Finding]:
     """What is found in an example; lines `name.py:` start further files."""
     parts = re.split(r"^([\w/]+\.(?:py|yaml|json)):\n", example + "\n", flags=re.MULTILINE)
     for name, text in zip(["config.py", *parts[1::2]], parts[0::2], strict=True):
@@ -47,7 +47,7 @@ def judged(example: str, folder: Path, *, release: str | None = None) -> list[Di
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Path) -> None:
     release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
-    found = judged(rule.page.bad, tmp_path, release=release)
+    found = judged(rule.problem.bad, tmp_path, release=release)
     assert rule.code in {one.code for one in found}
     assert {one.code for one in found if one.severity is Severity.ERROR} <= {rule.code}
 
@@ -55,7 +55,7 @@ def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Pat
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_good_example_is_silent(rule: Rule, tmp_path: Path) -> None:
     release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
-    assert judged(rule.page.good, tmp_path, release=release) == []
+    assert judged(rule.problem.good, tmp_path, release=release) == []
 
 
 def mended(text: str, edits: tuple[Edit, ...]) -> str:
@@ -72,7 +72,7 @@ def mended(text: str, edits: tuple[Edit, ...]) -> str:
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None:
     release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
-    found = judged(rule.page.bad, tmp_path, release=release)
+    found = judged(rule.problem.bad, tmp_path, release=release)
     before = [one for one in found if one.code == rule.code]
     offered = [one for one in before if one.fix is not None]
     if not offered:
@@ -91,7 +91,7 @@ def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_rule_is_documented(rule: Rule) -> None:
-    page = rule.page
+    page = rule.problem
     assert page.summary.endswith((".", "?"))
     assert "\n" not in page.summary
     assert page.why

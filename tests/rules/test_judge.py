@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from provecfg.diagnostics import Severity
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
 from provecfg.mmconfig import ConfigDict, ConfigList, ConfigView, Opaque, read_config
-from provecfg.rules import RULES, Finding, judge, rule
-from provecfg.rules.facts import Facts
+from provecfg.rules import RULES, Mark, judge, rule
 from provecfg.rules.judge import MOST_FINDINGS
 
 GENERATED = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
@@ -25,19 +25,19 @@ def view_of(folder: Path, text: str) -> ConfigView:
 
 
 @rule("LOSS999", Severity.ERROR)
-def broken(facts: Facts) -> Iterator[Finding]:
+def broken(facts: Facts) -> Iterator[Mark]:
     """A rule with a bug in it."""
-    yield Finding(facts.root, "before the bug")
+    yield Mark(facts.root, "before the bug")
     raise KeyError("bug")
 
 
 @rule("LOSS998", Severity.ERROR)
-def endless(facts: Facts) -> Iterator[Finding]:
+def endless(facts: Facts) -> Iterator[Mark]:
     """A rule that finds something in every item of a hostile config."""
     number = 0
     while True:
         number += 1
-        yield Finding(facts.root, f"finding {number}")
+        yield Mark(facts.root, f"finding {number}")
 
 
 def test_all_mistakes_are_reported_at_once_in_file_order(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import inspect
 
 import pytest
 
+from provecfg.facts.data import DATASET_CLASSES, ZERO_LABEL_REDUCED
+from provecfg.facts.metrics import GREATER, IOU_KEYS, IOU_METRICS, LESS
+from provecfg.facts.model import OWN_LOSS_CALLS
 from provecfg.registry import registry_for
-from provecfg.rules.data_facts import DATASET_CLASSES, ZERO_LABEL_REDUCED
-from provecfg.rules.model_facts import OWN_LOSS_CALLS
-from provecfg.rules.monitor_facts import GREATER, IOU_KEYS, IOU_METRICS, LESS
 from provecfg.rules.names import TOP_LEVEL
 from provecfg.rules.runtime import PARAMWISE
 

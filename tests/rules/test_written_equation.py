@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from provecfg.catalog.studies import STUDIES
+from provecfg.facts.facts import Facts
+from provecfg.generate.plan import plans_of
+from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.plan import plans_of
-from provecfg.render import render
-from provecfg.rules.facts import Facts
 from provecfg.rules.written_equation import TITLES, equation_not_as_written, losses_not_as_named
-from provecfg.schema.load import study_from_fields
-from provecfg.schema.losses import AUXILIARY_LOSSES, CrossEntropy
+from provecfg.study.load import study_from_fields
+from provecfg.study.losses import AUXILIARY_LOSSES, CrossEntropy
 
 GENERATED = Path(__file__).parents[2] / "generated"
 

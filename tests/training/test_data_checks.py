@@ -10,11 +10,11 @@ from mmengine.config import Config
 from PIL import Image
 
 from provecfg.catalog.datasets import DATASETS
-from provecfg.diagnostics import Severity
+from provecfg.data.scenes import Drawing, smoke_data_for
+from provecfg.findings import Severity
 from provecfg.training import problems
 from provecfg.training.adapt import with_data_root
 from provecfg.training.data_checks import SAMPLE, check_data, evenly_spread
-from provecfg.training.smoke_data import Drawing, smoke_data_for
 
 pytestmark = pytest.mark.stack
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.plan import plans_of
-from provecfg.render import render
-from provecfg.schema.load import study_from_fields
+from provecfg.generate.plan import plans_of
+from provecfg.generate.render import render
+from provecfg.study.load import study_from_fields
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import prepare
 from provecfg.training.runner import train
@@ -50,7 +50,7 @@ def test_on_real_images_the_loss_falls_and_the_metric_rises(tmp_path: Path) -> N
         cfg_options=("val_dataloader.dataset.indices=8",),
     )
     prepared = prepare(path, options)
-    assert prepared.diagnostics == ()
+    assert prepared.findings == ()
     outcome = train(prepared)
     assert outcome.state == "finished"
 

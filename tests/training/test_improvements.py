@@ -10,10 +10,10 @@ import pytest
 
 from provecfg.catalog.studies import STUDIES
 from provecfg.commands.run import findings_for
-from provecfg.diagnostics import Severity
-from provecfg.plan import Plan, plans_of
-from provecfg.render import render
-from provecfg.schema.load import study_from_fields
+from provecfg.findings import Severity
+from provecfg.generate.plan import Plan, plans_of
+from provecfg.generate.render import render
+from provecfg.study.load import study_from_fields
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import prepare
 from provecfg.training.runner import train
@@ -50,7 +50,7 @@ def test_a_cell_passes_validation_and_trains_on_every_loss_that_it_declares(plan
     assert [finding for finding in findings if finding.severity > Severity.NOTE] == []
     options = RunOptions(smoke=True, device="cpu", work_dir=tmp_path / "run", quiet=True, max_iters=2)
     prepared = prepare(path, options, view)
-    assert prepared.diagnostics == ()
+    assert prepared.findings == ()
     # Checkpoints are the loss study's tests' to check, and writing them would take half of this one's time.
     prepared.config.default_hooks.checkpoint.update(interval=100, save_best=None, save_last=False)
     prepared.config.train_cfg.val_interval = 2

@@ -36,12 +36,12 @@ def smoke(tmp_path: Path):
 
 
 def codes(prepared: Prepared) -> list[str]:
-    return [diagnostic.code for diagnostic in prepared.diagnostics]
+    return [finding.code for finding in prepared.findings]
 
 
 def test_a_smoke_run_is_ready_with_nothing_to_say(smoke) -> None:
     prepared = smoke()
-    assert prepared.diagnostics == ()
+    assert prepared.findings == ()
     assert prepared.is_ready
     assert not prepared.is_complete
     assert (prepared.device, prepared.resume_from) == ("cpu", None)
@@ -71,10 +71,10 @@ def test_mixed_precision_on_a_cpu_is_said_and_left_out_of_a_smoke_run(smoke, tmp
     assert prepared.config.optim_wrapper.type == "OptimWrapper"
     real = smoke(amp, smoke=False, pretrained=False, data_root=Path(prepared.config.train_dataloader.dataset.data_root))
     assert codes(real) == ["RUN132"]
-    (diagnostic,) = real.diagnostics
-    assert (diagnostic.filename, diagnostic.key) == (tmp_path / "config.py", "optim_wrapper.type")
-    assert diagnostic.span is not None
-    assert diagnostic.span.row == 2
+    (finding,) = real.findings
+    assert (finding.filename, finding.key) == (tmp_path / "config.py", "optim_wrapper.type")
+    assert finding.span is not None
+    assert finding.span.row == 2
 
 
 def test_all_that_is_wrong_is_said_at_once(smoke, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_finished_run_is_complete_without_looking_further(smoke, tmp_path: Pat
     record.write(tmp_path / "run")
     again = smoke(**options)
     assert again.is_complete
-    assert again.diagnostics == ()
+    assert again.findings == ()
     record = dataclasses.replace(record, fingerprint={**fingerprint, "model": "other"})
     record.write(tmp_path / "run")
     assert not smoke(**options).is_complete

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from provecfg.findings import Finding, placed
 from provecfg.mmconfig import read_config
-from provecfg.training.findings import Finding, some
+from provecfg.spelling import first_few as some
 from provecfg.training.problems import AMP_ON_CPU, NO_DATA_ROOT, PROBLEMS
 
 pytestmark = pytest.mark.stack
@@ -22,7 +23,7 @@ def test_codes_are_unique_and_in_order() -> None:
 
 def test_every_code_says_what_and_why() -> None:
     for problem in PROBLEMS:
-        assert problem.title.endswith(".")
+        assert problem.summary.endswith(".")
         assert problem.why.endswith(".")
         assert re.fullmatch(r"[a-z0-9-]+", problem.name)
 
@@ -30,19 +31,19 @@ def test_every_code_says_what_and_why() -> None:
 def test_a_finding_points_at_its_key_in_the_file(project: Path) -> None:
     path = project / "generated" / "pspnet_r50_bdd10k_ce.py"
     view = read_config(path)
-    diagnostic = Finding(NO_DATA_ROOT, "gone", "train_dataloader.dataset.data_root").diagnostic(path, view)
-    assert diagnostic.span is not None
-    line = path.read_text().splitlines()[diagnostic.span.row - 1]
+    finding = placed(Finding(NO_DATA_ROOT, "gone", "train_dataloader.dataset.data_root"), path, view)
+    assert finding.span is not None
+    line = path.read_text().splitlines()[finding.span.row - 1]
     assert line.strip().startswith("data_root=")
-    assert (diagnostic.code, diagnostic.filename, diagnostic.target) == ("RUN101", path, None)
+    assert (finding.code, finding.filename, finding.target) == ("RUN101", path, None)
 
 
 def test_a_key_that_the_file_does_not_have_points_at_what_is_around_it(project: Path) -> None:
     path = project / "generated" / "pspnet_r50_bdd10k_ce.py"
-    diagnostic = Finding(AMP_ON_CPU, "amp", "optim_wrapper.no_such_key").diagnostic(path, read_config(path))
-    assert diagnostic.span is not None
-    assert "optim_wrapper" in path.read_text().splitlines()[diagnostic.span.row - 1]
-    assert Finding(AMP_ON_CPU, "amp").diagnostic(path, None).span is None
+    finding = placed(Finding(AMP_ON_CPU, "amp", "optim_wrapper.no_such_key"), path, read_config(path))
+    assert finding.span is not None
+    assert "optim_wrapper" in path.read_text().splitlines()[finding.span.row - 1]
+    assert placed(Finding(AMP_ON_CPU, "amp"), path, None).span is None
 
 
 def test_long_lists_are_cut() -> None:

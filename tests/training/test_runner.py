@@ -14,7 +14,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from provecfg.commands.run import findings_for
-from provecfg.diagnostics import Severity
+from provecfg.findings import Severity
 from provecfg.training import record as records
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import Prepared, prepare
@@ -74,7 +74,7 @@ def prepared_smoke(name: str, tmp_path: Path, **options: Any) -> Prepared:
     assert [finding for finding in findings if finding.severity is Severity.ERROR] == []
     options = {"smoke": True, "device": "cpu", "work_dir": tmp_path / "run", "quiet": True, **options}
     prepared = prepare(path, RunOptions(**options), view)
-    assert prepared.diagnostics == ()
+    assert prepared.findings == ()
     return prepared
 
 

@@ -1,0 +1,113 @@
+"""What the rules say about the configs that mmseg ships: `python -m docs.generate.zoo docs/zoo.md`.
+
+The configs are mmsegmentation's own, so a warning has to be one that their authors would thank for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from provecfg.errors import ProvecfgError
+from provecfg.findings import Finding, Severity
+from provecfg.mmconfig import read_config
+from provecfg.rules.judge import judge
+from provecfg.rules.table import RULES
+
+DISTRIBUTIONS = ("onedl-mmsegmentation", "mmsegmentation")
+
+
+def installed_configs() -> tuple[str, Path]:
+    """Name and version of the installed mmsegmentation, and the folder of its configs. Nothing of it is imported.
+
+    Raises:
+        ProvecfgError: It is not installed.
+    """
+    for name in DISTRIBUTIONS:
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        folder = Path(str(found.locate_file("mmseg/.mim/configs")))
+        if folder.is_dir():
+            return f"{name} {found.version}", folder
+    raise ProvecfgError("mmsegmentation is not installed", hint="pip install 'provecfg[train]'")
+
+
+def leaf_configs(folder: Path) -> list[Path]:
+    """The configs that are no bases, in order."""
+    return sorted(path for path in folder.glob("*/*.py") if path.parent.name != "_base_")
+
+
+def findings(configs: Sequence[Path]) -> dict[Path, list[Finding]]:
+    """What is found in each config, notes left out."""
+    found = {}
+    for path in configs:
+        view = read_config(path)
+        found[path] = [one for one in (*view.problems, *judge(view)) if one.severity is not Severity.NOTE]
+    return found
+
+
+def report(release: str, folder: Path) -> str:
+    """The findings as a Markdown page, by code."""
+    configs = leaf_configs(folder)
+    by_code: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
+    clean = 0
+    for path, found in findings(configs).items():
+        clean += not found
+        for one in found:
+            by_code[one.code][one.key, one.message].append(path.relative_to(folder).as_posix())
+    lines = [
+        "# What provecfg says about mmsegmentation's own configs",
+        "",
+        f"<!-- Written by `python -m docs.generate.zoo`, from {release}. -->",
+        "",
+        f"{release} ships {len(configs)} configs that are no bases. {clean} of them have no finding; what the others "
+        "have is listed below, each with what it does in training. Paths are below mmsegmentation's `configs/`.",
+        "",
+        "| code | severity | name | configs |",
+        "|---|---|---|---|",
+    ]
+    pages = {rule.code: rule.problem for rule in RULES}
+    for code in sorted(by_code):
+        page = pages.get(code)
+        files = {file for where in by_code[code].values() for file in where}
+        if page is not None:
+            lines.append(f"| {code} | {page.severity} | {page.name} | {len(files)} |")
+    for code in sorted(by_code):
+        page = pages.get(code)
+        if page is None:
+            continue
+        lines += ["", f"## {code} {page.name}", "", f"{page.summary} {page.why[:1].upper()}{page.why[1:]}", ""]
+        for (key, message), where in sorted(by_code[code].items()):
+            lines.append(f"- `{key}`: {message}")
+            lines += [f"  - {file}" for file in dict.fromkeys(where)]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or with `--check` say whether it is fresh."""
+    parser = argparse.ArgumentParser(prog="python -m docs.generate.zoo", description=__doc__)
+    parser.add_argument("page", type=Path, help="the file to write, docs/zoo.md")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 where the page would change")
+    given = parser.parse_args(arguments)
+    try:
+        text = report(*installed_configs())
+    except ProvecfgError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    if given.check:
+        fresh = given.page.is_file() and given.page.read_text(encoding="utf-8") == text
+        if not fresh:
+            print(f"{given.page} is not what the rules say now; write it with {parser.prog} {given.page}")
+        return 0 if fresh else 1
+    given.page.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a config is, derived from its text: the rules and comparisons read it."""

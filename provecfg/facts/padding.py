@@ -1,0 +1,68 @@
+"""How much of a training image is padding, estimated from the pipeline and the data preprocessor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provecfg.facts.data import Dataset, pair
+
+if TYPE_CHECKING:
+    from provecfg.facts.facts import Facts
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Of the images that the model is trained on.
+
+    Args:
+        height, width: Their size, in pixels.
+        worst: Largest share of padding in one image, in [0, 1].
+        least: Share of padding that every image has at least, in [0, 1].
+    """
+
+    height: int
+    width: int
+    worst: float
+    least: float
+
+
+def padding(facts: Facts) -> Padding | None:
+    """The padding that SegDataPreProcessor adds, or None where the config does not tell."""
+    size = pair(facts.value(facts.preprocessor, "size"))
+    train = facts.loader("train")
+    if size is None or train is None:
+        return None
+    height, width = size
+    worst = least = 0.0
+    for dataset in train.datasets:
+        smallest, crop = _smallest(dataset), dataset.transform("RandomCrop")
+        cropped = pair(crop.value.get("crop_size")) if crop is not None else None
+        if smallest is not None:
+            worst = max(worst, 1 - _filled(smallest, size))
+        if cropped is not None and dataset.transform("Pad", "RandomMosaic", "Albu") is None:
+            least = max(least, 1 - _filled(cropped, size))
+    return Padding(height, width, worst, least) if worst else None
+
+
+def _filled(image: tuple[float, float], size: tuple[int, int]) -> float:
+    return min(image[0], size[0]) * min(image[1], size[1]) / (size[0] * size[1])
+
+
+def _smallest(dataset: Dataset) -> tuple[float, float] | None:
+    """(height, width) of the smallest image that leaves the pipeline."""
+    if dataset.transform("Pad", "RandomMosaic", "Albu") is not None:
+        return None
+    smallest: tuple[float, float] | None = None
+    resize = dataset.transform("RandomResize")
+    if resize is not None:
+        scale, ratios = pair(resize.value.get("scale")), resize.value.get("ratio_range")
+        if scale and isinstance(ratios, (list, tuple)) and ratios and isinstance(ratios[0], (int, float)):
+            smallest = (min(scale) * ratios[0], max(scale) * ratios[0])  # scale is (width, height), either way round
+    crop = dataset.transform("RandomCrop")
+    cropped = pair(crop.value.get("crop_size")) if crop is not None else None
+    if cropped is None:
+        return smallest
+    if smallest is None:
+        return cropped
+    return min(smallest[0], cropped[0]), min(smallest[1], cropped[1])

@@ -1,0 +1,111 @@
+"""What was found: a `Finding`, the same whatever found it, and the order in which findings are shown."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from provecfg.findings.problem import Problem, Severity
+
+
+class Span(NamedTuple):
+    """A stretch of text. Lines and columns count from 1, columns in characters; the end is exclusive."""
+
+    row: int
+    column: int
+    end_row: int
+    end_column: int
+
+
+class Edit(NamedTuple):
+    """Replace the text under `span` in `filename` by `text`; an empty span inserts."""
+
+    filename: Path
+    span: Span
+    text: str
+
+
+class Applicability(enum.Enum):
+    """SAFE keeps what is trained, UNSAFE changes it."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that belong together: all of them or none are made."""
+
+    message: str
+    applicability: Applicability
+    edits: tuple[Edit, ...]
+
+
+NOWHERE: Final = Path()
+"""The file of a finding of which only the key is known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found.
+
+    Whoever finds it says what and where in the config; `place.placed` adds where in its files that stands, unless the
+    finder knows that already.
+
+    Args:
+        problem: What kind of thing.
+        message: What is wrong, with the value.
+        key: Dotted path in the config (`model.decode_head.loss_decode[1].use_sigmoid`), or ''.
+        hint: What to do about it.
+        filename: The file that says it; for an inherited value, the base file. `NOWHERE` before it was placed.
+        span: Where in that file, or None for the file as a whole.
+        fix: The edit that does it, where one is known.
+        target: The file that was asked about, where `filename` is one of its bases.
+    """
+
+    problem: Problem
+    message: str
+    key: str = ""
+    hint: str | None = None
+    filename: Path = NOWHERE
+    span: Span | None = None
+    fix: Fix | None = None
+    target: Path | None = None
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return self.problem.code
+
+    @property
+    def name(self) -> str:
+        """The problem's code in words."""
+        return self.problem.name
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return self.problem.severity
+
+    @property
+    def sort_key(self) -> tuple[str, bool, str, int, int, str, str, str]:
+        """File order: by the file asked about, what it says itself before what its bases say, then by place."""
+        row, column = (self.span.row, self.span.column) if self.span else (0, 0)
+        asked = str(self.target or self.filename)
+        of_base = self.target is not None and self.target != self.filename
+        return (asked, of_base, str(self.filename), row, column, self.code, self.key, self.message)
+
+
+def in_file_order(findings: list[Finding]) -> list[Finding]:
+    """The findings sorted by file, line, column and code, each said once."""
+    return sorted(dict.fromkeys(findings), key=lambda d: d.sort_key)
+
+
+def worst(findings: list[Finding]) -> Severity | None:
+    """The highest severity among the findings, or None if there are none."""
+    return max((d.severity for d in findings), default=None)

@@ -1,0 +1,128 @@
+"""What a reporter is given, and what they all need: relative paths, source lines, counts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from provecfg.findings import Applicability, Finding, Problem, Severity
+
+_LARGEST_SHOWN = 5_000_000
+"""Files larger than this (bytes) are reported without their source lines."""
+
+# C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
+# (no stream would take them; names of files have them)
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a report is made of.
+
+    Args:
+        findings: In the order they are to be shown.
+        files: What was judged, also where nothing was found.
+        base: Folder that paths are shown relative to.
+        color: Whether to colour text.
+        strict: Whether warnings count as failures.
+        source: Text of a file.
+        pages: Documentation by code, as far as there is any.
+        rules_url: Address of the page that documents the codes, each under its own anchor, or None.
+    """
+
+    findings: tuple[Finding, ...]
+    files: tuple[Path, ...]
+    base: Path
+    color: bool
+    strict: bool
+    source: Callable[[Path], str]
+    pages: Mapping[str, Problem]
+    rules_url: str | None
+
+    @cached_property
+    def distinct(self) -> tuple[Finding, ...]:
+        """The findings with those of a base file, which each config that inherits from it repeats, said once."""
+        first = {replace(finding, target=None): finding for finding in reversed(self.findings)}
+        return tuple(reversed(first.values()))
+
+    def targets(self, finding: Finding) -> list[Path]:
+        """The configs that inherit a finding from a base file, in order."""
+        there = replace(finding, target=None)
+        found = (d.target for d in self.findings if d.target and replace(d, target=None) == there)
+        return list(dict.fromkeys(target for target in found if target != finding.filename))
+
+    def shown(self, path: Path) -> str:
+        """A path as people read it: relative to the base where it lies below, with forward slashes."""
+        absolute = self.base / path
+        try:
+            return absolute.relative_to(self.base).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+    def uri(self, path: Path) -> str:
+        """A path as a URI: relative where it lies below the base, else absolute."""
+        shown = self.shown(path)
+        return (self.base / path).as_uri() if Path(shown).is_absolute() else quote(os.fsencode(shown))
+
+    def line(self, path: Path, row: int) -> str | None:
+        """One line of a file, row counting from 1, or None if there is none."""
+        lines = self._lines.setdefault(path, None)
+        if lines is None:
+            try:
+                text = self.source(path)
+            except OSError:  # a folder, or gone: the finding stands without its line
+                text = ""
+            lines = self._lines[path] = _LINE_END.split(text)
+        return lines[row - 1] if 0 < row <= len(lines) else None
+
+    @cached_property
+    def _lines(self) -> dict[Path, list[str] | None]:
+        return {}
+
+    def rule_url(self, code: str) -> str | None:
+        """Where a code is documented."""
+        return None if self.rules_url is None else f"{self.rules_url}#{code.lower()}"
+
+    def is_failure(self, finding: Finding) -> bool:
+        """Whether the finding alone makes the exit code 1."""
+        return finding.severity >= (Severity.WARNING if self.strict else Severity.ERROR)
+
+    @property
+    def counts(self) -> str:
+        """`2 errors, 1 warning`, or `no findings`."""
+        parts = []
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
+            number = sum(d.severity is severity for d in self.distinct)
+            if number:
+                parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
+        return ", ".join(parts) or "no findings"
+
+    def fixable(self, applicability: Applicability) -> int:
+        """How many findings have a fix of this kind."""
+        return sum(d.fix is not None and d.fix.applicability is applicability for d in self.distinct)
+
+
+def printable(text: str) -> str:
+    """The text with control characters, which could come from a config, written as escapes; tabs stay."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def text_of_file(path: Path) -> str:
+    """A file's text for showing lines of it; '' where it cannot be had."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_SHOWN:
+            return ""
+        return path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, then warnings, then notes, each in the order given."""
+    return sorted(findings, key=lambda finding: -finding.severity)

@@ -1,0 +1,61 @@
+"""A plan as the text of an mmseg config. The templates lay out; nothing is decided here or there."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from typing import Any
+
+import jinja2
+
+from provecfg.generate.literal import literal
+from provecfg.generate.plan import Plan
+from provecfg.paths import templates_dir
+
+_CHECKSUM = re.compile(r"^# provecfg checksum: ([0-9a-f]{64})$", re.MULTILINE)
+
+
+def render(plan: Plan) -> str:
+    """The config, ending in a newline; its header holds a checksum of all the rest."""
+    text = _template(plan.model.template).render(plan=plan, numbers=plan.model.numbers)
+    return _CHECKSUM.sub(f"# provecfg checksum: {_checksum(text)}", text, count=1)
+
+
+def is_untouched(text: str) -> bool:
+    """Whether `text` is a rendered config that nobody has edited since."""
+    found = _CHECKSUM.search(text)
+    return found is not None and found.group(1) == _checksum(text)
+
+
+def is_rendered(text: str) -> bool:
+    """Whether `text` began as a rendered config."""
+    return _CHECKSUM.search(text) is not None
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(_CHECKSUM.sub("", text, count=1).encode()).hexdigest()
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(f"models/{name}.py.j2")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_dir()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Python text, not markup
+    )
+    environment.filters["literal"] = _literal_filter
+    environment.filters["sequence"] = tuple
+    return environment
+
+
+def _literal_filter(value: Any, column: int = 0, indent: int = 0) -> str:
+    return literal(value, column, indent)

@@ -1,0 +1,1 @@
+"""Whether learning rates, intervals and hooks happen when the config says."""

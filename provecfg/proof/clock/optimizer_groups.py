@@ -1,0 +1,201 @@
+"""The optimizer of a config, built by its real constructor over the model's parameters, and what its groups are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+
+from provecfg.findings import Finding
+from provecfg.proof.clock.dry_run import SteppedRunner
+from provecfg.proof.clock.problems import NO_RATE, OPTIMIZER_FAILS, OPTION_IGNORED
+
+_PARAMWISE = "optim_wrapper.paramwise_cfg"
+
+
+@dataclass(slots=True)
+class Groups:
+    """A built optimizer.
+
+    Args:
+        wrapper: OptimWrapper, or OptimWrapperDict of several.
+        is_of_model: Whether it is over the model's parameters, or over a stand-in because there is no model.
+        lines, evidence, findings: As in `Section`.
+    """
+
+    wrapper: Any = None
+    is_of_model: bool = True
+    lines: list[str] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def has_no_rate(self) -> bool:
+        """Whether there is no rate that could be scheduled."""
+        return any(finding.problem is NO_RATE for finding in self.findings)
+
+
+def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
+    """Build the optimizer of the runner's config as the Runner does, and set it as the runner's.
+
+    Args:
+        runner: Whose config it is.
+        model: Whose parameters are grouped, or None: then one parameter stands for all, without `paramwise_cfg`.
+    """
+    groups, given = Groups(is_of_model=model is not None), runner.cfg.get("optim_wrapper")
+    if not isinstance(given, dict):
+        return groups
+    cfg = _on_this_device(given.to_dict() if isinstance(given, ConfigDict) else copy.deepcopy(given))
+    options = None
+    if model is None:
+        cfg.pop("constructor", None)
+        cfg.pop("paramwise_cfg", None)
+        model = nn.Linear(1, 1)
+    elif isinstance(cfg.get("paramwise_cfg"), dict):
+        cfg["paramwise_cfg"] = options = _Read(cfg["paramwise_cfg"])
+    (placeholder, batches), runner.model = (runner.model, runner._train_dataloader), model
+    try:
+        wrapper = runner.build_optim_wrapper(cfg)
+        runner._train_dataloader = runner.cfg.get("train_dataloader")  # for the batch size that rates are scaled by
+        runner.scale_lr(wrapper, runner.cfg.get("auto_scale_lr"))
+    except Exception as error:  # a class or value of the config's own
+        groups.findings.append(_failed(error, cfg))
+        return groups
+    finally:
+        runner.model, runner._train_dataloader = placeholder, batches
+    groups.wrapper = runner.optim_wrapper = wrapper
+    if (runner.cfg.get("auto_scale_lr") or {}).get("enable"):
+        groups.lines.append("rates are scaled to the batch size of one device (auto_scale_lr)")
+    for name, optimizer in optimizers_of(wrapper).items():
+        _describe(groups, name, optimizer)
+    if options is not None:
+        groups.findings += _ignored(options, wrapper)
+    return groups
+
+
+def _failed(error: Exception, cfg: dict[str, Any]) -> Finding:
+    optimizer = cfg.get("optimizer")
+    kind = optimizer.get("type") if isinstance(optimizer, dict) else None
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:  # mmengine says that None cannot be called
+        return Finding(OPTIMIZER_FAILS, f"no optimizer is registered as {kind!r}", "optim_wrapper.optimizer.type")
+    said = (str(error).splitlines() or [""])[0]
+    return Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {type(error).__name__}: {said}", "optim_wrapper")
+
+
+def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers by name; a single one has the name ''."""
+    if isinstance(wrapper, OptimWrapperDict):
+        return {name: part.optimizer for name, part in wrapper.items()}
+    return {"": wrapper.optimizer} if isinstance(wrapper, OptimWrapper) else {}
+
+
+def _on_this_device(cfg: dict[str, Any]) -> dict[str, Any]:
+    # Mixed precision refuses to be built on a CPU, and has nothing to do with groups.
+    if cfg.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+        dropped = ("type", "loss_scale", "dtype", "use_fsdp")
+        cfg = {"type": "OptimWrapper", **{key: value for key, value in cfg.items() if key not in dropped}}
+    return cfg
+
+
+def _describe(groups: Groups, name: str, optimizer: torch.optim.Optimizer) -> None:
+    rates: dict[float, int] = {}
+    for group in optimizer.param_groups:
+        rates[group["lr"]] = rates.get(group["lr"], 0) + sum(parameter.numel() for parameter in group["params"])
+    base = optimizer.defaults["lr"]
+    what = f"{type(optimizer).__name__}{f' {name}' if name else ''}"
+    decays = {group.get("weight_decay", 0) for group in optimizer.param_groups}
+    if groups.is_of_model:
+        lowest, highest = min(rates), max(rates)
+        shown = f"lr {highest:g}" if lowest == highest else f"lr {lowest:g} to {highest:g} in {len(rates)} groups"
+        groups.lines.append(f"{what}: {shown}, weight decay {', '.join(f'{decay:g}' for decay in sorted(decays))}")
+    else:
+        groups.lines.append(f"{what}: lr {base:g} (the model is not built: without its groups)")
+    groups.evidence[name or "optimizer"] = {
+        "type": type(optimizer).__name__,
+        "parameters_by_lr": {f"{rate:g}": count for rate, count in sorted(rates.items())} if groups.is_of_model else {},
+        "weight_decays": sorted(decays),
+    }
+    if base == 0 and max(rates) == 0:
+        groups.findings.append(
+            Finding(NO_RATE, "the learning rate is 0: nothing is trained", "optim_wrapper.optimizer.lr")
+        )
+    if min(rates) < 0:
+        groups.findings.append(
+            Finding(NO_RATE, f"the learning rate of a group is {min(rates):g}", "optim_wrapper.optimizer.lr")
+        )
+
+
+class _Read(dict):  # type: ignore[type-arg]
+    """Options that know which of them were asked for by name, in dicts within them too."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__({k: _Read(v) if isinstance(v, dict) else v for k, v in options.items()})
+        self.given = tuple(options)
+        self.asked: set[Any] = set()
+
+    def __getitem__(self, key: Any) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        self.asked.add(key)
+        return super().pop(key, *default)
+
+    def __contains__(self, key: Any) -> bool:
+        self.asked.add(key)
+        return super().__contains__(key)
+
+    def __deepcopy__(self, memo: Any) -> _Read:
+        return self  # what is built from a copy is seen, too
+
+    copy = __copy__ = lambda self: self
+
+
+def _ignored(options: _Read, wrapper: Any) -> Iterator[Finding]:
+    for name in options.given:
+        if name not in options.asked:
+            yield Finding(
+                OPTION_IGNORED,
+                f"{name!r} is read by nobody: no option of this name exists",
+                f"{_PARAMWISE}.{name}",
+                f"the constructor asks for {', '.join(sorted(map(str, options.asked)))}",
+            )
+    custom = options.get("custom_keys")
+    if not isinstance(custom, _Read):
+        return
+    settings = {name for optimizer in optimizers_of(wrapper).values() for name in optimizer.defaults}
+    used = {name: value for name, value in custom.items() if isinstance(value, _Read) and value.asked}
+    asked = {option for value in used.values() for option in value.asked}
+    for name, value in used.items():
+        for option in value.given:
+            if option not in value.asked and option not in settings:
+                yield Finding(
+                    OPTION_IGNORED,
+                    f"{option!r} is read by nobody",
+                    f"{_PARAMWISE}.custom_keys.{name}.{option}",
+                    f"the constructor asks for {', '.join(sorted(map(str, asked)))}",
+                )
+    # A key that fits no parameter is common where one list of keys serves many models. It matters where it would make
+    # a difference that no other key makes.
+    for option, default in (("lr_mult", 1.0), ("decay_mult", 1.0)):
+        made = {default, *(value.get(option, default) for value in used.values())}
+        for name, value in custom.items():
+            if name in used or not isinstance(value, _Read) or value.get(option, default) in made:
+                continue
+            yield Finding(
+                OPTION_IGNORED,
+                f"no parameter of the model has {name!r} in its name: {option}={value[option]:g} is given to none",
+                f"{_PARAMWISE}.custom_keys.{name}",
+                "name a part of the parameters' names, such as backbone or decode_head",
+            )

@@ -1,0 +1,1 @@
+"""Whether what the pipelines yield is what the config says."""

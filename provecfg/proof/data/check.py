@@ -1,0 +1,261 @@
+"""The data section: samples through the real pipelines, those of the user where they are, and made ones anyway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from provecfg.findings import Finding, Severity
+from provecfg.proof.built import Built
+from provecfg.proof.data.batch_checks import Batch, Batches, check_batches, check_contrast, check_padding
+from provecfg.proof.data.label_heads import LabelHead, label_heads
+from provecfg.proof.data.problems import BATCH_FAILS
+from provecfg.proof.data.sample_checks import (
+    check_classes,
+    check_ignored,
+    check_ignored_class,
+    check_samples,
+    failure,
+    first_line,
+    ignored_share,
+    labels_in,
+)
+from provecfg.proof.data.sample_reader import Read, Sample, read
+from provecfg.proof.data.split_overlap import check_disjoint, image_files
+from provecfg.proof.data.synthetic_images import SIZES, made_for
+from provecfg.proof.section import Section
+from provecfg.proof.subject import Subject, nothing_printed
+from provecfg.spelling import first_few as some
+from provecfg.training.adapt import datasets_of, with_data_root
+from provecfg.training.data_checks import check_data
+
+_SPLITS = (("train", "train_dataloader"), ("val", "val_dataloader"))
+_SAMPLES = 8
+"""Samples of the user's data that are read of each split."""
+_SECONDS = 4.0
+"""After this time no further sample of a split is read, and no further file compared."""
+
+
+def prove(subject: Subject, built: Built | None) -> Section:
+    """Read samples through the real pipelines, and hold what comes out against the model and the metric.
+
+    Images that are made for the purpose are read in any case: what is wrong with a pipeline shows on them. The user's
+    data is read where a data root was named, or the config's own is there.
+    """
+    looked = _Looked(subject, label_heads(subject.config, built))
+    scope = subject.config.get("default_scope") or "mmengine"
+    with DefaultScope.overwrite_default_scope(scope):
+        for split, loader in _SPLITS:
+            if _has_dataset(subject.config, loader):
+                looked.at_made_images(split, loader)
+        looked.at_the_data()
+    looked.findings += check_ignored_class(subject.config, looked.heads)
+    return looked.section()
+
+
+def _has_dataset(config: Config, loader: str) -> bool:
+    part = config.get(loader)
+    return isinstance(part, dict) and isinstance(part.get("dataset"), dict)
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What has been seen so far of one config."""
+
+    subject: Subject
+    heads: list[LabelHead]
+    lines: list[str] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def section(self) -> Section:
+        """All of it; of findings that say the same of both splits, one."""
+        distinct = {(found.problem, found.message, found.key): found for found in self.findings}
+        return Section(
+            "data",
+            tuple(self.lines),
+            self.evidence,
+            tuple(distinct.values()),
+            None if self.evidence else "nothing of it could be read: no dataset of images and label maps, and no data",
+        )
+
+    def at_made_images(self, split: str, loader: str) -> None:
+        """Run the split's pipeline, and the data preprocessor, on made images."""
+        config, key = self.subject.config, f"{loader}.dataset"
+        ignored = self.heads[0].ignored if self.heads else 255
+        classes = max((head.classes for head in self.heads), default=2)
+        with nothing_printed():
+            made = made_for(config, loader, self.subject.work_dir / f"made-{split}", classes, ignored)
+        if made.reason is not None:
+            self.lines.append(f"{split}: not run on made images: {made.reason}")
+            return
+        several = split == "train" or config[loader].get("batch_size", 1) != 1
+        found = read(made.dataset, key, range(len(SIZES)) if several else [0])
+        if found.failed is not None:
+            if found.failed.by_stack:
+                self.findings.append(failure(found.failed, "made images"))
+                self.evidence[f"made_{split}"] = {"read": len(found.samples)}
+            else:
+                self.lines.append(f"{split}: {found.failed.what} on made images, by a class of the config's own")
+            return
+        if not found.samples or not found.is_segmentation:
+            self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
+            return
+        self._check_classes(split, key, found)
+        wrong = list(check_samples(split, key, found.samples, self.heads, is_real=False))
+        self.findings += wrong
+        batch = None if wrong else self._batch(split, loader, found.samples[:2], found.samples[1:], "made images")
+        self._tell_made(split, found.samples, batch)
+
+    def _check_classes(self, split: str, key: str, found: Read) -> None:
+        """A head that disagrees with the training's classes and with the validation's is said once."""
+        known = {(one.problem, one.key) for one in self.findings}
+        wrong = check_classes(self.subject.config, split, key, found, self.heads)
+        self.findings += [one for one in wrong if (one.problem, one.key) not in known]
+
+    def _batch(
+        self, split: str, loader: str, same: Sequence[Sample], mixed: Sequence[Sample], images: str
+    ) -> Batch | None:
+        with nothing_printed(), torch.no_grad():
+            try:
+                batches = Batches(self.subject.config, loader)
+            except Exception as error:  # the config's own classes raise what they like
+                reason = f"no batch of the {split} data can be made: {type(error).__name__}: {first_line(error)}"
+                self.findings.append(Finding(BATCH_FAILS, reason, "model.data_preprocessor"))
+                return None
+            # With the user's own data, whether its sizes differ is seen there.
+            results = list(check_batches(batches, same, () if self._data_config() is not None else mixed, images))
+        self.findings += [result for result in results if isinstance(result, Finding)]
+        batch = next((result for result in results if isinstance(result, Batch)), None)
+        if batch is not None and images == "made images":
+            steps = list(_steps(self.subject.config, loader))
+            normalize = next((key for key, step in steps if "Normalize" in _type(step)), None)
+            self.findings += check_contrast(batch, batches.key, normalize)
+            if split == "train":
+                self.findings += check_padding(batches, batch, same, self.heads)
+        return batch
+
+    def _tell_made(self, split: str, samples: Sequence[Sample], batch: Batch | None) -> None:
+        labels = sorted(labels_in(samples))
+        text = f"{split}: made images come through the pipeline with labels {_range(labels, self._ignored)}"
+        evidence: dict[str, Any] = {"read": len(samples), "labels": labels}
+        if batch is not None:
+            text += f"; the model is given {_shape(batch.shape)}, {batch.mean:.2f} +- {batch.deviation:.2f}"
+            evidence |= {"batch": list(batch.shape), "mean": batch.mean, "deviation": batch.deviation}
+        self.lines.append(text)
+        self.evidence[f"made_{split}"] = evidence
+
+    @property
+    def _ignored(self) -> int:
+        return self.heads[0].ignored if self.heads else 255
+
+    def _data_config(self) -> Config | None:
+        """The config with the data root of the user's data, or None where there is none."""
+        if self.subject.data_root is not None:
+            return with_data_root(self.subject.config, self.subject.data_root)
+        roots = [
+            dataset.get("data_root")
+            for key, dataset in datasets_of(self.subject.config)
+            if not key.startswith("test_dataloader")
+        ]
+        there = bool(roots) and all(isinstance(root, str) and root and os.path.isdir(root) for root in roots)
+        return self.subject.config if there else None
+
+    def at_the_data(self) -> None:
+        """Look at the user's files, and read samples of them."""
+        config = self._data_config()
+        if config is None:
+            self.lines.append("no data root given (--data-root), and the config's own is not there: no file was read")
+            return
+        with nothing_printed():
+            raw = [found for found in check_data(config) if found.problem.severity is not Severity.NOTE]
+        self.findings += raw
+        broken = [found.key for found in raw if found.problem.severity is Severity.ERROR]
+        reads: dict[str, Read] = {}
+        for split, loader in _SPLITS:
+            if not _has_dataset(config, loader):
+                continue
+            if any(key.startswith(loader) for key in broken):
+                self.lines.append(f"{split}: its files are at fault, so its pipeline was not run on them")
+                continue
+            reads[split] = read(config[loader].dataset, f"{loader}.dataset", _SAMPLES, _SECONDS)
+            self._at_split(split, loader, reads[split])
+        if all(split in reads and reads[split].dataset is not None for split, _ in _SPLITS):
+            self._at_both(reads["train"], reads["val"])
+
+    def _at_split(self, split: str, loader: str, found: Read) -> None:
+        key = f"{loader}.dataset"
+        if found.failed is not None:
+            self.findings.append(failure(found.failed, "the data"))
+            self.evidence[split] = {"read": len(found.samples)}
+            return
+        if not found.samples or not found.is_segmentation:
+            self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
+            return
+        self._check_classes(split, key, found)
+        wrong = list(check_samples(split, key, found.samples, self.heads, is_real=True))
+        self.findings += wrong
+        if split == "train":
+            self.findings += check_ignored(key, found.samples, self._ignored)
+        if not wrong:
+            self._batch(split, loader, found.samples, (), "images of the data")
+        self._tell_split(split, found)
+
+    def _tell_split(self, split: str, found: Read) -> None:
+        labels = labels_in(found.samples) - {self._ignored}
+        share = ignored_share(found.samples, self._ignored)
+        classes = list((getattr(found.dataset, "metainfo", None) or {}).get("classes") or ())
+        absent = [name for value, name in enumerate(classes) if value not in labels]
+        number = len(found.dataset)
+        self.lines.append(
+            f"{split}: {number} images, {len(found.samples)} read through the pipeline: labels "
+            f"{_range(sorted(labels), self._ignored)}, {share or 0:.0%} of the pixels ignored"
+        )
+        if absent:
+            self.lines.append(f"{split}: {len(absent)} of {len(classes)} classes absent in these: {some(absent, 8)}")
+        self.evidence[split] = {
+            "images": number,
+            "read": len(found.samples),
+            "labels": sorted(labels),
+            "ignored": share,
+            "absent": absent,
+        }
+
+    def _at_both(self, train: Read, val: Read) -> None:
+        files = [image_files(found.dataset, "") for found in (train, val)]
+        if not all(files):
+            return
+        shared = list(check_disjoint(*files, "val_dataloader.dataset", _SECONDS))
+        self.findings += shared
+        self.evidence["disjoint"] = not shared
+        if not shared:
+            self.lines.append(f"train and val share no image ({len(files[0])} and {len(files[1])} files)")
+
+
+def _steps(config: Config, loader: str) -> Iterator[tuple[str, Any]]:
+    for key, dataset in datasets_of(config):
+        if key.startswith(loader):
+            for place, step in enumerate(dataset.get("pipeline") or ()):
+                if isinstance(step, dict):
+                    yield f"{key}.pipeline[{place}]", step
+
+
+def _type(step: Any) -> str:
+    kind = step.get("type")
+    return kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+
+
+def _range(labels: Sequence[int], ignored: int) -> str:
+    held = [label for label in labels if label != ignored]
+    text = "none" if not held else f"{held[0]} to {held[-1]}" if len(held) > 1 else str(held[0])
+    return f"{text} and {ignored}, which is ignored" if ignored in labels else text
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,1 @@
+"""Whether every declared key reaches what is built."""

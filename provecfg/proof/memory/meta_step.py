@@ -1,0 +1,181 @@
+"""A training step of a model at its real size on fake tensors: everything happens but the numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from provecfg.proof.memory.allocation_log import TensorLedger
+from provecfg.proof.memory.cuda_paths import as_on_gpu
+from provecfg.proof.memory.meta_autocast import half_precision
+from provecfg.proof.memory.meta_values import KnownValues, tensors_in
+from provecfg.proof.step.pipeline_sizes import Size
+
+_NOWHERE = torch.device("meta")
+"""Where torch keeps tensors that have a shape and a type, and no numbers."""
+_SIZES = ("img_shape", "ori_shape", "pad_shape", "batch_input_shape")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What there is at a moment of a step, in bytes, beside the weights.
+
+    Args:
+        gradients: Of the parameters, as far as there are any by then.
+        activations: All else: what the backward pass needs, temporaries, the batch.
+    """
+
+    gradients: int
+    activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class FakeStep:
+    """What a step takes.
+
+    Args:
+        weights: Bytes of parameters and buffers.
+        moments: That of the most bytes, and that of the most activations, which counts where there are more images.
+        all_gradients: Bytes of all gradients that there are by the end of the step.
+        forward_flops: Of the forward pass with its losses; a multiplication and an addition are two.
+        step_flops: With the backward pass.
+        assumed: Names of the operators whose results depend on values that nobody knows, and were assumed.
+    """
+
+    weights: int
+    moments: tuple[Moment, ...]
+    all_gradients: int
+    forward_flops: int
+    step_flops: int
+    assumed: tuple[str, ...]
+
+    def peak(self, scale: float = 1.0) -> Moment:
+        """The moment of the most bytes with `scale` times as many images: all activations are taken to grow alike."""
+        moments = [Moment(moment.gradients, math.ceil(scale * moment.activations)) for moment in self.moments]
+        return max(moments, key=lambda moment: moment.gradients + moment.activations)
+
+
+class _Watch(TorchDispatchMode):
+    """Hands every operator to what knows values, and enters what it makes."""
+
+    def __init__(self, values: KnownValues, ledger: TensorLedger) -> None:
+        super().__init__()
+        self._values, self._ledger = values, ledger
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = self._values.run(func, args, kwargs or {})
+        self._ledger.count(func, args, kwargs or {}, result)
+        for tensor in tensors_in(result):
+            if tensor.is_meta:
+                self._ledger.enter(tensor)
+        return result
+
+
+def fake_step(
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    size: Size,
+    images: int,
+    *,
+    classes: int,
+    half: bool = False,
+    keeps_gradients: bool = False,
+) -> FakeStep:
+    """Train a copy of the model for one step, of which nothing is allocated.
+
+    Args:
+        model: In training mode, on the CPU or a GPU. It stays as it is.
+        batch: `inputs`, a list of (C, h, w) images, and `data_samples`; the first of each is taken for all.
+        size: (height, width) in pixels of the images in the place of those.
+        images: In the batch.
+        classes: How many different labels an image is taken to hold.
+        half: Under autocast to 16 bits, as CUDA does it.
+        keeps_gradients: Whether the step begins with gradients, as it does where several batches make one step.
+
+    Raises:
+        Exception: Whatever the model raises; of torch's fake tensors where it asks for what they do not have.
+    """
+    values, ledger = KnownValues(classes), TensorLedger()
+    with as_on_gpu():
+        model = _fake_copy(model)
+        parameters, buffers = list(model.parameters()), list(model.buffers())
+        for tensor in [*parameters, *buffers]:
+            ledger.enter(tensor)
+        weights = ledger.serials_of([*parameters, *buffers])
+        if keeps_gradients:
+            for parameter in parameters:
+                if parameter.requires_grad:
+                    parameter.grad = torch.empty_like(parameter, device=_NOWHERE)
+                    ledger.enter(parameter.grad)
+        inputs, samples = _fake_batch(batch, size, images)
+        for tensor in [inputs, *_tensors_of(samples)]:
+            ledger.enter(tensor)
+        with _Watch(values, ledger):
+            with half_precision() if half else contextlib.nullcontext():
+                losses = model(inputs, samples, mode="loss")
+            total, _ = model.parse_losses(losses)
+            forward_flops = ledger.flops
+            if isinstance(total, Tensor) and total.requires_grad:
+                total.backward()
+        gradients = ledger.serials_of([each.grad for each in parameters if each.grad is not None])
+        moments = [ledger.peak(), ledger.peak(apart_from=gradients)]
+    return FakeStep(
+        weights=sum(moments[0][serial] for serial in weights),
+        moments=tuple(
+            Moment(
+                sum(size for serial, size in there.items() if serial in gradients),
+                sum(size for serial, size in there.items() if serial not in gradients and serial not in weights),
+            )
+            for there in moments
+        ),
+        all_gradients=sum(each.grad.nbytes for each in parameters if each.grad is not None),
+        forward_flops=forward_flops,
+        step_flops=ledger.flops,
+        assumed=tuple(sorted(values.assumed)),
+    )
+
+
+def _fake_copy(model: nn.Module) -> nn.Module:
+    """The model with fake parameters and buffers. Other tensors that it holds become fake where they are used."""
+    fakes: dict[int, Any] = {}
+    for parameter in model.parameters():
+        fakes[id(parameter)] = nn.Parameter(_fake(parameter, parameter.shape), requires_grad=parameter.requires_grad)
+    for buffer in model.buffers():
+        fakes[id(buffer)] = _fake(buffer, buffer.shape)
+    return copy.deepcopy(model, fakes)
+
+
+def _fake(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    return torch.empty(tuple(shape), dtype=tensor.dtype, device=_NOWHERE)
+
+
+def _fake_batch(batch: Mapping[str, Any], size: Size, images: int) -> tuple[Tensor, list[Any]]:
+    image, sample = batch["inputs"][0], batch["data_samples"][0]
+    inputs = torch.empty(images, image.shape[0], *size, device=_NOWHERE)
+    return inputs, [_fake_sample(sample, size) for _ in range(images)]
+
+
+def _fake_sample(sample: Any, size: Size) -> Any:
+    made = type(sample)(metainfo=dict.fromkeys(_SIZES, size))
+    for name, part in sample.items():
+        if isinstance(part, BaseDataElement):
+            fields = {key: value for key, value in part.items() if isinstance(value, Tensor)}
+            fakes = {key: _fake(value, (*value.shape[:-2], *size)) for key, value in fields.items()}
+            setattr(made, name, type(part)(**fakes))
+    return made
+
+
+def _tensors_of(samples: list[Any]) -> Iterator[Tensor]:
+    for sample in samples:
+        for part in sample.values():
+            if isinstance(part, BaseDataElement):
+                yield from (value for value in part.values() if isinstance(value, Tensor))

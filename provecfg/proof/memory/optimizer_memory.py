@@ -1,0 +1,86 @@
+"""What an optimizer keeps and takes, found by letting it step on a small parameter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.registry import OPTIMIZERS
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from provecfg.proof.memory.allocation_log import TensorLedger
+from provecfg.proof.memory.meta_values import tensors_in
+
+_PARAMETERS, _EDGE = 32, 32
+"""It steps on so many parameters of (edge, edge): each large beside the scalars that are kept for it, and small beside
+all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerMemory:
+    """In bytes for each byte of the parameters that it trains.
+
+    Args:
+        state: Kept from step to step: 1 for SGD with momentum, 2 for Adam.
+        temporary: Taken during a step.
+    """
+
+    state: float
+    temporary: float
+
+
+def optimizer_memory(config: Mapping[str, Any]) -> OptimizerMemory:
+    """What an optimizer of this config keeps and takes.
+
+    On a GPU it works on all parameters at once, unless the config says otherwise: `foreach`, which is tried here.
+
+    Args:
+        config: `type` and arguments, as in `optim_wrapper.optimizer`.
+
+    Raises:
+        Exception: Whatever its class raises.
+    """
+    parameters = [torch.nn.Parameter(torch.ones(_EDGE, _EDGE)) for _ in range(_PARAMETERS)]
+    arguments = dict(config)
+    cls = OPTIMIZERS.get(arguments["type"]) if isinstance(arguments["type"], str) else arguments["type"]
+    chosen = any(arguments.get(how) is not None for how in ("foreach", "fused"))
+    if isinstance(cls, type) and "foreach" in inspect.signature(cls).parameters and not chosen:
+        arguments["foreach"] = True
+    optimizer = OPTIMIZERS.build({**arguments, "params": parameters})
+    ledger = TensorLedger()
+    for _ in range(2):  # in its first step it makes its state
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        ledger = TensorLedger()
+        with _Watch(ledger):
+            optimizer.step()
+    trained = sum(parameter.nbytes for parameter in parameters)
+    state = sum(
+        value.nbytes
+        for kept in optimizer.state.values()
+        for value in kept.values()
+        if isinstance(value, Tensor) and value.numel() > 1
+    )
+    seen = ledger.serials_of([*parameters, *(p.grad for p in parameters), *_tensors_of(optimizer)])
+    temporary = sum(size for serial, size in ledger.peak().items() if serial not in seen)
+    return OptimizerMemory(state / trained, temporary / trained)
+
+
+def _tensors_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [value for kept in optimizer.state.values() for value in kept.values() if isinstance(value, Tensor)]
+
+
+class _Watch(TorchDispatchMode):
+    def __init__(self, ledger: TensorLedger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        for tensor in tensors_in(result):
+            self._ledger.enter(tensor)
+        return result

@@ -1,0 +1,1 @@
+"""Whether one training step computes the declared loss."""

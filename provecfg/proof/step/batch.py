@@ -1,0 +1,214 @@
+"""A training batch made for a config: images and labels as its pipeline would put them out, small."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmengine.structures import PixelData
+from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from provecfg.proof.built import Built
+from provecfg.proof.step.config_paths import dicts_of
+from provecfg.proof.step.pipeline_sizes import Size, output_sizes, train_pipeline
+
+_BAND = 8
+"""One part in so many of the labelled image's width is ignored."""
+_ANNOTATION_STEPS = frozenset({"GenerateEdge"})
+"""Transforms that make labels from labels. All others change the image, or read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What a batch for a config is made of.
+
+    Args:
+        classes: Labels go from 0 to `classes` - 1.
+        from_dataset: Whether `classes` is the dataset's number; else it is the main head's.
+        ignore_index: The label that the main head ignores.
+        channels: Of an image.
+        sizes: (height, width) in pixels of each image, before the data preprocessor pads.
+        missing: A class that no pixel has, or None where there are too few classes to leave one out.
+    """
+
+    classes: int
+    from_dataset: bool
+    ignore_index: int
+    channels: int
+    sizes: tuple[Size, ...]
+    missing: int | None
+
+    def with_classes(self, classes: int) -> BatchPlan:
+        """The same with labels of the first few classes alone."""
+        missing = _missing(classes, self.ignore_index)
+        return BatchPlan(classes, self.from_dataset, self.ignore_index, self.channels, self.sizes, missing)
+
+
+def plan_batch(config: Any, built: Built) -> BatchPlan:
+    """What a batch for the config looks like: its dataset's classes, its pipeline's sizes at the scale of the crop."""
+    head = main_head(built.model)
+    dataset_classes = classes_of_dataset(config)
+    classes = dataset_classes or getattr(head, "num_classes", None) or 2
+    ignore_index = getattr(head, "ignore_index", 255)
+    if not isinstance(ignore_index, int):
+        ignore_index = 255
+    return BatchPlan(
+        classes,
+        dataset_classes is not None,
+        ignore_index,
+        _channels(config),
+        _sizes(config, built),
+        _missing(classes, ignore_index),
+    )
+
+
+def main_head(model: nn.Module) -> nn.Module | None:
+    """The head whose output is the prediction: the last of a cascade."""
+    head = getattr(model, "decode_head", None)
+    if isinstance(head, nn.ModuleList):
+        return head[-1] if len(head) > 0 else None
+    return head if isinstance(head, nn.Module) else None
+
+
+def classes_of_dataset(config: Any) -> int | None:
+    """How many classes the training data has, by its class and `metainfo`; None where neither says."""
+    counts = [
+        count
+        for _, part in dicts_of((config.get("train_dataloader") or {}).get("dataset"), "train_dataloader.dataset")
+        if (count := _classes_of(part)) is not None
+    ]
+    return max(counts, default=None)
+
+
+def _classes_of(part: dict[str, Any]) -> int | None:
+    kind = part.get("type")
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(cls, type) or not hasattr(cls, "METAINFO"):
+        return None
+    meta = part.get("metainfo")
+    classes = {**cls.METAINFO, **(meta if isinstance(meta, dict) else {})}.get("classes")
+    return len(classes) if isinstance(classes, (list, tuple)) else None
+
+
+def _channels(config: Any) -> int:
+    model = config.get("model") or {}
+    preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+    mean = preprocessor.get("mean")
+    if isinstance(mean, (list, tuple)) and len(mean) > 0:
+        return len(mean)
+    channels = (model.get("backbone") or {}).get("in_channels")
+    return channels if isinstance(channels, int) else 3
+
+
+def _sizes(config: Any, built: Built) -> tuple[Size, ...]:
+    """Sizes of the images: all of the crop's, unless the pipeline puts out images of several sizes, larger than it."""
+    crop = built.crop
+    declared = ((config.get("model") or {}).get("data_preprocessor") or config.get("data_preprocessor") or {}).get(
+        "size"
+    )
+    made = output_sizes(train_pipeline(config))
+    if made is None or made.is_one_size or not isinstance(declared, (list, tuple)) or len(declared) != 2:
+        return (crop,) * built.batch_size
+    if made.largest[0] <= declared[0] and made.largest[1] <= declared[1]:
+        return (crop,) * built.batch_size  # the preprocessor pads them all to its size
+    scaled = [
+        (max(1, round(crop[0] * height / declared[0])), max(1, round(crop[1] * width / declared[1])))
+        for height, width in (made.largest, made.smallest)
+    ]
+    return tuple(scaled[index % 2] for index in range(built.batch_size))
+
+
+def _missing(classes: int, ignore_index: int) -> int | None:
+    if classes < 3:
+        return None
+    middle = classes // 2
+    return middle if middle != ignore_index else middle + 1
+
+
+def label_map(plan: BatchPlan, size: Size) -> np.ndarray:
+    """A (height, width) uint8 or int64 map: a field for each class but the missing one, and an ignored band."""
+    height, width = size
+    band = max(1, width // _BAND)
+    shown = [label for label in range(plan.classes) if label not in (plan.missing, plan.ignore_index)] or [0]
+    across = int(np.ceil(np.sqrt(len(shown))))
+    down = int(np.ceil(len(shown) / across))
+    column = np.minimum(np.arange(width) * across // max(1, width - band), across - 1)
+    row = np.minimum(np.arange(height) * down // height, down - 1)
+    fields = np.asarray(shown)[(row[:, None] * across + column[None, :]) % len(shown)]
+    fields[:, width - band :] = plan.ignore_index
+    return fields.astype(np.uint8 if fields.max(initial=0) < 256 and fields.min(initial=0) >= 0 else np.int64)
+
+
+def ignored_map(plan: BatchPlan, size: Size) -> np.ndarray:
+    """A (height, width) map whose pixels are all ignored."""
+    label = plan.ignore_index
+    return np.full(size, label, dtype=np.uint8 if 0 <= label < 256 else np.int64)
+
+
+def make_batch(plan: BatchPlan, config: Any, *, with_ignored_image: bool) -> dict[str, Any]:
+    """A batch as the data loader hands it to the model.
+
+    Args:
+        plan: What it is made of.
+        config: Its training pipeline's packing is what packs it.
+        with_ignored_image: Whether the last image has no pixel that is not ignored.
+
+    Returns:
+        `inputs`: a list of (C, H, W) uint8 tensors; `data_samples`: their `SegDataSample`s.
+    """
+    inputs, samples = [], []
+    for index, size in enumerate(plan.sizes):
+        is_last = index == len(plan.sizes) - 1
+        labels = ignored_map(plan, size) if with_ignored_image and is_last else label_map(plan, size)
+        if index % 2:
+            labels = labels[:, ::-1]
+        packed = _pack(config, _image(plan, size, labels, seed=index), np.ascontiguousarray(labels))
+        inputs.append(packed["inputs"])
+        samples.append(packed["data_samples"])
+    return {"inputs": inputs, "data_samples": samples}
+
+
+def _image(plan: BatchPlan, size: Size, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Noise, brighter or darker by the class, so that no two images or places are alike."""
+    noise = np.random.default_rng(seed)
+    image = noise.integers(0, 200, (*size, plan.channels))
+    return (image + (labels.astype(np.int64) % 7 * 8)[..., None]).astype(np.uint8)
+
+
+def _pack(config: Any, image: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    size = labels.shape
+    data: dict[str, Any] = {
+        "img": image,
+        "gt_seg_map": labels,
+        "seg_fields": ["gt_seg_map"],
+        "img_path": "made/image.png",
+        "seg_map_path": "made/labels.png",
+        "img_shape": size,
+        "ori_shape": size,
+        "pad_shape": size,
+        "scale_factor": (1.0, 1.0),
+        "flip": False,
+        "flip_direction": None,
+        "reduce_zero_label": False,
+    }
+    steps = [copy.deepcopy(step) for step in train_pipeline(config) if isinstance(step, dict)]
+    if any("depth" in str(step.get("type", "")).lower() for step in steps):
+        data["gt_depth_map"] = (1.0 + labels.astype(np.float32) % 10)[...]
+        data["seg_fields"].append("gt_depth_map")
+    packing = next((step for step in steps if _kind(step) == "PackSegInputs"), {"type": "PackSegInputs"})
+    for step in [step for step in steps if _kind(step) in _ANNOTATION_STEPS]:
+        data = TRANSFORMS.build(step)(data)
+    packed: dict[str, Any] = TRANSFORMS.build(packing)(data)
+    sample = packed["data_samples"]
+    if not isinstance(sample, SegDataSample) or not isinstance(sample.get("gt_sem_seg"), PixelData):
+        raise TypeError(f"{packing['type']} makes no SegDataSample with a gt_sem_seg")
+    return packed
+
+
+def _kind(step: dict[str, Any]) -> str:
+    kind = step.get("type", "")
+    return kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__

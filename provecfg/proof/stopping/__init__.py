@@ -1,0 +1,1 @@
+"""Whether early stopping stops when it should."""

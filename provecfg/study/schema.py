@@ -1,0 +1,211 @@
+"""The study file: which cells are compared, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from provecfg import spelling
+from provecfg.catalog.datasets import DATASETS
+from provecfg.catalog.models import MODELS
+from provecfg.catalog.strategies import STRATEGIES
+from provecfg.study.losses import (
+    AuxiliaryLoss,
+    AuxiliarySelection,
+    Boundary,
+    CrossEntropy,
+    Focal,
+    Lovasz,
+    cell_label,
+    label_of,
+)
+from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
+
+
+def _known(what: str, names: Iterable[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise problem(f"unknown_{what}", spelling.unknown(what, value, names))
+        return value
+
+    return AfterValidator(check)
+
+
+ModelName = Annotated[str, _known("model", MODELS)]
+DatasetName = Annotated[str, _known("dataset", DATASETS)]
+StrategyName = Annotated[str, _known("strategy", STRATEGIES)]
+
+
+class Ohem(Spec):
+    """Online hard example mining in the decode head: only the hardest pixels of a batch train it.
+
+    As mmseg's OHEMPixelSampler chooses them; the mean is over the pixels that are kept, where mmseg's is over all.
+    """
+
+    thresh: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.7, description="A pixel is easy above this probability of its class, in (0, 1)."
+    )
+    min_kept: PositiveInt = Field(
+        default=100000, description="Pixels kept at least, for each image of the batch; fewer than the crop has."
+    )
+
+
+class DeepSupervision(Spec):
+    """One more FCN head, on a stage of the backbone, with the losses of every head."""
+
+    stage: Annotated[int, Field(ge=0, le=3)] = Field(description="Stage of the backbone, 0 (finest) to 3.")
+    weight: PositiveFloat = Field(default=0.4, description="Factor on the primary loss in this head, > 0.")
+
+
+class Losses(Spec):
+    """The primary loss of every head, and the axis of auxiliary losses: one cell for each entry."""
+
+    primary: CrossEntropy = Field(default_factory=CrossEntropy, description="In every head, at its head weight.")
+    auxiliary: tuple[AuxiliarySelection, ...] = Field(
+        default=((), (Focal(),), (Lovasz(),), (Boundary(),)),
+        min_length=1,
+        description="One cell an entry: `none`, a name, a spec, or a list of these for several losses at once.",
+    )
+    auxiliary_weights: tuple[PositiveFloat, ...] | None = Field(
+        default=None, min_length=1, description="Axis: each entry of `auxiliary` once with each of these weights."
+    )
+    ohem: Ohem | None = Field(default=None, description="Train the decode head on hard pixels alone.")
+    deep_supervision: tuple[DeepSupervision, ...] = Field(
+        default=(), description="More FCN heads, on chosen stages of the backbone."
+    )
+
+    def cells(self) -> Iterator[tuple[AuxiliaryLoss, ...]]:
+        """The auxiliary losses of every cell."""
+        for selection in self.auxiliary:
+            if not selection or self.auxiliary_weights is None:
+                yield selection
+            else:
+                for weight in self.auxiliary_weights:
+                    yield tuple(loss.model_copy(update={"weight": float(weight)}) for loss in selection)
+
+    def label(self, selection: tuple[AuxiliaryLoss, ...]) -> str:
+        """The part of a file name that names a cell's losses; what the primary loss and the heads add comes last."""
+        parts = [cell_label(selection)]
+        if self.primary.class_weight is not None:
+            parts.append("weighted")
+        if self.primary.label_smoothing:
+            parts.append(f"smooth{self.primary.label_smoothing:g}")
+        if self.ohem is not None:
+            parts.append("-".join(["ohem", *filter(None, [label_of(self.ohem)])]))
+        parts += [f"stage{head.stage}" for head in self.deep_supervision]
+        return "-".join(parts)
+
+
+class HeadWeights(Spec):
+    """Factors on the primary loss."""
+
+    decode: PositiveFloat = Field(default=1.0, description="In the decode head, > 0.")
+    auxiliary: PositiveFloat = Field(default=0.4, description="In the auxiliary head of models that have one, > 0.")
+
+
+class EarlyStopping(Spec):
+    """When a run that no longer improves is stopped."""
+
+    monitor: Literal["val/mIoU", "val/mAcc", "val/aAcc"] = Field(
+        default="val/mIoU", description="Metric of a validation, in percent."
+    )
+    rule: Literal["greater"] = Field(default="greater", description="These metrics are better the greater they are.")
+    patience: PositiveInt = Field(default=5, description="Validations without improvement until the run stops, >= 1.")
+    min_delta: NonNegativeFloat = Field(
+        default=0.1,
+        description="Improvement that counts, in points of the metric (0.1 is a tenth of a percent), >= 0.",
+    )
+    strict: bool = Field(default=False, description="Whether a missing metric is an error while training.")
+    check_finite: bool = Field(default=True, description="Whether a NaN or infinite metric stops the run.")
+    stopping_threshold: float | None = Field(
+        default=None,
+        gt=1,
+        le=100,
+        description="Value of the metric at which the run stops at once, in percent.",
+    )
+
+
+class Schedule(Spec):
+    """The length of the run, in iterations."""
+
+    max_iters: PositiveInt = Field(default=80000, description="Iterations of training, >= 1.")
+    val_interval: PositiveInt | None = Field(
+        default=None,
+        description="Iterations between validations, and between checkpoints. Unless said, 5000, or an eighth of a run "
+        "of fewer than 40000, so that early stopping can still stop it.",
+    )
+    warmup_iters: NonNegativeInt | None = Field(
+        default=None,
+        description="Iterations of linear warmup. Unless said, the model's own, at most a tenth of the run.",
+    )
+
+
+class Data(Spec):
+    """What is read, and how it becomes a batch."""
+
+    root: str | dict[DatasetName, str] | None = Field(
+        default=None,
+        description="Data root; for several datasets, one for each by name. Unless said, the dataset's own.",
+    )
+    crop_size: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = Field(
+        default=(512, 512), description="Height and width of a training crop in pixels, >= 32."
+    )
+    resize_scale: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] | None = Field(
+        default=None,
+        description="Width and height in pixels that images are scaled into, keeping their ratio. Unless said, the "
+        "dataset's own.",
+    )
+    batch_size: PositiveInt = Field(default=2, description="Images for each process (GPU), >= 1.")
+    num_workers: NonNegativeInt = Field(default=4, description="Processes that load data, for each training process.")
+
+
+class OptimizerSpec(Spec):
+    """What differs from the model's own optimizer."""
+
+    type: Literal["SGD", "AdamW"] | None = Field(default=None, description="Unless said, the model's own.")
+    lr: PositiveFloat | None = Field(default=None, description="Learning rate, > 0.")
+    weight_decay: NonNegativeFloat | None = Field(default=None, description=">= 0.")
+    clip_grad_norm: PositiveFloat | None = Field(default=None, description="Largest norm of the gradient, > 0.")
+
+
+class Runtime(Spec):
+    """How training runs, the result aside."""
+
+    amp: bool = Field(default=False, description="Train in mixed precision (needs CUDA).")
+    log_interval: PositiveInt = Field(default=50, description="Iterations between log lines, >= 1.")
+    max_keep_ckpts: PositiveInt = Field(default=3, description="Checkpoints kept besides the best one, >= 1.")
+
+
+class Study(Spec):
+    """A study: every model x dataset x strategy x auxiliary loss x seed is a cell, and each cell is one config."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="Letters, digits, '.', '_' and '-'."
+    )
+    models: tuple[ModelName, ...] = Field(
+        default=tuple(MODELS), min_length=1, description="Axis; `provecfg list models`."
+    )
+    datasets: tuple[DatasetName, ...] = Field(
+        default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`."
+    )
+    strategies: tuple[StrategyName, ...] = Field(
+        default=("baseline",), min_length=1, description="Axis; `provecfg list strategies`."
+    )
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(42,), min_length=1, description="Axis; seeds of a run, >= 0.")
+    losses: Losses = Field(
+        default_factory=Losses, description="The losses of every head; their auxiliary part is an axis."
+    )
+    head_weights: HeadWeights = Field(default_factory=HeadWeights, description="Factors on the primary loss.")
+    early_stopping: EarlyStopping | None = Field(
+        default_factory=EarlyStopping, description="null for runs that always go to the end."
+    )
+    schedule: Schedule = Field(default_factory=Schedule)
+    data: Data = Field(default_factory=Data)
+    optimizer: OptimizerSpec = Field(default_factory=OptimizerSpec)
+    runtime: Runtime = Field(default_factory=Runtime)
+
+    def fields(self) -> dict[str, Any]:
+        """Every field with its value, defaults included, as JSON would hold it."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,55 @@
+"""mmsegmentation's own configs: no error on any that builds a model, and every warning on record."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from docs.generate.zoo import findings, installed_configs, leaf_configs, main
+from provecfg.findings import Finding, Severity
+from provecfg.mmconfig import read_config
+from provecfg.rules import judge
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def zoo() -> dict[Path, list[Finding]]:
+    _, folder = installed_configs()
+    return findings(leaf_configs(folder))
+
+
+def test_all_configs_are_judged(zoo: dict[Path, list[Finding]]) -> None:
+    assert len(zoo) >= 600
+
+
+def test_no_shipped_config_has_an_error(zoo: dict[Path, list[Finding]]) -> None:
+    # also none of the few that do not build here for want of a package
+    assert [one for found in zoo.values() for one in found if one.severity is Severity.ERROR] == []
+
+
+def test_a_warning_is_rare(zoo: dict[Path, list[Finding]]) -> None:
+    counts = Counter(code for found in zoo.values() for code in {one.code for one in found})
+    print(dict(counts))  # shown where the next line fails
+    assert sum(bool(found) for found in zoo.values()) <= 40
+
+
+def test_the_page_is_fresh() -> None:
+    release, _ = installed_configs()
+    page = Path(__file__).parents[2] / "docs/zoo.md"
+    if release not in page.read_text(encoding="utf-8"):
+        pytest.skip(f"docs/zoo.md is of another release than {release}")
+    assert main([str(page), "--check"]) == 0
+
+
+def test_judging_takes_milliseconds() -> None:
+    _, folder = installed_configs()
+    views = [read_config(path) for path in leaf_configs(folder)[::10]]
+    judge(views[0])  # loads the registry
+    start = time.process_time()
+    for view in views:
+        judge(view)
+    assert (time.process_time() - start) / len(views) < 0.02  # some 0.003 on a free machine

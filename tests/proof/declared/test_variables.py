@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mmengine")
+from mmengine.config import Config
+
+from provecfg.mmconfig import read_config
+from provecfg.proof.declared.build import Parts
+from provecfg.proof.declared.recorded_config import Reads
+from provecfg.proof.declared.variables import known_keys, unread_variables
+
+pytestmark = pytest.mark.stack
+
+BASE = "crop_size = (512, 512)\nmodel = dict(data_preprocessor=dict(type='P', size=crop_size))\n"
+
+
+@pytest.fixture
+def found(tmp_path: Path):
+    """The findings of a config and its base, of which the runner has read `model`."""
+
+    def judge(config: str, base: str = BASE) -> list[tuple[str, str]]:
+        (tmp_path / "base.py").write_text(base)
+        path = tmp_path / "config.py"
+        path.write_text(f"_base_ = ['base.py']\n{config}")
+        loaded = Config.fromfile(str(path))
+        top = Reads("", dict(loaded._cfg_dict.items()), consumed={"model"})
+        findings = unread_variables(top, read_config(path), Parts())
+        return [(finding.problem.name, finding.key) for finding in findings]
+
+    return judge
+
+
+def test_a_variable_of_the_base_is_used_by_the_base(found) -> None:
+    assert found("") == []
+
+
+def test_set_anew_it_changes_nothing(found) -> None:
+    assert found("crop_size = (640, 640)\n") == [("override-without-effect", "crop_size")]
+
+
+def test_set_anew_to_the_same_it_need_not(found) -> None:
+    assert found("crop_size = (512, 512)\n") == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "crop_size = (640, 640)\nmodel = dict(data_preprocessor=dict(size=crop_size))\n",
+        "model = dict(data_preprocessor=dict(size={{_base_.crop_size}}))\n",
+    ],
+)
+def test_used_by_the_config_itself_it_has_an_effect(found, use: str) -> None:
+    assert found(use) == []
+
+
+def test_a_variable_of_no_use_that_looks_like_no_key_is_let_be(found) -> None:
+    assert found("note = 'second attempt'\nhead_width = 512\nmy_transforms = [dict(type='Resize')]\n") == []
+
+
+@pytest.mark.parametrize("key", ["custom_hook", "customhooks", "param_schedulers", "val_evaluators", "trian_cfg"])
+def test_a_misspelt_key_of_the_runner_has_no_effect(found, key: str) -> None:
+    assert found(f"{key} = dict(type='X')\n") == [("unread-top-level-key", key)]
+
+
+def test_a_hook_under_a_name_of_its_own_does_not_run(found) -> None:
+    assert found("stopping = [dict(type='EarlyStoppingHook')]\n") == [("unread-top-level-key", "stopping")]
+
+
+@pytest.mark.parametrize("key", ["lr_config", "evaluation", "optimizer"])
+def test_a_key_of_the_old_runner_is_not_read(found, key: str) -> None:
+    assert found(f"{key} = dict(lr=0.1)\n") == [("key-of-the-old-runner", key)]
+
+
+def test_the_old_name_as_a_variable_is_none(found) -> None:
+    assert found("optimizer = dict(lr=0.1)\noptim_wrapper = dict(optimizer=optimizer)\n") == []
+
+
+def test_the_models_own_preprocessor_hides_the_runners(found) -> None:
+    assert found("data_preprocessor = dict(type='P', size=(9, 9))\n") == [
+        ("override-without-effect", "data_preprocessor")
+    ]
+    assert found("data_preprocessor = dict(type='P', size=(512, 512))\n") == []
+
+
+def test_what_the_runner_asks_for_only_on_several_machines_is_known() -> None:
+    known = known_keys(None)
+    assert {"model", "custom_hooks", "sync_bn", "find_unused_parameters", "compile", "tta_model"} <= known
+    assert not {"optimizer", "type", "filename", "get"} & known
