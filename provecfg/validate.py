@@ -11,6 +11,7 @@ from typing import Any
 
 from provecfg import mmconfig
 from provecfg.errors import ProvecfgError, wants_traceback
+from provecfg.files import read_text
 from provecfg.findings import Finding
 from provecfg.findings.problems import NOT_JUDGED
 from provecfg.mmconfig.budget import MAX_FILE_BYTES
@@ -179,6 +180,7 @@ def _is_config(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     """The text of a file as far as it can be had; what cannot is for the reader to report."""
-    if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+    try:
+        return read_text(path, max_bytes=MAX_FILE_BYTES, errors="replace")
+    except OSError:
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")

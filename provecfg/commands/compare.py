@@ -53,7 +53,9 @@ def command(targets: tuple[str, ...], factors: tuple[str, ...], output_format: s
             terminal.result(as_text(configs, comparisons))
         shown = [one for one in found if one.severity is not Severity.NOTE or terminal.verbose]
         if shown:
-            terminal.result("\n" * bool(comparisons) + report(shown, format="text", color=terminal.colors_output))
+            terminal.result(
+                "\n" * bool(comparisons) + report(shown, format="text", color=terminal.colors_output), styled=True
+            )
     return ExitCode.FINDINGS if _has_errors(found) else ExitCode.CLEAN
 
 

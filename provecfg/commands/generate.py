@@ -127,7 +127,8 @@ def _read(path: Path, settings: tuple[str, ...], terminal: Terminal) -> Study | 
     if findings:
         from provecfg.findings.reporters import report
 
-        terminal.result(report(findings, format="text", files=[path], color=terminal.colors_output))
+        text = report(findings, format="text", files=[path], color=terminal.colors_output)
+        terminal.result(text, styled=True)
     return study
 
 

@@ -11,6 +11,7 @@ import click
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import read_text
 from provecfg.findings import Finding, Severity
 from provecfg.findings.reporters import FORMATS, report
 from provecfg.paths import write_atomically
@@ -84,16 +85,23 @@ def command(
     )
     written = output_format or "text"
     proofs: list[Proof] = []
+    unwritten: list[ProvecfgError] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
         own = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
-            receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+            try:
+                receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+            except ProvecfgError as error:  # what was proved is said all the same
+                unwritten.append(error)
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
-    if output is not None:
-        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
     found = [finding for proof in proofs for finding in proof.findings]
     _report(found, proofs, written, terminal)
+    if output is not None:
+        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
+    if unwritten:
+        others = f"; nor {len(unwritten) - 1} more receipts" if len(unwritten) > 1 else ""
+        raise ProvecfgError(f"{unwritten[0].message}{others}", hint=unwritten[0].hint)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
 
 
@@ -144,7 +152,8 @@ def _report(found: list[Finding], proofs: list[Proof], output_format: str, termi
             format=output_format,
             files=[proof.path for proof in proofs],
             color=terminal.colors_output,
-            source=lambda file: texts.get(file) or file.read_text(encoding="utf-8", errors="replace"),
+            source=lambda file: texts.get(file) or read_text(file, errors="replace"),
             pages=pages,
-        )
+        ),
+        styled=True,
     )

@@ -12,6 +12,7 @@ import click
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode
+from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.findings.reporters import FORMATS, report
 from provecfg.findings.settings import ALL, Settings, settings_for
@@ -101,7 +102,7 @@ def command(
     findings, texts = judged()
 
     def text_of(file: Path) -> str:
-        return texts.get(file) or file.read_text(encoding="utf-8", errors="replace")
+        return texts.get(file) or read_text(file, errors="replace")
 
     shown = findings
     if settings.output_format == "text" and not terminal.verbose:
@@ -118,7 +119,7 @@ def command(
     if output is not None:
         write_atomically(output, text + "\n")
     else:
-        terminal.result(text)
+        terminal.result(text, styled=True)
     if len(shown) < len(findings):
         terminal.note(f"{_count(len(findings) - len(shown), 'note')} not shown; -v shows them")
     failing = Severity.WARNING if settings.strict else Severity.ERROR

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes
 from provecfg.findings import Applicability, Edit, Finding, Fix
 from provecfg.paths import write_atomically
 
@@ -50,10 +51,12 @@ class Fixed:
                 if not os.access(path, os.W_OK):
                     raise PermissionError("it is read-only")
                 write_atomically(path.resolve(), after)  # of a link, the file that it points to
-            except OSError as error:
+            except (OSError, ProvecfgError) as error:
                 for written in done:
                     write_atomically(written.resolve(), self.files[written][0])
-                raise ProvecfgError(f"cannot write {path}: {error.strerror or error}") from error
+                if isinstance(error, ProvecfgError):
+                    raise
+                raise ProvecfgError(f"cannot write {path}: {error}") from error
             done.append(path)
 
     def diff(self, base: Path | None = None) -> str:
@@ -269,7 +272,7 @@ def _parses(text: str) -> bool:
 
 def _read(path: Path, judged: Mapping[Path, str]) -> _Text | None:
     try:
-        raw = path.read_bytes().decode("utf-8")
+        raw = read_bytes(path).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     if path in judged and _LINE_END.sub("\n", raw.removeprefix(_BOM)) != judged[path].removeprefix(_BOM):

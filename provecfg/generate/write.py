@@ -14,6 +14,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
 from provecfg.catalog.strategies import STRATEGIES
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes
 from provecfg.findings.fixes import diff_of
 from provecfg.generate.plan import Cell, Planner, cells_of
 from provecfg.generate.render import is_rendered, is_untouched, render
@@ -155,10 +156,12 @@ _STUDY_LINE = re.compile(r"^# Written by provecfg \S+ from the study (\S+) \(", 
 
 def _target(path: Path, text: str, study: str) -> Target:
     try:
-        before = path.read_bytes().decode("utf-8")
+        before = read_bytes(path).decode("utf-8")
     except FileNotFoundError:
         return Target(path, text, None, Change.NEW)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ProvecfgError(f"cannot read {path}, which would be replaced: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error}") from error
     if before == text:
         change = Change.UNCHANGED

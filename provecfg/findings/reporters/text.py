@@ -6,7 +6,8 @@ import unicodedata
 from pathlib import Path
 
 from provecfg.findings import Applicability, Finding, Severity, Span
-from provecfg.findings.reporters.report import Report, printable
+from provecfg.findings.reporters.report import Report
+from provecfg.spelling import printable
 
 _WIDEST_LINE = 120
 """Source lines longer than this (characters) are cut to the part around the finding."""
