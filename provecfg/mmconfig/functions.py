@@ -57,6 +57,8 @@ def key_of(value: Any, reader: Reader) -> Any:
     """
     if isinstance(value, SCALARS):
         return value
+    if isinstance(value, Iterated):
+        raise NotKnownError("an iterator as a key")
     if isinstance(value, (list, dict, set)):
         raise TypeError(f"unhashable type: {type(value).__name__.removeprefix('Config').lower()!r}")
     spend_whole(value, reader.budget)

@@ -71,6 +71,21 @@ class LocalFunction:
     scopes: tuple[dict[str, Any], ...]
     defaults: tuple[Any, ...]
     keyword_defaults: dict[str, Any]
+    names: frozenset[str]
+    """Its own: never those of the outside, even before they are bound."""
+
+
+class LocalScope(dict[str, Any]):
+    """The names that a call of a function has bound.
+
+    Args:
+        bound: Names and values.
+        names: All that the function binds, also later or on another way through it.
+    """
+
+    def __init__(self, bound: dict[str, Any], names: frozenset[str]) -> None:
+        super().__init__(bound)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
