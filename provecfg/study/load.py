@@ -23,6 +23,12 @@ from provecfg.class_weights.weights_file import read_class_weights
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_text
 from provecfg.findings import Finding, Problem, Span, in_file_order
+from provecfg.mmconfig.budget import MAX_NESTING
+from provecfg.mmconfig.data_files import DataError, PlainYaml, read_plain_yaml
+from provecfg.mmconfig.source import SourceFile
+from provecfg.mmconfig.values import origin_of
+from provecfg.spelling import shown
+from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.problems import CONFLICT, SYNTAX, UNKNOWN_KEY, VALUE
 from provecfg.study.schema import Ohem, Study
 from provecfg.study.spec import Spec
@@ -30,7 +36,10 @@ from provecfg.study.spec import Spec
 Location = tuple[int | str, ...]
 
 _LARGEST_FILE = 1_000_000  # bytes; a study is a page of text
-_MOST_NODES = 100_000
+_MOST_WORK = 400_000
+"""What reading a study may cost, in units of `mmconfig.budget`: that of a list of 50,000 seeds, and as much again."""
+_MOST_MISTAKES = 100
+"""Of one file; those after are not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +83,17 @@ def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, 
     except UnicodeDecodeError as error:
         raise ProvecfgError(f"cannot read study {path}: not UTF-8 at byte {error.start}") from error
     try:
-        root = _composed(text)
-        fields = _construct(root) if root is not None else {}
-    except (yaml.YAMLError, RecursionError) as error:
-        mistake = Mistake(SYNTAX, (), _yaml_message(error))
-        return None, [_finding(path, mistake, _yaml_span(error), "")]
+        data = read_plain_yaml(text, path, _StudyLoader, work=_MOST_WORK)
+    except DataError as error:
+        span = SourceFile(path, text, text).span(error.position)
+        return None, [_finding(path, Mistake(SYNTAX, (), f"not YAML: {error.message}"), span, "")]
+    fields = {} if data.value is None else _plain(data.value)
     if not isinstance(fields, dict):
         mistake = Mistake(SYNTAX, (), f"a study is a mapping of fields, not {_kind(fields)}")
-        return None, [_finding(path, mistake, _span(root), "")]
+        return None, [_finding(path, mistake, Span(1, 1, 1, 2), "")]
     study, mistakes = study_from_fields(_with_settings(fields, settings), path.parent)
-    mistakes = [*mistakes, *(Mistake(VALUE, loc, message) for loc, message in _repeated_keys(root))]
-    findings = [_finding(path, mistake, *_place(root, mistake)) for mistake in mistakes]
+    mistakes = [*mistakes, *(Mistake(VALUE, loc, message) for loc, message in _repeated_keys(data))]
+    findings = [_finding(path, mistake, *_place(data, mistake)) for mistake in mistakes[:_MOST_MISTAKES]]
     return (None if mistakes else study), in_file_order(findings)
 
 
@@ -102,7 +111,7 @@ def study_from_fields(fields: Mapping[str, Any], folder: Path = Path()) -> tuple
         study = _validated(fields)
     except ValidationError as error:
         errors = _own_errors(error.errors(include_url=False))
-        mistakes = [_mistake(details) for details in errors]
+        mistakes = [_mistake(details) for details in errors[:_MOST_MISTAKES]]
         repaired = _without(fields, [details["loc"] for details in errors])
         if repaired is None:
             return None, mistakes
@@ -139,18 +148,19 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
     """
     path, equals, text = setting.partition("=")
     if not equals or not path.strip():
-        raise ProvecfgError(f"--set {setting!r}: expected FIELD=VALUE", hint="e.g. --set schedule.max_iters=200")
+        raise ProvecfgError(f"--set {shown(setting)}: expected FIELD=VALUE", hint="e.g. --set schedule.max_iters=200")
     try:
-        node = _composed(text)
-        value = _construct(node) if node is not None else None
-    except yaml.YAMLError as error:
-        raise ProvecfgError(f"--set {setting!r}: the value is not YAML: {_yaml_message(error)}") from error
+        value = _plain(read_plain_yaml(text, Path("--set"), _StudyLoader).value)
+    except DataError as error:
+        raise ProvecfgError(f"--set {shown(setting)}: the value is not YAML: {error.message}") from error
     *parents, last = path.strip().split(".")
+    if len(parents) > MAX_NESTING:
+        raise ProvecfgError(f"--set {shown(setting)}: the path has {len(parents) + 1} steps, more than any study")
     target = fields
     for depth, key in enumerate(parents):
         child = target.setdefault(key, {})
         if not isinstance(child, dict):
-            raise ProvecfgError(f"--set {setting!r}: {'.'.join(parents[: depth + 1])} is not a mapping")
+            raise ProvecfgError(f"--set {shown(setting)}: {'.'.join(parents[: depth + 1])} is not a mapping")
         target = child
     target[last] = value
 
@@ -257,6 +267,7 @@ def _loss_conflicts(study: Study) -> Iterator[Mistake]:
         if MODELS[name].auxiliary_stage in stages:
             message = f"{name} has its auxiliary head on stage {MODELS[name].auxiliary_stage} already"
             yield Mistake(CONFLICT, ("losses", "deep_supervision"), message, "another stage, or leave out the model")
+    before: set[tuple[AuxiliaryLoss, ...]] = set()
     for index, selection in enumerate(losses.auxiliary):
         location = ("losses", "auxiliary", index)
         same = invariants.distinct([loss.registered for loss in selection])
@@ -265,8 +276,9 @@ def _loss_conflicts(study: Study) -> Iterator[Mistake]:
         if losses.auxiliary_weights and any(loss.schedule is not None for loss in selection):
             message = "a loss with a schedule takes its weight from there, so `auxiliary_weights` cannot vary it"
             yield Mistake(CONFLICT, location, message, "leave out the schedule, or `auxiliary_weights`")
-        if selection in losses.auxiliary[:index]:
+        if selection in before:
             yield Mistake(CONFLICT, location, "this cell stands twice on the axis")
+        before.add(selection)
 
 
 def _class_weight_conflicts(study: Study, weights: tuple[float, ...]) -> Iterator[Mistake]:
@@ -381,100 +393,58 @@ _StudyLoader.add_implicit_resolver(
 )
 
 
-def _composed(text: str) -> yaml.Node | None:
-    """The syntax tree of a YAML text, small enough to be built even where aliases repeat its parts.
-
-    Raises:
-        yaml.YAMLError: Not YAML, an alias within itself, or aliases that would make it huge.
-    """
-    root: yaml.Node | None = yaml.compose(text, Loader=_StudyLoader)
-    if root is not None and _expanded_size(root, {}) > _MOST_NODES:
-        raise yaml.YAMLError("its aliases make it too large")
-    return root
+def _plain(value: Any) -> Any:
+    """Dicts and lists that know no positions."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _expanded_size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many nodes there are when every alias is written out."""
-    if id(node) not in known:
-        known[id(node)] = _MOST_NODES + 1  # an alias within itself never ends
-        children: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            children = [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            children = node.value
-        known[id(node)] = min(1 + sum(_expanded_size(child, known) for child in children), _MOST_NODES + 1)
-    return known[id(node)]
-
-
-def _construct(node: yaml.Node) -> Any:
-    loader = _StudyLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _repeated_keys(root: yaml.Node | None) -> Iterator[tuple[Location, str]]:
+def _repeated_keys(data: PlainYaml) -> Iterator[tuple[Location, str]]:
     """Keys that stand twice in one mapping; YAML would keep the last without a word."""
-    pending: list[tuple[yaml.Node | None, Location]] = [(root, ())]
-    seen_nodes: set[int] = set()
+    if not data.repeated:
+        return
+    locations: dict[int, Location] = {}
+    pending: list[tuple[Any, Location]] = [(data.value, ())]
     while pending:
-        node, location = pending.pop()
-        if node is None or id(node) in seen_nodes:
+        value, location = pending.pop()
+        if not isinstance(value, (dict, list)) or id(value) in locations:
             continue
-        seen_nodes.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                step = str(key.value)
-                if step in seen:
-                    yield (*location, step), f"key {step!r} stands more than once"
-                seen.add(step)
-                pending.append((value, (*location, step)))
-        elif isinstance(node, yaml.SequenceNode):
-            pending += [(value, (*location, index)) for index, value in enumerate(node.value)]
+        locations[id(value)] = location
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        pending += [(item, (*location, _step(key) if isinstance(value, dict) else key)) for key, item in items]
+    for mapping, key, _ in data.repeated[:_MOST_MISTAKES]:
+        step = _step(key)
+        yield (*locations.get(id(mapping), ()), step), f"key {step!r} stands more than once"
 
 
-def _place(root: yaml.Node | None, mistake: Mistake) -> tuple[Span | None, str]:
+def _step(key: Any) -> str:
+    """A key as it stands in a location: as JSON has it."""
+    return key if isinstance(key, str) else json.dumps(key)
+
+
+def _place(data: PlainYaml, mistake: Mistake) -> tuple[Span | None, str]:
     """Where the value (or key) that a location names is written, or the nearest thing around it, and its key.
 
     A location also has steps that no file holds: the tag of a union, the index in a list that a single value stands
     for.
     """
-    node, key_node = root, None
+    value, origin = data.value, None
     written: list[int | str] = []
     for step in mistake.location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if str(key.value) == step]
-            if not found:
+        if isinstance(value, dict):
+            key = step if step in value else next((key for key in value if _step(key) == step), None)
+            if key not in value:
                 continue
-            key_node, node = found[-1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            key_node, node = None, node.value[step]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            key = step
         else:
             continue
+        value, origin = value[key], origin_of(value, key)
         written.append(step)
-    span = _span(key_node if mistake.at_key and key_node is not None else node)
-    return span, key_of(tuple(written))
-
-
-def _span(node: yaml.Node | None) -> Span | None:
-    if node is None:
-        return None
-    start, end = node.start_mark, node.end_mark
-    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
-
-
-def _yaml_span(error: Exception) -> Span | None:
-    mark = getattr(error, "problem_mark", None)
-    return Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
-
-
-def _yaml_message(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    said = [getattr(error, part, None) for part in ("context", "problem")]
-    return "not YAML: " + (", ".join(part for part in said if part) or str(error))
+    if origin is None:
+        return Span(1, 1, 1, 2), ""
+    return origin.key_span if mistake.at_key else origin.span, key_of(tuple(written))
 
 
 def _kind(value: object) -> str:
