@@ -10,8 +10,11 @@ from typing import Any
 import click
 
 from provecfg.catalog.studies import LOSS_STUDY, STUDIES, CatalogStudy
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.reporters.report import text_of_file
 from provecfg.generate.write import Change, Selection, refuse_clashes, targets_of
 from provecfg.study.load import key_of, read_study, set_field, study_from_fields
 from provecfg.study.schema import Study
@@ -125,9 +128,9 @@ def _would_be(change: Change) -> str:
 def _read(path: Path, settings: tuple[str, ...], terminal: Terminal) -> Study | None:
     study, findings = read_study(path, settings)
     if findings:
-        from provecfg.findings.reporters import report
-
-        terminal.result(report(findings, format="text", files=[path], color=terminal.colors_output))
+        texts = {path: text_of_file(path)}
+        judgement = Judgement(path, tuple(findings), texts)
+        show_findings(screened([judgement], settings_reader()), terminal, files=[path], texts=texts)
     return study
 
 

@@ -41,6 +41,15 @@ class Terminal:
         if self.verbose:
             click.echo(text, err=True, color=self.color)
 
+    def error(self, text: str) -> None:
+        """What went wrong, on standard error, whatever -q says."""
+        click.echo(text, err=True, color=self.color)
+
+    @property
+    def colors_errors(self) -> bool:
+        """Whether text for standard error is to be coloured."""
+        return self.color if self.color is not None else sys.stderr.isatty()
+
     @property
     def colors_output(self) -> bool:
         """Whether text for standard output is to be coloured."""

@@ -14,7 +14,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
 from provecfg.catalog.strategies import STRATEGIES
 from provecfg.errors import ProvecfgError
-from provecfg.findings.fixes import diff_of
+from provecfg.findings.edits import diff_of
 from provecfg.generate.plan import Cell, Planner, cells_of
 from provecfg.generate.render import is_rendered, is_untouched, render
 from provecfg.paths import write_atomically

@@ -51,12 +51,15 @@ class Mistake:
     at_key: bool = False
 
 
-def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, list[Finding]]:
+def read_study(
+    path: Path, settings: Sequence[str] = (), *, text: str | None = None
+) -> tuple[Study | None, list[Finding]]:
     """Read a study file.
 
     Args:
         path: The file.
         settings: `FIELD=VALUE` pairs, dotted path and YAML value, that replace what the file says.
+        text: Read as if it stood at `path`, instead of what is there.
 
     Returns:
         The study (None if it has an error) and the findings in file order.
@@ -64,14 +67,8 @@ def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, 
     Raises:
         ProvecfgError: The file cannot be read, or a setting is not of the form FIELD=VALUE.
     """
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ProvecfgError(f"{path}: larger than {_LARGEST_FILE} bytes; a study file is a page of YAML")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ProvecfgError(f"cannot read study {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ProvecfgError(f"cannot read study {path}: not UTF-8 at byte {error.start}") from error
+    if text is None:
+        text = _text(path)
     try:
         root = _composed(text)
         fields = _construct(root) if root is not None else {}
@@ -85,6 +82,17 @@ def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, 
     mistakes = [*mistakes, *(Mistake(VALUE, loc, message) for loc, message in _repeated_keys(root))]
     findings = [_finding(path, mistake, *_place(root, mistake)) for mistake in mistakes]
     return (None if mistakes else study), in_file_order(findings)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ProvecfgError(f"{path}: larger than {_LARGEST_FILE} bytes; a study file is a page of YAML")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ProvecfgError(f"cannot read study {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ProvecfgError(f"cannot read study {path}: not UTF-8 at byte {error.start}") from error
 
 
 def study_from_fields(fields: Mapping[str, Any], folder: Path = Path()) -> tuple[Study | None, list[Mistake]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from provecfg.findings import Applicability, Finding, Problem, Severity
+from provecfg.findings import Applicability, Finding, Severity, is_failure
 
 _LARGEST_SHOWN = 5_000_000
 """Files larger than this (bytes) are reported without their source lines."""
@@ -32,7 +32,6 @@ class Report:
         color: Whether to colour text.
         strict: Whether warnings count as failures.
         source: Text of a file.
-        pages: Documentation by code, as far as there is any.
         rules_url: Address of the page that documents the codes, each under its own anchor, or None.
     """
 
@@ -42,7 +41,6 @@ class Report:
     color: bool
     strict: bool
     source: Callable[[Path], str]
-    pages: Mapping[str, Problem]
     rules_url: str | None
 
     @cached_property
@@ -91,21 +89,35 @@ class Report:
 
     def is_failure(self, finding: Finding) -> bool:
         """Whether the finding alone makes the exit code 1."""
-        return finding.severity >= (Severity.WARNING if self.strict else Severity.ERROR)
+        return is_failure([finding], strict=self.strict)
+
+    @cached_property
+    def causes(self) -> tuple[Finding, ...]:
+        """The distinct findings that follow from no other one: those that count."""
+        return tuple(finding for finding in self.distinct if finding.caused_by is None)
+
+    def consequences(self, cause: Finding) -> list[Finding]:
+        """The distinct findings that follow from one."""
+        asked = {cause.asked, *self.targets(cause)}
+        return [
+            finding
+            for finding in self.distinct
+            if finding.caused_by == (cause.code, cause.key) and not asked.isdisjoint({finding.asked})
+        ]
 
     @property
     def counts(self) -> str:
         """`2 errors, 1 warning`, or `no findings`."""
         parts = []
         for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-            number = sum(d.severity is severity for d in self.distinct)
+            number = sum(finding.severity is severity for finding in self.causes)
             if number:
                 parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
         return ", ".join(parts) or "no findings"
 
     def fixable(self, applicability: Applicability) -> int:
         """How many findings have a fix of this kind."""
-        return sum(d.fix is not None and d.fix.applicability is applicability for d in self.distinct)
+        return sum(finding.fix is not None and finding.fix.applicability is applicability for finding in self.causes)
 
 
 def printable(text: str) -> str:
