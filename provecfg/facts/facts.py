@@ -21,12 +21,10 @@ from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.facts.unknown import UNKNOWN
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate, Registry, registry_for
+from provecfg.registry.layout import CHECKPOINT_HOOKS, EARLY_STOPPING_HOOKS
 from provecfg.registry.release import installed_release
 
 _PARTS_OF_MODELS: Final = frozenset({"model", "task util", "weight initializer"})
-
-CHECKPOINT_HOOKS: Final = ("CheckpointHook", "PlainCheckpointHook")
-EARLY_STOPPING_HOOKS: Final = ("EarlyStoppingHook", "ResumableEarlyStoppingHook")
 
 
 class Facts:

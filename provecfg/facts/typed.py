@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import TOP_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +26,12 @@ class Typed:
     is_direct: bool
 
 
-_TOP: Final = {
-    # mmengine 0.10.7, runner/runner.py: which registry builds which part of the config
-    "model": "model",
-    "train_dataloader": "",
-    "val_dataloader": "",
-    "test_dataloader": "",
-    "train_cfg": "loop",
-    "val_cfg": "loop",
-    "test_cfg": "loop",
-    "val_evaluator": "metric",
-    "test_evaluator": "metric",
-    "optim_wrapper": "optim_wrapper",
-    "param_scheduler": "parameter scheduler",
-    "default_hooks": "hook",
-    "custom_hooks": "hook",
-    "visualizer": "visualizer",
+_BUILT: Final = {
+    **{key: registry for key, registry in TOP_LEVEL.items() if registry is not None},
     "vis_backends": "vis_backend",
-    "data_preprocessor": "model",
-    "log_processor": "log_processor",
-    "tta_model": "model",
-    "model_wrapper_cfg": "model_wrapper",
 }
-"""Top-level keys that are built, and the registry; other keys are variables, judged where they are used."""
+"""Top-level keys that are built, and the registry, and the one variable that every config has; other variables are
+judged where they are used."""
 
 _SLOTS: Final = {
     "dataset": "dataset",
@@ -99,7 +83,7 @@ def typed_nodes(root: Node) -> list[Typed]:
     """All of them, in the order of the config; an object that stands at several places, once."""
     found: list[Typed] = []
     seen: set[int] = set()
-    for key, registry in _TOP.items():
+    for key, registry in _BUILT.items():
         node = root.get(key)
         if node is not None and isinstance(node.value, (dict, list, tuple)):
             _collect(node, registry, key, found, seen, 0)

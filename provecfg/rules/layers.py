@@ -10,7 +10,7 @@ from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT
-from provecfg.rules.names import TOP_LEVEL
+from provecfg.registry.layout import TOP_LEVEL
 from provecfg.rules.rule import Mark, rule
 
 

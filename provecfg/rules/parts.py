@@ -11,6 +11,7 @@ from typing import Final
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import SCOPES
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -144,26 +145,6 @@ def _is_missing(module: str) -> bool:
 
 _LIBRARIES: Final = ("mmseg", "mmdet", "mmengine", "mmcv", "provecfg")
 """Those whose classes are known, so that their modules are not read."""
-
-
-SCOPES: Final = {
-    # each library's registry.py: `scope=...`
-    "mmseg": "mmsegmentation",
-    "mmdet": "mmdetection",
-    "mmdet3d": "mmdetection3d",
-    "mmpretrain": "mmpretrain",
-    "mmcls": "mmclassification",
-    "mmengine": "mmengine",
-    "mmcv": "mmcv",
-    "mmpose": "mmpose",
-    "mmocr": "mmocr",
-    "mmagic": "mmagic",
-    "mmrotate": "mmrotate",
-    "mmyolo": "mmyolo",
-    "mmaction": "mmaction2",
-    "mmrazor": "mmrazor",
-    "mmselfsup": "mmselfsup",
-}
 
 
 @rule("REG011", Severity.ERROR)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import whole
 from provecfg.facts.schedule import Scheduler
 from provecfg.findings import Severity
 from provecfg.invariants import validation_within_run, warmup_within_run
+from provecfg.registry.layout import PHASES
 from provecfg.rules.edits import fix, put, removed, replaced
 from provecfg.rules.rule import Mark, rule
 
@@ -372,13 +372,6 @@ def loop_named_twice(facts: Facts) -> Iterator[Mark]:
         )
 
 
-_SETS: Final = (
-    ("train_dataloader", "train_cfg", "optim_wrapper"),
-    ("val_dataloader", "val_cfg", "val_evaluator"),
-    ("test_dataloader", "test_cfg", "test_evaluator"),
-)
-
-
 @rule("SCHED011", Severity.ERROR)
 def incomplete_set(facts: Facts) -> Iterator[Mark]:
     """Training, validation or test is set up in part.
@@ -403,7 +396,7 @@ def incomplete_set(facts: Facts) -> Iterator[Mark]:
     """
     if facts.get("model") is None or not any(facts.section(f"{which}_cfg") for which in ("train", "val", "test")):
         return
-    for names in _SETS:
+    for names in PHASES.values():
         given = [node for name in names if (node := facts.get(name)) is not None and node.value is not None]
         lacking = [name for name in names if (node := facts.get(name)) is None or node.value is None]
         if given and lacking:
