@@ -81,40 +81,40 @@ _DEEPEST: Final = 60
 
 def typed_nodes(root: Node) -> list[Typed]:
     """All of them, in the order of the config; an object that stands at several places, once."""
-    found: list[Typed] = []
+    typed: list[Typed] = []
     seen: set[int] = set()
     for key, registry in _BUILT.items():
         node = root.get(key)
         if node is not None and isinstance(node.value, (dict, list, tuple)):
-            _collect(node, registry, key, found, seen, 0)
-    return found
+            _collect(node, registry, key, typed, seen, 0)
+    return typed
 
 
-def _collect(node: Node, registry: str, slot: str, found: list[Typed], seen: set[int], depth: int) -> None:
+def _collect(node: Node, registry: str, slot: str, typed: list[Typed], seen: set[int], depth: int) -> None:
     value = node.value
     if depth > _DEEPEST:
         return
     if not isinstance(value, dict):
         for index, child in enumerate(value):
             if child and isinstance(child, (dict, list, tuple)):
-                _collect(Node(child, node, index), registry, slot, found, seen, depth + 1)
+                _collect(Node(child, node, index), registry, slot, typed, seen, depth + 1)
         return
     if id(value) in seen:
         return
     seen.add(id(value))
-    named = value.get("type")
-    if registry and isinstance(named, str):
-        found.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
-        if named == "Albu":
+    type_name = value.get("type")
+    if registry and isinstance(type_name, str):
+        typed.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
+        if type_name == "Albu":
             return  # its transforms are albumentations'
     for key, child in value.items():
         if child and isinstance(child, (dict, list, tuple)):
-            below, place = _place(registry, slot, key)
-            _collect(Node(child, node, key), below, place, found, seen, depth + 1)
+            child_registry, child_slot = _registry_and_slot(registry, slot, key)
+            _collect(Node(child, node, key), child_registry, child_slot, typed, seen, depth + 1)
 
 
-def _place(registry: str, slot: str, key: Any) -> tuple[str, str]:
-    """Registry and slot of what stands under a key."""
+def _registry_and_slot(registry: str, slot: str, key: Any) -> tuple[str, str]:
+    """Of what stands under a key of a dict that has these."""
     if not isinstance(key, str):
         return registry, slot
     if key == "sampler":

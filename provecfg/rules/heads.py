@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
@@ -507,7 +506,7 @@ def input_index_out_of_range(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `_transform_inputs`.
     """
-    features = feature_channels(facts)
+    features = facts.feature_channels
     if features is None:
         return
     for head in facts.heads:
@@ -544,7 +543,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/backbones.
     """
-    features = feature_channels(facts)
+    features = facts.feature_channels
     if features is None:
         return
     for head in facts.heads:

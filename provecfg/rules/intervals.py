@@ -61,7 +61,7 @@ def schedulers_not_stepped(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, runner/runner.py, `register_default_hooks`.
     """
     node = facts.get("default_hooks.param_scheduler")
-    stepped_elsewhere = any(True for _ in facts.hooks_of(("ParamSchedulerHook",)))
+    stepped_elsewhere = any(True for _ in facts.hooks_of("ParamSchedulerHook"))
     if node is not None and node.value is None and facts.schedule.schedulers and not stepped_elsewhere:
         yield Mark(
             node,
@@ -92,7 +92,7 @@ def nothing_logged(facts: Facts) -> Iterator[Mark]:
     if node is None:
         return
     if node.value is None:
-        if not any(True for _ in facts.hooks_of(("LoggerHook",))):
+        if not any(True for _ in facts.hooks_of("LoggerHook")):
             yield Mark(node, "the logger is taken away, and nothing is logged", "leave it out")
         return
     interval, length = node.get("interval"), facts.schedule.length

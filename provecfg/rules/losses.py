@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from provecfg.facts.facts import Facts
-from provecfg.facts.model import Loss, all_losses
+from provecfg.facts.model import Loss
 from provecfg.facts.numbers import number
-from provecfg.facts.padding import padding
 from provecfg.findings import Fix, Severity
 from provecfg.rules.edits import fix, put, removed, replaced
 from provecfg.rules.rule import Mark, rule
@@ -36,7 +35,7 @@ def _losses(facts: Facts, *kinds: str) -> Iterator[Loss]:
 
 def _any_losses(facts: Facts, *kinds: str) -> Iterator[Loss]:
     """For rules about the loss itself, whoever calls it."""
-    return (loss for loss in all_losses(facts) if not kinds or loss.kind in kinds)
+    return (loss for loss in facts.all_losses if not kinds or loss.kind in kinds)
 
 
 def _set(loss: Loss, name: str, value: Any, message: str, *, safe: bool) -> Fix | None:
@@ -627,7 +626,7 @@ def averaged_over_padding(facts: Facts) -> Iterator[Mark]:
     losses = [loss for loss in _losses(facts, "CrossEntropyLoss") if loss.get("avg_non_ignore") is False]
     if not losses:
         return
-    padded = padding(facts)
+    padded = facts.padding
     if padded is None:
         return
     for loss in losses:

@@ -239,7 +239,7 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release.
     """
-    for typed, known in facts.known:
+    for typed, known in facts.classes:
         if not typed.is_direct or not known.required or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more
         values = typed.node.value
@@ -267,7 +267,7 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures.
     """
-    for typed, known in facts.known:
+    for typed, known in facts.classes:
         for key, value in typed.node.value.items():
             if not isinstance(value, str) or key == "type":
                 continue

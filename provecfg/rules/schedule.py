@@ -296,9 +296,9 @@ def endless_epoch(facts: Facts) -> Iterator[Mark]:
         sampler = loader.node.get("sampler")
         if sampler is None or sampler.type != "InfiniteSampler":
             continue
-        if loader.which == "train" and facts.schedule.by_epoch is not True:
+        if loader.split == "train" and facts.schedule.by_epoch is not True:
             continue
-        loop = "the loop by epochs" if loader.which == "train" else "a validation"
+        loop = "the loop by epochs" if loader.split == "train" else "a validation"
         node = sampler.get("type") or sampler
         yield Mark(
             node,

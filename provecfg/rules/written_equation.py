@@ -125,7 +125,7 @@ def _set_losses(head: Head) -> Iterator[tuple[Node, _Term]]:
     for key, title in _SETS.items():
         node = head.node.get(key)
         if node is not None and node.is_dict:
-            yield node, _Term(title, _weight(head.facts.argument(node, "loss_weight")))
+            yield node, _Term(title, _weight(head.config.argument(node, "loss_weight")))
 
 
 def _title(loss: Node) -> str:
