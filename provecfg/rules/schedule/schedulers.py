@@ -570,23 +570,3 @@ def warmup_of_one_step(facts: Facts) -> Iterator[Mark]:
                 f"{scheduler.kind} from {scheduler.begin} to {scheduler.end}: one step, after which nothing changes",
                 "warm up for longer, or leave it out",
             )
-
-
-RULES = (
-    validation_after_end,
-    interval_not_positive,
-    scheduler_outlasts_run,
-    scheduler_ends_early,
-    warmup_outlasts_run,
-    scheduler_counts_epochs,
-    schedulers_do_not_meet,
-    endless_epoch,
-    restarted_epochs,
-    loop_named_twice,
-    incomplete_set,
-    checkpoint_counts_epochs,
-    log_counts_epochs,
-    step_after_end,
-    cosine_period,
-    warmup_of_one_step,
-)

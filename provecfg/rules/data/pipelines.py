@@ -172,6 +172,3 @@ def _is_by_chance(transform: Node) -> bool:
     kind = transform.type or ""
     prob = number(transform.value.get("prob"))
     return (kind.startswith("Random") or kind in _BY_CHANCE) and prob != 0
-
-
-RULES = (no_image_loaded, labels_left_behind, packed_too_early, validated_by_chance)

@@ -188,6 +188,3 @@ def no_scope(facts: Facts) -> Iterator[Mark]:
 
 _SEGMENTORS: Final = ("CascadeEncoderDecoder", "EncoderDecoder", "MultimodalEncoderDecoder")
 """mmsegmentation 1.2.2, models/segmentors."""
-
-
-RULES = (unnamed_class, import_does_not_exist, no_scope)

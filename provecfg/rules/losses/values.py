@@ -926,35 +926,3 @@ def no_loss_at_all(facts: Facts) -> Iterator[Mark]:
         node = head.node.get("loss_decode")
         if node is not None and node.is_list and not node.value and head.calls_losses_plainly and not head.is_mask_head:
             yield Mark(node, "an empty list of losses: this head is not trained", "give it a loss, or leave it out")
-
-
-RULES = (
-    name_without_loss,
-    same_loss_name,
-    dice_of_one_channel,
-    dice_counts_ignored_pixels,
-    dice_of_sigmoids,
-    own_ignore_index,
-    tversky_weights,
-    negative_loss_weight,
-    zero_loss_weight,
-    class_weight_length,
-    class_weight_of_sigmoids,
-    class_weight_with_avg_non_ignore,
-    class_weight_meets_ignored,
-    worthless_class_weights,
-    class_without_weight,
-    softmax_of_one_channel,
-    binary_lovasz_of_many_channels,
-    averaged_over_padding,
-    summed_loss,
-    unknown_reduction,
-    mask_loss_in_head,
-    softmax_focal_loss,
-    focal_loss_needs_floats,
-    lovasz_reduction,
-    loss_not_callable_by_head,
-    huasdorff_class_weight,
-    fractions_out_of_range,
-    no_loss_at_all,
-)

@@ -452,15 +452,3 @@ def _distance(one: str, other: str) -> int:
 
 def _read_through_base(facts: Facts, name: str) -> bool:
     return any(f"_base_.{name}" in layer.source.text for layer in facts.view.layers)
-
-
-RULES = (
-    unknown_type,
-    unknown_argument,
-    swallowed_argument,
-    missing_argument,
-    quoted_value,
-    part_without_type,
-    unread_top_level_key,
-    unread_import,
-)

@@ -234,6 +234,3 @@ _BEGINNINGS: Final = tuple(f"{model}_{dataset}_" for model in MODELS for dataset
 def _inner_kind(loss: Node) -> str:
     inner = loss.get("loss")
     return _inner_kind(inner) if inner is not None and inner.is_dict else str(loss.type)
-
-
-RULES = (equation_not_as_written, losses_not_as_named)

@@ -261,14 +261,3 @@ def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
 
 def _is_off(default: Node | None, slot: str) -> bool:
     return default is not None and slot in default.value and default.value[slot] is None
-
-
-RULES = (
-    optimizer_missing,
-    optimizer_out_of_range,
-    gradients_clipped_away,
-    gradients_never_applied,
-    unknown_setting,
-    curves_go_nowhere,
-    hook_runs_twice,
-)

@@ -816,28 +816,3 @@ def background_reduced_away(facts: Facts) -> Iterator[Mark]:
                 f"reduce_zero_label=True takes label 0 away, and the first class is {first!r}",
                 "leave it out of the classes (and of num_classes), or set reduce_zero_label=False",
             )
-
-
-RULES = (
-    zero_label_reduced_twice,
-    upper_case_metainfo,
-    no_classes,
-    data_prefix_keys,
-    normalised_twice,
-    padded_size_missing,
-    images_do_not_stack,
-    crop_larger_than_size,
-    labels_resized_in_validation,
-    validation_batch_of_sizes,
-    unknown_iou_metric,
-    evaluators_share_keys,
-    padding_is_trained,
-    no_sampler,
-    workers_that_do_not_exist,
-    pipeline_lacks_a_step,
-    classes_differ_between_splits,
-    palette_length,
-    labels_not_prefixed,
-    background_reduced_away,
-    every_image_is_padded,
-)

@@ -233,14 +233,3 @@ def factor_out_of_range(facts: Facts) -> Iterator[Mark]:
             too_low = factor <= 0 if name == "start_factor" else factor < 0
             if too_low or factor > 1:
                 yield Mark(node, f"{name} of {kind} is {factor:g}", "set one above 0 and at most 1")
-
-
-RULES = (
-    saved_after_end,
-    schedulers_not_stepped,
-    nothing_logged,
-    low_for_long,
-    rate_does_not_fall,
-    scheduler_never_begins,
-    factor_out_of_range,
-)

@@ -294,13 +294,3 @@ def imports_not_a_dict(facts: Facts) -> Iterator[Mark]:
                 fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
                 at_key=True,
             )
-
-
-RULES = (
-    hooks_not_listed,
-    unread_paramwise_key,
-    custom_key_matches_nothing,
-    hook_draws_nothing,
-    imports_not_a_dict,
-    drawings_go_nowhere,
-)
