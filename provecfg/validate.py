@@ -15,8 +15,8 @@ from provecfg.findings.problems import NOT_JUDGED
 from provecfg.findings.reporters.report import text_of_file
 from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
-from provecfg.mmconfig.targets import is_study
 from provecfg.rules import judge
+from provecfg.targets import is_study
 
 
 def judgement_of(

@@ -13,8 +13,8 @@ from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.reporters import FORMATS
-from provecfg.mmconfig.targets import files_of, is_study
 from provecfg.paths import write_atomically
+from provecfg.targets import files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof

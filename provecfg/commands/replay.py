@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from provecfg.proof.stopping.replay import Replay
 
 _FIELD = "early_stopping"
-_HOOKS = ("EarlyStoppingHook", "ResumableEarlyStoppingHook")
 _FREE = {"monitor": None, "rule": ("greater", "less")}
 """Fields that a log of any run may need, and a study's own metrics do not: their values, where they are few."""
 _UNSHOWN = ("monitor", "rule", "strict")
@@ -101,11 +100,12 @@ def _config_beside(folder: Path, log: FinishedLog) -> Path | None:
 def _rule_of(path: Path, *, must_have: bool) -> Rule:
     """The rule of a config's early-stopping hook; its file is read as data."""
     from provecfg.mmconfig import read_config
+    from provecfg.registry.layout import EARLY_STOPPING_HOOKS
 
     if not path.is_file():
         raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     view = read_config(path)
-    hooks = [hook for hook in view.dig("custom_hooks") or () if hook.is_dict and hook.type in _HOOKS]
+    hooks = [hook for hook in view.dig("custom_hooks") or () if hook.is_dict and hook.type in EARLY_STOPPING_HOOKS]
     if not hooks:
         if must_have:
             raise ProvecfgError(f"{path} has no early stopping", hint="leave --config out for a study's default rule")

@@ -14,8 +14,8 @@ from provecfg.errors import ExitCode
 from provecfg.findings import is_failure
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
-from provecfg.mmconfig.targets import files_of
 from provecfg.parallel import map_in_processes
+from provecfg.targets import files_of
 from provecfg.validate import judge_for_fixes, judgement_of
 
 if TYPE_CHECKING:

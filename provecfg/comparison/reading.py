@@ -14,9 +14,9 @@ from provecfg.findings import Finding, Severity
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.mmconfig.targets import files_of, is_study
 from provecfg.study.load import read_study, study_from_fields
 from provecfg.study.schema import Study
+from provecfg.targets import files_of, is_study
 
 
 def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], list[Finding]]:

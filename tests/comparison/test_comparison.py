@@ -73,9 +73,15 @@ def test_what_is_said_in_other_words_is_no_difference(compared, one: str, other:
 
 
 def test_hooks_that_mmengine_adds_by_itself_are_no_difference(compared) -> None:
-    said = "default_hooks = dict(timer=dict(type='IterTimerHook'), checkpoint=dict(type='CheckpointHook'))\n"
-    (comparison,) = compared("", said + "param_scheduler = None\nrandomness = dict(seed=None)\nresume = False\n")
+    saving = "dict(type='CheckpointHook', interval=1)"
+    hooks = f"default_hooks = dict(timer=dict(type='IterTimerHook'), checkpoint={saving})\n"
+    (comparison,) = compared("", hooks + "param_scheduler = None\nrandomness = dict(seed=None)\nresume = False\n")
     assert differing(comparison) == []
+
+
+def test_a_checkpoint_hook_without_interval_never_saves_and_mmengines_does(compared) -> None:
+    (comparison,) = compared("", "default_hooks = dict(checkpoint=dict(type='CheckpointHook'))\n")
+    assert differing(comparison) == [("default_hooks.checkpoint.interval", "declared")]
 
 
 def test_a_hook_that_is_left_out_is_a_difference(compared) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import whole
 from provecfg.facts.schedule import Scheduler
 from provecfg.findings import Severity
 from provecfg.invariants import validation_within_run, warmup_within_run
+from provecfg.registry.layout import PHASES
 from provecfg.rules.edits import fix, put, removed, replaced
 from provecfg.rules.rule import Mark, rule
 
@@ -296,9 +296,9 @@ def endless_epoch(facts: Facts) -> Iterator[Mark]:
         sampler = loader.node.get("sampler")
         if sampler is None or sampler.type != "InfiniteSampler":
             continue
-        if loader.which == "train" and facts.schedule.by_epoch is not True:
+        if loader.split == "train" and facts.schedule.by_epoch is not True:
             continue
-        loop = "the loop by epochs" if loader.which == "train" else "a validation"
+        loop = "the loop by epochs" if loader.split == "train" else "a validation"
         node = sampler.get("type") or sampler
         yield Mark(
             node,
@@ -372,13 +372,6 @@ def loop_named_twice(facts: Facts) -> Iterator[Mark]:
         )
 
 
-_SETS: Final = (
-    ("train_dataloader", "train_cfg", "optim_wrapper"),
-    ("val_dataloader", "val_cfg", "val_evaluator"),
-    ("test_dataloader", "test_cfg", "test_evaluator"),
-)
-
-
 @rule("SCHED011", Severity.ERROR)
 def incomplete_set(facts: Facts) -> Iterator[Mark]:
     """Training, validation or test is set up in part.
@@ -403,7 +396,7 @@ def incomplete_set(facts: Facts) -> Iterator[Mark]:
     """
     if facts.get("model") is None or not any(facts.section(f"{which}_cfg") for which in ("train", "val", "test")):
         return
-    for names in _SETS:
+    for names in PHASES.values():
         given = [node for name in names if (node := facts.get(name)) is not None and node.value is not None]
         lacking = [name for name in names if (node := facts.get(name)) is None or node.value is None]
         if given and lacking:
@@ -577,23 +570,3 @@ def warmup_of_one_step(facts: Facts) -> Iterator[Mark]:
                 f"{scheduler.kind} from {scheduler.begin} to {scheduler.end}: one step, after which nothing changes",
                 "warm up for longer, or leave it out",
             )
-
-
-RULES = (
-    validation_after_end,
-    interval_not_positive,
-    scheduler_outlasts_run,
-    scheduler_ends_early,
-    warmup_outlasts_run,
-    scheduler_counts_epochs,
-    schedulers_do_not_meet,
-    endless_epoch,
-    restarted_epochs,
-    loop_named_twice,
-    incomplete_set,
-    checkpoint_counts_epochs,
-    log_counts_epochs,
-    step_after_end,
-    cosine_period,
-    warmup_of_one_step,
-)

@@ -95,7 +95,7 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
     Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py.
     """
     for loader, dataset in _whole_pipelines(facts):
-        if loader.which != "train":
+        if loader.split != "train":
             continue
         moved = None
         for one in dataset.transforms:
@@ -161,17 +161,14 @@ def validated_by_chance(facts: Facts) -> Iterator[Mark]:
     Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py.
     """
     for loader, dataset in _whole_pipelines(facts):
-        if loader.which == "train":
+        if loader.split == "train":
             continue
         for one in dataset.transforms:
             if _is_by_chance(one):
-                yield Mark(one, f"{one.type} shows {loader.which} images differently each time", "leave it out")
+                yield Mark(one, f"{one.type} shows {loader.split} images differently each time", "leave it out")
 
 
 def _is_by_chance(transform: Node) -> bool:
     kind = transform.type or ""
     prob = number(transform.value.get("prob"))
     return (kind.startswith("Random") or kind in _BY_CHANCE) and prob != 0
-
-
-RULES = (no_image_loaded, labels_left_behind, packed_too_early, validated_by_chance)

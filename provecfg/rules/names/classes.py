@@ -11,6 +11,7 @@ from typing import Final
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import SCOPES
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -146,26 +147,6 @@ _LIBRARIES: Final = ("mmseg", "mmdet", "mmengine", "mmcv", "provecfg")
 """Those whose classes are known, so that their modules are not read."""
 
 
-SCOPES: Final = {
-    # each library's registry.py: `scope=...`
-    "mmseg": "mmsegmentation",
-    "mmdet": "mmdetection",
-    "mmdet3d": "mmdetection3d",
-    "mmpretrain": "mmpretrain",
-    "mmcls": "mmclassification",
-    "mmengine": "mmengine",
-    "mmcv": "mmcv",
-    "mmpose": "mmpose",
-    "mmocr": "mmocr",
-    "mmagic": "mmagic",
-    "mmrotate": "mmrotate",
-    "mmyolo": "mmyolo",
-    "mmaction": "mmaction2",
-    "mmrazor": "mmrazor",
-    "mmselfsup": "mmselfsup",
-}
-
-
 @rule("REG011", Severity.ERROR)
 def no_scope(facts: Facts) -> Iterator[Mark]:
     """There is no `default_scope`, or none of that name.
@@ -207,6 +188,3 @@ def no_scope(facts: Facts) -> Iterator[Mark]:
 
 _SEGMENTORS: Final = ("CascadeEncoderDecoder", "EncoderDecoder", "MultimodalEncoderDecoder")
 """mmsegmentation 1.2.2, models/segmentors."""
-
-
-RULES = (unnamed_class, import_does_not_exist, no_scope)

@@ -95,6 +95,3 @@ def argument_of_pixel_loss_head(facts: Facts) -> Iterator[Mark]:
                 hint = f"did you mean {near[0]!r}?" if near else "leave it out"
                 repair = fix(f"drop {key!r}", removed(node), safe=False)
                 yield Mark(node, f"{_HEAD} does not take {key!r}", hint, repair, at_key=True)
-
-
-RULES = (loss_name_of_mask_head, argument_of_pixel_loss_head)

@@ -309,14 +309,3 @@ def batch_size_not_positive(facts: Facts) -> Iterator[Mark]:
         node = loader.node.get("batch_size")
         if node is not None and size is not None and size < 1:
             yield Mark(node, f"batches of {size} images", "set batch_size to 1 or more")
-
-
-RULES = (
-    first_class_dropped,
-    validated_on_training_images,
-    labels_of_another_split,
-    images_for_labels,
-    not_shuffled,
-    unknown_loader_key,
-    batch_size_not_positive,
-)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from provecfg.facts.facts import Facts
-from provecfg.facts.model import Loss, all_losses
+from provecfg.facts.model import Loss
 from provecfg.facts.numbers import number
-from provecfg.facts.padding import padding
 from provecfg.findings import Fix, Severity
 from provecfg.rules.edits import fix, put, removed, replaced
 from provecfg.rules.rule import Mark, rule
@@ -36,7 +35,7 @@ def _losses(facts: Facts, *kinds: str) -> Iterator[Loss]:
 
 def _any_losses(facts: Facts, *kinds: str) -> Iterator[Loss]:
     """For rules about the loss itself, whoever calls it."""
-    return (loss for loss in all_losses(facts) if not kinds or loss.kind in kinds)
+    return (loss for loss in facts.all_losses if not kinds or loss.kind in kinds)
 
 
 def _set(loss: Loss, name: str, value: Any, message: str, *, safe: bool) -> Fix | None:
@@ -627,7 +626,7 @@ def averaged_over_padding(facts: Facts) -> Iterator[Mark]:
     losses = [loss for loss in _losses(facts, "CrossEntropyLoss") if loss.get("avg_non_ignore") is False]
     if not losses:
         return
-    padded = padding(facts)
+    padded = facts.padding
     if padded is None:
         return
     for loss in losses:
@@ -927,35 +926,3 @@ def no_loss_at_all(facts: Facts) -> Iterator[Mark]:
         node = head.node.get("loss_decode")
         if node is not None and node.is_list and not node.value and head.calls_losses_plainly and not head.is_mask_head:
             yield Mark(node, "an empty list of losses: this head is not trained", "give it a loss, or leave it out")
-
-
-RULES = (
-    name_without_loss,
-    same_loss_name,
-    dice_of_one_channel,
-    dice_counts_ignored_pixels,
-    dice_of_sigmoids,
-    own_ignore_index,
-    tversky_weights,
-    negative_loss_weight,
-    zero_loss_weight,
-    class_weight_length,
-    class_weight_of_sigmoids,
-    class_weight_with_avg_non_ignore,
-    class_weight_meets_ignored,
-    worthless_class_weights,
-    class_without_weight,
-    softmax_of_one_channel,
-    binary_lovasz_of_many_channels,
-    averaged_over_padding,
-    summed_loss,
-    unknown_reduction,
-    mask_loss_in_head,
-    softmax_focal_loss,
-    focal_loss_needs_floats,
-    lovasz_reduction,
-    loss_not_callable_by_head,
-    huasdorff_class_weight,
-    fractions_out_of_range,
-    no_loss_at_all,
-)

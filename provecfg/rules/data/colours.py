@@ -143,6 +143,3 @@ def deviation_not_positive(facts: Facts) -> Iterator[Mark]:
     std = _triple(facts.value(node, "std"))
     if node is not None and std is not None and min(std) <= 0:
         yield Mark(node.get("std") or node, f"the images are divided by {min(std):g}", "ImageNet's are near 58")
-
-
-RULES = (channels_out_of_order, normalised_as_fractions, deviation_not_positive)

@@ -11,6 +11,7 @@ from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
+from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -238,7 +239,7 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release.
     """
-    for typed, known in facts.known:
+    for typed, known in facts.classes:
         if not typed.is_direct or not known.required or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more
         values = typed.node.value
@@ -266,7 +267,7 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures.
     """
-    for typed, known in facts.known:
+    for typed, known in facts.classes:
         for key, value in typed.node.value.items():
             if not isinstance(value, str) or key == "type":
                 continue
@@ -370,81 +371,6 @@ def unread_import(facts: Facts) -> Iterator[Mark]:
 # The top level
 
 
-TOP_LEVEL: Final = frozenset(
-    {
-        # mmengine 0.10.7, runner/runner.py: what from_cfg, wrap_model and compile read
-        "model",
-        "work_dir",
-        "train_dataloader",
-        "val_dataloader",
-        "test_dataloader",
-        "train_cfg",
-        "val_cfg",
-        "test_cfg",
-        "auto_scale_lr",
-        "optim_wrapper",
-        "param_scheduler",
-        "val_evaluator",
-        "test_evaluator",
-        "default_hooks",
-        "custom_hooks",
-        "data_preprocessor",
-        "load_from",
-        "resume",
-        "launcher",
-        "env_cfg",
-        "log_processor",
-        "log_level",
-        "visualizer",
-        "default_scope",
-        "randomness",
-        "experiment_name",
-        "sync_bn",
-        "find_unused_parameters",
-        "model_wrapper_cfg",
-        "detect_anomalous_params",
-        "activation_checkpointing",
-        "efficient_conv_bn_eval",
-        "compile",
-        # ... runner/_flexible_runner.py
-        "strategy",
-        # mmsegmentation 1.2.2, tools/train.py, tools/test.py, tools/analysis_tools
-        "runner_type",
-        "tta_model",
-        "tta_pipeline",
-        # mmengine 0.10.7, config/config.py
-        "custom_imports",
-        "env_variables",
-    }
-)
-"""Top-level keys that something reads."""
-
-_OLD_KEYS: Final = {
-    # mmengine's migration guides, mmcv 1.x to mmengine
-    "optimizer": "optim_wrapper=dict(type='OptimWrapper', optimizer=...)",
-    "optimizer_config": "optim_wrapper (clip_grad, accumulative_counts)",
-    "lr_config": "param_scheduler",
-    "momentum_config": "param_scheduler",
-    "runner": "train_cfg",
-    "total_epochs": "train_cfg.max_epochs",
-    "total_iters": "train_cfg.max_iters",
-    "checkpoint_config": "default_hooks.checkpoint",
-    "log_config": "default_hooks.logger and visualizer",
-    "evaluation": "val_evaluator, train_cfg.val_interval and default_hooks.checkpoint.save_best",
-    "data": "train_dataloader, val_dataloader and test_dataloader",
-    "workflow": "train_cfg and val_cfg",
-    "dist_params": "env_cfg.dist_cfg",
-    "resume_from": "load_from with resume=True",
-    "auto_resume": "resume",
-    "seed": "randomness=dict(seed=...)",
-    "deterministic": "randomness=dict(deterministic=...)",
-    "cudnn_benchmark": "env_cfg.cudnn_benchmark",
-    "mp_start_method": "env_cfg.mp_cfg",
-    "opencv_num_threads": "env_cfg.mp_cfg",
-    "fp16": "optim_wrapper=dict(type='AmpOptimWrapper')",
-    "evaluator": "val_evaluator and test_evaluator",
-    "early_stopping": "custom_hooks=[dict(type='EarlyStoppingHook', ...)]",
-}
 _USUAL_VARIABLES: Final = frozenset({"vis_backends", "train_pipeline", "test_pipeline", "val_pipeline", "norm_cfg"})
 
 
@@ -472,12 +398,12 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
             continue
         if _read_through_base(facts, name):
             continue
-        if name in _OLD_KEYS:
+        if name in OLD_KEYS:
             if isinstance(node.value, (dict, list, tuple)) or name not in ("runner", "data", "optimizer"):
                 message = f"{name!r} is a key of mmcv 1.x, which mmengine does not read"
                 if name == "early_stopping":
                     message = f"mmengine does not read {name!r}"
-                yield Mark(node, message, f"it is {_OLD_KEYS[name]} now", at_key=True)
+                yield Mark(node, message, f"it is {OLD_KEYS[name]} now", at_key=True)
             continue
         near = _nearest_top_level(name)
         if near and near[0] not in facts.root.value:
@@ -526,15 +452,3 @@ def _distance(one: str, other: str) -> int:
 
 def _read_through_base(facts: Facts, name: str) -> bool:
     return any(f"_base_.{name}" in layer.source.text for layer in facts.view.layers)
-
-
-RULES = (
-    unknown_type,
-    unknown_argument,
-    swallowed_argument,
-    missing_argument,
-    quoted_value,
-    part_without_type,
-    unread_top_level_key,
-    unread_import,
-)

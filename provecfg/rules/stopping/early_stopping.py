@@ -625,23 +625,3 @@ def best_overwritten(facts: Facts) -> Iterator[Mark]:
                 "name the metric in save_best",
                 missing="save_best",
             )
-
-
-RULES = (
-    monitor_is_no_metric,
-    threshold_as_fraction,
-    min_delta_off_scale,
-    negative_min_delta,
-    wrong_direction,
-    direction_not_guessed,
-    unknown_direction,
-    patience_outlasts_run,
-    patience_not_positive,
-    early_stopping_without_validation,
-    early_stopping_forgets,
-    best_is_first_metric,
-    best_is_no_metric,
-    best_without_validation,
-    best_rules_count,
-    best_overwritten,
-)

@@ -11,7 +11,7 @@ from provecfg.facts.facts import Facts
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.rules.written_equation import TITLES, equation_not_as_written, losses_not_as_named
+from provecfg.rules.files.stated_losses import TITLES, equation_not_as_written, losses_not_as_named
 from provecfg.study.load import study_from_fields
 from provecfg.study.losses import AUXILIARY_LOSSES, CrossEntropy
 

@@ -10,7 +10,7 @@ from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT
-from provecfg.rules.names import TOP_LEVEL
+from provecfg.registry.layout import TOP_LEVEL
 from provecfg.rules.rule import Mark, rule
 
 
@@ -183,6 +183,3 @@ def hooks_replaced(facts: Facts) -> Iterator[Mark]:
             f"this list replaces the base's: {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} gone",
             "repeat them here, or write _base_.custom_hooks + [...]",
         )
-
-
-RULES = (base_variable_redefined, keys_outlive_type, hooks_replaced)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
@@ -507,7 +506,7 @@ def input_index_out_of_range(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `_transform_inputs`.
     """
-    features = feature_channels(facts)
+    features = facts.feature_channels
     if features is None:
         return
     for head in facts.heads:
@@ -544,7 +543,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/backbones.
     """
-    features = feature_channels(facts)
+    features = facts.feature_channels
     if features is None:
         return
     for head in facts.heads:
@@ -959,31 +958,3 @@ def backbone_loads_whole_model(facts: Facts) -> Iterator[Mark]:
             "set prefix='backbone.'",
             fix("load the backbone's part", put(init, "prefix", "backbone."), safe=False),
         )
-
-
-RULES = (
-    channels_against_classes,
-    threshold_out_of_range,
-    threshold_without_use,
-    more_classes_than_main_head,
-    fewer_classes_than_main_head,
-    fewer_classes_than_dataset,
-    more_classes_than_dataset,
-    mask_class_weight_length,
-    mask_class_weight_missing,
-    ohem_keeps_everything,
-    ohem_with_unweighted_loss,
-    ohem_without_threshold,
-    ohem_of_one_channel,
-    input_index_out_of_range,
-    input_channels_disagree,
-    input_transform_disagrees,
-    cascade_stages,
-    batch_norm_of_one_image,
-    weights_named_twice,
-    slide_inference,
-    head_ignore_index_not_int,
-    heads_ignore_different_labels,
-    metric_counts_ignored_label,
-    backbone_loads_whole_model,
-)

@@ -125,7 +125,7 @@ def _set_losses(head: Head) -> Iterator[tuple[Node, _Term]]:
     for key, title in _SETS.items():
         node = head.node.get(key)
         if node is not None and node.is_dict:
-            yield node, _Term(title, _weight(head.facts.argument(node, "loss_weight")))
+            yield node, _Term(title, _weight(head.config.argument(node, "loss_weight")))
 
 
 def _title(loss: Node) -> str:
@@ -234,6 +234,3 @@ _BEGINNINGS: Final = tuple(f"{model}_{dataset}_" for model in MODELS for dataset
 def _inner_kind(loss: Node) -> str:
     inner = loss.get("loss")
     return _inner_kind(inner) if inner is not None and inner.is_dict else str(loss.type)
-
-
-RULES = (equation_not_as_written, losses_not_as_named)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.facts.facts import CHECKPOINT_HOOKS, Facts
+from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number, whole
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import CHECKPOINT_HOOKS, DEFAULT_HOOKS
 from provecfg.rules.edits import fix, renamed
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -219,14 +220,7 @@ def curves_go_nowhere(facts: Facts) -> Iterator[Mark]:
         yield Mark(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
 
 
-_DEFAULT_HOOKS: Final = {
-    # mmengine 0.10.7, runner/runner.py, `register_default_hooks`
-    "RuntimeInfoHook": "runtime_info",
-    "IterTimerHook": "timer",
-    "DistSamplerSeedHook": "sampler_seed",
-    "LoggerHook": "logger",
-    "ParamSchedulerHook": "param_scheduler",
-}
+_DEFAULT_SLOTS: Final = {hook["type"]: slot for slot, hook in DEFAULT_HOOKS.items() if slot != "checkpoint"}
 
 
 @rule("RUN013", Severity.ERROR)
@@ -247,7 +241,7 @@ def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
     """
     default = facts.section("default_hooks")
     for hook in facts.hooks:
-        slot = _DEFAULT_HOOKS.get(hook.type or "")
+        slot = _DEFAULT_SLOTS.get(hook.type or "")
         if hook.type in CHECKPOINT_HOOKS and hook.parent is not None and hook.parent.name == "default_hooks":
             slot = "checkpoint"
         if slot is None or hook.name == slot or _is_off(default, slot):
@@ -267,14 +261,3 @@ def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
 
 def _is_off(default: Node | None, slot: str) -> bool:
     return default is not None and slot in default.value and default.value[slot] is None
-
-
-RULES = (
-    optimizer_missing,
-    optimizer_out_of_range,
-    gradients_clipped_away,
-    gradients_never_applied,
-    unknown_setting,
-    curves_go_nowhere,
-    hook_runs_twice,
-)

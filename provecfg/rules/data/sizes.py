@@ -8,7 +8,6 @@ from typing import Final
 from provecfg.facts.data import DATASET_CLASSES, Dataset, Loader, final_size, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.metrics import IOU_METRICS, evaluators_of
-from provecfg.facts.padding import padding
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, removed, renamed, replaced
@@ -368,7 +367,7 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
     Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
     """
     for loader, dataset in _datasets(facts):
-        if loader.which == "train":
+        if loader.split == "train":
             continue
         load = None
         for node in dataset.transforms:
@@ -439,7 +438,7 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
     """
     for loader, dataset in _datasets(facts):
         size = loader.batch_size
-        if loader.which == "train" or size is None or size < 2 or dataset.kind not in _MIXED_SIZES:
+        if loader.split == "train" or size is None or size < 2 or dataset.kind not in _MIXED_SIZES:
             continue
         after = final_size(dataset.transforms)
         if after is not None and dataset.transforms and not after.is_fixed:
@@ -574,11 +573,11 @@ def no_sampler(facts: Facts) -> Iterator[Mark]:
         if dataset is None or dataset.type is None or "sampler" in loader.node.value:
             continue
         if "batch_sampler" not in loader.node.value:
-            kind = "InfiniteSampler" if loader.which == "train" else "DefaultSampler"
+            kind = "InfiniteSampler" if loader.split == "train" else "DefaultSampler"
             yield Mark(
                 loader.node,
                 "the data loader has no sampler",
-                f"set sampler=dict(type='{kind}', shuffle={loader.which == 'train'})",
+                f"set sampler=dict(type='{kind}', shuffle={loader.split == 'train'})",
                 missing="sampler",
             )
 
@@ -652,7 +651,7 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
             if not any(kind.startswith("Pack") or kind in ("TestTimeAug", "Compose") for kind in kinds):
                 yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
             loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
-            if not loads and loader.which == "train":
+            if not loads and loader.split == "train":
                 yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
 
 
@@ -677,7 +676,7 @@ def classes_differ_between_splits(facts: Facts) -> Iterator[Mark]:
     trained = {dataset.classes for dataset in train.datasets} if train is not None else set()
     if len(trained) != 1 or None in trained:
         return
-    for dataset in (dataset for loader in facts.loaders if loader.which != "train" for dataset in loader.datasets):
+    for dataset in (dataset for loader in facts.loaders if loader.split != "train" for dataset in loader.datasets):
         if dataset.classes is not None and dataset.classes not in trained:
             yield Mark(
                 dataset.node.dig("metainfo.classes") or dataset.node,
@@ -776,7 +775,7 @@ def every_image_is_padded(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, utils/misc.py, `stack_batch`.
     """
-    padded = padding(facts)
+    padded = facts.padding
     node = facts.preprocessor.get("size") if facts.preprocessor is not None else None
     if padded is not None and node is not None and padded.least > 0:
         yield Mark(
@@ -817,28 +816,3 @@ def background_reduced_away(facts: Facts) -> Iterator[Mark]:
                 f"reduce_zero_label=True takes label 0 away, and the first class is {first!r}",
                 "leave it out of the classes (and of num_classes), or set reduce_zero_label=False",
             )
-
-
-RULES = (
-    zero_label_reduced_twice,
-    upper_case_metainfo,
-    no_classes,
-    data_prefix_keys,
-    normalised_twice,
-    padded_size_missing,
-    images_do_not_stack,
-    crop_larger_than_size,
-    labels_resized_in_validation,
-    validation_batch_of_sizes,
-    unknown_iou_metric,
-    evaluators_share_keys,
-    padding_is_trained,
-    no_sampler,
-    workers_that_do_not_exist,
-    pipeline_lacks_a_step,
-    classes_differ_between_splits,
-    palette_length,
-    labels_not_prefixed,
-    background_reduced_away,
-    every_image_is_padded,
-)

@@ -61,7 +61,7 @@ def schedulers_not_stepped(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, runner/runner.py, `register_default_hooks`.
     """
     node = facts.get("default_hooks.param_scheduler")
-    stepped_elsewhere = any(True for _ in facts.hooks_of(("ParamSchedulerHook",)))
+    stepped_elsewhere = any(True for _ in facts.hooks_of("ParamSchedulerHook"))
     if node is not None and node.value is None and facts.schedule.schedulers and not stepped_elsewhere:
         yield Mark(
             node,
@@ -92,7 +92,7 @@ def nothing_logged(facts: Facts) -> Iterator[Mark]:
     if node is None:
         return
     if node.value is None:
-        if not any(True for _ in facts.hooks_of(("LoggerHook",))):
+        if not any(True for _ in facts.hooks_of("LoggerHook")):
             yield Mark(node, "the logger is taken away, and nothing is logged", "leave it out")
         return
     interval, length = node.get("interval"), facts.schedule.length
@@ -233,14 +233,3 @@ def factor_out_of_range(facts: Facts) -> Iterator[Mark]:
             too_low = factor <= 0 if name == "start_factor" else factor < 0
             if too_low or factor > 1:
                 yield Mark(node, f"{name} of {kind} is {factor:g}", "set one above 0 and at most 1")
-
-
-RULES = (
-    saved_after_end,
-    schedulers_not_stepped,
-    nothing_logged,
-    low_for_long,
-    rate_does_not_fall,
-    scheduler_never_begins,
-    factor_out_of_range,
-)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig.budget import MAX_FILE_BYTES
+from provecfg.registry.layout import TELLING_KEYS
 
 CONFIGS = "configs"
 """The target that stands for every study and generated config of the project."""
@@ -16,18 +17,8 @@ CONFIGS = "configs"
 _SUFFIXES = (".py", ".yaml", ".yml", ".json")
 _YAML = (".yaml", ".yml")
 _PASSED_OVER = frozenset({"_base_", "__pycache__", "node_modules", "site-packages"})
-_CONFIG_KEYS = (
-    "_base_",
-    "default_scope",
-    "model",
-    "optim_wrapper",
-    "param_scheduler",
-    "train_cfg",
-    "train_dataloader",
-    "val_evaluator",
-)
-_ASSIGNS_A_KEY = re.compile(rf"^(?:{'|'.join(_CONFIG_KEYS)})\s*=[^=]|^with read_base\(\)", re.MULTILINE)
-_HAS_A_KEY = re.compile(rf"""^[{{\s]*["']?(?:{"|".join(_CONFIG_KEYS)})["']?\s*:""", re.MULTILINE)
+_ASSIGNS_A_KEY = re.compile(rf"^(?:{'|'.join(TELLING_KEYS)})\s*=[^=]|^with read_base\(\)", re.MULTILINE)
+_HAS_A_KEY = re.compile(rf"""^[{{\s]*["']?(?:{"|".join(TELLING_KEYS)})["']?\s*:""", re.MULTILINE)
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 

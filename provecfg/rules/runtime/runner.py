@@ -220,7 +220,7 @@ def hook_draws_nothing(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, engine/hooks/visualization_hook.py; mmsegmentation issue 3520.
     """
-    for hook in facts.hooks_of(("SegVisualizationHook",)):
+    for hook in facts.hooks_of("SegVisualizationHook"):
         node = hook.get("draw")
         set_up = [key for key in ("interval", "show", "wait_time") if key in hook.value]
         if facts.argument(hook, "draw", "hook") is False and (set_up or node is not None):
@@ -253,7 +253,7 @@ def drawings_go_nowhere(facts: Facts) -> Iterator[Mark]:
         return
     if visualizer.type != "SegLocalVisualizer" or facts.value(visualizer, "vis_backends", None) not in (None, []):
         return
-    for hook in facts.hooks_of(("SegVisualizationHook",)):
+    for hook in facts.hooks_of("SegVisualizationHook"):
         if facts.value(hook, "draw", False) is True and facts.value(hook, "show", False) is not True:
             yield Mark(
                 visualizer.get("vis_backends") or visualizer,
@@ -294,13 +294,3 @@ def imports_not_a_dict(facts: Facts) -> Iterator[Mark]:
                 fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
                 at_key=True,
             )
-
-
-RULES = (
-    hooks_not_listed,
-    unread_paramwise_key,
-    custom_key_matches_nothing,
-    hook_draws_nothing,
-    imports_not_a_dict,
-    drawings_go_nowhere,
-)

@@ -167,6 +167,3 @@ def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
                     "leave it out: the head hands its own on",
                     fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=True),
                 )
-
-
-RULES = (mask_loss_reads_other_scores, everything_dropped_out, sigmoids_beside_softmax, ignored_label_disputed)
