@@ -15,6 +15,7 @@ from provecfg import __version__, invariants
 from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.catalog.models import MODELS, LearningRate, Model, Optimizer
 from provecfg.catalog.strategies import STRATEGIES, Strategy
+from provecfg.equation import WeightedTerm, equation_text
 from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.schema import OptimizerSpec, Study
 
@@ -46,20 +47,6 @@ class Cell:
         if several_seeds:
             parts.append(f"s{self.seed}")
         return "_".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A term of the total loss: `weight` x `title`[`head`]; the weight may go to another one over the run."""
-
-    weight: float
-    title: str
-    head: str
-    end_weight: float | None = None
-
-    def __str__(self) -> str:
-        weight = f"{self.weight:g}" if self.end_weight is None else f"({self.weight:g} to {self.end_weight:g})"
-        return f"{weight} {self.title}[{self.head}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +83,7 @@ class Plan:
     strategy: Strategy
     seed: int
     losses_title: str
-    terms: tuple[Term, ...]
+    terms: tuple[WeightedTerm, ...]
     imports: tuple[str, ...]
     num_classes: int
     ignore_index: int
@@ -117,7 +104,7 @@ class Plan:
     @property
     def equation(self) -> str:
         """The total loss in words."""
-        return "total = " + " + ".join(map(str, self.terms))
+        return equation_text(self.terms)
 
     @property
     def equation_note(self) -> str:
@@ -233,18 +220,18 @@ class Planner:
 
     def _terms(
         self, model: Model, auxiliary: tuple[AuxiliaryLoss, ...], heads: tuple[AuxiliaryHead, ...]
-    ) -> Iterator[Term]:
+    ) -> Iterator[WeightedTerm]:
         primary = self.study.losses.primary
         if model.takes_pixel_losses:
-            yield Term(self.study.head_weights.decode, primary.title, "decode")
+            yield WeightedTerm(self.study.head_weights.decode, primary.title, "decode")
         else:
             weights = model.numbers
-            yield Term(weights["class_weight"], "class CE", "queries")
-            yield Term(weights["mask_weight"], "mask BCE", "queries")
-            yield Term(weights["dice_weight"], "mask Dice", "queries")
+            yield WeightedTerm(weights["class_weight"], "class CE", "queries")
+            yield WeightedTerm(weights["mask_weight"], "mask BCE", "queries")
+            yield WeightedTerm(weights["dice_weight"], "mask Dice", "queries")
         yield from (_term(loss, "decode") for loss in auxiliary)
         for head in heads:
-            yield Term(head.primary_weight, primary.title, head.name)
+            yield WeightedTerm(head.primary_weight, primary.title, head.name)
             yield from (_term(loss, head.name) for loss in auxiliary)
 
     def _head_losses(self, auxiliary: tuple[AuxiliaryLoss, ...], primary_weight: float | None) -> list[dict[str, Any]]:
@@ -458,10 +445,10 @@ def _schedulers(rate: LearningRate, warmup_iters: int, max_iters: int) -> Iterat
     }
 
 
-def _term(loss: AuxiliaryLoss, head: str) -> Term:
+def _term(loss: AuxiliaryLoss, head: str) -> WeightedTerm:
     end = None if loss.schedule is None else loss.schedule.end
     title = loss.title if loss.scales is None else f"multi-scale {loss.title}"
-    return Term(loss.start_weight, title, head, end)
+    return WeightedTerm(loss.start_weight, title, head, end)
 
 
 def _weight_words(loss: AuxiliaryLoss) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
+from provecfg.equation import terms_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
@@ -30,10 +31,7 @@ TITLES: Final = {
 """What the equation calls the losses."""
 
 _SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
-_EQUATION: Final = re.compile(r"^# total = (.+)$", re.MULTILINE)
-_TERM: Final = re.compile(
-    r"(?:(?P<weight>[\d.e+-]+)|\((?P<start>[\d.e+-]+) to [\d.e+-]+\)) (?P<title>[^\[\]]+)\[(?P<head>[^\[\]]+)\]"
-)
+_EQUATION: Final = re.compile(r"^# (total = .+)$", re.MULTILINE)
 _AUTHOR: Final = "# Written by provecfg"
 
 
@@ -105,13 +103,13 @@ def _written(facts: Facts) -> dict[str, list[_Term]] | None:
     equation = _EQUATION.search(head)
     if equation is None or _AUTHOR not in head:
         return None
-    terms: dict[str, list[_Term]] = {}
-    for text in equation[1].split(" + "):
-        term = _TERM.fullmatch(text.strip())
-        if term is None:
-            return None
-        terms.setdefault(term["head"], []).append(_Term(term["title"], float(term["weight"] or term["start"])))
-    return terms
+    terms = terms_of(equation[1])
+    if terms is None:
+        return None
+    by_head: dict[str, list[_Term]] = {}
+    for term in terms:
+        by_head.setdefault(term.head, []).append(_Term(term.title, term.weight))
+    return by_head
 
 
 def _losses(head: Head) -> Iterator[tuple[Node, _Term]]:
