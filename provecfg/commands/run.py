@@ -173,9 +173,10 @@ def _is_proved(path: Path, options: RunOptions, view: ConfigView, terminal: Term
     """Whether the work dir holds a receipt of the config as it is now; otherwise says what is missing."""
     from provecfg.proof.receipt import check_receipt, receipt_path
     from provecfg.training.preflight import read_by_mmengine
+    from provecfg.training.work_dir import work_dir_of
 
-    config = read_by_mmengine(path, options.cfg_options)
-    work_dir = options.work_dir or Path(config.get("work_dir") or Path("work_dirs", path.stem))
+    config = read_by_mmengine(path, options.cfg_options).to_dict()  # as the proof had it, imported names aside
+    work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
     _show([placed(finding, path.absolute(), view) for finding in findings], path, view, terminal)
     if findings:
