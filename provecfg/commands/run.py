@@ -18,6 +18,7 @@ from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_optio
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Finding, Severity, placed, worst
+from provecfg.header import Header
 from provecfg.mmconfig import ConfigView, read_config
 
 if TYPE_CHECKING:
@@ -215,10 +216,8 @@ def _plan_of(prepared: Prepared) -> str:
     loop = config.train_cfg
     length = f"{loop.get('max_iters')} iterations" if loop.get("max_iters") else f"{loop.get('max_epochs')} epochs"
     resume = prepared.resume_from
-    equation = next(
-        (line[2:] for text in prepared.files.values() for line in text.splitlines() if line.startswith("# total = ")),
-        None,
-    )
+    header = Header.of(next(iter(prepared.files.values())))  # the config's own: it may train other losses than its base
+    equation = header.equation if header is not None else ""
     lines = [
         prepared.name,
         f"  loss      {equation or 'as the config says'}",

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from provecfg import __version__
 from provecfg.errors import ProvecfgError
+from provecfg.header import Header
 from provecfg.paths import write_atomically
 
 FILENAME = "provecfg.json"
@@ -26,7 +26,6 @@ SOURCE = "source"
 """Folder in the work dir: the config's files as they were written."""
 
 _FORMAT = 1
-_STUDY = re.compile(r"^# Written by provecfg (\S+) from the study (.+?) \(([0-9a-f]{16,64})\)", re.MULTILINE)
 _PACKAGES = (
     "torch",
     "numpy",
@@ -80,8 +79,8 @@ class Record:
 
     Args:
         name: The config's name.
-        config: Path as given, SHA-256 of the text, and the study, its digest, the version if its header names
-            them.
+        config: Path as given, SHA-256 of the text, and the study, its digest, the version and the cell if its header
+            names them.
         fingerprint: Part of the config -> digest of all that decides what is trained; see `training.fingerprint`.
         smoke: Whether this is a check on drawn data.
         max_iters: Where it ends by itself; None for a loop that counts epochs.
@@ -189,9 +188,11 @@ def now() -> str:
 def config_facts(path: Path, text: str) -> dict[str, Any]:
     """What identifies a config: its path, the digest of its text, and what its header says about its study."""
     facts: dict[str, Any] = {"path": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    header = _STUDY.search(text[:4000])
+    header = Header.of(text)
     if header is not None:
-        facts |= {"written_by": header[1], "study": header[2], "study_digest": header[3]}
+        facts |= {"written_by": header.version, "study": header.study, "study_digest": header.digest}
+        if header.cell is not None:
+            facts["cell"] = header.cell._asdict()
     return facts
 
 

@@ -48,7 +48,7 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     code, out, err = typed("prove", ".", "--device", "cpu", "-o", "receipt.json")
     assert code == 0, out + err
     assert "total = " in out
-    receipt = read_receipt(config.parent / "work_dirs" / NAME / f"{NAME}.proof.json")
+    receipt = read_receipt(config.parent / "work_dirs" / "loss-study" / NAME / f"{NAME}.proof.json")
     assert receipt is not None
     assert receipt.verdict == "proved"
     assert json.loads((config.parent / "receipt.json").read_text()) == receipt.as_data()

@@ -76,11 +76,18 @@ def test_a_record_names_the_parts_that_train_something_else(record: Record) -> N
     assert record.differences({"model": "3", "randomness": "4", "train_cfg": "2"}) == ["model", "randomness"]
 
 
-def test_the_header_of_a_generated_config_names_its_study(project: Path) -> None:
+def test_the_header_of_a_generated_config_names_its_study_and_its_cell(project: Path) -> None:
     path = project / "generated" / "pspnet_r50_bdd10k_ce.py"
     facts = records.config_facts(path, path.read_text())
     assert facts["study"] == "loss-study"
-    assert len(facts["study_digest"]) >= 16
+    assert len(facts["study_digest"]) == 16
+    assert facts["cell"] == {
+        "model": "pspnet_r50",
+        "dataset": "bdd10k",
+        "strategy": "baseline",
+        "loss": "ce",
+        "seed": 42,
+    }
     assert set(records.config_facts(path, "model = dict()")) == {"path", "sha256"}
 
 
