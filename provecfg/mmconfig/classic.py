@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from provecfg.mmconfig.bases import Base
 from provecfg.mmconfig.budget import MAX_BASE_DEPTH, MAX_FILES, Budget, LimitError
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.functions import deep_copy
-from provecfg.mmconfig.library import Library, ParsedFile
+from provecfg.mmconfig.library import Library, ParsedFile, parse_text
 from provecfg.mmconfig.merge import Clash, merge_child, with_scope, without
 from provecfg.mmconfig.problems import (
     BASE_CYCLE,
@@ -61,11 +62,18 @@ class Resolved:
 
 
 class Chain:
-    """One reading: the files that were opened for it, and what is left of its budget."""
+    """One reading: the files that were opened for it, and what is left of its budget.
 
-    def __init__(self, library: Library, budget: Budget) -> None:
+    Args:
+        library: Opens the files.
+        budget: What the reading may cost.
+        texts: For files that are read as if they held another text, that text.
+    """
+
+    def __init__(self, library: Library, budget: Budget, texts: Mapping[Path, str]) -> None:
         self.library = library
         self.budget = budget
+        self.texts = texts
         self.open_paths: list[Path] = []
         self.done: dict[Path, Resolved] = {}
         self._opened: dict[tuple[Path, bool], ParsedFile] = {}
@@ -74,7 +82,12 @@ class Chain:
         """A file, parsed; see `Library.open`."""
         parsed = self._opened.get((path, lazy))
         if parsed is None:
-            parsed = self._opened[path, lazy] = self.library.open(path, self.budget, lazy=lazy)
+            text = self.texts.get(path)
+            if text is None:
+                parsed = self.library.open(path, self.budget, lazy=lazy)
+            else:
+                parsed = parse_text(path, text, self.budget, lazy=lazy)
+            self._opened[path, lazy] = parsed
         return parsed
 
     def enter(self, path: Path) -> None:

@@ -84,8 +84,27 @@ def read_text(path: Path) -> str:
             Span(row, column, row, column + 1),
             "save the file as UTF-8",
         ) from None
+    return checked_text(text)
+
+
+def checked_text(text: str) -> str:
+    """A config's text, its newlines made `\\n` as mmengine's `open` does.
+
+    Raises:
+        UnreadableError: It has a byte order mark, a null or a lone surrogate, or is too large.
+    """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        size = len(text) if text.isascii() else len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise UnreadableError(
+            UNREADABLE_TEXT,
+            f"U+{ord(text[error.start]):04X} is half of a character and cannot be saved as UTF-8",
+            _span_of(text, error.start),
+        ) from None
+    if size > MAX_FILE_BYTES:
+        raise UnreadableError(TOO_LARGE, f"its text is larger than {MAX_FILE_BYTES:,} bytes")
     if text.startswith("\ufeff"):
         raise UnreadableError(
             UNREADABLE_TEXT,
@@ -95,9 +114,13 @@ def read_text(path: Path) -> str:
         )
     null = text.find("\0")
     if null >= 0:
-        row, column = text.count("\n", 0, null) + 1, null - text.rfind("\n", 0, null)
-        raise UnreadableError(UNREADABLE_TEXT, "the file has a null byte", Span(row, column, row, column + 1))
+        raise UnreadableError(UNREADABLE_TEXT, "the file has a null byte", _span_of(text, null))
     return text
+
+
+def _span_of(text: str, offset: int) -> Span:
+    row, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    return Span(row, column, row, column + 1)
 
 
 def _read_at_most(descriptor: int, size: int) -> bytes:

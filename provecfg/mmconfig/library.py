@@ -14,7 +14,7 @@ from provecfg.findings import Finding, Span
 from provecfg.mmconfig.bases import Base, classic_base
 from provecfg.mmconfig.budget import MAX_FILES, MAX_PROBLEMS, Budget, LimitError
 from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml
-from provecfg.mmconfig.files import UnreadableError, read_text, status_of
+from provecfg.mmconfig.files import UnreadableError, checked_text, read_text, status_of
 from provecfg.mmconfig.problems import (
     MISSING_VARIABLE,
     NOT_A_CONFIG,
@@ -111,11 +111,8 @@ class Library:
         if kept is not None and kept[0] == key and kept[1].is_fresh:
             budget.spend(kept[1].cost)
             return kept[1]
-        if path.suffix not in (".py", ".json", ".yaml", ".yml"):
-            raise UnreadableError(UNSUPPORTED_TYPE, f"{path.name}: mmengine reads .py, .yaml, .yml and .json files")
-        before = budget.left
+        _check_type(path)
         parsed = _parse(path, read_text(path), budget, lazy=lazy)
-        parsed.cost = before - budget.left
         if self._kept_cost > _MAX_KEPT_COST:
             self._kept.clear()
             self._kept_cost = 0
@@ -124,7 +121,25 @@ class Library:
         return parsed
 
 
+def parse_text(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
+    """`text` as a file that stands at `path`; see `Library.open`."""
+    _check_type(path)
+    return _parse(path, checked_text(text), budget, lazy=lazy)
+
+
+def _check_type(path: Path) -> None:
+    if path.suffix not in (".py", ".json", ".yaml", ".yml"):
+        raise UnreadableError(UNSUPPORTED_TYPE, f"{path.name}: mmengine reads .py, .yaml, .yml and .json files")
+
+
 def _parse(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
+    before = budget.left
+    parsed = _parse_within(path, text, budget, lazy=lazy)
+    parsed.cost = before - budget.left
+    return parsed
+
+
+def _parse_within(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
     budget.spend(len(text) // 10)
     try:
         substituted = Substituted(text) if lazy else substitute(text, path, os.environ)

@@ -24,17 +24,21 @@ _RESERVED_KEYS = ("filename", "text", "pretty_text", "env_variables")
 _LIBRARY = Library()
 
 
-def read_config(path: str | os.PathLike[str], *, cfg_options: Iterable[tuple[str, Any]] = ()) -> ConfigView:
+def read_config(
+    path: str | os.PathLike[str], *, text: str | None = None, cfg_options: Iterable[tuple[str, Any]] = ()
+) -> ConfigView:
     """Read a config, its inheritance applied, as mmengine's `Config.fromfile` would load it; nothing is executed.
 
     Whatever the file holds, this returns: what is wrong is in the view's `problems`.
 
     Args:
         path: The file.
+        text: Read as if it stood at `path`, which need not exist then: its bases are relative to that folder, and
+            findings point into it.
         cfg_options: Dotted paths and the values to merge there, as of `--cfg-options`; digits are indices of lists.
     """
     file = Path(os.path.abspath(os.path.expanduser(path)))
-    resolved, problems = _resolved(file)
+    resolved, problems = _resolved(file, text)
     values, problems = _with_options(resolved.values, file, tuple(cfg_options), problems)
     for key in _RESERVED_KEYS:
         if key in values:
@@ -46,8 +50,8 @@ def read_config(path: str | os.PathLike[str], *, cfg_options: Iterable[tuple[str
     return ConfigView(file, values, tuple(in_file_order(placed)), resolved.layers)
 
 
-def _resolved(file: Path) -> tuple[Resolved, list[Finding]]:
-    chain = Chain(_LIBRARY, Budget())
+def _resolved(file: Path, text: str | None) -> tuple[Resolved, list[Finding]]:
+    chain = Chain(_LIBRARY, Budget(), {} if text is None else {file: text})
     try:
         is_lazy = file.suffix == ".py" and chain.open(file, lazy=False).is_lazy
         resolved = resolve_lazy(chain, file) if is_lazy else resolve_classic(chain, file)
