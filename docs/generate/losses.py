@@ -173,7 +173,7 @@ def _study(text: str) -> str:
 
 
 def _of_plan(plan: Plan, *, is_only: bool) -> Iterator[str]:
-    yield f"# {plan.equation}"
+    yield f"# {plan.header.equation}"
     if is_only:
         for hook in plan.custom_hooks:
             if hook["type"] == "LossWeightScheduleHook":
@@ -188,7 +188,7 @@ def _on_masks(fields: Mapping[str, Any]) -> str:
     if study is None:
         return f"refused, {problems}."
     *others, plan = plans_of(study)
-    return f"taken, {'the last one ' if others else ''}as `{plan.equation}`."
+    return f"taken, {'the last one ' if others else ''}as `{plan.header.equation}`."
 
 
 def _planned(fields: Mapping[str, Any]) -> tuple[Study | None, str]:

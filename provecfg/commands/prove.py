@@ -71,7 +71,8 @@ def command(
     from provecfg.proof.memory.memory_size import parse_memory
     from provecfg.proof.prover import ProofOptions, prove_configs
     from provecfg.proof.receipt import receipt_path
-    from provecfg.proof.report import receipt_of, receipts_as_text, work_dir_of
+    from provecfg.proof.report import receipt_of, receipts_as_text
+    from provecfg.training.work_dir import work_dir_of
 
     configs = _configs(targets)
     options = ProofOptions(
@@ -87,9 +88,10 @@ def command(
     proofs: list[Proof] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
-        own = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
+        chosen = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
-            receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+            folder = work_dir_of(proof.path, proof.config, chosen=chosen, cfg_options=cfg_options)
+            receipt_of(proof).write(receipt_path(folder, proof.path.stem))
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
     if output is not None:
         write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")

@@ -20,6 +20,7 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Finding, is_failure, placed
 from provecfg.findings.pipeline import screened
+from provecfg.header import Header
 from provecfg.mmconfig import ConfigView, read_config
 
 if TYPE_CHECKING:
@@ -172,9 +173,10 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
     """What is wrong with the receipt in the work dir, which has to be of the config as it is now."""
     from provecfg.proof.receipt import check_receipt, receipt_path
     from provecfg.training.preflight import read_by_mmengine
+    from provecfg.training.work_dir import work_dir_of
 
-    config = read_by_mmengine(path, options.cfg_options)
-    work_dir = options.work_dir or Path(config.get("work_dir") or Path("work_dirs", path.stem))
+    config = read_by_mmengine(path, options.cfg_options).to_dict()  # as the proof had it, imported names aside
+    work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
     return [placed(finding, path, view) for finding in findings]
 
@@ -196,10 +198,8 @@ def _plan_of(prepared: Prepared) -> str:
     loop = config.train_cfg
     length = f"{loop.get('max_iters')} iterations" if loop.get("max_iters") else f"{loop.get('max_epochs')} epochs"
     resume = prepared.resume_from
-    equation = next(
-        (line[2:] for text in prepared.files.values() for line in text.splitlines() if line.startswith("# total = ")),
-        None,
-    )
+    header = Header.of(next(iter(prepared.files.values())))  # the config's own: it may train other losses than its base
+    equation = header.equation if header is not None else ""
     lines = [
         prepared.name,
         f"  loss      {equation or 'as the config says'}",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,9 @@ from provecfg import __version__, invariants
 from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.catalog.models import MODELS, LearningRate, Model, Optimizer
 from provecfg.catalog.strategies import STRATEGIES, Strategy
+from provecfg.digest import digest_of
+from provecfg.equation import WeightedTerm, equation_text
+from provecfg.header import Coordinates, Header
 from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.schema import OptimizerSpec, Study
 
@@ -47,19 +48,10 @@ class Cell:
             parts.append(f"s{self.seed}")
         return "_".join(parts)
 
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A term of the total loss: `weight` x `title`[`head`]; the weight may go to another one over the run."""
-
-    weight: float
-    title: str
-    head: str
-    end_weight: float | None = None
-
-    def __str__(self) -> str:
-        weight = f"{self.weight:g}" if self.end_weight is None else f"({self.weight:g} to {self.end_weight:g})"
-        return f"{weight} {self.title}[{self.head}]"
+    @property
+    def coordinates(self) -> Coordinates:
+        """Where on the study's axes it is."""
+        return Coordinates(self.model.name, self.dataset.name, self.strategy.name, self.label, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +80,11 @@ class Plan:
     """All that a config says, resolved. Names and shapes are mmengine's from here on."""
 
     name: str
-    study: str
-    digest: str
-    version: str
+    header: Header
     model: Model
     dataset: Dataset
     strategy: Strategy
     seed: int
-    losses_title: str
-    terms: tuple[Term, ...]
     imports: tuple[str, ...]
     num_classes: int
     ignore_index: int
@@ -115,20 +103,6 @@ class Plan:
     work_dir: str
 
     @property
-    def equation(self) -> str:
-        """The total loss in words."""
-        return "total = " + " + ".join(map(str, self.terms))
-
-    @property
-    def equation_note(self) -> str:
-        """What the equation leaves unsaid, or ''."""
-        if self.model.takes_pixel_losses:
-            return ""
-        # One output before the first decoder layer and one after each (mmdet, Mask2FormerHead.forward).
-        outputs = self.model.numbers["decoder_layers"] + 1
-        return f"[queries] terms are summed over the decoder's {outputs} outputs; [decode] is the last one's."
-
-    @property
     def stopping_title(self) -> str:
         """When the run stops early, in words."""
         for hook in self.custom_hooks:
@@ -138,12 +112,6 @@ class Plan:
                     f"of {hook['monitor']}"
                 )
         return "no early stop"
-
-
-def digest_of(study: Study) -> str:
-    """SHA-256 of the study with every default written out, hexadecimal."""
-    canonical = json.dumps(study.fields(), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def cells_of(study: Study) -> Iterator[Cell]:
@@ -165,7 +133,7 @@ class Planner:
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.digest = digest_of(study)
+        self.digest = digest_of(study.fields())
         self.several_seeds = len(study.seeds) > 1
         self._dataloaders = functools.cache(self._resolve_dataloaders)
         self._optimization = functools.cache(self._resolve_optimization)
@@ -180,15 +148,11 @@ class Planner:
         heads = tuple(self._auxiliary_heads(model, cell.auxiliary))
         return Plan(
             name=name,
-            study=study.name,
-            digest=self.digest,
-            version=__version__,
+            header=self._header(cell, heads),
             model=model,
             dataset=dataset,
             strategy=cell.strategy,
             seed=cell.seed,
-            losses_title=self._losses_title(cell),
-            terms=tuple(self._terms(model, cell.auxiliary, heads)),
             imports=(PLUGIN,),
             num_classes=len(dataset.classes),
             ignore_index=dataset.ignore_index,
@@ -206,7 +170,18 @@ class Planner:
             train_cfg={"type": "IterBasedTrainLoop", "max_iters": max_iters, "val_interval": val_interval},
             default_hooks=self._default_hooks,
             custom_hooks=[*self._custom_hooks, *self._weight_schedules(cell.auxiliary, heads)],
-            work_dir=f"work_dirs/{name}",
+            work_dir=f"work_dirs/{study.name}/{name}",
+        )
+
+    def _header(self, cell: Cell, heads: tuple[AuxiliaryHead, ...]) -> Header:
+        return Header(
+            title=f"{cell.model.title} on {cell.dataset.title}, {self._losses_title(cell)}",
+            equation=equation_text(self._terms(cell.model, cell.auxiliary, heads)),
+            note=_equation_note(cell.model),
+            version=__version__,
+            study=self.study.name,
+            digest=self.digest,
+            cell=cell.coordinates,
         )
 
     @functools.cached_property
@@ -233,18 +208,18 @@ class Planner:
 
     def _terms(
         self, model: Model, auxiliary: tuple[AuxiliaryLoss, ...], heads: tuple[AuxiliaryHead, ...]
-    ) -> Iterator[Term]:
+    ) -> Iterator[WeightedTerm]:
         primary = self.study.losses.primary
         if model.takes_pixel_losses:
-            yield Term(self.study.head_weights.decode, primary.title, "decode")
+            yield WeightedTerm(self.study.head_weights.decode, primary.title, "decode")
         else:
             weights = model.numbers
-            yield Term(weights["class_weight"], "class CE", "queries")
-            yield Term(weights["mask_weight"], "mask BCE", "queries")
-            yield Term(weights["dice_weight"], "mask Dice", "queries")
+            yield WeightedTerm(weights["class_weight"], "class CE", "queries")
+            yield WeightedTerm(weights["mask_weight"], "mask BCE", "queries")
+            yield WeightedTerm(weights["dice_weight"], "mask Dice", "queries")
         yield from (_term(loss, "decode") for loss in auxiliary)
         for head in heads:
-            yield Term(head.primary_weight, primary.title, head.name)
+            yield WeightedTerm(head.primary_weight, primary.title, head.name)
             yield from (_term(loss, head.name) for loss in auxiliary)
 
     def _head_losses(self, auxiliary: tuple[AuxiliaryLoss, ...], primary_weight: float | None) -> list[dict[str, Any]]:
@@ -458,10 +433,19 @@ def _schedulers(rate: LearningRate, warmup_iters: int, max_iters: int) -> Iterat
     }
 
 
-def _term(loss: AuxiliaryLoss, head: str) -> Term:
+def _equation_note(model: Model) -> str:
+    """What the equation leaves unsaid, or ''."""
+    if model.takes_pixel_losses:
+        return ""
+    # One output before the first decoder layer and one after each (mmdet, Mask2FormerHead.forward).
+    outputs = model.numbers["decoder_layers"] + 1
+    return f"[queries] terms are summed over the decoder's {outputs} outputs; [decode] is the last one's."
+
+
+def _term(loss: AuxiliaryLoss, head: str) -> WeightedTerm:
     end = None if loss.schedule is None else loss.schedule.end
     title = loss.title if loss.scales is None else f"multi-scale {loss.title}"
-    return Term(loss.start_weight, title, head, end)
+    return WeightedTerm(loss.start_weight, title, head, end)
 
 
 def _weight_words(loss: AuxiliaryLoss) -> str:

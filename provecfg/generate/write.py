@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from provecfg.catalog.strategies import STRATEGIES
 from provecfg.errors import ProvecfgError
 from provecfg.findings.edits import diff_of
 from provecfg.generate.plan import Cell, Planner, cells_of
-from provecfg.generate.render import is_rendered, is_untouched, render
+from provecfg.generate.render import render
+from provecfg.header import Header, is_untouched
 from provecfg.paths import write_atomically
 from provecfg.study.losses import AUXILIARY_LOSSES, NO_AUXILIARY, cell_label
 from provecfg.study.schema import Study
@@ -150,9 +150,6 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
                 )
 
 
-_STUDY_LINE = re.compile(r"^# Written by provecfg \S+ from the study (\S+) \(", re.MULTILINE)
-
-
 def _target(path: Path, text: str, study: str) -> Target:
     try:
         before = path.read_bytes().decode("utf-8")
@@ -162,9 +159,8 @@ def _target(path: Path, text: str, study: str) -> Target:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error}") from error
     if before == text:
         change = Change.UNCHANGED
-    elif not is_rendered(before) or not is_untouched(before):
+    elif (header := Header.of(before)) is None or not is_untouched(before):
         change = Change.EDITED
     else:
-        written_for = _STUDY_LINE.search(before)
-        change = Change.CHANGED if written_for and written_for.group(1) == study else Change.FOREIGN
+        change = Change.CHANGED if header.study == study else Change.FOREIGN
     return Target(path, text, before, change)

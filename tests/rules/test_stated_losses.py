@@ -42,6 +42,17 @@ def test_every_cell_of_every_study_trains_its_equation(name: str, tmp_path: Path
             assert messages(path) == [], plan.name
 
 
+def test_a_weight_of_many_digits_is_its_own(tmp_path: Path) -> None:
+    study, problems = study_from_fields(
+        {"name": "a", "models": ["pspnet_r50"], "losses": {"auxiliary": [{"type": "focal", "weight": 0.1234567}]}}
+    )
+    assert study is not None, problems
+    (plan,) = plans_of(study)
+    path = tmp_path / "config.py"
+    path.write_text(render(plan), encoding="utf-8")
+    assert messages(path) == []
+
+
 def test_titles_are_those_that_the_equation_is_written_with() -> None:
     titles = {spec.registered: spec.title for spec in (CrossEntropy, *AUXILIARY_LOSSES.values())}
     assert {**titles, "SegCrossEntropyLoss": CrossEntropy.title} == TITLES

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
+from provecfg.equation import terms_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
+from provecfg.header import Header
 from provecfg.mmconfig import Node
 from provecfg.rules.rule import Mark, rule
 
@@ -30,11 +31,6 @@ TITLES: Final = {
 """What the equation calls the losses."""
 
 _SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
-_EQUATION: Final = re.compile(r"^# total = (.+)$", re.MULTILINE)
-_TERM: Final = re.compile(
-    r"(?:(?P<weight>[\d.e+-]+)|\((?P<start>[\d.e+-]+) to [\d.e+-]+\)) (?P<title>[^\[\]]+)\[(?P<head>[^\[\]]+)\]"
-)
-_AUTHOR: Final = "# Written by provecfg"
 
 
 class _Term(NamedTuple):
@@ -70,7 +66,7 @@ def equation_not_as_written(facts: Facts) -> Iterator[Mark]:
     Known problems: of a weight that changes over the run only the start is compared. A config that inherits from a
     generated one may change its losses, and has no equation of its own.
 
-    Source: provecfg's templates/config.py.j2.
+    Source: provecfg's header.py and equation.py.
     """
     written = _written(facts)
     if written is None:
@@ -100,18 +96,14 @@ def _written(facts: Facts) -> dict[str, list[_Term]] | None:
     """The terms of the file's equation by head, in order; None where it has none."""
     if len(facts.view.layers) != 1:
         return None
-    source = facts.view.layers[0].source.text
-    head = source[: match.start()] if (match := re.search(r"^[^#\s]", source, re.MULTILINE)) else ""
-    equation = _EQUATION.search(head)
-    if equation is None or _AUTHOR not in head:
+    header = Header.of(facts.view.layers[0].source.text)
+    terms = terms_of(header.equation) if header is not None else None
+    if terms is None:
         return None
-    terms: dict[str, list[_Term]] = {}
-    for text in equation[1].split(" + "):
-        term = _TERM.fullmatch(text.strip())
-        if term is None:
-            return None
-        terms.setdefault(term["head"], []).append(_Term(term["title"], float(term["weight"] or term["start"])))
-    return terms
+    by_head: dict[str, list[_Term]] = {}
+    for term in terms:
+        by_head.setdefault(term.head, []).append(_Term(term.title, term.weight))
+    return by_head
 
 
 def _losses(head: Head) -> Iterator[tuple[Node, _Term]]:
