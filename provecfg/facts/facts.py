@@ -7,8 +7,15 @@ from functools import cached_property
 
 from provecfg.facts.arguments import UnusedArgument, classes_of, typed_of, unused_arguments_of
 from provecfg.facts.backbones import feature_channels
-from provecfg.facts.data import Loader, Split, loaders_of, preprocessor_of
-from provecfg.facts.hooks import checkpoint_hooks_of, hooks_of, hooks_of_family
+from provecfg.facts.data import Dataset, Loader, Split, loaders_of, preprocessor_of
+from provecfg.facts.hooks import (
+    WatchedMetric,
+    best_metrics_of,
+    checkpoint_hooks_of,
+    hooks_of,
+    hooks_of_family,
+    monitored_metrics_of,
+)
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
@@ -47,13 +54,31 @@ class Facts(Lookup):
 
     @cached_property
     def decode_heads(self) -> tuple[Head, ...]:
-        """The heads that inference goes by."""
+        """The decode heads; of a cascade's, inference goes by the last."""
         return tuple(head for head in self.heads if head.role == "decode")
+
+    @cached_property
+    def main_head(self) -> Head | None:
+        """The last decode head whose number of classes is known."""
+        return next((head for head in reversed(self.decode_heads) if head.num_classes is not None), None)
 
     @cached_property
     def all_losses(self) -> tuple[Loss, ...]:
         """Every loss that a head lists, whether it calls them plainly or in its own way."""
         return tuple(all_losses(self.heads))
+
+    @cached_property
+    def losses(self) -> tuple[Loss, ...]:
+        """The losses that heads call plainly, those that a head has by default among them."""
+        return tuple(loss for head in self.heads for loss in head.losses)
+
+    def losses_of(self, *kinds: str) -> Iterator[Loss]:
+        """Those of one of these classes."""
+        return (loss for loss in self.losses if loss.kind in kinds)
+
+    def all_losses_of(self, *kinds: str) -> Iterator[Loss]:
+        """Of `all_losses`, those of one of these classes: for what is true of a loss, whoever calls it."""
+        return (loss for loss in self.all_losses if loss.kind in kinds)
 
     # Data
 
@@ -65,6 +90,11 @@ class Facts(Lookup):
     def loader(self, split: Split) -> Loader | None:
         """The loader of a split, or None where the config sets none up."""
         return next((loader for loader in self.loaders if loader.split == split), None)
+
+    @cached_property
+    def datasets(self) -> tuple[tuple[Loader, Dataset], ...]:
+        """Every dataset, with the loader that it is in; wrappers are looked through."""
+        return tuple((loader, dataset) for loader in self.loaders for dataset in loader.datasets)
 
     @cached_property
     def preprocessor(self) -> Node | None:
@@ -106,6 +136,16 @@ class Facts(Lookup):
     def checkpoints(self) -> tuple[Node, ...]:
         """The hooks that save checkpoints."""
         return tuple(checkpoint_hooks_of(self, self.hooks))
+
+    @cached_property
+    def monitored_metrics(self) -> tuple[WatchedMetric, ...]:
+        """The metrics that early stopping watches."""
+        return tuple(monitored_metrics_of(self.early_stopping))
+
+    @cached_property
+    def best_metrics(self) -> tuple[WatchedMetric, ...]:
+        """The metrics whose best checkpoint is saved; `auto` names none."""
+        return tuple(best_metrics_of(self.checkpoints))
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.lookup import Lookup, entries, kind_of
 from provecfg.mmconfig import Node
+from provecfg.spelling import nearest_names
 
 IOU_METRICS: Final = {
     # mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py, total_area_to_metrics and compute_metrics
@@ -75,6 +76,16 @@ def _evaluator(config: Lookup, node: Node) -> Evaluator:
     if any(metric not in IOU_METRICS for metric in metrics):
         return Evaluator(node, kind, prefix, None)
     return Evaluator(node, kind, prefix, tuple(f"{prefix}/{key}" if prefix else key for key in keys))
+
+
+def meant_key(name: str, keys: frozenset[str]) -> str | None:
+    """The key that a name means: the same metric under another prefix, or one that is spelt alike."""
+    metric = name.rpartition("/")[2].lower()
+    same = [key for key in keys if key.rpartition("/")[2].lower() == metric]
+    if len(same) == 1:
+        return same[0]
+    near = nearest_names(name, keys, limit=1)
+    return near[0] if near and not same else None
 
 
 def guessed_rule(monitor: str) -> str | None:

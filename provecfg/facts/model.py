@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
-from provecfg.facts.numbers import count
+from provecfg.facts.numbers import count, number
 from provecfg.mmconfig import DottedName, Node
 
 OWN_LOSS_CALLS: Final = frozenset(
@@ -25,7 +25,8 @@ OWN_LOSS_CALLS: Final = frozenset(
     }
 )
 CALLS_PLAINLY: Final = frozenset({"Mask2FormerPixelLossHead"})
-"""Heads that inherit from one of the above, and call `loss_decode` as BaseDecodeHead does all the same."""
+"""Heads that inherit from one of the above, and call `loss_decode` as BaseDecodeHead does all the same: provecfg's own,
+which adds losses on pixels to the set losses."""
 
 _HEAD_DEFAULTS: Final[dict[str, Any]] = {"ignore_index": 255}
 """What BaseDecodeHead takes where a fragment does not say which head it is (mmsegmentation 1.2.2)."""
@@ -67,6 +68,14 @@ class Loss:
     def at(self, name: str) -> Node:
         """The node of an argument, or that of the loss where it is not set."""
         return self.node.get(name) or self.node
+
+    @property
+    def class_weight(self) -> list[float] | None:
+        """The class weights that the config spells out, or None."""
+        value = self.get("class_weight")
+        if not isinstance(value, (list, tuple)) or not value or any(number(item) is None for item in value):
+            return None
+        return list(value)
 
     @cached_property
     def is_softmax(self) -> bool | None:
@@ -133,6 +142,11 @@ class Head:
         if info is None:
             return self.kind in CALLS_PLAINLY
         return info.is_a("Mask2FormerHead") or info.is_a("MaskFormerHead")
+
+    @property
+    def adds_pixel_losses(self) -> bool:
+        """Whether it is provecfg's own mask head, which is trained on losses of pixels, too."""
+        return self.kind in CALLS_PLAINLY
 
     @cached_property
     def num_classes(self) -> int | None:

@@ -10,7 +10,7 @@ from provecfg.facts.data import DATASET_CLASSES, ZERO_LABEL_REDUCED
 from provecfg.facts.metrics import GREATER, IOU_KEYS, IOU_METRICS, LESS
 from provecfg.facts.model import OWN_LOSS_CALLS
 from provecfg.registry import registry_for
-from provecfg.rules.runtime.runner import PARAMWISE
+from provecfg.rules.runtime.optimizer import PARAMWISE
 
 pytestmark = [
     pytest.mark.stack,

@@ -11,16 +11,41 @@ from provecfg.findings import Severity
 from provecfg.rules.edits import fix, put
 from provecfg.rules.rule import Mark, rule
 
+
+@rule("DATA005", Severity.ERROR)
+def normalised_twice(facts: Facts) -> Iterator[Mark]:
+    """Images are normalised in the pipeline and again by the model.
+
+    Why it matters: SegDataPreProcessor subtracts mean and divides by std; a `Normalize` left over from 0.x does it
+    before. Both work, and the model sees images that no pretrained weights have seen.
+
+    Bad:
+        model = dict(data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7], std=[58.4]))
+        train_dataloader = dict(dataset=dict(pipeline=[dict(type='Normalize', mean=[123.7], std=[58.4])]))
+
+    Good:
+        model = dict(data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7], std=[58.4]))
+        train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')]))
+
+    Source: mmsegmentation 1.2.2, models/data_preprocessor.py; mmagic issue 1064.
+    """
+    if facts.value(facts.preprocessor, "mean") is None or not isinstance(facts.value(facts.preprocessor, "mean"), list):
+        return
+    for _, dataset in facts.datasets:
+        node = dataset.transform("Normalize")
+        if node is not None:
+            yield Mark(node, "Normalize here, and mean and std in the data preprocessor", "take Normalize out")
+
+
 _RED, _BLUE = 123.675, 103.53
 """Mean of ImageNet's red and blue channel, times 255 (mmsegmentation 1.2.2, configs/_base_/models)."""
-_TRANSFORMS_OF_OTHERS: Final = ("NormalizeTo01", "ToFloat", "Albu", "ConcatCDInput")
 
 
 def _triple(value: Any) -> list[float] | None:
     if not isinstance(value, (list, tuple)) or not value:
         return None
-    found = [number(one) for one in value]
-    return [float(one) for one in found if one is not None] if None not in found else None
+    numbers = [number(item) for item in value]
+    return [float(item) for item in numbers if item is not None] if None not in numbers else None
 
 
 @rule("DATA022", Severity.WARNING)
@@ -57,9 +82,9 @@ def channels_out_of_order(facts: Facts) -> Iterator[Mark]:
             return
     flag = facts.value(node, "bgr_to_rgb", False)
     reversed_flag = facts.value(node, "rgb_to_bgr", False)
-    if flag is True and _is(mean, _BLUE, _RED):
+    if flag is True and _spans(mean, _BLUE, _RED):
         wrong, right = "blue, green, red", False
-    elif flag is False and reversed_flag is False and _is(mean, _RED, _BLUE):
+    elif flag is False and reversed_flag is False and _spans(mean, _RED, _BLUE):
         wrong, right = "red, green, blue", True
     else:
         return
@@ -71,8 +96,12 @@ def channels_out_of_order(facts: Facts) -> Iterator[Mark]:
     )
 
 
-def _is(mean: list[float], first: float, last: float) -> bool:
+def _spans(mean: list[float], first: float, last: float) -> bool:
+    """Whether a mean begins and ends with these channels'."""
     return abs(mean[0] - first) < 0.5 and abs(mean[2] - last) < 0.5
+
+
+_TRANSFORMS_OF_OTHERS: Final = ("NormalizeTo01", "ToFloat", "Albu", "ConcatCDInput")
 
 
 @rule("DATA023", Severity.WARNING)
@@ -104,7 +133,7 @@ def normalised_as_fractions(facts: Facts) -> Iterator[Mark]:
     kind = node.type
     small_mean = 0 < max(mean) <= 1 and min(mean) > 0
     small_std = max(std) < 1 and min(std) > 0
-    if kind == "SegDataPreProcessor" and ((small_mean and any(one != 1 for one in std)) or small_std):
+    if kind == "SegDataPreProcessor" and ((small_mean and any(deviation != 1 for deviation in std)) or small_std):
         which = "mean" if small_mean else "std"
         yield Mark(
             node.get(which) or node,
@@ -115,9 +144,11 @@ def normalised_as_fractions(facts: Facts) -> Iterator[Mark]:
 
 def _are_mmsegs(facts: Facts) -> bool:
     """Whether the pipelines leave images in 0 to 255, as far as is known."""
-    transforms = [one for loader in facts.loaders for dataset in loader.datasets for one in dataset.transforms]
-    known = all(facts.class_of(one, "transform") is not None for one in transforms)
-    return known and not any(one.type in (*_TRANSFORMS_OF_OTHERS, "Normalize") for one in transforms)
+    transforms = [
+        transform for loader in facts.loaders for dataset in loader.datasets for transform in dataset.transforms
+    ]
+    are_known = all(facts.class_of(transform, "transform") is not None for transform in transforms)
+    return are_known and not any(transform.type in (*_TRANSFORMS_OF_OTHERS, "Normalize") for transform in transforms)
 
 
 @rule("DATA024", Severity.ERROR)

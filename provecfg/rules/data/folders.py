@@ -1,4 +1,4 @@
-"""Training, validation and test data as they are told apart, and how they are loaded."""
+"""The folders and files of a dataset: where images and labels are, and which split they belong to."""
 
 from __future__ import annotations
 
@@ -10,70 +10,112 @@ from provecfg.facts.data import Dataset
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Opaque
-from provecfg.rules.edits import fix, renamed, replaced
+from provecfg.rules.edits import fix, renamed
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
-_NUMBERED_FROM_ZERO: Final = frozenset(
-    {
-        # mmsegmentation 1.2.2, datasets/*.py
-        "BDD100KDataset",
-        "CityscapesDataset",
-        "DarkZurichDataset",
-        "MapillaryDataset_v1",
-        "MapillaryDataset_v2",
-        "NightDrivingDataset",
-        "PascalVOCDataset",
-    }
-)
-"""Datasets whose first class has label 0, and whose images have pixels of it."""
+_PREFIXES: Final = {"img": "img_path", "image": "img_path", "img_dir": "img_path", "seg": "seg_map_path"} | {
+    "ann": "seg_map_path",
+    "ann_dir": "seg_map_path",
+    "seg_map": "seg_map_path",
+    "mask": "seg_map_path",
+    "label": "seg_map_path",
+    "labels": "seg_map_path",
+    "images": "img_path",
+    "masks": "seg_map_path",
+}
 
 
-@rule("DATA029", Severity.WARNING)
-def first_class_dropped(facts: Facts) -> Iterator[Mark]:
-    """`reduce_zero_label` takes away the first class of a dataset that numbers its classes from 0.
+@rule("DATA004", Severity.ERROR)
+def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
+    """`data_prefix` says where images are under another name than mmseg's.
 
-    Why it matters: label 0 becomes the ignored one, and every other label moves down by one. Of Cityscapes and
-    BDD100K, whose label 0 is the road, the road is neither trained nor measured, each class goes by its neighbour's
-    name, and the last has no pixels.
+    Why it matters: mmseg reads `img_path` and `seg_map_path`. mmdet's `img` and `seg` are not read: no images are
+    found, or no labels.
 
     Bad:
-        val_dataloader = dict(
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(type='CityscapesDataset', reduce_zero_label=True))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(img='leftImg8bit/train', seg='gtFine/train')))
 
     Good:
-        val_dataloader = dict(
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(type='CityscapesDataset', reduce_zero_label=False))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')))
 
-    Known problems: judged for the datasets of streets and for PASCAL VOC, with the classes that mmseg gives them.
-
-    Source: mmsegmentation 1.2.2, datasets/cityscapes.py and the others; datasets/transforms/loading.py.
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
     """
-    for loader in facts.loaders:
-        for dataset in loader.datasets:
-            node = dataset.node.get("reduce_zero_label")
-            if node is None or node.value is not True or dataset.node.get("metainfo") is not None:
+    for _, dataset in facts.datasets:
+        prefix = dataset.node.get("data_prefix")
+        info = facts.class_of(dataset.node, "dataset")
+        if prefix is None or not prefix.is_dict or info is None or not info.dotted.startswith("mmseg."):
+            continue
+        if not info.is_a("BaseSegDataset") and not info.is_a("BaseCDDataset"):
+            continue
+        for node in prefix:
+            if node.name in ("img_path", "seg_map_path"):
                 continue
-            if dataset.kind in _NUMBERED_FROM_ZERO:
+            right = _PREFIXES.get(node.name)
+            if right is None:
+                near = nearest_names(node.name, ("img_path", "seg_map_path"), limit=1)
+                right = near[0] if near and node.name not in ("img_path", "seg_map_path") else None
+            if right is not None and right not in prefix.value and node.name not in ("img_path2", "depth_map_path"):
                 yield Mark(
                     node,
-                    f"{dataset.kind} numbers its classes from 0, and reduce_zero_label=True drops the first",
-                    "set reduce_zero_label=False",
-                    fix("keep the first class", replaced(node, False), safe=False),
+                    f"{dataset.kind} does not read data_prefix.{node.name}",
+                    f"it is {right}",
+                    fix(f"rename it to {right}", renamed(node, right), safe=True),
+                    at_key=True,
                 )
 
 
-def _place(dataset: Dataset) -> tuple[Any, ...] | None:
+@rule("DATA019", Severity.ERROR)
+def labels_not_prefixed(facts: Facts) -> Iterator[Mark]:
+    """`data_prefix` says where the images are and not where the labels are.
+
+    Why it matters: LoadAnnotations then has no label map to load: KeyError 'seg_map_path' at the first batch.
+
+    Bad:
+        train_dataloader = dict(
+            dataset=dict(
+                data_prefix=dict(img_path='images/train'),
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Good:
+        train_dataloader = dict(
+            dataset=dict(
+                data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
+    """
+    for _, dataset in facts.datasets:
+        prefix = dataset.node.get("data_prefix")
+        info = facts.class_of(dataset.node, "dataset")
+        if prefix is None or not prefix.is_dict or dataset.transform("LoadAnnotations") is None:
+            continue
+        if dataset.kind and (info is None or not info.dotted.startswith("mmseg.")):
+            continue
+        if "img_path" in prefix.value and not any(key in prefix.value for key in ("seg_map_path", *_PREFIXES)):
+            yield Mark(
+                prefix,
+                "data_prefix without seg_map_path, and LoadAnnotations in the pipeline",
+                "say where the label maps are",
+                missing="seg_map_path",
+            )
+
+
+def _identity(dataset: Dataset) -> tuple[Any, ...] | None:
     """What says which samples a dataset has; None where that is not known."""
     values = dataset.node.value
     prefix = values.get("data_prefix")
     if not isinstance(prefix, dict) or not isinstance(prefix.get("img_path"), str):
         return None
     keys = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
-    found = (prefix["img_path"].rstrip("/"), *(values.get(key) or None for key in keys))
-    return None if any(isinstance(value, Opaque) or not _is_hashable(value) for value in found) else found
+    identity = (prefix["img_path"].rstrip("/"), *(values.get(key) or None for key in keys))
+    return None if any(isinstance(value, Opaque) or not _is_hashable(value) for value in identity) else identity
 
 
 def _is_hashable(value: Any) -> bool:
@@ -115,12 +157,12 @@ def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
     train, val = facts.loader("train"), facts.loader("val")
     if train is None or val is None:
         return
-    trained = {_place(dataset) for dataset in train.datasets} - {None}
+    trained = {_identity(dataset) for dataset in train.datasets} - {None}
     for dataset in val.datasets:
-        place = _place(dataset)
-        if place is not None and place in trained:
+        samples = _identity(dataset)
+        if samples is not None and samples in trained:
             node = dataset.node.dig("data_prefix.img_path") or dataset.node
-            yield Mark(node, f"validation reads the images of {place[0]!r}, and so does training", "name another")
+            yield Mark(node, f"validation reads the images of {samples[0]!r}, and so does training", "name another")
 
 
 _SPLITS: Final = {
@@ -133,8 +175,6 @@ _SPLITS: Final = {
     "test": "test",
     "testing": "test",
 }
-_LABEL_WORDS: Final = frozenset({"label", "labels", "mask", "masks", "annotation", "annotations", "gtfine", "ann"})
-_IMAGE_WORDS: Final = frozenset({"image", "images", "img", "imgs", "leftimg8bit", "jpegimages"})
 
 
 def _words(path: Any) -> frozenset[str]:
@@ -175,6 +215,10 @@ def labels_of_another_split(facts: Facts) -> Iterator[Mark]:
                 )
 
 
+_LABEL_WORDS: Final = frozenset({"label", "labels", "mask", "masks", "annotation", "annotations", "gtfine", "ann"})
+_IMAGE_WORDS: Final = frozenset({"image", "images", "img", "imgs", "leftimg8bit", "jpegimages"})
+
+
 @rule("DATA032", Severity.WARNING)
 def images_for_labels(facts: Facts) -> Iterator[Mark]:
     """The folders of images and labels are exchanged.
@@ -208,104 +252,3 @@ def images_for_labels(facts: Facts) -> Iterator[Mark]:
                 yield Mark(
                     images, f"images from {images.value!r}, and labels from {labels.value!r}", "exchange the two"
                 )
-
-
-@rule("DATA033", Severity.WARNING)
-def not_shuffled(facts: Facts) -> Iterator[Mark]:
-    """Training images are not shuffled.
-
-    Why it matters: batches hold neighbours on the disk, frames of one drive, say, in the same order in every pass. The
-    gradients of a batch agree with each other more than with the data's, and batch norm sees one scene at a time.
-
-    Bad:
-        train_dataloader = dict(sampler=dict(type='InfiniteSampler', shuffle=False))
-
-    Good:
-        train_dataloader = dict(sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Source: mmengine 0.10.7, dataset/sampler.py.
-    """
-    node = facts.get("train_dataloader.sampler.shuffle")
-    if node is not None and node.value is False:
-        yield Mark(
-            node,
-            "training images come in the order of the disk",
-            "set shuffle=True",
-            fix("shuffle them", replaced(node, True), safe=False),
-        )
-
-
-LOADER_KEYS: Final = frozenset(
-    {
-        # torch 2.4, utils/data/dataloader.py, `DataLoader.__init__`
-        "batch_sampler",
-        "batch_size",
-        "collate_fn",
-        "dataset",
-        "drop_last",
-        "generator",
-        "in_order",
-        "multiprocessing_context",
-        "num_workers",
-        "persistent_workers",
-        "pin_memory",
-        "pin_memory_device",
-        "prefetch_factor",
-        "sampler",
-        "shuffle",
-        "timeout",
-        "worker_init_fn",
-        # mmengine 0.10.7, runner/runner.py, `build_dataloader`
-        "disable_subprocess_warning",
-        "num_batch_per_epoch",
-    }
-)
-
-
-@rule("DATA034", Severity.ERROR)
-def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
-    """A data loader does not take this key.
-
-    Why it matters: mmengine hands what it does not know to torch's DataLoader, which refuses it.
-
-    Bad:
-        train_dataloader = dict(batch_sze=2, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Good:
-        train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Source: mmengine 0.10.7, runner/runner.py, `build_dataloader`; torch 2.4, utils/data/dataloader.py.
-    """
-    for loader in facts.loaders:
-        for child in loader.node:
-            if child.name in LOADER_KEYS or child.name.startswith("_"):
-                continue
-            near = [name for name in nearest_names(child.name, LOADER_KEYS) if name not in loader.node.value][:1]
-            yield Mark(
-                child,
-                f"a data loader has no {child.name!r}",
-                f"did you mean {near[0]!r}?" if near else "leave it out",
-                fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
-                at_key=True,
-            )
-
-
-@rule("DATA035", Severity.ERROR)
-def batch_size_not_positive(facts: Facts) -> Iterator[Mark]:
-    """A batch has no images.
-
-    Why it matters: torch refuses the data loader.
-
-    Bad:
-        train_dataloader = dict(batch_size=0, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Good:
-        train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Source: torch 2.4, utils/data/sampler.py, `BatchSampler.__init__`.
-    """
-    for loader in facts.loaders:
-        size = loader.batch_size
-        node = loader.node.get("batch_size")
-        if node is not None and size is not None and size < 1:
-            yield Mark(node, f"batches of {size} images", "set batch_size to 1 or more")

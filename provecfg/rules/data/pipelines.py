@@ -1,4 +1,4 @@
-"""The order and the end of pipelines."""
+"""The steps of a pipeline: what has to be there, in which order, and what validation must not do."""
 
 from __future__ import annotations
 
@@ -12,22 +12,95 @@ from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.rule import Mark, rule
 
-_MOVING: Final = frozenset(
-    {
-        # mmcv 2.1.0 and mmsegmentation 1.2.2, transforms: what changes where a pixel lies
-        "Pad",
-        "RandomChoiceResize",
-        "RandomCrop",
-        "RandomFlip",
-        "RandomResize",
-        "RandomRotFlip",
-        "RandomRotate",
-        "Resize",
-        "ResizeShortestEdge",
-        "ResizeToMultiple",
-    }
-)
-_BY_CHANCE: Final = frozenset({"PhotoMetricDistortion", "Albu", "BioMedicalRandomGamma", "BioMedicalGaussianNoise"})
+_RESIZING: Final = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
+
+
+@rule("DATA009", Severity.ERROR)
+def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
+    """The validation pipeline loads the labels before it resizes.
+
+    Why it matters: predictions are compared at the image's own size, and the labels were resized with the image: an
+    IndexError about shapes at the first validation.
+
+    Bad:
+        val_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        val_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
+    """
+    for loader, dataset in facts.datasets:
+        if loader.split == "train":
+            continue
+        load = None
+        for node in dataset.transforms:
+            kind = node.type
+            if kind == "LoadAnnotations":
+                load = node
+            elif kind in _RESIZING and load is not None:
+                yield Mark(
+                    load,
+                    f"labels are loaded before {kind}, and resized with the image",
+                    f"put LoadAnnotations behind {kind}",
+                )
+                break
+
+
+@rule("DATA016", Severity.ERROR)
+def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
+    """The pipeline does not load labels, or does not pack its results.
+
+    Why it matters: without LoadAnnotations there are no labels to train on; without PackSegInputs the model is not
+    given what it reads. Either fails at the first batch.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Known problems: judged where all transforms are mmseg's or mmcv's.
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py.
+    """
+    for loader, dataset in facts.datasets:
+        pipeline = dataset.node.get("pipeline")
+        of_dataset = facts.class_of(dataset.node, "dataset")
+        if pipeline is None or not dataset.transforms:
+            continue
+        if of_dataset is None or not of_dataset.dotted.startswith("mmseg."):
+            continue
+        kinds = []
+        for node in dataset.transforms:
+            info = facts.class_of(node, "transform")
+            if info is None or info.dotted.partition(".")[0] not in ("mmseg", "mmcv"):
+                break
+            kinds.append(info.type_name)
+        else:
+            if not any(kind.startswith("Pack") or kind in ("TestTimeAug", "Compose") for kind in kinds):
+                yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
+            loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
+            if not loads and loader.split == "train":
+                yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
 
 
 def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
@@ -37,7 +110,7 @@ def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
     for loader in facts.loaders:
         for dataset in loader.datasets:
             transforms = dataset.transforms
-            if transforms and all(facts.class_of(one, "transform") is not None for one in transforms):
+            if transforms and all(facts.class_of(transform, "transform") is not None for transform in transforms):
                 yield loader, dataset
 
 
@@ -65,10 +138,27 @@ def no_image_loaded(facts: Facts) -> Iterator[Mark]:
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`; mmcv 2.1.0, transforms/loading.py.
     """
     for _, dataset in _whole_pipelines(facts):
-        kinds = [one.type or "" for one in dataset.transforms]
+        kinds = [transform.type or "" for transform in dataset.transforms]
         if "PackSegInputs" in kinds and not any(kind.startswith("Load") and "Image" in kind for kind in kinds):
             pipeline = dataset.node.get("pipeline") or dataset.node
             yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
+
+
+_MOVING: Final = frozenset(
+    {
+        # mmcv 2.1.0 and mmsegmentation 1.2.2, transforms: what changes where a pixel lies
+        "Pad",
+        "RandomChoiceResize",
+        "RandomCrop",
+        "RandomFlip",
+        "RandomResize",
+        "RandomRotFlip",
+        "RandomRotate",
+        "Resize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+    }
+)
 
 
 @rule("DATA026", Severity.ERROR)
@@ -98,11 +188,11 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
         if loader.split != "train":
             continue
         moved = None
-        for one in dataset.transforms:
-            if one.type in _MOVING and moved is None:
-                moved = one
-            if one.type == "LoadAnnotations" and moved is not None:
-                yield Mark(one, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
+        for transform in dataset.transforms:
+            if transform.type in _MOVING and moved is None:
+                moved = transform
+            if transform.type == "LoadAnnotations" and moved is not None:
+                yield Mark(transform, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
 
 
 @rule("DATA027", Severity.ERROR)
@@ -130,11 +220,16 @@ def packed_too_early(facts: Facts) -> Iterator[Mark]:
     """
     for _, dataset in _whole_pipelines(facts):
         packed = False
-        for one in dataset.transforms:
+        for transform in dataset.transforms:
             if packed:
-                yield Mark(one, f"{one.type} comes after PackSegInputs, which leaves it nothing", "pack last")
+                yield Mark(
+                    transform, f"{transform.type} comes after PackSegInputs, which leaves it nothing", "pack last"
+                )
                 break
-            packed = one.type == "PackSegInputs"
+            packed = transform.type == "PackSegInputs"
+
+
+_BY_CHANCE: Final = frozenset({"PhotoMetricDistortion", "Albu", "BioMedicalRandomGamma", "BioMedicalGaussianNoise"})
 
 
 @rule("DATA028", Severity.WARNING)
@@ -163,9 +258,11 @@ def validated_by_chance(facts: Facts) -> Iterator[Mark]:
     for loader, dataset in _whole_pipelines(facts):
         if loader.split == "train":
             continue
-        for one in dataset.transforms:
-            if _is_by_chance(one):
-                yield Mark(one, f"{one.type} shows {loader.split} images differently each time", "leave it out")
+        for transform in dataset.transforms:
+            if _is_by_chance(transform):
+                yield Mark(
+                    transform, f"{transform.type} shows {loader.split} images differently each time", "leave it out"
+                )
 
 
 def _is_by_chance(transform: Node) -> bool:

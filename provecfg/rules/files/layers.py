@@ -39,19 +39,19 @@ def base_variable_redefined(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, config/config.py, `_file2dict`; mmdetection issue 10891.
     """
     layers = facts.view.layers
-    for place, layer in enumerate(layers[:-1]):
+    for index, layer in enumerate(layers[:-1]):
         for name in layer.values:
             if name in TOP_LEVEL or name in layer.reads or not isinstance(name, str):
                 continue
             used = next(
                 (
                     base
-                    for base in layers[place + 1 :]
+                    for base in layers[index + 1 :]
                     if name in base.values and name in base.reads and not _same(base.values[name], layer.values[name])
                 ),
                 None,
             )
-            if used is None or any(_reads_base(above.source.text, name) for above in layers[:place]):
+            if used is None or any(_reads_base(above.source.text, name) for above in layers[:index]):
                 continue
             node = Node(layer.values[name], layer.root, name)
             yield Mark(
@@ -62,8 +62,8 @@ def base_variable_redefined(facts: Facts) -> Iterator[Mark]:
             )
 
 
-def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, Opaque) or isinstance(other, Opaque) or bool(one == other)
+def _same(value: Any, other_value: Any) -> bool:
+    return isinstance(value, Opaque) or isinstance(other_value, Opaque) or bool(value == other_value)
 
 
 def _reads_base(text: str, name: str) -> bool:
@@ -110,23 +110,23 @@ def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
         if typed.slot not in _JUDGED:
             continue
         node = typed.node
-        said = node.get("type")
-        origin = said.origin if said is not None else None
-        if said is None or origin is None:
+        type_node = node.get("type")
+        origin = type_node.origin if type_node is not None else None
+        if type_node is None or origin is None:
             continue
-        place = next((at for at, layer in enumerate(layers) if layer.file == origin.source.path), len(layers))
-        below = layers[place + 1 :]
+        index = next((at for at, layer in enumerate(layers) if layer.file == origin.source.path), len(layers))
+        below = layers[index + 1 :]
         files = {layer.file for layer in below}
         was = next((old for layer in below if (old := layer.root.dig(node.key)) is not None and old.type), None)
         if was is None or was.type == node.type:
             continue
-        known = facts.class_of(node, typed.registry)
-        if known is None:
+        info = facts.class_of(node, typed.registry)
+        if info is None:
             continue
         kept = []
         for child in node:
             theirs = child.origin
-            parameter = known.parameters.get(child.name)
+            parameter = info.parameters.get(child.name)
             if child.name in _STRUCTURAL or theirs is None or theirs.source.path not in files:
                 continue
             if parameter is None:
@@ -135,7 +135,7 @@ def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
                 kept.append(child.name)
         if kept:
             yield Mark(
-                said,
+                type_node,
                 f"{node.type} keeps {', '.join(kept)} of the base's {was.type}",
                 "add _delete_=True, or say what it should have",
             )
@@ -168,14 +168,14 @@ def hooks_replaced(facts: Facts) -> Iterator[Mark]:
     if node is None or not node.is_list or not node.value:
         return  # an empty list says what it does
     here = node.file
-    own = [one.type for one in node if one.is_dict]
+    own = [hook.type for hook in node if hook.is_dict]
     lost: list[str] = []
     for layer in facts.view.layers:
         theirs = layer.values.get("custom_hooks")
         if layer.file == here or not isinstance(theirs, (list, tuple)):
             continue
         lost += [
-            kind for one in layer.root.get("custom_hooks") or () if (kind := one.type) and kind not in [*own, *lost]
+            kind for hook in layer.root.get("custom_hooks") or () if (kind := hook.type) and kind not in [*own, *lost]
         ]
     if lost:
         yield Mark(

@@ -29,7 +29,6 @@ TITLES: Final = {
     "DistanceBoundaryLoss": "distance boundary",
 }
 """What the equation calls the losses."""
-
 _SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
 
 
@@ -129,8 +128,8 @@ def _title(loss: Node) -> str:
 
 
 def _weight(value: Any) -> float:
-    found = number(value)
-    return float("nan") if found is None else float(found)
+    finite = number(value)
+    return float("nan") if finite is None else float(finite)
 
 
 def _differences(
@@ -145,10 +144,10 @@ def _differences(
         else:
             unmatched.append((node, term))
     for node, term in unmatched:
-        said = next((one for one in left if one.title == term.title), None)
-        if said is not None:
-            left.remove(said)
-            message = f"{term.title}[{name}] has weight {term.weight:g}, and {said.weight:g} in the equation"
+        stated = next((other for other in left if other.title == term.title), None)
+        if stated is not None:
+            left.remove(stated)
+            message = f"{term.title}[{name}] has weight {term.weight:g}, and {stated.weight:g} in the equation"
             if term.weight == term.weight:  # not one that cannot be known
                 yield Mark(node.get("loss_weight") or node, message, _HINT)
         else:
@@ -195,7 +194,7 @@ def losses_not_as_named(facts: Facts) -> Iterator[Mark]:
     wanted = [] if label == "ce" else label.split("-")
     for head in facts.heads:
         node = head.node.get("loss_decode")
-        kinds = [_inner_kind(one) for one in ([node] if node.is_dict else list(node))] if node is not None else []
+        kinds = [_inner_kind(loss) for loss in ([node] if node.is_dict else list(node))] if node is not None else []
         for name in wanted:
             if not any(_NAMED[name] in kind for kind in kinds):
                 yield Mark(node or head.node, f"the config is named for {name}, and this head has no such loss", _NAME)

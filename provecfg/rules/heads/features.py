@@ -1,63 +1,211 @@
-"""Losses and numbers of heads that build, and train something else or nothing."""
+"""The features that heads see: which of the backbone's, of how many channels, and how many are dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
+from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, put, replaced
 from provecfg.rules.rule import Mark, rule
 
-_MASK_LOSSES: Final[tuple[tuple[str, str, bool, str], ...]] = (
-    ("loss_cls", "use_sigmoid", False, "inference takes the softmax of the class scores"),
-    ("loss_mask", "use_sigmoid", True, "a mask is a question of yes or no at each pixel"),
-    ("loss_dice", "activate", True, "without it Dice compares raw scores with masks"),
-)
+
+def _indices(head: Head) -> tuple[Node, list[int]] | None:
+    value = head.get("in_index")
+    values = [value] if isinstance(value, int) else list(value) if isinstance(value, (list, tuple)) else []
+    if not values or not all(isinstance(item, int) and not isinstance(item, bool) for item in values):
+        return None
+    return head.at("in_index"), values
 
 
-@rule("HEAD026", Severity.ERROR)
-def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Mark]:
-    """A set loss of a mask head reads the scores in another way than the head does.
+@rule("HEAD014", Severity.ERROR)
+def input_index_out_of_range(facts: Facts) -> Iterator[Mark]:
+    """The head asks for a feature map that backbone or neck do not give.
 
-    Why it matters: the head takes the softmax of its class scores and the sigmoid of its mask scores. A loss that takes
-    the other one, or none, fails, or trains scores that inference does not read.
+    Why it matters: IndexError at the first iteration.
 
     Bad:
         model = dict(
-            decode_head=dict(
-                type='Mask2FormerHead',
-                num_classes=2,
-                loss_cls=dict(
-                    type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0, class_weight=[1.0, 1.0, 0.1])))
+            backbone=dict(type='ResNetV1c', depth=50, out_indices=(0, 1, 2, 3)),
+            decode_head=dict(in_channels=2048, in_index=4))
 
     Good:
         model = dict(
-            decode_head=dict(
-                type='Mask2FormerHead',
-                num_classes=2,
-                loss_cls=dict(
-                    type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=2.0, class_weight=[1.0, 1.0, 0.1])))
+            backbone=dict(type='ResNetV1c', depth=50, out_indices=(0, 1, 2, 3)),
+            decode_head=dict(in_channels=2048, in_index=3))
 
-    Known problems: reported only where the config says so itself.
-
-    Source: mmdet 3.3.0, models/dense_heads/mask2former_head.py, `_loss_by_feat_single`, and mmsegmentation 1.2.2,
-    mask2former_head.py, `predict`.
+    Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `_transform_inputs`.
     """
+    features = facts.feature_channels
+    if features is None:
+        return
     for head in facts.heads:
-        if not head.is_mask_head:
+        in_index = _indices(head)
+        if in_index is None or head.is_mask_head:
             continue
-        for key, name, right, why in _MASK_LOSSES:
-            node = head.node.dig(f"{key}.{name}")
-            if node is not None and node.value is (not right):
+        node, indices = in_index
+        beyond = [index for index in indices if not -len(features) <= index < len(features)]
+        if beyond:
+            yield Mark(
+                node,
+                f"in_index {beyond[0]}, and there are {len(features)} feature maps, 0 to {len(features) - 1}",
+                "use one of them, or add a stage to the backbone's out_indices",
+            )
+
+
+@rule("HEAD015", Severity.ERROR)
+def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
+    """The head expects another number of channels than its feature map has.
+
+    Why it matters: the first convolution fails at the first iteration.
+
+    Bad:
+        model = dict(
+            backbone=dict(type='ResNetV1c', depth=18, out_indices=(0, 1, 2, 3)),
+            decode_head=dict(in_channels=2048, in_index=3))
+
+    Good:
+        model = dict(
+            backbone=dict(type='ResNetV1c', depth=18, out_indices=(0, 1, 2, 3)),
+            decode_head=dict(in_channels=512, in_index=3))
+
+    Known problems: judged for ResNets, Swin, MiT, MSCAN, HRNet, UNet and FPN.
+
+    Source: mmsegmentation 1.2.2, models/backbones.
+    """
+    features = facts.feature_channels
+    if features is None:
+        return
+    for head in facts.heads:
+        in_index, channels = _indices(head), facts.value(head.node, "in_channels")
+        if in_index is None or head.is_mask_head:
+            continue
+        wanted = [channels] if isinstance(channels, int) else list(channels) if _is_list(channels) else []
+        indices = in_index[1]
+        if len(wanted) != len(indices) or not all(-len(features) <= index < len(features) for index in indices):
+            continue
+        for index, asked in zip(indices, wanted, strict=True):
+            actual = features[index]
+            if actual is not None and isinstance(asked, int) and actual != asked:
+                right = [features[each] or "?" for each in indices] if _is_list(channels) else actual
+                node = head.at("in_channels")
                 yield Mark(
                     node,
-                    f"{key} has {name}={node.value}: {why}",
-                    f"set {name}={right}",
-                    fix(f"set {name}={right}", replaced(node, right), safe=False),
+                    f"in_channels {asked}, and feature map {index} has {actual}",
+                    f"write {right}",
+                    fix(f"write {actual}", replaced(node, actual), safe=True) if isinstance(channels, int) else None,
                 )
+                break
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+@rule("HEAD016", Severity.ERROR)
+def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
+    """Several inputs need an `input_transform`, and one input none.
+
+    Why it matters: without a transform the head takes one feature map, and `in_channels` and `in_index` have to be
+    numbers; with one they have to be lists of equal length. Anything else is a bare AssertionError when the model is
+    built.
+
+    Bad:
+        model = dict(decode_head=dict(in_channels=[18, 36], in_index=[0, 1]))
+
+    Good:
+        model = dict(decode_head=dict(in_channels=[18, 36], in_index=[0, 1], input_transform='resize_concat'))
+
+    Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `_init_inputs`.
+    """
+    for head in facts.heads:
+        channels, index = facts.value(head.node, "in_channels"), head.get("in_index")
+        if head.is_mask_head or channels is None:
+            continue
+        lists = _is_list(channels), _is_list(index)
+        sizes = isinstance(channels, (int, list, tuple)) and isinstance(index, (int, list, tuple))
+        info = facts.class_of(head.node)
+        if head.kind and (info is None or not info.is_a("BaseDecodeHead")):
+            continue
+        if info is None or "input_transform" in info.parameters:
+            transform = facts.value(head.node, "input_transform")
+            if transform is None and lists[0]:
+                yield Mark(
+                    head.node.get("input_transform") or head.at("in_channels"),
+                    "several in_channels without an input_transform",
+                    "set input_transform='resize_concat' (or 'multiple_select' where the head takes a list)",
+                    fix(
+                        "concatenate the resized inputs",
+                        put(head.node, "input_transform", "resize_concat"),
+                        safe=True,
+                    ),
+                )
+                continue
+            if isinstance(transform, str) and transform not in ("resize_concat", "multiple_select"):
+                yield Mark(
+                    head.at("input_transform"), f"no input_transform {transform!r}", "use 'resize_concat' or None"
+                )
+                continue
+            if isinstance(transform, str) and sizes and isinstance(channels, int):
+                yield Mark(
+                    head.at("in_channels"),
+                    f"input_transform={transform!r} takes a list of in_channels, not {channels}",
+                    "drop input_transform, or give lists",
+                )
+                continue
+        if all(lists) and len(channels) != len(index):
+            yield Mark(
+                head.at("in_index"),
+                f"{len(index)} in_index for {len(channels)} in_channels",
+                "give one index for each number of channels",
+            )
+        elif sizes and lists[0] is not lists[1]:
+            yield Mark(
+                head.at("in_channels"),
+                f"in_channels is {channels} and in_index {index}: both are numbers, or both lists",
+                "give one number of channels for each index",
+            )
+
+
+@rule("HEAD017", Severity.ERROR)
+def cascade_stages(facts: Facts) -> Iterator[Mark]:
+    """A cascade has another number of stages than heads.
+
+    Why it matters: a bare AssertionError when the model is built.
+
+    Bad:
+        model = dict(
+            type='CascadeEncoderDecoder',
+            num_stages=3,
+            backbone=dict(),
+            decode_head=[dict(num_classes=4), dict(num_classes=4)])
+
+    Good:
+        model = dict(
+            type='CascadeEncoderDecoder',
+            num_stages=2,
+            backbone=dict(),
+            decode_head=[dict(num_classes=4), dict(num_classes=4)])
+
+    Source: mmsegmentation 1.2.2, models/segmentors/cascade_encoder_decoder.py, `_init_decode_head`.
+    """
+    model = facts.model
+    stages, heads = facts.value(model, "num_stages"), facts.get("model.decode_head")
+    if model is None or not isinstance(stages, int) or heads is None:
+        return
+    count = len(heads.value) if heads.is_list else None
+    if heads.is_dict or (count is not None and count != stages):
+        node = model.get("num_stages") or model
+        yield Mark(
+            node,
+            f"num_stages={stages}, and decode_head is {'one head' if count is None else f'a list of {count}'}",
+            f"set num_stages={count}" if count else "give a list of heads",
+            fix(f"set num_stages={count}", replaced(node, count), safe=True) if count else None,
+        )
 
 
 @rule("HEAD027", Severity.ERROR)
@@ -80,90 +228,3 @@ def everything_dropped_out(facts: Facts) -> Iterator[Mark]:
         ratio = number(node.value) if node is not None else None
         if node is not None and ratio is not None and ratio >= 1:
             yield Mark(node, f"dropout_ratio is {ratio:g}, and a share below 1 is asked for", "0.1 is usual")
-
-
-@rule("LOSS030", Severity.WARNING)
-def sigmoids_beside_softmax(facts: Facts) -> Iterator[Mark]:
-    """A cross-entropy takes sigmoids of the scores that another loss of the head takes the softmax of.
-
-    Why it matters: one trains a distribution over the classes, the other each class by itself, on the same scores. What
-    is best for one is not for the other, and inference reads the scores in one way only.
-
-    Bad:
-        model = dict(decode_head=dict(num_classes=4, loss_decode=[
-            dict(type='CrossEntropyLoss', use_sigmoid=True),
-            dict(type='DiceLoss', use_sigmoid=False)]))
-
-    Good:
-        model = dict(decode_head=dict(num_classes=4, loss_decode=[
-            dict(type='CrossEntropyLoss', use_sigmoid=False),
-            dict(type='DiceLoss', use_sigmoid=False)]))
-
-    Source: mmsegmentation 1.2.2, models/losses/cross_entropy_loss.py, `CrossEntropyLoss.__init__`; segmentors/base.py,
-    `postprocess_result`.
-    """
-    for head in facts.heads:
-        if head.out_channels is None or head.out_channels < 2:
-            continue
-        for loss in head.losses:
-            if loss.kind != "CrossEntropyLoss" or loss.get("use_sigmoid") is not True:
-                continue
-            others = [other.kind for other in head.losses if other.is_softmax]
-            if others:
-                yield Mark(
-                    loss.at("use_sigmoid"),
-                    f"CrossEntropyLoss takes sigmoids of the scores that {others[0]} takes the softmax of",
-                    "set use_sigmoid=False",
-                    fix("take the softmax here too", put(loss.node, "use_sigmoid", False), safe=False),
-                )
-
-
-_AS_ITS_HEAD: Final = frozenset(
-    {
-        "BoundaryAwareFocalLoss",
-        "DistanceBoundaryLoss",
-        "MultiScaleLoss",
-        "SegBoundaryLoss",
-        "SegCrossEntropyLoss",
-        "SegDiceLoss",
-        "SegLovaszLoss",
-        "SoftmaxFocalLoss",
-    }
-)
-
-
-@rule("LOSS031", Severity.ERROR)
-def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
-    """The loss is told to ignore another label than its head, and refuses to.
-
-    Why it matters: the losses of provecfg take the ignored label from their head; one of their own has to agree with
-    it. Otherwise the first iteration fails.
-
-    Bad:
-        custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
-        model = dict(decode_head=dict(ignore_index=255, loss_decode=[
-            dict(type='CrossEntropyLoss'),
-            dict(type='SoftmaxFocalLoss', ignore_index=0, loss_name='loss_focal')]))
-
-    Good:
-        custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
-        model = dict(decode_head=dict(ignore_index=255, loss_decode=[
-            dict(type='CrossEntropyLoss'),
-            dict(type='SoftmaxFocalLoss', loss_name='loss_focal')]))
-
-    Source: provecfg/plugin/losses/targets.py, `resolve_ignore_index`.
-    """
-    for head in facts.heads:
-        of_head: Any = head.get("ignore_index")
-        for loss in head.losses:
-            node = loss.node.get("ignore_index")
-            if loss.kind not in _AS_ITS_HEAD or node is None or loss.is_default:
-                continue
-            own = node.value
-            if isinstance(own, int) and isinstance(of_head, int) and own != of_head:
-                yield Mark(
-                    node,
-                    f"{loss.kind} is to ignore label {own}, and its head ignores {of_head}",
-                    "leave it out: the head hands its own on",
-                    fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=True),
-                )

@@ -1,68 +1,92 @@
-"""provecfg's own Mask2Former head, which adds losses on pixels to the set losses: what it refuses when it is built."""
+"""Heads that are trained on sets of masks: the losses that they read, and provecfg's own head of that kind."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from provecfg.facts.facts import Facts
-from provecfg.facts.model import Head, Loss
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
-from provecfg.rules.edits import fix, put, removed
+from provecfg.rules.edits import fix, removed, replaced
 from provecfg.rules.rule import Mark, rule
 
-_HEAD: Final = "Mask2FormerPixelLossHead"
-_NATIVE_NAME: Final = re.compile(r"(d\d+\.)?loss_(cls|mask|dice)")
-"""Keys under which the set losses are logged, one for each decoder layer."""
 
+@rule("HEAD008", Severity.ERROR)
+def mask_class_weight_length(facts: Facts) -> Iterator[Mark]:
+    """Class weights of a mask head need one more, for "no object".
 
-def _heads(facts: Facts) -> Iterator[Head]:
-    return (head for head in facts.heads if head.kind == _HEAD)
-
-
-@rule("LOSS029", Severity.ERROR)
-def loss_name_of_mask_head(facts: Facts) -> Iterator[Mark]:
-    """A pixel loss of a Mask2Former head has the name of another of its losses.
-
-    Why it matters: ValueError when the head is built: one of the two would be lost under the other's key. The set
-    losses are named loss_cls, loss_mask and loss_dice.
+    Why it matters: its classification loss has num_classes + 1 channels. A list of another length fails at the first
+    iteration (a device-side assert on the GPU).
 
     Bad:
-        custom_imports = dict(imports=['provecfg.plugin'])
         model = dict(
             decode_head=dict(
-                type='Mask2FormerPixelLossHead',
-                num_classes=19,
-                loss_decode=[dict(type='SegDiceLoss', loss_name='loss_dice')]))
+                type='Mask2FormerHead',
+                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
+                num_classes=3,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 0.1])))
 
     Good:
-        custom_imports = dict(imports=['provecfg.plugin'])
         model = dict(
             decode_head=dict(
-                type='Mask2FormerPixelLossHead',
-                num_classes=19,
-                loss_decode=[dict(type='SegDiceLoss', loss_name='loss_seg_dice')]))
+                type='Mask2FormerHead',
+                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
+                num_classes=3,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 1.0, 0.1])))
 
-    Source: provecfg.plugin.heads.mask2former_pixel_loss_head.
+    Source: mmdetection 3.3.0, models/dense_heads/mask2former_head.py, `loss_by_feat`; mmsegmentation issue 3811.
     """
-    for head in _heads(facts):
-        seen: dict[str, Loss] = {}
-        for loss in head.losses:
-            name = loss.get("loss_name")
-            if not isinstance(name, str):
+    for head in facts.heads:
+        classes = head.num_classes
+        weights = head.node.dig("loss_cls.class_weight")
+        if not head.is_mask_head or classes is None or weights is None or not weights.is_list:
+            continue
+        if len(weights.value) != classes + 1:
+            yield Mark(
+                weights,
+                f"{len(weights.value)} class weights for {classes} classes and 'no object'",
+                f"give {classes + 1}: [1.0] * {classes} + [0.1]",
+            )
+
+
+@rule("HEAD009", Severity.ERROR)
+def mask_class_weight_missing(facts: Facts) -> Iterator[Mark]:
+    """The classification loss of a mask head has no class weights.
+
+    Why it matters: the head reads `loss_cls.class_weight` when it is built, and fails where there is none.
+
+    Bad:
+        model = dict(
+            decode_head=dict(
+                type='Mask2FormerHead',
+                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
+                num_classes=3,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss')))
+
+    Good:
+        model = dict(
+            decode_head=dict(
+                type='Mask2FormerHead',
+                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
+                num_classes=3,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 1.0, 0.1])))
+
+    Source: mmdetection 3.3.0, models/dense_heads/mask2former_head.py, `__init__`.
+    """
+    for head in facts.heads:
+        loss = head.node.get("loss_cls")
+        if head.is_mask_head and loss is not None and loss.is_dict and loss.value.get("class_weight") is None:
+            info = facts.class_of(head.node)
+            if info is None or not info.is_a("Mask2FormerHead"):
                 continue
-            if _NATIVE_NAME.fullmatch(name):
-                free = name.replace("loss_", "loss_pixel_")
-                message = f"{name!r} is the name of one of the head's own losses"
-            elif seen.setdefault(name, loss) is not loss:
-                free = f"{name}_2"
-                message = f"{name!r} is the name of {seen[name].node.key} too"
-            else:
-                continue
-            renaming = fix(f"name it {free!r}", put(loss.node, "loss_name", free), safe=True)
-            yield Mark(loss.at("loss_name"), message, f"set loss_name={free!r}", renaming)
+            classes = head.num_classes
+            yield Mark(
+                loss,
+                "the head reads class_weight of loss_cls, and there is none",
+                f"set class_weight=[1.0] * {classes or 'num_classes'} + [0.1]",
+                missing="class_weight",
+            )
 
 
 @rule("HEAD025", Severity.ERROR)
@@ -87,11 +111,62 @@ def argument_of_pixel_loss_head(facts: Facts) -> Iterator[Mark]:
     native = facts.registry.find("Mask2FormerHead", "model")
     if native is None:
         return
-    for head in _heads(facts):
+    for head in facts.heads:
+        if not head.adds_pixel_losses:
+            continue
         for key in head.node.value:
             if key not in native.parameters and key not in ("type", "_scope_", "loss_decode", "strides"):
                 node = Node(head.node.value[key], head.node, key)
                 near = native.nearest(key)
                 hint = f"did you mean {near[0]!r}?" if near else "leave it out"
                 repair = fix(f"drop {key!r}", removed(node), safe=False)
-                yield Mark(node, f"{_HEAD} does not take {key!r}", hint, repair, at_key=True)
+                yield Mark(node, f"{head.kind} does not take {key!r}", hint, repair, at_key=True)
+
+
+_MASK_LOSSES: Final[tuple[tuple[str, str, bool, str], ...]] = (
+    ("loss_cls", "use_sigmoid", False, "inference takes the softmax of the class scores"),
+    ("loss_mask", "use_sigmoid", True, "a mask is a question of yes or no at each pixel"),
+    ("loss_dice", "activate", True, "without it Dice compares raw scores with masks"),
+)
+
+
+@rule("HEAD026", Severity.ERROR)
+def mask_loss_reads_other_scores(facts: Facts) -> Iterator[Mark]:
+    """A set loss of a mask head reads the scores in another way than the head does.
+
+    Why it matters: the head takes the softmax of its class scores and the sigmoid of its mask scores. A loss that takes
+    the other one, or none, fails, or trains scores that inference does not read.
+
+    Bad:
+        model = dict(
+            decode_head=dict(
+                type='Mask2FormerHead',
+                num_classes=2,
+                loss_cls=dict(
+                    type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=2.0, class_weight=[1.0, 1.0, 0.1])))
+
+    Good:
+        model = dict(
+            decode_head=dict(
+                type='Mask2FormerHead',
+                num_classes=2,
+                loss_cls=dict(
+                    type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=2.0, class_weight=[1.0, 1.0, 0.1])))
+
+    Known problems: reported only where the config says so itself.
+
+    Source: mmdet 3.3.0, models/dense_heads/mask2former_head.py, `_loss_by_feat_single`, and mmsegmentation 1.2.2,
+    mask2former_head.py, `predict`.
+    """
+    for head in facts.heads:
+        if not head.is_mask_head:
+            continue
+        for key, name, right, why in _MASK_LOSSES:
+            node = head.node.dig(f"{key}.{name}")
+            if node is not None and node.value is (not right):
+                yield Mark(
+                    node,
+                    f"{key} has {name}={node.value}: {why}",
+                    f"set {name}={right}",
+                    fix(f"set {name}={right}", replaced(node, right), safe=False),
+                )

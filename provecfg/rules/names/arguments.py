@@ -1,4 +1,4 @@
-"""Names and arguments, against what the registered classes accept."""
+"""Keys and values that nobody reads, or that are refused: arguments of classes, and top-level keys."""
 
 from __future__ import annotations
 
@@ -9,97 +9,12 @@ from typing import Final
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
-from provecfg.mmconfig import DottedName, Node
+from provecfg.mmconfig import Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
-
-_CERTAIN: Final = frozenset(
-    {
-        "hook",
-        "loop",
-        "transform",
-        "dataset",
-        "metric",
-        "optimizer",
-        "parameter scheduler",
-        "data sampler",
-        "optim_wrapper",
-    }
-)
-"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
-
-_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
-
-_OLD_NAMES: Final = {
-    # mmsegmentation's migration guide, 0.x to 1.x
-    "CustomDataset": "BaseSegDataset",
-    "Collect": "PackSegInputs",
-    "DefaultFormatBundle": "PackSegInputs",
-    "ImageToTensor": "PackSegInputs",
-    "MultiScaleFlipAug": "TestTimeAug",
-    "EncoderDecoder3D": "EncoderDecoder",
-    "EvalHook": "ValLoop",
-    "OhemCrossEntropyLoss": "OhemCrossEntropy",
-    "BCELoss": "CrossEntropyLoss",
-    "LightDecodeHead": "LightHamHead",
-}
-
-
-@rule("REG001", Severity.ERROR, needs_whole=False)
-def unknown_type(facts: Facts) -> Iterator[Mark]:
-    """No class of this name is registered.
-
-    Why it matters: KeyError when the part is built. Names are exact, capitals included: it is `SegformerHead`,
-    `UPerHead`, `LightHamHead`, `OHEMPixelSampler`.
-
-    Bad:
-        custom_hooks = [dict(type='EarlyStopHook', monitor='mIoU', rule='greater')]
-
-    Good:
-        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
-
-    Known problems: silent where a module of `custom_imports` cannot be read, which may register it.
-
-    Source: mmengine 0.10.7, registry/registry.py; mmsegmentation issue 3547.
-    """
-    registry = facts.registry
-    for typed in facts.typed:
-        node = typed.node.get("type")
-        if node is None or not isinstance(node.value, str) or isinstance(node.value, DottedName):
-            continue
-        name = node.value
-        if facts.class_of(typed.node, typed.registry) is not None or registry.unread or not registry.knows_scope(name):
-            continue
-        elsewhere = registry.registries_with(name)
-        if elsewhere and not (typed.is_direct and typed.registry in _CERTAIN):
-            continue
-        if not facts.is_mmseg and typed.registry not in _OF_MMENGINE:
-            continue  # the snapshot leaves out what other libraries register only with their optional packages
-        scope = typed.node.value.get("_scope_")
-        near = registry.nearest(name, typed.registry, scope=scope if isinstance(scope, str) else None)
-        old = _OLD_NAMES.get(name)
-        if old is not None and registry.find(old, typed.registry) is not None:
-            near = [old, *(one for one in near if one != old)]
-        message = f"no {_what(typed)} {name!r} is registered"
-        if elsewhere:
-            message = f"{name!r} is a {elsewhere[0]}, not a {typed.registry}"
-        yield Mark(
-            node,
-            message,
-            f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
-            fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True) if _is_clear(name, near) else None,
-        )
-
-
-def _what(typed: Typed) -> str:
-    return {"model": "class", "task util": "class"}.get(typed.registry, typed.registry)
-
-
-def _is_clear(name: str, near: list[str]) -> bool:
-    return bool(near) and (len(near) == 1 or near[0].lower() == name.lower() or _OLD_NAMES.get(name) == near[0])
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
@@ -116,12 +31,71 @@ def unknown_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
-    for typed, known, node, fate in facts.unused_arguments:
+    for typed, info, node, fate in facts.unused_arguments:
         if fate is not Fate.REFUSED:
             continue
         if typed.slot == "train_cfg" and node.name == "by_epoch":
             continue  # SCHED010
-        yield _argument(facts, typed, known, node, f"{known.type_name} takes no argument {node.name!r}", safe=True)
+        yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+
+
+_USELESS: Final = {
+    "HuasdorffDisstanceLoss": {"class_weight"}  # LOSS026: it cannot be used, spelt right either
+}
+
+
+def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: str, *, safe: bool) -> Mark:
+    """A finding about an argument that its class has no use for, with where it belongs."""
+    home = _home(facts, typed, node.name)
+    if home is not None:
+        repair = None
+        if node.name not in home.value:
+            repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
+        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True)
+    useless = _USELESS.get(info.type_name, ())
+    near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
+    if near:
+        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=safe)
+        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
+    hint = _INSTEAD.get((info.type_name, node.name))
+    hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
+    return Mark(node, message, hint, _dropped(node), at_key=True)
+
+
+_PIXEL_LOSSES = (
+    "its losses are loss_cls, loss_mask and loss_dice; provecfg's Mask2FormerPixelLossHead adds pixel losses"
+)
+_INSTEAD: Final = {("Mask2FormerHead", "loss_decode"): _PIXEL_LOSSES, ("MaskFormerHead", "loss_decode"): _PIXEL_LOSSES}
+"""What does what an argument seems to be meant for."""
+
+
+def _dropped(node: Node) -> Fix | None:
+    return fix(f"drop {node.name!r}", removed(node), safe=True)
+
+
+def _what_takes(info: ClassInfo) -> str:
+    names = list(info.parameters)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "no arguments"
+
+
+_HOMES: Final = ("loss_decode", "optimizer", "dataset", "decode_head", "backbone")
+
+
+def _home(facts: Facts, typed: Typed, name: str) -> Node | None:
+    """The dict just below or above that takes an argument of this name: where a misplaced one belongs."""
+    for slot in _HOMES:
+        child = typed.node.get(slot)
+        if child is None or not child.is_dict or child.type is None:
+            continue
+        info = facts.class_of(child, {"optimizer": "optimizer", "dataset": "dataset"}.get(slot, "model"))
+        if info is not None and name in info.parameters:
+            return child
+    parent = typed.node.parent
+    if parent is not None and parent.is_dict and parent.type is not None and typed.slot in ("loss_decode", "optimizer"):
+        info = facts.class_of(parent, "optim_wrapper" if typed.slot == "optimizer" else "model")
+        if info is not None and name in info.parameters and name != "init_cfg":
+            return parent
+    return None
 
 
 @rule("REG003", Severity.ERROR, needs_whole=False)
@@ -151,11 +125,11 @@ def swallowed_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
-    for typed, known, node, fate in facts.unused_arguments:
-        if fate is not Fate.SWALLOWED or node.name in _HARMLESS.get(known.type_name, ()):
+    for typed, info, node, fate in facts.unused_arguments:
+        if fate is not Fate.SWALLOWED or node.name in _HARMLESS.get(info.type_name, ()):
             continue
         yield _argument(
-            facts, typed, known, node, f"{known.type_name} takes {node.name!r} without a word and drops it", safe=False
+            facts, typed, info, node, f"{info.type_name} takes {node.name!r} without a word and drops it", safe=False
         )
 
 
@@ -164,65 +138,6 @@ _HARMLESS: Final = {
     "Mask2FormerHead": {"strides"},
     "MaskFormerHead": {"strides", "in_index"},
 }
-
-
-_USELESS: Final = {
-    "HuasdorffDisstanceLoss": {"class_weight"}  # LOSS026: it cannot be used, spelt right either
-}
-
-
-def _argument(facts: Facts, typed: Typed, known: ClassInfo, node: Node, message: str, *, safe: bool) -> Mark:
-    """A finding about an argument that its class has no use for, with where it belongs."""
-    home = _home(facts, typed, node.name)
-    if home is not None:
-        repair = None
-        if node.name not in home.value:
-            repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
-        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True)
-    useless = _USELESS.get(known.type_name, ())
-    near = [name for name in known.nearest(node.name) if name not in typed.node.value and name not in useless]
-    if near:
-        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=safe)
-        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
-    hint = _INSTEAD.get((known.type_name, node.name))
-    hint = hint or f"leave it out; {known.type_name} takes {_what_takes(known)}"
-    return Mark(node, message, hint, _dropped(node), at_key=True)
-
-
-_PIXEL_LOSSES = (
-    "its losses are loss_cls, loss_mask and loss_dice; provecfg's Mask2FormerPixelLossHead adds pixel losses"
-)
-_INSTEAD: Final = {("Mask2FormerHead", "loss_decode"): _PIXEL_LOSSES, ("MaskFormerHead", "loss_decode"): _PIXEL_LOSSES}
-"""What does what an argument seems to be meant for."""
-
-
-def _dropped(node: Node) -> Fix | None:
-    return fix(f"drop {node.name!r}", removed(node), safe=True)
-
-
-def _what_takes(known: ClassInfo) -> str:
-    names = list(known.parameters)
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "no arguments"
-
-
-_HOMES: Final = ("loss_decode", "optimizer", "dataset", "decode_head", "backbone")
-
-
-def _home(facts: Facts, typed: Typed, name: str) -> Node | None:
-    """The dict just below or above that takes an argument of this name: where a misplaced one belongs."""
-    for slot in _HOMES:
-        child = typed.node.get(slot)
-        if child is None or not child.is_dict or child.type is None:
-            continue
-        known = facts.class_of(child, {"optimizer": "optimizer", "dataset": "dataset"}.get(slot, "model"))
-        if known is not None and name in known.parameters:
-            return child
-    parent = typed.node.parent
-    if parent is not None and parent.is_dict and parent.type is not None and typed.slot in ("loss_decode", "optimizer"):
-        known = facts.class_of(parent, "optim_wrapper" if typed.slot == "optimizer" else "model")
-        if known is not None and name in known.parameters and name != "init_cfg":
-            return parent
-    return None
 
 
 @rule("REG004", Severity.ERROR)
@@ -239,16 +154,16 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release.
     """
-    for typed, known in facts.classes:
-        if not typed.is_direct or not known.required or (typed.registry == "model" and not facts.loaders):
+    for typed, info in facts.classes:
+        if not typed.is_direct or not info.required or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more
         values = typed.node.value
-        lacking = [name for name in known.required if name not in values]
+        lacking = [name for name in info.required if name not in values]
         if lacking:
             many = "s" if len(lacking) > 1 else ""
             yield Mark(
                 typed.node.get("type") or typed.node,
-                f"{known.type_name} needs the argument{many} {', '.join(lacking)}",
+                f"{info.type_name} needs the argument{many} {', '.join(lacking)}",
                 f"set {lacking[0]}",
             )
 
@@ -267,14 +182,14 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures.
     """
-    for typed, known in facts.classes:
+    for typed, info in facts.classes:
         for key, value in typed.node.value.items():
             if not isinstance(value, str) or key == "type":
                 continue
             meant = _QUOTED.get(value, _parsed(value))
             if meant is None and value != "None":
                 continue
-            parameter = known.parameters.get(key)
+            parameter = info.parameters.get(key)
             default = parameter.default if parameter is not None else None
             if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
                 continue
@@ -301,74 +216,6 @@ def _parsed(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-_LISTS: Final = {
-    "custom_hooks": "custom_hooks",
-    "param_scheduler": "param_scheduler",
-    "train": "train_dataloader.dataset.pipeline",
-    "val": "val_dataloader.dataset.pipeline",
-    "test": "test_dataloader.dataset.pipeline",
-}
-
-
-@rule("REG006", Severity.ERROR)
-def part_without_type(facts: Facts) -> Iterator[Mark]:
-    """A part of a list has no `type`.
-
-    Why it matters: KeyError when it is built. Lists are replaced whole, so no base adds it.
-
-    Bad:
-        custom_hooks = [dict(monitor='mIoU', rule='greater')]
-
-    Good:
-        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
-
-    Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
-    """
-    lists = [facts.get(key) for key in _LISTS.values()]
-    lists += [head.node.get("loss_decode") for head in facts.heads]
-    for node in lists:
-        if node is None or not node.is_list:
-            continue
-        for one in node:
-            if one.is_dict and "type" not in one.value:
-                kinds = [key for key in one.value if isinstance(key, str) and key.lower() == "type"]
-                near = kinds or nearest_names("type", [str(key) for key in one.value], limit=1)
-                hint = f"is {near[0]!r} meant?" if near else "name its class"
-                yield Mark(one, "no type: nothing tells what to build", hint, missing="type")
-
-
-@rule("REG008", Severity.NOTE)
-def unread_import(facts: Facts) -> Iterator[Mark]:
-    """A module of `custom_imports` could not be read.
-
-    Why it matters: it may register classes, so that names that are not known were not judged. Modules are looked for
-    beside the config, in the folders above it up to its project's, and where Python finds packages. They are read, not
-    imported.
-
-    Bad:
-        custom_imports = dict(imports=['no_such_module_of_losses'], allow_failed_imports=False)
-
-    Good:
-        custom_imports = dict(imports=['mmseg.models'], allow_failed_imports=False)
-
-    Source: mmengine 0.10.7, utils/misc.py, `import_modules_from_strings`.
-    """
-    node = facts.get("custom_imports")
-    for unread in facts.registry.unread if node is not None else ():
-        named = facts.get("custom_imports.imports")
-        places = [one for one in named or () if one.value == unread.module]
-        where = places[0] if places else named or node
-        if where is not None:
-            yield Mark(
-                where,
-                f"{unread.module} was not read ({unread.reason}): names that it may register were not judged",
-                "stand in the folder that training is started from",
-            )
-
-
-# The top level
 
 
 _USUAL_VARIABLES: Final = frozenset({"vis_backends", "train_pipeline", "test_pipeline", "val_pipeline", "norm_cfg"})
@@ -430,21 +277,21 @@ def _nearest_top_level(name: str) -> tuple[str, ...]:
 
 def _is_typo(name: str, key: str) -> bool:
     """Whether the names differ by a letter or two, an ending or an underscore."""
-    one, other = name.lower().replace("_", ""), key.lower().replace("_", "")
-    if one == other or one.rstrip("s") == other.rstrip("s"):
+    written, meant = name.lower().replace("_", ""), key.lower().replace("_", "")
+    if written == meant or written.rstrip("s") == meant.rstrip("s"):
         return True
-    return abs(len(one) - len(other)) <= 2 and _distance(one, other) <= (2 if len(other) > 6 else 1)
+    return abs(len(written) - len(meant)) <= 2 and _distance(written, meant) <= (2 if len(meant) > 6 else 1)
 
 
-def _distance(one: str, other: str) -> int:
+def _distance(written: str, meant: str) -> int:
     """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
     before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
+    row = list(range(len(meant) + 1))
+    for i, a in enumerate(written, 1):
         before, last, row = row, before, [i]
-        for j, b in enumerate(other, 1):
+        for j, b in enumerate(meant, 1):
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+            if i > 1 and j > 1 and a == meant[j - 2] and written[i - 2] == b:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1]

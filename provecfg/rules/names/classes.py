@@ -1,4 +1,4 @@
-"""Parts that cannot be built, whatever their class: no type, a module that does not exist, another library's scope."""
+"""Parts that cannot be built, whatever their arguments: no type, an unknown one, no scope, imports that fail."""
 
 from __future__ import annotations
 
@@ -9,12 +9,162 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.typed import Typed
 from provecfg.findings import Severity
-from provecfg.mmconfig import Node
+from provecfg.mmconfig import DottedName, Node
 from provecfg.registry.layout import SCOPES
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
+
+_CERTAIN: Final = frozenset(
+    {
+        "hook",
+        "loop",
+        "transform",
+        "dataset",
+        "metric",
+        "optimizer",
+        "parameter scheduler",
+        "data sampler",
+        "optim_wrapper",
+    }
+)
+"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
+_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
+_OLD_NAMES: Final = {
+    # mmsegmentation's migration guide, 0.x to 1.x
+    "CustomDataset": "BaseSegDataset",
+    "Collect": "PackSegInputs",
+    "DefaultFormatBundle": "PackSegInputs",
+    "ImageToTensor": "PackSegInputs",
+    "MultiScaleFlipAug": "TestTimeAug",
+    "EncoderDecoder3D": "EncoderDecoder",
+    "EvalHook": "ValLoop",
+    "OhemCrossEntropyLoss": "OhemCrossEntropy",
+    "BCELoss": "CrossEntropyLoss",
+    "LightDecodeHead": "LightHamHead",
+}
+
+
+@rule("REG001", Severity.ERROR, needs_whole=False)
+def unknown_type(facts: Facts) -> Iterator[Mark]:
+    """No class of this name is registered.
+
+    Why it matters: KeyError when the part is built. Names are exact, capitals included: it is `SegformerHead`,
+    `UPerHead`, `LightHamHead`, `OHEMPixelSampler`.
+
+    Bad:
+        custom_hooks = [dict(type='EarlyStopHook', monitor='mIoU', rule='greater')]
+
+    Good:
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
+
+    Known problems: silent where a module of `custom_imports` cannot be read, which may register it.
+
+    Source: mmengine 0.10.7, registry/registry.py; mmsegmentation issue 3547.
+    """
+    registry = facts.registry
+    for typed in facts.typed:
+        node = typed.node.get("type")
+        if node is None or not isinstance(node.value, str) or isinstance(node.value, DottedName):
+            continue
+        name = node.value
+        if facts.class_of(typed.node, typed.registry) is not None or registry.unread or not registry.knows_scope(name):
+            continue
+        elsewhere = registry.registries_with(name)
+        if elsewhere and not (typed.is_direct and typed.registry in _CERTAIN):
+            continue
+        if not facts.is_mmseg and typed.registry not in _OF_MMENGINE:
+            continue  # the snapshot leaves out what other libraries register only with their optional packages
+        scope = typed.node.value.get("_scope_")
+        near = registry.nearest(name, typed.registry, scope=scope if isinstance(scope, str) else None)
+        old = _OLD_NAMES.get(name)
+        if old is not None and registry.find(old, typed.registry) is not None:
+            near = [old, *(other for other in near if other != old)]
+        message = f"no {_described(typed)} {name!r} is registered"
+        if elsewhere:
+            message = f"{name!r} is a {elsewhere[0]}, not a {typed.registry}"
+        yield Mark(
+            node,
+            message,
+            f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
+            fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True) if _is_clear(name, near) else None,
+        )
+
+
+def _described(typed: Typed) -> str:
+    return {"model": "class", "task util": "class"}.get(typed.registry, typed.registry)
+
+
+def _is_clear(name: str, near: list[str]) -> bool:
+    return bool(near) and (len(near) == 1 or near[0].lower() == name.lower() or _OLD_NAMES.get(name) == near[0])
+
+
+_LISTS: Final = {
+    "custom_hooks": "custom_hooks",
+    "param_scheduler": "param_scheduler",
+    "train": "train_dataloader.dataset.pipeline",
+    "val": "val_dataloader.dataset.pipeline",
+    "test": "test_dataloader.dataset.pipeline",
+}
+
+
+@rule("REG006", Severity.ERROR)
+def part_without_type(facts: Facts) -> Iterator[Mark]:
+    """A part of a list has no `type`.
+
+    Why it matters: KeyError when it is built. Lists are replaced whole, so no base adds it.
+
+    Bad:
+        custom_hooks = [dict(monitor='mIoU', rule='greater')]
+
+    Good:
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
+
+    Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
+    """
+    lists = [facts.get(key) for key in _LISTS.values()]
+    lists += [head.node.get("loss_decode") for head in facts.heads]
+    for node in lists:
+        if node is None or not node.is_list:
+            continue
+        for item in node:
+            if item.is_dict and "type" not in item.value:
+                kinds = [key for key in item.value if isinstance(key, str) and key.lower() == "type"]
+                near = kinds or nearest_names("type", [str(key) for key in item.value], limit=1)
+                hint = f"is {near[0]!r} meant?" if near else "name its class"
+                yield Mark(item, "no type: nothing tells what to build", hint, missing="type")
+
+
+@rule("REG008", Severity.NOTE)
+def unread_import(facts: Facts) -> Iterator[Mark]:
+    """A module of `custom_imports` could not be read.
+
+    Why it matters: it may register classes, so that names that are not known were not judged. Modules are looked for
+    beside the config, in the folders above it up to its project's, and where Python finds packages. They are read, not
+    imported.
+
+    Bad:
+        custom_imports = dict(imports=['no_such_module_of_losses'], allow_failed_imports=False)
+
+    Good:
+        custom_imports = dict(imports=['mmseg.models'], allow_failed_imports=False)
+
+    Source: mmengine 0.10.7, utils/misc.py, `import_modules_from_strings`.
+    """
+    node = facts.get("custom_imports")
+    for unread in facts.registry.unread if node is not None else ():
+        named = facts.get("custom_imports.imports")
+        places = [item for item in named or () if item.value == unread.module]
+        where = places[0] if places else named or node
+        if where is not None:
+            yield Mark(
+                where,
+                f"{unread.module} was not read ({unread.reason}): names that it may register were not judged",
+                "stand in the folder that training is started from",
+            )
+
 
 _PARTS: Final = (
     "model",
@@ -109,17 +259,17 @@ def import_does_not_exist(facts: Facts) -> Iterator[Mark]:
     node = facts.get("custom_imports.imports")
     if node is None:
         return
-    unread = {one.module for one in facts.registry.unread if one.reason.endswith("is not found")}
-    for place in [node] if isinstance(node.value, str) else list(node):
-        named = place.value
-        if isinstance(named, str) and (named in unread or _is_missing(named)):
-            package = named.rpartition(".")[0]
-            near = nearest_names(named, _OURS, limit=1) if package == "provecfg" else []
+    unread = {module.module for module in facts.registry.unread if module.reason.endswith("is not found")}
+    for item in [node] if isinstance(node.value, str) else list(node):
+        name = item.value
+        if isinstance(name, str) and (name in unread or _is_missing(name)):
+            package = name.rpartition(".")[0]
+            near = nearest_names(name, _OURS, limit=1) if package == "provecfg" else []
             yield Mark(
-                place,
-                f"{package} has no module {named.rpartition('.')[2]!r}",
+                item,
+                f"{package} has no module {name.rpartition('.')[2]!r}",
                 f"did you mean {near[0]!r}?" if near else "look at the module's name",
-                fix(f"import {near[0]!r}", replaced(place, near[0]), safe=True) if near else None,
+                fix(f"import {near[0]!r}", replaced(item, near[0]), safe=True) if near else None,
             )
 
 
@@ -133,13 +283,13 @@ def _is_missing(module: str) -> bool:
     if top not in _LIBRARIES or not rest:
         return False
     spec = importlib.util.find_spec(top)
-    place = Path(spec.origin).parent if spec is not None and spec.origin else None
+    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
     for part in rest:
-        if place is None:
+        if folder is None:
             return False
-        if not any(place.glob(f"{part}.*")) and not (place / part).is_dir():
+        if not any(folder.glob(f"{part}.*")) and not (folder / part).is_dir():
             return True
-        place = place / part
+        folder = folder / part
     return False
 
 

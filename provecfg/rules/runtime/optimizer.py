@@ -1,28 +1,176 @@
-"""The optimizer, its wrapper, and settings of the run that are checked only when it starts."""
+"""The optimizer and its wrapper: what steps, which parameters, and how far."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number, whole
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
-from provecfg.registry.layout import CHECKPOINT_HOOKS, DEFAULT_HOOKS
 from provecfg.rules.edits import fix, renamed
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
-_WRAPPERS: Final = (None, "OptimWrapper", "AmpOptimWrapper", "ApexOptimWrapper")
-_CONSTRUCTORS: Final = (
-    None,
-    "DefaultOptimWrapperConstructor",
-    "LearningRateDecayOptimizerConstructor",
-    "LayerDecayOptimizerConstructor",
+PARAMWISE: Final = frozenset(
+    {
+        # mmengine 0.10.7, optim/optimizer/default_constructor.py
+        "custom_keys",
+        "bias_lr_mult",
+        "bias_decay_mult",
+        "norm_decay_mult",
+        "dwconv_decay_mult",
+        "dcn_offset_lr_mult",
+        "flat_decay_mult",
+        "bypass_duplicate",
+    }
 )
+GROUP: Final = frozenset({"lr_mult", "decay_mult"})
+_BY_LAYER: Final = frozenset({"num_layers", "decay_rate", "decay_type"})
+_CONSTRUCTORS: Final = {
+    "DefaultOptimWrapperConstructor": PARAMWISE,
+    # mmsegmentation 1.2.2, engine/optimizers/layer_decay_optimizer_constructor.py
+    "LearningRateDecayOptimizerConstructor": _BY_LAYER | PARAMWISE,
+    "LayerDecayOptimizerConstructor": frozenset({"num_layers", "layer_decay_rate"}) | PARAMWISE,
+}
 
 
+def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
+    """`paramwise_cfg`, and the keys that the constructor reads; None for a constructor that is not known."""
+    wrapper = facts.section("optim_wrapper")
+    node = wrapper.get("paramwise_cfg") if wrapper is not None else None
+    if wrapper is None or node is None or not node.is_dict:
+        return None
+    keys = _CONSTRUCTORS.get(str(facts.value(wrapper, "constructor", "DefaultOptimWrapperConstructor")))
+    return None if keys is None else (node, keys)
+
+
+@rule("RUN002", Severity.WARNING)
+def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
+    """Nothing reads this key of `paramwise_cfg`.
+
+    Why it matters: mmengine looks up the keys that it knows and ignores others without a word: every parameter keeps
+    the base learning rate and weight decay.
+
+    Bad:
+        optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_key={'head': dict(lr_mult=10.0)}))
+
+    Good:
+        optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=10.0)}))
+
+    Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 25.
+    """
+    declared = _paramwise(facts)
+    if declared is None:
+        return
+    paramwise, keys = declared
+    unread = [(node, keys) for node in paramwise if node.name not in keys]
+    custom = paramwise.get("custom_keys")
+    if custom is not None and custom.is_dict:
+        unread += [(node, GROUP) for group in custom if group.is_dict for node in group if node.name not in GROUP]
+    for node, taken in unread:
+        near = nearest_names(node.name, taken, limit=1)
+        above = node.parent.key.rpartition(".")[2] if node.parent is not None else ""
+        yield Mark(
+            node,
+            f"{above} has no {node.name!r}: it is ignored",
+            f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(taken))}",
+            fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=False) if near else None,
+            at_key=True,
+        )
+
+
+_PARTS: Final = ("backbone", "neck", "decode_head", "auxiliary_head")
+_WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_MISNAMED: Final = {
+    "aux_head": "auxiliary_head",
+    "auxhead": "auxiliary_head",
+    "decoder_head": "decode_head",
+    "seg_head": "decode_head",
+    "segmentation_head": "decode_head",
+    # models, which no parameter is named after
+    "segformer": "decode_head",
+    "segnext": "decode_head",
+    "mask2former": "decode_head",
+    "deeplabv3": "decode_head",
+    "deeplabv3plus": "decode_head",
+    "pspnet": "decode_head",
+    "upernet": "decode_head",
+}
+
+
+@rule("RUN003", Severity.ERROR)
+def custom_key_matches_nothing(facts: Facts) -> Iterator[Mark]:
+    """A key of `custom_keys` names a class, and parameters are named after their place.
+
+    Why it matters: a group gets the parameters whose name contains the key. They are called `backbone...`,
+    `decode_head...`, `auxiliary_head...` whatever their class. A key that is in none of them changes nothing, without a
+    word.
+
+    Bad:
+        model = dict(
+            type='EncoderDecoder',
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(type='SegformerHead', in_channels=[64], in_index=[0], channels=64, num_classes=2))
+        optim_wrapper = dict(
+            type='OptimWrapper', paramwise_cfg=dict(custom_keys={'segformer_head': dict(lr_mult=10.0)}))
+
+    Good:
+        model = dict(
+            type='EncoderDecoder',
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(type='SegformerHead', in_channels=[64], in_index=[0], channels=64, num_classes=2))
+        optim_wrapper = dict(
+            type='OptimWrapper', paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10.0)}))
+
+    Known problems: other keys may match nothing, too; that shows only when the model is built.
+
+    Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 2239.
+    """
+    declared, model = _paramwise(facts), facts.model
+    custom = declared[0].get("custom_keys") if declared is not None else None
+    if custom is None or not custom.is_dict or model is None or facts.value(model, "type") != "EncoderDecoder":
+        return
+    classes: dict[str, str] = {}
+    backbone = (facts.value(model.get("backbone"), "type") or "") if model.get("backbone") is not None else ""
+    for part in _PARTS:
+        node = model.get(part)
+        for head in [] if node is None else [node] if node.is_dict else list(node):
+            if head.type:
+                classes[_WORD_BOUNDARY.sub("_", head.type).lower()] = part
+                classes[head.type.lower()] = part
+    present = [part for part in _PARTS if model.get(part) is not None]
+    for node in custom:
+        first, _, rest = node.name.partition(".")
+        part_meant = classes.get(first.lower()) or _MISNAMED.get(first.lower())
+        if part_meant is None and len(first) > 3 and isinstance(backbone, str) and backbone != "TIMMBackbone":
+            part_meant = "backbone" if backbone.lower().startswith(first.lower()) else None
+        if part_meant is None and first not in _PARTS:
+            near = nearest_names(first, present, limit=1)
+            part_meant = near[0] if near and _nearly(first, near[0]) else None
+        if part_meant is None and first in _PARTS and first not in present:
+            yield Mark(
+                node, f"no parameter is called {node.name!r}: the model has no {first}", "leave it out", at_key=True
+            )
+        elif part_meant is not None and (part_meant in present):
+            right = f"{part_meant}.{rest}" if rest else part_meant
+            yield Mark(
+                node,
+                f"no parameter is called {node.name!r}: names start with {', '.join(present)}",
+                f"write {right!r}",
+                fix(f"write {right!r}", renamed(node, right), safe=False) if right not in custom.value else None,
+                at_key=True,
+            )
+
+
+def _nearly(wrong: str, right: str) -> bool:
+    """A misspelling of the whole name: a part of it would match."""
+    return wrong not in right and abs(len(wrong) - len(right)) <= 2 and wrong[:2] == right[:2] and "_" in wrong + right
+
+
+_WRAPPERS: Final = (None, "OptimWrapper", "AmpOptimWrapper", "ApexOptimWrapper")
 _WHOLE: Final = ("model", "train_cfg", "train_dataloader", "default_scope")
 
 
@@ -60,8 +208,8 @@ def optimizer_missing(facts: Facts) -> Iterator[Mark]:
     wrapper = facts.section("optim_wrapper")
     if wrapper is None or not all(facts.get(key) for key in _WHOLE):
         return
-    known = wrapper.type in _WRAPPERS and facts.value(wrapper, "constructor") in _CONSTRUCTORS
-    if known and "optimizer" not in wrapper.value:
+    is_known = wrapper.type in _WRAPPERS and facts.value(wrapper, "constructor") in (None, *_CONSTRUCTORS)
+    if is_known and "optimizer" not in wrapper.value:
         yield Mark(wrapper, "optim_wrapper has no optimizer", "give it one", missing="optimizer")
 
 
@@ -94,13 +242,13 @@ def optimizer_out_of_range(facts: Facts) -> Iterator[Mark]:
     rate = optimizer.get("lr")
     value = number(rate.value) if rate is not None else None
     if rate is not None and value is not None and value <= 0:
-        what = "nothing is trained" if value == 0 else "it is negative"
-        yield Mark(rate, f"the learning rate is {value:g}: {what}", "set a positive one")
-    for name, (low, high, what) in _BOUNDS.items():
+        effect = "nothing is trained" if value == 0 else "it is negative"
+        yield Mark(rate, f"the learning rate is {value:g}: {effect}", "set a positive one")
+    for name, (low, high, effect) in _BOUNDS.items():
         node = optimizer.get(name)
         value = number(node.value) if node is not None else None
         if node is not None and value is not None and not low <= value < high:
-            yield Mark(node, f"{name} is {value:g}, {what}", f"set one from {low:g}")
+            yield Mark(node, f"{name} is {value:g}, {effect}", f"set one from {low:g}")
     betas = optimizer.get("betas")
     for beta in betas if betas is not None and betas.is_list else ():
         value = number(beta.value)
@@ -150,114 +298,11 @@ def gradients_never_applied(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, optim/optimizer/optimizer_wrapper.py, `should_update`.
     """
     node = facts.get("optim_wrapper.accumulative_counts")
-    found = whole(node.value) if node is not None else None
-    if node is None or found is None:
+    steps = whole(node.value) if node is not None else None
+    if node is None or steps is None:
         return
     length = facts.schedule.length if facts.schedule.by_epoch is False else None
-    if found < 1:
-        yield Mark(node, f"gradients of {found} iterations make a step", "set 1 or more")
-    elif length is not None and length <= found:
-        yield Mark(node, f"a step every {found} iterations, and the run has {length}", "gather fewer")
-
-
-_LEVELS: Final = ("CRITICAL", "FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "NOTSET")
-_STARTS: Final = ("fork", "spawn", "forkserver")
-
-
-@rule("RUN011", Severity.ERROR)
-def unknown_setting(facts: Facts) -> Iterator[Mark]:
-    """A setting of the run has a value that there is not.
-
-    Why it matters: it is handed to Python's logging, multiprocessing or random numbers when the run starts, and
-    refused.
-
-    Bad:
-        log_level = 'INFOS'
-
-    Good:
-        log_level = 'INFO'
-
-    Source: mmengine 0.10.7, runner/utils.py, `set_random_seed`; utils/dl_utils/setup_env.py; logging/logger.py.
-    """
-    for key, known in (("log_level", _LEVELS), ("env_cfg.mp_cfg.mp_start_method", _STARTS)):
-        node = facts.get(key)
-        if node is not None and isinstance(node.value, str) and node.value not in known:
-            near = nearest_names(node.value, known, limit=1)
-            yield Mark(
-                node,
-                f"there is no {node.value!r}",
-                f"did you mean {near[0]!r}?" if near else f"it is {', '.join(known)}",
-            )
-    seed = facts.get("randomness.seed")
-    if seed is not None and not seed.is_opaque and _is_no_seed(seed.value):
-        yield Mark(seed, f"the seed is {seed.value!r}, and no whole number from 0", "write it without quotes")
-
-
-def _is_no_seed(value: Any) -> bool:
-    return isinstance(value, (str, float)) or (isinstance(value, int) and not 0 <= value < 2**32)
-
-
-@rule("RUN012", Severity.WARNING)
-def curves_go_nowhere(facts: Facts) -> Iterator[Mark]:
-    """Nothing keeps the scalars that are logged.
-
-    Why it matters: losses, rates and metrics go through the visualizer's backends. Without one there is no scalars.json
-    and no event file, and the run's curves are in the text of its log alone.
-
-    Bad:
-        visualizer = dict(type='SegLocalVisualizer', vis_backends=[])
-
-    Good:
-        visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
-
-    Known problems: a visualizer that does not mention `vis_backends` is taken for a fragment.
-
-    Source: mmengine 0.10.7, visualization/visualizer.py, `__init__`; hooks/logger_hook.py.
-    """
-    visualizer = facts.section("visualizer")
-    node = visualizer.get("vis_backends") if visualizer is not None else None
-    if node is not None and (node.value is None or node.value in ([], ())):
-        yield Mark(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
-
-
-_DEFAULT_SLOTS: Final = {hook["type"]: slot for slot, hook in DEFAULT_HOOKS.items() if slot != "checkpoint"}
-
-
-@rule("RUN013", Severity.ERROR)
-def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
-    """A hook that the runner registers by itself is registered once more.
-
-    Why it matters: the runner has a timer, a logger, a checkpoint hook and one that steps the learning rate unless the
-    config says otherwise under that very name. Under another one both run: rates are stepped twice an iteration, and
-    the schedule is over in the middle of the run.
-
-    Bad:
-        default_hooks = dict(param_schedule=dict(type='ParamSchedulerHook'))
-
-    Good:
-        default_hooks = dict(param_scheduler=dict(type='ParamSchedulerHook'))
-
-    Source: mmengine 0.10.7, runner/runner.py, `register_default_hooks`.
-    """
-    default = facts.section("default_hooks")
-    for hook in facts.hooks:
-        slot = _DEFAULT_SLOTS.get(hook.type or "")
-        if hook.type in CHECKPOINT_HOOKS and hook.parent is not None and hook.parent.name == "default_hooks":
-            slot = "checkpoint"
-        if slot is None or hook.name == slot or _is_off(default, slot):
-            continue
-        in_default = hook.parent is not None and hook.parent.name == "default_hooks"
-        if slot == "checkpoint" and default is not None and slot in default.value:
-            continue  # a second one, beside the first: two ways of keeping checkpoints
-        free = default is None or slot not in default.value
-        yield Mark(
-            hook,
-            f"{hook.type} under {hook.name!r} runs beside the runner's own {slot}",
-            f"call it {slot}" if in_default else f"set default_hooks.{slot}",
-            fix(f"rename it to {slot!r}", renamed(hook, slot), safe=False) if in_default and free else None,
-            at_key=True,
-        )
-
-
-def _is_off(default: Node | None, slot: str) -> bool:
-    return default is not None and slot in default.value and default.value[slot] is None
+    if steps < 1:
+        yield Mark(node, f"gradients of {steps} iterations make a step", "set 1 or more")
+    elif length is not None and length <= steps:
+        yield Mark(node, f"a step every {steps} iterations, and the run has {length}", "gather fewer")

@@ -1,14 +1,14 @@
-"""Hooks, optimizer groups and visualisation."""
+"""Hooks, imports and settings of the runner: what is not run, drawn, logged or set."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from provecfg.facts.facts import Facts
 from provecfg.findings import Edit, Fix, Severity, Span
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import CHECKPOINT_HOOKS, DEFAULT_HOOKS
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -50,162 +50,6 @@ def _listed(node: Node) -> Fix | None:
     return fix("put it in brackets", (opening, closing), safe=True)
 
 
-PARAMWISE: Final = frozenset(
-    {
-        # mmengine 0.10.7, optim/optimizer/default_constructor.py
-        "custom_keys",
-        "bias_lr_mult",
-        "bias_decay_mult",
-        "norm_decay_mult",
-        "dwconv_decay_mult",
-        "dcn_offset_lr_mult",
-        "flat_decay_mult",
-        "bypass_duplicate",
-    }
-)
-GROUP: Final = frozenset({"lr_mult", "decay_mult"})
-_BY_LAYER: Final = frozenset({"num_layers", "decay_rate", "decay_type"})
-_CONSTRUCTORS: Final = {
-    "DefaultOptimWrapperConstructor": PARAMWISE,
-    # mmsegmentation 1.2.2, engine/optimizers/layer_decay_optimizer_constructor.py
-    "LearningRateDecayOptimizerConstructor": _BY_LAYER | PARAMWISE,
-    "LayerDecayOptimizerConstructor": frozenset({"num_layers", "layer_decay_rate"}) | PARAMWISE,
-}
-
-
-def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
-    """`paramwise_cfg`, and the keys that the constructor reads; None for a constructor that is not known."""
-    wrapper = facts.section("optim_wrapper")
-    node = wrapper.get("paramwise_cfg") if wrapper is not None else None
-    if wrapper is None or node is None or not node.is_dict:
-        return None
-    known = _CONSTRUCTORS.get(str(facts.value(wrapper, "constructor", "DefaultOptimWrapperConstructor")))
-    return None if known is None else (node, known)
-
-
-@rule("RUN002", Severity.WARNING)
-def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
-    """Nothing reads this key of `paramwise_cfg`.
-
-    Why it matters: mmengine looks up the keys that it knows and ignores others without a word: every parameter keeps
-    the base learning rate and weight decay.
-
-    Bad:
-        optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_key={'head': dict(lr_mult=10.0)}))
-
-    Good:
-        optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=10.0)}))
-
-    Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 25.
-    """
-    found = _paramwise(facts)
-    if found is None:
-        return
-    paramwise, keys = found
-    unread = [(node, keys) for node in paramwise if node.name not in keys]
-    custom = paramwise.get("custom_keys")
-    if custom is not None and custom.is_dict:
-        unread += [(node, GROUP) for group in custom if group.is_dict for node in group if node.name not in GROUP]
-    for node, known in unread:
-        near = nearest_names(node.name, known, limit=1)
-        above = node.parent.key.rpartition(".")[2] if node.parent is not None else ""
-        yield Mark(
-            node,
-            f"{above} has no {node.name!r}: it is ignored",
-            f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}",
-            fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=False) if near else None,
-            at_key=True,
-        )
-
-
-_PARTS: Final = ("backbone", "neck", "decode_head", "auxiliary_head")
-_WORD_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_MISNAMED: Final = {
-    "aux_head": "auxiliary_head",
-    "auxhead": "auxiliary_head",
-    "decoder_head": "decode_head",
-    "seg_head": "decode_head",
-    "segmentation_head": "decode_head",
-    # models, which no parameter is named after
-    "segformer": "decode_head",
-    "segnext": "decode_head",
-    "mask2former": "decode_head",
-    "deeplabv3": "decode_head",
-    "deeplabv3plus": "decode_head",
-    "pspnet": "decode_head",
-    "upernet": "decode_head",
-}
-
-
-@rule("RUN003", Severity.ERROR)
-def custom_key_matches_nothing(facts: Facts) -> Iterator[Mark]:
-    """A key of `custom_keys` names a class, and parameters are named after their place.
-
-    Why it matters: a group gets the parameters whose name contains the key. They are called `backbone...`,
-    `decode_head...`, `auxiliary_head...` whatever their class. A key that is in none of them changes nothing, without a
-    word.
-
-    Bad:
-        model = dict(
-            type='EncoderDecoder',
-            backbone=dict(type='ResNetV1c', depth=18),
-            decode_head=dict(type='SegformerHead', in_channels=[64], in_index=[0], channels=64, num_classes=2))
-        optim_wrapper = dict(
-            type='OptimWrapper', paramwise_cfg=dict(custom_keys={'segformer_head': dict(lr_mult=10.0)}))
-
-    Good:
-        model = dict(
-            type='EncoderDecoder',
-            backbone=dict(type='ResNetV1c', depth=18),
-            decode_head=dict(type='SegformerHead', in_channels=[64], in_index=[0], channels=64, num_classes=2))
-        optim_wrapper = dict(
-            type='OptimWrapper', paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10.0)}))
-
-    Known problems: other keys may match nothing, too; that shows only when the model is built.
-
-    Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 2239.
-    """
-    found, model = _paramwise(facts), facts.model
-    custom = found[0].get("custom_keys") if found is not None else None
-    if custom is None or not custom.is_dict or model is None or facts.value(model, "type") != "EncoderDecoder":
-        return
-    classes: dict[str, str] = {}
-    backbone = (facts.value(model.get("backbone"), "type") or "") if model.get("backbone") is not None else ""
-    for part in _PARTS:
-        node = model.get(part)
-        for one in [] if node is None else [node] if node.is_dict else list(node):
-            if one.type:
-                classes[_WORD_BOUNDARY.sub("_", one.type).lower()] = part
-                classes[one.type.lower()] = part
-    present = [part for part in _PARTS if model.get(part) is not None]
-    for node in custom:
-        first, _, rest = node.name.partition(".")
-        place = classes.get(first.lower()) or _MISNAMED.get(first.lower())
-        if place is None and len(first) > 3 and isinstance(backbone, str) and backbone != "TIMMBackbone":
-            place = "backbone" if backbone.lower().startswith(first.lower()) else None
-        if place is None and first not in _PARTS:
-            near = nearest_names(first, present, limit=1)
-            place = near[0] if near and _nearly(first, near[0]) else None
-        if place is None and first in _PARTS and first not in present:
-            yield Mark(
-                node, f"no parameter is called {node.name!r}: the model has no {first}", "leave it out", at_key=True
-            )
-        elif place is not None and (place in present):
-            right = f"{place}.{rest}" if rest else place
-            yield Mark(
-                node,
-                f"no parameter is called {node.name!r}: names start with {', '.join(present)}",
-                f"write {right!r}",
-                fix(f"write {right!r}", renamed(node, right), safe=False) if right not in custom.value else None,
-                at_key=True,
-            )
-
-
-def _nearly(wrong: str, right: str) -> bool:
-    """A misspelling of the whole name: a part of it would match."""
-    return wrong not in right and abs(len(wrong) - len(right)) <= 2 and wrong[:2] == right[:2] and "_" in wrong + right
-
-
 @rule("RUN004", Severity.WARNING)
 def hook_draws_nothing(facts: Facts) -> Iterator[Mark]:
     """The visualisation hook is set up and does not draw.
@@ -229,6 +73,39 @@ def hook_draws_nothing(facts: Facts) -> Iterator[Mark]:
                 "draw is False: the hook draws nothing" + (f", whatever its {', '.join(set_up)}" if set_up else ""),
                 "set draw=True, or leave the hook out",
                 fix("draw", replaced(node, True), safe=True) if node is not None else None,
+            )
+
+
+@rule("RUN005", Severity.ERROR)
+def imports_not_a_dict(facts: Facts) -> Iterator[Mark]:
+    """`custom_imports` does not say what to import.
+
+    Why it matters: mmengine reads `custom_imports['imports']`, a name or a list of names; anything else fails when the
+    config is loaded, or imports nothing.
+
+    Bad:
+        custom_imports = ['mmseg.models']
+
+    Good:
+        custom_imports = dict(imports=['mmseg.models'], allow_failed_imports=False)
+
+    Source: mmengine 0.10.7, config/config.py, `fromfile`; utils/misc.py, `import_modules_from_strings`.
+    """
+    node = facts.get("custom_imports")
+    if node is None or node.is_opaque or node.value is None:
+        return
+    if not node.is_dict:
+        yield Mark(node, "custom_imports is not a dict", "write dict(imports=[...], allow_failed_imports=False)")
+        return
+    for child in node:
+        if child.name not in ("imports", "allow_failed_imports", "_delete_"):
+            near = nearest_names(child.name, ("imports", "allow_failed_imports"), limit=1)
+            yield Mark(
+                child,
+                f"custom_imports has no {child.name!r}",
+                f"did you mean {near[0]!r}?" if near else "it has imports and allow_failed_imports",
+                fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
+                at_key=True,
             )
 
 
@@ -263,34 +140,104 @@ def drawings_go_nowhere(facts: Facts) -> Iterator[Mark]:
             return
 
 
-@rule("RUN005", Severity.ERROR)
-def imports_not_a_dict(facts: Facts) -> Iterator[Mark]:
-    """`custom_imports` does not say what to import.
+_LEVELS: Final = ("CRITICAL", "FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "NOTSET")
+_STARTS: Final = ("fork", "spawn", "forkserver")
 
-    Why it matters: mmengine reads `custom_imports['imports']`, a name or a list of names; anything else fails when the
-    config is loaded, or imports nothing.
+
+@rule("RUN011", Severity.ERROR)
+def unknown_setting(facts: Facts) -> Iterator[Mark]:
+    """A setting of the run has a value that there is not.
+
+    Why it matters: it is handed to Python's logging, multiprocessing or random numbers when the run starts, and
+    refused.
 
     Bad:
-        custom_imports = ['mmseg.models']
+        log_level = 'INFOS'
 
     Good:
-        custom_imports = dict(imports=['mmseg.models'], allow_failed_imports=False)
+        log_level = 'INFO'
 
-    Source: mmengine 0.10.7, config/config.py, `fromfile`; utils/misc.py, `import_modules_from_strings`.
+    Source: mmengine 0.10.7, runner/utils.py, `set_random_seed`; utils/dl_utils/setup_env.py; logging/logger.py.
     """
-    node = facts.get("custom_imports")
-    if node is None or node.is_opaque or node.value is None:
-        return
-    if not node.is_dict:
-        yield Mark(node, "custom_imports is not a dict", "write dict(imports=[...], allow_failed_imports=False)")
-        return
-    for child in node:
-        if child.name not in ("imports", "allow_failed_imports", "_delete_"):
-            near = nearest_names(child.name, ("imports", "allow_failed_imports"), limit=1)
+    for key, choices in (("log_level", _LEVELS), ("env_cfg.mp_cfg.mp_start_method", _STARTS)):
+        node = facts.get(key)
+        if node is not None and isinstance(node.value, str) and node.value not in choices:
+            near = nearest_names(node.value, choices, limit=1)
             yield Mark(
-                child,
-                f"custom_imports has no {child.name!r}",
-                f"did you mean {near[0]!r}?" if near else "it has imports and allow_failed_imports",
-                fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
-                at_key=True,
+                node,
+                f"there is no {node.value!r}",
+                f"did you mean {near[0]!r}?" if near else f"it is {', '.join(choices)}",
             )
+    seed = facts.get("randomness.seed")
+    if seed is not None and not seed.is_opaque and _is_no_seed(seed.value):
+        yield Mark(seed, f"the seed is {seed.value!r}, and no whole number from 0", "write it without quotes")
+
+
+def _is_no_seed(value: Any) -> bool:
+    return isinstance(value, (str, float)) or (isinstance(value, int) and not 0 <= value < 2**32)
+
+
+@rule("RUN012", Severity.WARNING)
+def curves_go_nowhere(facts: Facts) -> Iterator[Mark]:
+    """Nothing keeps the scalars that are logged.
+
+    Why it matters: losses, rates and metrics go through the visualizer's backends. Without one there is no scalars.json
+    and no event file, and the run's curves are in the text of its log alone.
+
+    Bad:
+        visualizer = dict(type='SegLocalVisualizer', vis_backends=[])
+
+    Good:
+        visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+
+    Known problems: a visualizer that does not mention `vis_backends` is taken for a fragment.
+
+    Source: mmengine 0.10.7, visualization/visualizer.py, `__init__`; hooks/logger_hook.py.
+    """
+    visualizer = facts.section("visualizer")
+    node = visualizer.get("vis_backends") if visualizer is not None else None
+    if node is not None and (node.value is None or node.value in ([], ())):
+        yield Mark(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
+
+
+_DEFAULT_SLOTS: Final = {hook["type"]: slot for slot, hook in DEFAULT_HOOKS.items() if slot != "checkpoint"}
+
+
+@rule("RUN013", Severity.ERROR)
+def hook_runs_twice(facts: Facts) -> Iterator[Mark]:
+    """A hook that the runner registers by itself is registered once more.
+
+    Why it matters: the runner has a timer, a logger, a checkpoint hook and one that steps the learning rate unless the
+    config says otherwise under that very name. Under another one both run: rates are stepped twice an iteration, and
+    the schedule is over in the middle of the run.
+
+    Bad:
+        default_hooks = dict(param_schedule=dict(type='ParamSchedulerHook'))
+
+    Good:
+        default_hooks = dict(param_scheduler=dict(type='ParamSchedulerHook'))
+
+    Source: mmengine 0.10.7, runner/runner.py, `register_default_hooks`.
+    """
+    default = facts.section("default_hooks")
+    for hook in facts.hooks:
+        slot = _DEFAULT_SLOTS.get(hook.type or "")
+        if hook.type in CHECKPOINT_HOOKS and hook.parent is not None and hook.parent.name == "default_hooks":
+            slot = "checkpoint"
+        if slot is None or hook.name == slot or _is_off(default, slot):
+            continue
+        in_default = hook.parent is not None and hook.parent.name == "default_hooks"
+        if slot == "checkpoint" and default is not None and slot in default.value:
+            continue  # a second one, beside the first: two ways of keeping checkpoints
+        free = default is None or slot not in default.value
+        yield Mark(
+            hook,
+            f"{hook.type} under {hook.name!r} runs beside the runner's own {slot}",
+            f"call it {slot}" if in_default else f"set default_hooks.{slot}",
+            fix(f"rename it to {slot!r}", renamed(hook, slot), safe=False) if in_default and free else None,
+            at_key=True,
+        )
+
+
+def _is_off(default: Node | None, slot: str) -> bool:
+    return default is not None and slot in default.value and default.value[slot] is None

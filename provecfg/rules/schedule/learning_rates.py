@@ -1,4 +1,4 @@
-"""Moments that never come, and curves that go the wrong way."""
+"""What the learning rate does over the run."""
 
 from __future__ import annotations
 
@@ -8,103 +8,74 @@ from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number, whole
 from provecfg.facts.schedule import Scheduler
 from provecfg.findings import Severity
-from provecfg.rules.edits import fix, removed
+from provecfg.rules.edits import fix, replaced
 from provecfg.rules.rule import Mark, rule
 
 
-@rule("SCHED017", Severity.WARNING)
-def saved_after_end(facts: Facts) -> Iterator[Mark]:
-    """The first checkpoint falls after the end of the run.
+@rule("SCHED015", Severity.WARNING)
+def cosine_period(facts: Facts) -> Iterator[Mark]:
+    """The half period of a cosine does not fit its stretch of the run.
 
-    Why it matters: there is none until the run is over. One that is killed on the way begins again from nothing.
+    Why it matters: `T_max` shorter than `end - begin` makes the rate rise again; longer, and it never comes down to
+    `eta_min`.
 
     Bad:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=40000))
+        param_scheduler = [dict(type='CosineAnnealingLR', T_max=20000, begin=0, end=40000, by_epoch=False)]
 
     Good:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4000))
+        param_scheduler = [dict(type='CosineAnnealingLR', T_max=40000, begin=0, end=40000, by_epoch=False)]
 
-    Known problems: -1 is the hook's own way to say that only the last and the best are kept.
-
-    Source: mmengine 0.10.7, hooks/checkpoint_hook.py, `after_train_iter`.
+    Source: mmengine 0.10.7, optim/scheduler/param_scheduler.py, `CosineAnnealingParamScheduler`.
     """
-    length, unit = facts.schedule.length, facts.schedule.unit
-    for hook in facts.checkpoints:
-        node = hook.get("interval")
-        interval = whole(node.value) if node is not None else None
-        by_epoch = facts.argument(hook, "by_epoch", "hook")
-        if node is None or interval is None or length is None or by_epoch is not facts.schedule.by_epoch:
+    for scheduler in facts.schedule.schedulers:
+        node = scheduler.node.get("T_max")
+        period = whole(node.value) if node is not None else None
+        if node is None or period is None or scheduler.end is None or scheduler.begin is None:
             continue
-        if interval == 0 or interval > length:
+        length = facts.schedule.length
+        end = min(scheduler.end, length) if length and scheduler.by_epoch is facts.schedule.by_epoch else scheduler.end
+        stretch = end - scheduler.begin
+        deliberate = period > 0 and stretch % period == 0 and stretch // period % 2 == 1  # cycles that end low
+        if stretch > 0 and not deliberate and not 0.9 * stretch <= period <= 1.1 * stretch:
             yield Mark(
-                node, f"a checkpoint every {interval} {unit}s, and the run has {length}", "save at each validation"
+                node,
+                f"T_max={period} over a stretch of {stretch}: "
+                + ("the rate rises again" if period < stretch else "the rate never comes down to eta_min"),
+                f"set T_max={stretch}, or leave it out",
+                fix(f"set T_max={stretch}", replaced(node, stretch), safe=False),
             )
 
 
-@rule("SCHED018", Severity.ERROR)
-def schedulers_not_stepped(facts: Facts) -> Iterator[Mark]:
-    """There are schedulers, and the hook that steps them is taken away.
+@rule("SCHED016", Severity.ERROR)
+def warmup_of_one_step(facts: Facts) -> Iterator[Mark]:
+    """A warmup of a single step never ends.
 
-    Why it matters: `param_scheduler=None` among the default hooks removes ParamSchedulerHook. The learning rate stays
-    what it is at the first iteration; with a warmup, that is a tiny part of what was meant.
-
-    Bad:
-        param_scheduler = [dict(type='PolyLR', power=0.9, begin=0, end=20000, by_epoch=False)]
-        default_hooks = dict(param_scheduler=None)
-
-    Good:
-        param_scheduler = [dict(type='PolyLR', power=0.9, begin=0, end=20000, by_epoch=False)]
-        default_hooks = dict(param_scheduler=dict(type='ParamSchedulerHook'))
-
-    Source: mmengine 0.10.7, runner/runner.py, `register_default_hooks`.
-    """
-    node = facts.get("default_hooks.param_scheduler")
-    stepped_elsewhere = any(True for _ in facts.hooks_of("ParamSchedulerHook"))
-    if node is not None and node.value is None and facts.schedule.schedulers and not stepped_elsewhere:
-        yield Mark(
-            node,
-            "no hook steps the schedulers: the learning rate never changes",
-            "leave it out",
-            fix("leave it out", removed(node), safe=False),
-        )
-
-
-@rule("SCHED019", Severity.WARNING)
-def nothing_logged(facts: Facts) -> Iterator[Mark]:
-    """Training is never logged.
-
-    Why it matters: no loss, no learning rate and no time to the end, on the screen or in the record. What went wrong
-    can be told only by training again.
+    Why it matters: mmengine's LinearLR and ConstantLR reach their end a step before `end`. With one step there is none
+    before it, so the rate stays at its start, a tiny part of what was meant, for the whole run.
 
     Bad:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        default_hooks = dict(logger=dict(type='LoggerHook', interval=100000))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=100)
+        param_scheduler = [dict(type='LinearLR', start_factor=1e-6, begin=0, end=1, by_epoch=False)]
 
     Good:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        default_hooks = dict(logger=dict(type='LoggerHook', interval=50))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=100)
+        param_scheduler = [dict(type='LinearLR', start_factor=1e-6, begin=0, end=100, by_epoch=False)]
 
-    Source: mmengine 0.10.7, hooks/logger_hook.py, `after_train_iter`.
+    Source: mmengine 0.10.7, optim/scheduler/param_scheduler.py, `LinearParamScheduler`.
     """
-    node = facts.get("default_hooks.logger")
-    if node is None:
-        return
-    if node.value is None:
-        if not any(True for _ in facts.hooks_of("LoggerHook")):
-            yield Mark(node, "the logger is taken away, and nothing is logged", "leave it out")
-        return
-    interval, length = node.get("interval"), facts.schedule.length
-    every = whole(interval.value) if interval is not None else None
-    if interval is None or every is None or length is None or facts.schedule.by_epoch is not False:
-        return
-    if every > length:
-        yield Mark(interval, f"a line every {every} iterations, and the run has {length}", "log every 50, say")
+    for scheduler in facts.schedule.schedulers:
+        if not scheduler.kind.startswith(("Linear", "Constant")) or scheduler.converts:
+            continue
+        if scheduler.begin is not None and scheduler.end is not None and scheduler.end - scheduler.begin == 1:
+            yield Mark(
+                scheduler.node.get("end") or scheduler.node,
+                f"{scheduler.kind} from {scheduler.begin} to {scheduler.end}: one step, after which nothing changes",
+                "warm up for longer, or leave it out",
+            )
 
 
 def _of_rates(facts: Facts) -> Iterator[Scheduler]:
-    return (one for one in facts.schedule.schedulers if one.parameter == "LR")
+    return (scheduler for scheduler in facts.schedule.schedulers if scheduler.parameter == "LR")
 
 
 @rule("SCHED020", Severity.WARNING)
@@ -173,36 +144,6 @@ def rate_does_not_fall(facts: Facts) -> Iterator[Mark]:
             yield Mark(power, f"power is {exponent:g}: the rate {'rises' if exponent < 0 else 'stays'}", "0.9 is usual")
         if lowest is not None and floor is not None and base is not None and 0 < base <= floor:
             yield Mark(lowest, f"eta_min is {floor:g}, and the rate {base:g}", "set one below the rate")
-
-
-@rule("SCHED022", Severity.ERROR)
-def scheduler_never_begins(facts: Facts) -> Iterator[Mark]:
-    """A scheduler begins when it has ended, or when the run has.
-
-    Why it matters: mmengine refuses an `end` that is not after `begin`; one that begins after the run changes nothing.
-
-    Bad:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        param_scheduler = [dict(type='PolyLR', power=0.9, begin=20000, end=20000, by_epoch=False)]
-
-    Good:
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
-        param_scheduler = [dict(type='PolyLR', power=0.9, begin=0, end=20000, by_epoch=False)]
-
-    Source: mmengine 0.10.7, optim/scheduler/param_scheduler.py, `_ParamScheduler.__init__`.
-    """
-    length, unit = facts.schedule.length, facts.schedule.unit
-    for scheduler in facts.schedule.schedulers:
-        begin, end, node = scheduler.begin, scheduler.end, scheduler.node.get("begin")
-        if begin is None or node is None:
-            continue
-        same_clock = scheduler.by_epoch is facts.schedule.by_epoch and not scheduler.converts
-        if end is not None and begin >= end:
-            yield Mark(node, f"{scheduler.kind} begins at {begin} and ends at {end}", "let it begin earlier")
-        elif same_clock and length is not None and begin >= length:
-            yield Mark(
-                node, f"{scheduler.kind} begins at {unit} {begin}, the run ends at {length}", "let it begin earlier"
-            )
 
 
 @rule("SCHED023", Severity.ERROR)
