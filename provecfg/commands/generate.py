@@ -15,7 +15,8 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters.report import text_of_file
-from provecfg.generate.write import Change, Selection, refuse_clashes, targets_of
+from provecfg.generate.cells import Selection
+from provecfg.generate.write import Change, refuse_clashes, targets_of
 from provecfg.study.load import key_of, read_study, set_field, study_from_fields
 from provecfg.study.schema import Study
 

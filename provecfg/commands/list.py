@@ -75,7 +75,7 @@ def _studies() -> list[Row]:
 
 
 def _cells(fields: Mapping[str, Any]) -> int:
-    from provecfg.generate.plan import cells_of
+    from provecfg.generate.cells import cells_of
     from provecfg.study.load import study_from_fields
 
     study, _ = study_from_fields(fields)
