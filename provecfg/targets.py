@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
-from provecfg.mmconfig.budget import MAX_FILE_BYTES
+from provecfg.files import read_text
 from provecfg.registry.layout import TELLING_KEYS
 
 CONFIGS = "configs"
@@ -97,6 +97,7 @@ def _is_config(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     """The text of a file as far as it can be had; what cannot is for the reader to report."""
-    if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+    try:
+        return read_text(path, errors="replace")
+    except OSError:
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")

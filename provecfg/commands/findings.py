@@ -89,9 +89,9 @@ def show_findings(
         if output is not None:
             write_atomically(output, text + "\n")
         elif on_stderr:
-            terminal.error(text)
+            terminal.failure(text, styled=True)
         else:
-            terminal.result(text)
+            terminal.result(text, styled=True)
     if len(shown) < len(findings) and not on_stderr:
         hidden = len(findings) - len(shown)
         terminal.note(f"{hidden} note{'s' * (hidden != 1)} not shown; -v shows them")

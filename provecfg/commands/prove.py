@@ -86,15 +86,17 @@ def command(
     )
     written = output_format or "text"
     proofs: list[Proof] = []
+    unwritten: list[ProvecfgError] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
         chosen = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
             folder = work_dir_of(proof.path, proof.config, chosen=chosen, cfg_options=cfg_options)
-            receipt_of(proof).write(receipt_path(folder, proof.path.stem))
+            try:
+                receipt_of(proof).write(receipt_path(folder, proof.path.stem))
+            except ProvecfgError as error:  # what was proved is said all the same
+                unwritten.append(error)
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
-    if output is not None:
-        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
     if written == "text":
         terminal.result("")
     show_findings(
@@ -104,6 +106,11 @@ def command(
         files=[proof.path for proof in proofs],
         texts={file: text for proof in proofs for file, text in proof.files.items()},
     )
+    if output is not None:
+        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
+    if unwritten:
+        others = f"; nor {len(unwritten) - 1} more receipts" if len(unwritten) > 1 else ""
+        raise ProvecfgError(f"{unwritten[0].message}{others}", hint=unwritten[0].hint)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
 
 

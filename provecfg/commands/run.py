@@ -114,7 +114,7 @@ def command(
         except ProvecfgError as error:
             if len(configs) == 1:
                 raise
-            click.echo(f"{path.stem}: error: {error}", err=True)
+            terminal.failure(f"{path.stem}: error: {error}")
             code = error.exit_code
         if code == ExitCode.INTERRUPTED:
             return code
@@ -123,7 +123,7 @@ def command(
             if fail_fast or len(configs) == 1:
                 return code
     if failed:
-        click.echo(f"{len(failed)} of {len(configs)} failed: {', '.join(failed)}", err=True)
+        terminal.failure(f"{len(failed)} of {len(configs)} failed: {', '.join(failed)}")
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
@@ -230,7 +230,7 @@ def _tell(outcome: Outcome, terminal: Terminal) -> None:
         summary += f" of {outcome.max_iters}"
     summary += f" after {duration(outcome.seconds)}{best}; {outcome.work_dir}"
     if outcome.state in (record.FAILED, record.INTERRUPTED):
-        click.echo(f"{summary}\n{outcome.message}", err=True)
+        terminal.failure(f"{summary}\n{outcome.message}")
     else:
         terminal.note(summary)
 

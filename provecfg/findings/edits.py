@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes
 from provecfg.findings import Applicability, Edit, Finding, Fix
 from provecfg.paths import write_atomically
 
@@ -49,10 +50,12 @@ class FixResult:
                 if text_on_disk(path) != before:
                     raise PermissionError("it was changed meanwhile")
                 write_atomically(path.resolve(), after)  # of a link, the file that it points to
-            except OSError as error:
+            except (OSError, ProvecfgError) as error:
                 for written in done:
                     write_atomically(written.resolve(), self.files[written][0])
-                raise ProvecfgError(f"cannot write {path}: {error.strerror or error}") from error
+                if isinstance(error, ProvecfgError):
+                    raise
+                raise ProvecfgError(f"cannot write {path}: {error}") from error
             done.append(path)
 
     def diff(self, base: Path | None = None) -> str:
@@ -230,7 +233,7 @@ def _parses(text: str) -> bool:
 def text_on_disk(path: Path) -> str | None:
     """A file's text with its own line ends and byte order mark, or None where it cannot be had."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_bytes(path).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 

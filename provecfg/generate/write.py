@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes
 from provecfg.findings.edits import diff_of
 from provecfg.generate.cells import Selection, cells_of
 from provecfg.generate.plan import Planner
@@ -83,10 +84,12 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
 
 def _target(path: Path, text: str, study: str) -> Target:
     try:
-        before = path.read_bytes().decode("utf-8")
+        before = read_bytes(path).decode("utf-8")
     except FileNotFoundError:
         return Target(path, text, None, Change.NEW)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ProvecfgError(f"cannot read {path}, which would be replaced: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error}") from error
     if before == text:
         change = Change.UNCHANGED

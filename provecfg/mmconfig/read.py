@@ -10,18 +10,20 @@ from typing import Any
 
 from provecfg.findings import Finding, in_file_order
 from provecfg.mmconfig.budget import Budget, LimitError
-from provecfg.mmconfig.classic import Chain, Resolved, resolve_classic
+from provecfg.mmconfig.cache import ParsedFileCache
+from provecfg.mmconfig.chain import Chain
+from provecfg.mmconfig.classic import resolve_classic
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.lazy import resolve_lazy
-from provecfg.mmconfig.library import Library
 from provecfg.mmconfig.merge import OptionError, merge_options, options_as_dict
 from provecfg.mmconfig.problems import BAD_OPTION, RESERVED_KEY, TOO_LARGE, file_finding
+from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.values import ConfigDict
 from provecfg.mmconfig.view import ConfigView
 
 # mmengine config/config.py, RESERVED_KEYS
 _RESERVED_KEYS = ("filename", "text", "pretty_text", "env_variables")
-_LIBRARY = Library()
+_CACHE = ParsedFileCache()
 
 
 def read_config(
@@ -51,15 +53,15 @@ def read_config(
     for key in _RESERVED_KEYS:
         if key in values:
             origin = values.origins.get(key)
-            place = origin.source.path if origin else file
+            setter = origin.source.path if origin else file
             span = origin.key_span if origin else None
-            problems.append(file_finding(RESERVED_KEY, f"{key!r} is reserved by mmengine", place, span, key=key))
+            problems.append(file_finding(RESERVED_KEY, f"{key!r} is reserved by mmengine", setter, span, key=key))
     placed = [problem if problem.filename == file else replace(problem, target=file) for problem in problems]
     return ConfigView(file, values, tuple(in_file_order(placed)), resolved.layers)
 
 
 def _resolved(file: Path, texts: Mapping[Path, str]) -> tuple[Resolved, list[Finding]]:
-    chain = Chain(_LIBRARY, Budget(), texts)
+    chain = Chain(_CACHE, Budget(), texts)
     try:
         is_lazy = file.suffix == ".py" and chain.open(file, lazy=False).is_lazy
         resolved = resolve_lazy(chain, file) if is_lazy else resolve_classic(chain, file)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes, read_json
 from provecfg.findings import Finding
 from provecfg.paths import write_atomically
 from provecfg.proof.problems import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
@@ -22,6 +23,7 @@ from provecfg.training.record import now, versions
 
 PROVED, FAILED = "proved", "failed"
 _FORMAT = 1
+_LARGEST_MODULE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def read_receipt(path: Path) -> Receipt | None:
         ProvecfgError: The file holds no receipt.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         if data.pop("format") != _FORMAT:
             raise ValueError("of another format")
         return Receipt(**data)
@@ -153,7 +155,7 @@ def _code_digest(name: str, folder: Path) -> str:
     files = sorted(file for root in roots for file in root.rglob("*.py"))
     if not files and spec.origin is not None and Path(spec.origin).is_file():
         files = [Path(spec.origin)]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join(read_bytes(file, max_bytes=_LARGEST_MODULE) for file in files)).hexdigest()[:16]
 
 
 def _spec(name: str, folder: Path) -> ModuleSpec | None:

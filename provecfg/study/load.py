@@ -21,6 +21,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
 from provecfg.class_weights.weights_file import read_class_weights
 from provecfg.errors import ProvecfgError
+from provecfg.files import TooLargeError, read_text
 from provecfg.findings import Finding, Problem, Span, in_file_order
 from provecfg.study.problems import CONFLICT, SYNTAX, UNKNOWN_KEY, VALUE
 from provecfg.study.schema import Ohem, Study
@@ -86,9 +87,9 @@ def read_study(
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ProvecfgError(f"{path}: larger than {_LARGEST_FILE} bytes; a study file is a page of YAML")
-        return path.read_text(encoding="utf-8")
+        return read_text(path, max_bytes=_LARGEST_FILE)
+    except TooLargeError as error:
+        raise ProvecfgError(f"{path}: larger than {_LARGEST_FILE} bytes; a study file is a page of YAML") from error
     except OSError as error:
         raise ProvecfgError(f"cannot read study {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

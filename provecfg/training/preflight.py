@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
 from provecfg.training.fingerprint import fingerprint_of
@@ -302,4 +303,4 @@ def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, errors="replace")

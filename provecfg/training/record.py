@@ -18,6 +18,7 @@ from typing import Any
 
 from provecfg import __version__
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_json
 from provecfg.header import Header
 from provecfg.paths import write_atomically
 
@@ -141,7 +142,7 @@ def read_record(work_dir: Path) -> Record | None:
     """
     path = work_dir / FILENAME
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path)
         fields["attempts"] = tuple(
             Attempt(**{**attempt, "command": tuple(attempt["command"])}) for attempt in fields["attempts"]
         )

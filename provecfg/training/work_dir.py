@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provecfg.files import read_text
 from provecfg.findings import Finding
 from provecfg.mmconfig import read_config
 from provecfg.spelling import first_few as some
@@ -141,8 +142,8 @@ def latest_checkpoint(work_dir: Path) -> Path | None:
     A work dir may have been moved since, so a file of the name in the folder itself counts, too.
     """
     try:
-        named = Path((work_dir / "last_checkpoint").read_text(encoding="utf-8").strip())
-    except OSError:
+        named = Path(read_text(work_dir / "last_checkpoint").strip())
+    except (OSError, UnicodeDecodeError):
         named = None
     if named is not None:
         for path in (named, work_dir / named.name):

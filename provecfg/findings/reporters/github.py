@@ -7,7 +7,8 @@ core/src/command.ts.
 from __future__ import annotations
 
 from provecfg.findings import Finding, Severity
-from provecfg.findings.reporters.report import Report, printable, worst_first
+from provecfg.findings.reporters.report import Report, worst_first
+from provecfg.spelling import printable
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 

@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from provecfg.findings import Finding
-from provecfg.findings.reporters.report import Report, printable
+from provecfg.findings.reporters.report import Report
+from provecfg.spelling import printable
 
 
 def as_junit(report: Report) -> str:

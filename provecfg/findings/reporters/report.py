@@ -10,14 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from provecfg.files import read_bytes
 from provecfg.findings import Applicability, Finding, Severity, is_failure
 
 _LARGEST_SHOWN = 5_000_000
 """Files larger than this (bytes) are reported without their source lines."""
 
-# C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
-# (no stream would take them; names of files have them)
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -120,17 +118,10 @@ class Report:
         return sum(finding.fix is not None and finding.fix.applicability is applicability for finding in self.causes)
 
 
-def printable(text: str) -> str:
-    """The text with control characters, which could come from a config, written as escapes; tabs stay."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
 def text_of_file(path: Path) -> str:
     """A file's text for showing lines of it; '' where it cannot be had."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_SHOWN:
-            return ""
-        return path.read_bytes().decode("utf-8-sig", errors="replace")
+        return read_bytes(path, max_bytes=_LARGEST_SHOWN).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
 

@@ -6,8 +6,8 @@ import unicodedata
 from pathlib import Path
 
 from provecfg.findings import Applicability, Finding, Severity, Span
-from provecfg.findings.reporters.report import Report, printable
-from provecfg.spelling import first_few
+from provecfg.findings.reporters.report import Report
+from provecfg.spelling import first_few, printable
 
 _WIDEST_LINE = 120
 """Source lines longer than this (characters) are cut to the part around the finding."""

@@ -1,4 +1,4 @@
-"""Files as they were parsed, kept while they do not change on disk."""
+"""One file, parsed: its syntax tree or data, what it is based on, and what is wrong with its text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provecfg.findings import Finding, Span
 from provecfg.mmconfig.bases import Base, classic_base
 from provecfg.mmconfig.budget import MAX_FILES, MAX_PROBLEMS, Budget, LimitError
 from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml
-from provecfg.mmconfig.files import UnreadableError, checked_text, read_text, status_of
+from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import (
     MISSING_VARIABLE,
     NOT_A_CONFIG,
@@ -24,20 +24,14 @@ from provecfg.mmconfig.problems import (
     UNSUPPORTED_TYPE,
     file_finding,
 )
+from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.scan import check_nesting
-from provecfg.mmconfig.source import Place, SourceFile, place_of
+from provecfg.mmconfig.source import Position, SourceFile, position_of
 from provecfg.mmconfig.statements import BASE_KEY, Statements, is_python_module
 from provecfg.mmconfig.substitute import Substituted, substitute
 from provecfg.mmconfig.values import ConfigDict, Opaque, origin_of
 
-if TYPE_CHECKING:
-    from provecfg.mmconfig.classic import Resolved
-
-_MAX_KEPT_COST = 20_000_000
-"""Total cost of the files that are kept; some ten thousand of mmseg's."""
 _MAY_BE_LAZY = re.compile(r"(?m)(?:^|[;:])[ \t\f]*(?:from|import|with|async)\b")
-
-Key = tuple[int, int, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,60 +80,35 @@ class ParsedFile:
         return all(os.environ.get(name) == value for name, value in self.variables.items())
 
 
-class Library:
-    """Opens files, and keeps what it parsed by path, time and size."""
+def check_suffix(path: Path) -> None:
+    """Check that mmengine reads files of this kind.
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Path, bool], tuple[Key, ParsedFile]] = {}
-        self._kept_cost = 0
-
-    def open(self, path: Path, budget: Budget, *, lazy: bool) -> ParsedFile:
-        """A file, parsed.
-
-        Args:
-            path: Absolute.
-            budget: Pays for parsing, also where that was done before, so that the order of readings does not matter.
-            lazy: Read it in the read_base() style, which substitutes nothing.
-
-        Raises:
-            UnreadableError: There is no such text.
-            LimitError: The budget does not suffice.
-        """
-        status = status_of(path)
-        key = (status.st_mtime_ns, status.st_size, status.st_ino)
-        kept = self._kept.get((path, lazy))
-        if kept is not None and kept[0] == key and kept[1].is_fresh:
-            budget.spend(kept[1].cost)
-            return kept[1]
-        _check_type(path)
-        parsed = _parse(path, read_text(path), budget, lazy=lazy)
-        if self._kept_cost > _MAX_KEPT_COST:
-            self._kept.clear()
-            self._kept_cost = 0
-        self._kept_cost += parsed.cost
-        self._kept[path, lazy] = (key, parsed)
-        return parsed
-
-
-def parse_text(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
-    """`text` as a file that stands at `path`; see `Library.open`."""
-    _check_type(path)
-    return _parse(path, checked_text(text), budget, lazy=lazy)
-
-
-def _check_type(path: Path) -> None:
+    Raises:
+        UnreadableError: It does not.
+    """
     if path.suffix not in (".py", ".json", ".yaml", ".yml"):
         raise UnreadableError(UNSUPPORTED_TYPE, f"{path.name}: mmengine reads .py, .yaml, .yml and .json files")
 
 
-def _parse(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
+def parse_file(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
+    """Parse the text of a file.
+
+    Args:
+        path: Absolute.
+        text: As `files.read_text` gives it.
+        budget: Pays for it.
+        lazy: Read it in the read_base() style, which substitutes nothing.
+
+    Raises:
+        LimitError: The budget does not suffice.
+    """
     before = budget.left
-    parsed = _parse_within(path, text, budget, lazy=lazy)
+    parsed = _parse(path, text, budget, lazy=lazy)
     parsed.cost = before - budget.left
     return parsed
 
 
-def _parse_within(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
+def _parse(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
     budget.spend(len(text) // 10)
     try:
         substituted = Substituted(text) if lazy else substitute(text, path, os.environ)
@@ -164,7 +133,7 @@ def _parse_within(path: Path, text: str, budget: Budget, *, lazy: bool) -> Parse
     except SyntaxError as error:
         parsed.problems.append(_syntax_problem(error, source))
     except DataError as error:
-        parsed.problems.append(file_finding(SYNTAX_ERROR, error.message, path, source.span(error.place)))
+        parsed.problems.append(file_finding(SYNTAX_ERROR, error.message, path, source.span(error.position)))
     if not lazy:
         _find_bases(parsed, budget)
     return parsed
@@ -183,18 +152,18 @@ def _parse_data(parsed: ParsedFile, budget: Budget) -> None:
         return
     unread: list[Unread] = []
     parsed.data = read_yaml(source, parsed.references, budget, unread)
-    for reason, place in unread[:MAX_PROBLEMS]:
-        parsed.problems.append(file_finding(UNREAD_VALUE, f"not judged: {reason}", source.path, source.span(place)))
+    for reason, position in unread[:MAX_PROBLEMS]:
+        parsed.problems.append(file_finding(UNREAD_VALUE, f"not judged: {reason}", source.path, source.span(position)))
 
 
 def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
     source = parsed.source
-    named, place = _named_bases(parsed, budget)
+    named, position = _named_bases(parsed, budget)
     if isinstance(named, Opaque):  # the reason has been said
         return
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        span = source.span(place) if place is not None else None
+        span = source.span(position) if position is not None else None
         problem = file_finding(NOT_A_CONFIG, "_base_ is neither a path nor a list of paths", source.path, span)
         parsed.problems.append(problem)
         return
@@ -203,7 +172,7 @@ def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
         return
     for index, name in enumerate(names):
         origin = origin_of(names, index)
-        at = origin.value if origin else place
+        at = origin.value if origin else position
         try:
             parsed.bases.append(classic_base(name, at, source.path))
         except UnreadableError as error:
@@ -211,7 +180,7 @@ def _find_bases(parsed: ParsedFile, budget: Budget) -> None:
             parsed.problems.append(file_finding(error.problem, error.message, source.path, span, hint=error.hint))
 
 
-def _named_bases(parsed: ParsedFile, budget: Budget) -> tuple[Any, Place | None]:
+def _named_bases(parsed: ParsedFile, budget: Budget) -> tuple[Any, Position | None]:
     """The value of `_base_`, and where it stands."""
     if parsed.source.path.suffix != ".py" and isinstance(parsed.data, ConfigDict):
         origin = origin_of(parsed.data, BASE_KEY)
@@ -223,9 +192,9 @@ def _named_bases(parsed: ParsedFile, budget: Budget) -> tuple[Any, Place | None]
             try:
                 named = reader.evaluate(statement.value)
             except (LimitError, RecursionError):
-                return Opaque("_base_ takes too much work to read"), place_of(statement.value)
+                return Opaque("_base_ takes too much work to read"), position_of(statement.value)
             parsed.problems += reader.problems
-            return named, place_of(statement.value)
+            return named, position_of(statement.value)
     return [], None
 
 
