@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -193,8 +192,8 @@ def _on_masks(fields: Mapping[str, Any]) -> str:
 
 def _planned(fields: Mapping[str, Any]) -> tuple[Study | None, str]:
     """The study, or what is wrong with it."""
-    study, mistakes = study_from_fields(_with_example_weights(fields), Path())
-    return study, "; ".join(f"{mistake.message} ({mistake.hint})" for mistake in mistakes)
+    study, findings = study_from_fields(_with_example_weights(fields))
+    return study, "; ".join(f"{finding.message} ({finding.hint})" for finding in findings)
 
 
 def _with_example_weights(fields: Mapping[str, Any]) -> dict[str, Any]:

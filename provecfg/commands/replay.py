@@ -12,7 +12,7 @@ import click
 
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.study.load import key_of, set_field, study_from_fields
+from provecfg.study.load import checked_study, set_field
 from provecfg.study.schema import EarlyStopping
 
 if TYPE_CHECKING:
@@ -142,11 +142,7 @@ def _with_settings(rule: Rule, settings: tuple[str, ...]) -> Rule:
         if not isinstance(value, str) or (known is not None and value not in known):
             wanted = " or ".join(map(repr, known)) if known else "the name of a metric"
             raise ProvecfgError(f"--set {_FIELD}.{name}={value}: wanted {wanted}")
-    study, mistakes = study_from_fields({"name": "replay", _FIELD: given})
-    if study is None or study.early_stopping is None:
-        said = "\n".join(f"  {key_of(mistake.location)}: {mistake.message}" for mistake in mistakes)
-        hints = [mistake.hint for mistake in mistakes if mistake.hint]
-        raise ProvecfgError(f"no such rule:\n{said}", hint="; ".join(hints) or None)
+    study = checked_study({"name": "replay", _FIELD: given}, kind="rule")
     checked = {name: getattr(study.early_stopping, name) for name in given}
     arguments = {**rule.arguments, **free, **checked}
     return Rule(arguments, f"{rule.source}, with --set", rule.is_monitor_given or "monitor" in free)

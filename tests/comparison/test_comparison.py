@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -271,6 +272,15 @@ def test_a_study_file_is_compared_along_all_its_axes(tmp_path: Path) -> None:
     assert len(comparisons) == 12
     assert [finding.message for comparison in comparisons for finding in comparison.findings] == []
     assert {comparison.declared for comparison in compare(configs, ["seed"])} == {"seed"}
+
+
+def test_a_study_is_compared_without_a_file_of_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text("name: s\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none, dice]}\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    configs, problems = read_targets(["study.yaml"], tmp_path)
+    assert (len(configs), problems) == (2, [])
+    assert {config.view.path.parent for config in configs} == {tmp_path}
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
 @pytest.mark.parametrize(
