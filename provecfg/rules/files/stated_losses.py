@@ -186,7 +186,7 @@ def losses_not_as_named(facts: Facts) -> Iterator[Mark]:
     Known problems: judged for the names of provecfg's models, datasets and losses, without numbers in them; any loss
     whose class is called so counts.
 
-    Source: provecfg's plan.py, `Cell.name`.
+    Source: provecfg's generate/cells.py, `Cell.name`.
     """
     label = _label(facts)
     if label is None:
