@@ -31,7 +31,7 @@ class Evaluator:
 
     Args:
         node: Its dict.
-        kind: Its class's name.
+        kind: Its class's name; `IoUMetric` for provecfg's own that inherit from it, which give what it gives.
         prefix: What its keys start with, or None.
         keys: What it returns, prefix included, in order; None if not known.
     """
@@ -55,6 +55,10 @@ def evaluators_of(facts: Facts, key: str) -> tuple[Evaluator, ...]:
 
 def _evaluator(facts: Facts, node: Node) -> Evaluator:
     kind = kind_of(node.value.get("type")) if node.is_dict else ""
+    known = facts.class_of(node, "metric")
+    # A user's subclass may give anything.
+    if known is not None and known.dotted.startswith("provecfg.") and known.is_a("IoUMetric"):
+        kind = "IoUMetric"
     if kind != "IoUMetric":
         return Evaluator(node, kind, None, None)
     prefix = facts.value(node, "prefix")
