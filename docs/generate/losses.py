@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -173,7 +172,7 @@ def _study(text: str) -> str:
 
 
 def _of_plan(plan: Plan, *, is_only: bool) -> Iterator[str]:
-    yield f"# {plan.equation}"
+    yield f"# {plan.header.equation}"
     if is_only:
         for hook in plan.custom_hooks:
             if hook["type"] == "LossWeightScheduleHook":
@@ -188,13 +187,13 @@ def _on_masks(fields: Mapping[str, Any]) -> str:
     if study is None:
         return f"refused, {problems}."
     *others, plan = plans_of(study)
-    return f"taken, {'the last one ' if others else ''}as `{plan.equation}`."
+    return f"taken, {'the last one ' if others else ''}as `{plan.header.equation}`."
 
 
 def _planned(fields: Mapping[str, Any]) -> tuple[Study | None, str]:
     """The study, or what is wrong with it."""
-    study, mistakes = study_from_fields(_with_example_weights(fields), Path())
-    return study, "; ".join(f"{mistake.message} ({mistake.hint})" for mistake in mistakes)
+    study, findings = study_from_fields(_with_example_weights(fields))
+    return study, "; ".join(f"{finding.message} ({finding.hint})" for finding in findings)
 
 
 def _with_example_weights(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.study.load import key_of, set_field, study_from_fields
+from provecfg.study.load import checked_study, set_field
 from provecfg.study.schema import EarlyStopping
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from provecfg.proof.stopping.replay import Replay
 
 _FIELD = "early_stopping"
-_HOOKS = ("EarlyStoppingHook", "ResumableEarlyStoppingHook")
 _FREE = {"monitor": None, "rule": ("greater", "less")}
 """Fields that a log of any run may need, and a study's own metrics do not: their values, where they are few."""
 _UNSHOWN = ("monitor", "rule", "strict")
@@ -101,11 +100,12 @@ def _config_beside(folder: Path, log: FinishedLog) -> Path | None:
 def _rule_of(path: Path, *, must_have: bool) -> Rule:
     """The rule of a config's early-stopping hook; its file is read as data."""
     from provecfg.mmconfig import read_config
+    from provecfg.registry.layout import EARLY_STOPPING_HOOKS
 
     if not path.is_file():
         raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     view = read_config(path)
-    hooks = [hook for hook in view.dig("custom_hooks") or () if hook.is_dict and hook.type in _HOOKS]
+    hooks = [hook for hook in view.dig("custom_hooks") or () if hook.is_dict and hook.type in EARLY_STOPPING_HOOKS]
     if not hooks:
         if must_have:
             raise ProvecfgError(f"{path} has no early stopping", hint="leave --config out for a study's default rule")
@@ -142,11 +142,7 @@ def _with_settings(rule: Rule, settings: tuple[str, ...]) -> Rule:
         if not isinstance(value, str) or (known is not None and value not in known):
             wanted = " or ".join(map(repr, known)) if known else "the name of a metric"
             raise ProvecfgError(f"--set {_FIELD}.{name}={value}: wanted {wanted}")
-    study, mistakes = study_from_fields({"name": "replay", _FIELD: given})
-    if study is None or study.early_stopping is None:
-        said = "\n".join(f"  {key_of(mistake.location)}: {mistake.message}" for mistake in mistakes)
-        hints = [mistake.hint for mistake in mistakes if mistake.hint]
-        raise ProvecfgError(f"no such rule:\n{said}", hint="; ".join(hints) or None)
+    study = checked_study({"name": "replay", _FIELD: given}, kind="rule")
     checked = {name: getattr(study.early_stopping, name) for name in given}
     arguments = {**rule.arguments, **free, **checked}
     return Rule(arguments, f"{rule.source}, with --set", rule.is_monitor_given or "monitor" in free)

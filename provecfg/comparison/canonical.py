@@ -16,7 +16,7 @@ from provecfg.mmconfig import ConfigView, DottedName, Opaque
 from provecfg.mmconfig import Node as ConfigNode
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.builders import SUPPLIED, SUPPLIED_TO
-from provecfg.rules.names import TOP_LEVEL
+from provecfg.registry.layout import TOP_LEVEL
 
 _STRICT_KEYS: Final = frozenset({"scale", "scales"})
 """Arguments of transforms to which a tuple is one size and a list several (mmcv 2.1.0, transforms/processing.py:

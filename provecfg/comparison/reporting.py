@@ -31,7 +31,9 @@ def as_text(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> s
 def as_data(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Factors of each config and every difference, as JSON holds it."""
     return {
-        "factors": {config.name: {"study": config.study, **config.place} if config.study else {} for config in configs},
+        "factors": {
+            config.name: {"study": config.study, **config.coordinates} if config.study else {} for config in configs
+        },
         "differences": [
             {
                 "configs": [comparison.before.name, comparison.after.name],
@@ -58,15 +60,15 @@ def _what_is_compared(configs: Sequence[Compared]) -> str:
             continue
         lines.append(f"study {study}: {_count(len(members), 'config')}")
         for axis in axes_that_vary(members):
-            values = list(dict.fromkeys(config.place[axis] for config in members))
+            values = list(dict.fromkeys(config.coordinates[axis] for config in members))
             lines.append(f"  {axis}: {', '.join(values)}")
     return "\n".join(lines)
 
 
 def _step(comparison: Comparison) -> str:
     axis, before, after = comparison.declared, comparison.before, comparison.after
-    if axis is not None and axis in AXES and before.place and after.place and before.study == after.study:
-        return f"{axis}: {before.place[axis] or before.name} -> {after.place[axis] or after.name}"
+    if axis is not None and axis in AXES and before.coordinates and after.coordinates and before.study == after.study:
+        return f"{axis}: {before.coordinates[axis]} -> {after.coordinates[axis]}"
     what = "nothing declared" if axis is None else axis if comparison.was_said else f"{axis} alone"
     return f"{before.name} -> {after.name}: {what}"
 
@@ -74,11 +76,11 @@ def _step(comparison: Comparison) -> str:
 def _shared_by(alike: Sequence[Comparison], configs: Sequence[Compared]) -> str:
     """Where on the other axes the comparisons are that are told at once."""
     axis = alike[0].declared
-    cells = [one.after for one in alike if one.after.place]
+    cells = [one.after for one in alike if one.after.coordinates]
     if axis is None or axis not in AXES or len(cells) != len(alike):
         return ""
     others = [name for name in axes_that_vary(configs) if name != axis]
-    parts = [_some(list(dict.fromkeys(cell.place[name] for cell in cells)), 6) for name in others]
+    parts = [_some(list(dict.fromkeys(cell.coordinates[name] for cell in cells)), 6) for name in others]
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import TooLargeError, read_bytes
 from provecfg.spelling import nearest_names
 
 ALL: Final = "ALL"
@@ -20,7 +21,9 @@ ALL: Final = "ALL"
 OUTPUT_FORMATS: Final = ("text", "json", "sarif", "github", "junit")
 """The names of `reporters.FORMATS`, which is not imported for reading settings."""
 
-_MENTIONS_TABLE = re.compile(rb"tool\s*\.\s*[\"']?provecfg|^\s*\[\s*tool\s*\]", re.MULTILINE)
+_MENTIONS_TABLE = re.compile(rb"tool[ \t]*\.[ \t]*[\"']?provecfg|^[ \t]*\[[ \t]*tool[ \t]*\]", re.MULTILINE)
+_DEEP_KEY = re.compile(rb"(?:[\w\"'-]+[ \t]*\.[ \t]*){50}")
+"""Python's TOML parser takes time with the square of a dotted key's length."""
 _SELECTOR = re.compile(r"[A-Z]{2,}\d{0,3}")
 
 
@@ -137,7 +140,9 @@ def settings_for(target: Path) -> Settings:
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
         try:
-            text = file.read_bytes()
+            text = read_bytes(file)
+        except TooLargeError as error:
+            raise ProvecfgError(f"{file} cannot be read for its settings: {error.strerror}") from error
         except OSError:
             continue
         if not _MENTIONS_TABLE.search(text):  # most files have no such table; they cost no parsing
@@ -154,8 +159,12 @@ def _read(file: Path, text: bytes) -> Settings | None:
         import tomllib
     else:
         import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+    if _DEEP_KEY.search(text):
+        raise ProvecfgError(f"{file} cannot be read for its settings: a key of it is nested too deeply")
     try:
         tools = tomllib.loads(text.decode("utf-8")).get("tool", {})
+    except RecursionError as error:
+        raise ProvecfgError(f"{file} cannot be read for its settings: it is nested too deeply") from error
     except ValueError as error:
         raise ProvecfgError(f"{file} is not TOML: {error}") from error
     table = tools.get("provecfg") if isinstance(tools, dict) else None

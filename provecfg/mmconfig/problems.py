@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provecfg.findings import Finding, Problem, Severity, Span
+from provecfg.spelling import printable
 
 _LONGEST_MESSAGE = 300
 
@@ -16,16 +17,9 @@ def file_finding(
     problem: Problem, message: str, file: Path, span: Span | None = None, *, key: str = "", hint: str | None = None
 ) -> Finding:
     """A finding of the reader, its message bounded and printable: a hostile file has its say in it."""
-    return Finding(problem, _printable(message), key, hint, file, span)
-
-
-def _printable(message: str) -> str:
-    """A message of bounded length without control characters, which a hostile file could put in its names."""
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}..."
-    if message.isprintable():
-        return message
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+    return Finding(problem, printable(message), key, hint, file, span)
 
 
 SYNTAX_ERROR = Problem(

@@ -12,14 +12,15 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from provecfg.errors import ProvecfgError, wants_traceback
-from provecfg.findings import Finding, Severity, placed, worst
-from provecfg.findings.suppressions import suppress
+from provecfg.findings import Finding, is_failure, placed
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.settings import Settings, settings_for
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import processors
 from provecfg.proof.problems import CHECK_FAILED, NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
@@ -44,6 +45,7 @@ class ProofOptions:
         gpu_memory: Bytes of the GPU that the forecast is held against, or None for the one that is there.
         processes: How many configs are proved at a time; as many as there are processors unless given.
         seconds: How long each may take.
+        settings_at: The settings that hold in a folder: which codes are off there.
     """
 
     device: str = "auto"
@@ -53,6 +55,7 @@ class ProofOptions:
     gpu_memory: int | None = None
     processes: int | None = None
     seconds: float = 600.0
+    settings_at: Callable[[Path], Settings] = settings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Proof:
     @property
     def is_proved(self) -> bool:
         """Whether nothing is an error."""
-        return worst(list(self.findings)) is not Severity.ERROR
+        return not is_failure(self.findings)
 
 
 def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proof]:
@@ -104,6 +107,8 @@ def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proo
         ProvecfgError: The stack is missing.
     """
     require_stack()
+    for path in paths:
+        options.settings_at(path.absolute().parent)  # what is wrong with them is said before anything is executed
     _import_before_forking(options.device)
     processes = options.processes or (processors() if not _has_cuda(options.device) else 1)
     with tempfile.TemporaryDirectory(prefix="provecfg-proof-") as folder:
@@ -167,20 +172,43 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
         sections.append(TimedSection(loaded, time.monotonic() - started))
     else:
         sections += _sections(path, config, view, device, options, work_dir)
-    findings = [finding for timed in sections for finding in timed.section.findings]
-    found = [placed(finding, path.absolute(), view) for finding in findings]
+    sections, findings = _screened(sections, path, view, files, options)
     return Proof(
         path=path,
         config=None if config is None else config.to_dict(),
         device=device,
         sections=tuple(sections),
-        findings=tuple(suppress(found, files, is_on=lambda code, file: False)),
+        findings=tuple(findings),
         files=files,
         seconds=time.monotonic() - started,
     )
 
 
-def _read(path: Path, options: ProofOptions) -> tuple[ConfigView | None, dict[Path, str]]:
+def _screened(
+    sections: Sequence[TimedSection],
+    path: Path,
+    view: ConfigView,
+    files: Mapping[Path, str],
+    options: ProofOptions,
+) -> tuple[list[TimedSection], list[Finding]]:
+    """The sections with the findings that neither settings nor comments silence, and these in file order."""
+    located = [
+        replace(timed.section, findings=tuple(placed(finding, path, view) for finding in timed.section.findings))
+        for timed in sections
+    ]
+    every = tuple(finding for section in located for finding in section.findings)
+    shown = screened([Judgement(view.path, every, files)], options.settings_at)
+    kept = {replace(finding, caused_by=None) for finding in shown}
+    return [
+        replace(
+            timed,
+            section=replace(section, findings=tuple(finding for finding in section.findings if finding in kept)),
+        )
+        for timed, section in zip(sections, located, strict=True)
+    ], shown
+
+
+def _read(path: Path, options: ProofOptions) -> tuple[ConfigView, dict[Path, str]]:
     view = read_config(path, cfg_options=options.parsed_options)
     return view, {file: view.sources(file) for file in view.files}
 
@@ -276,12 +304,14 @@ def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:
     problem = PROCESS_DIED if ended.in_time else TOOK_TOO_LONG
     view, files = _read(path, options)
     finding = Finding(problem, f"the proof {ended.reason}", hint=_hint(ended))
+    loaded = TimedSection(Section("loaded", findings=(finding,)), options.seconds)
+    sections, findings = _screened([loaded], path, view, files, options)
     return Proof(
         path=path,
         config=None,
         device=options.device,
-        sections=(TimedSection(Section("loaded", findings=(finding,)), options.seconds),),
-        findings=(placed(finding, path.absolute(), view),),
+        sections=tuple(sections),
+        findings=tuple(findings),
         files=files,
         seconds=options.seconds,
     )

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes, read_json
 from provecfg.findings import Finding
 from provecfg.paths import write_atomically
 from provecfg.proof.problems import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
+from provecfg.training.fingerprint import digests_of
 from provecfg.training.record import now, versions
 
 PROVED, FAILED = "proved", "failed"
 _FORMAT = 1
-_PLACES = frozenset({"work_dir", "experiment_name"})
-"""Top-level keys that say where a run's files go, and change nothing of what it trains."""
+_LARGEST_MODULE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Receipt:
         name: The config's name.
         config: Its file.
         verdict: `proved` or `failed`.
-        digests: Top-level key of the loaded config -> digest of its value.
+        digests: Of the loaded config, see `training.fingerprint.digests_of`.
         code: Module that the config imports -> digest of its source.
         versions: Of Python, provecfg and the packages that decide the numbers.
         device: What it was proved on.
@@ -68,7 +69,7 @@ class Receipt:
         """Why the receipt does not speak for a config here and now, each in words; empty where it does.
 
         Args:
-            config: As mmengine loads it, with the options it is to run with.
+            config: As mmengine loads it, with the options it is to run with, as plain data.
             folder: Where the config is.
         """
         found = []
@@ -97,7 +98,7 @@ def read_receipt(path: Path) -> Receipt | None:
         ProvecfgError: The file holds no receipt.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         if data.pop("format") != _FORMAT:
             raise ValueError("of another format")
         return Receipt(**data)
@@ -115,7 +116,7 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     Args:
         path: The receipt's place, see `receipt_path`.
         config_path: The config's file.
-        config: As mmengine loads it, with the options it is to run with.
+        config: As mmengine loads it, with the options it is to run with, as plain data.
 
     Raises:
         ProvecfgError: The file holds no receipt.
@@ -132,15 +133,6 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
         first = f": {found[0]['code']} {found[0]['message']}" if found else ""
         return [Finding(PROOF_FAILED, f"the config was not proved at {receipt.made}{first}", hint=again)]
     return []
-
-
-def digests_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Top-level key -> digest of its value, of everything that is not a mere place."""
-    return {
-        key: _digest(json.dumps(_plain(value), sort_keys=True, default=repr).encode())
-        for key, value in config.items()
-        if key not in _PLACES
-    }
 
 
 def code_of(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -163,7 +155,7 @@ def _code_digest(name: str, folder: Path) -> str:
     files = sorted(file for root in roots for file in root.rglob("*.py"))
     if not files and spec.origin is not None and Path(spec.origin).is_file():
         files = [Path(spec.origin)]
-    return _digest(b"\0".join(file.read_bytes() for file in files))
+    return hashlib.sha256(b"\0".join(read_bytes(file, max_bytes=_LARGEST_MODULE) for file in files)).hexdigest()[:16]
 
 
 def _spec(name: str, folder: Path) -> ModuleSpec | None:
@@ -179,15 +171,6 @@ def _spec(name: str, folder: Path) -> ModuleSpec | None:
     return spec
 
 
-def _plain(value: Any) -> Any:
-    """The value with keys that can be sorted, and tuples told from lists as little as mmengine's own files do."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
 def _as_json_has_it(value: Any) -> Any:
     """The value with its infinities and NaNs, evidence that JSON has no number for, as text: `inf`, `-inf`, `nan`."""
     if isinstance(value, Mapping):
@@ -195,10 +178,6 @@ def _as_json_has_it(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_as_json_has_it(item) for item in value]
     return str(value) if isinstance(value, float) and not isfinite(value) else value
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _changed(was: Mapping[str, str], is_now: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from provecfg.files import open_regular
 from provecfg.registry.syntax import dotted_text, is_text, outer_statements
 
 
@@ -61,7 +62,8 @@ def parsed(file: Path, changed_at: int) -> ast.Module:
     del changed_at
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the user's module, such as an invalid escape
-        return ast.parse(file.read_bytes(), filename=str(file))
+        with open_regular(file) as stream:
+            return ast.parse(stream.read(), filename=str(file))
 
 
 def outline_of(name: str, file: Path, tree: ast.Module) -> Module:

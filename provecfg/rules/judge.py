@@ -34,17 +34,17 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
     """
     facts = Facts(view, registry)
     is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:
             continue
         try:
-            found += islice(rule(facts), MOST_FINDINGS)
+            findings += islice(rule(facts), MOST_FINDINGS)
         except Exception as error:
             if wants_traceback():
                 raise
-            found.append(_bug(rule, view, error))
-    return in_file_order(_once(found))
+            findings.append(_bug(rule, view, error))
+    return in_file_order(_once(findings))
 
 
 def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
@@ -56,10 +56,10 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
     )
 
 
-def _once(found: list[Finding]) -> list[Finding]:
+def _once(findings: list[Finding]) -> list[Finding]:
     """Each finding once: a value that is used at several places is mentioned where it is used first."""
-    kept: dict[tuple[object, ...], Finding] = {}
-    for one in found:
-        place = (one.code, one.filename, one.span, one.message) if one.span else (one.code, one.key, one.message)
-        kept.setdefault(place, one)
-    return list(kept.values())
+    firsts: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        where = (finding.filename, finding.span) if finding.span else (finding.key,)
+        firsts.setdefault((finding.code, finding.message, *where), finding)
+    return list(firsts.values())

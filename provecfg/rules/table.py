@@ -1,46 +1,29 @@
-"""Every rule, family by family."""
+"""Every rule there is: those that the modules of the subject folders define."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from types import ModuleType
 from typing import Final
 
-from provecfg.rules import (
-    colours,
-    data,
-    head_numbers,
-    heads,
-    intervals,
-    layers,
-    losses,
-    names,
-    optimization,
-    parts,
-    pipeline_order,
-    pixel_loss_head,
-    runtime,
-    schedule,
-    splits,
-    stopping,
-    written_equation,
-)
-from provecfg.rules.rule import Rule
+from provecfg import rules
+from provecfg.rules.rule import Rule, registered_rules
 
-RULES: Final[tuple[Rule, ...]] = (
-    *layers.RULES,
-    *written_equation.RULES,
-    *names.RULES,
-    *parts.RULES,
-    *losses.RULES,
-    *heads.RULES,
-    *pixel_loss_head.RULES,
-    *head_numbers.RULES,
-    *stopping.RULES,
-    *schedule.RULES,
-    *intervals.RULES,
-    *data.RULES,
-    *colours.RULES,
-    *pipeline_order.RULES,
-    *splits.RULES,
-    *runtime.RULES,
-    *optimization.RULES,
-)
+
+def rules_in(package: ModuleType) -> tuple[Rule, ...]:
+    """The rules of all modules in the folders of a package, by code. A module needs to be named nowhere.
+
+    Raises:
+        ValueError: Two rules have one code.
+    """
+    for folder in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if folder.ispkg:
+            subject = importlib.import_module(folder.name)
+            for module in pkgutil.iter_modules(subject.__path__, f"{subject.__name__}."):
+                importlib.import_module(module.name)
+    own = (rule for rule in registered_rules() if rule.check.__module__.startswith(f"{package.__name__}."))
+    return tuple(sorted(own, key=lambda rule: rule.code))
+
+
+RULES: Final = rules_in(rules)

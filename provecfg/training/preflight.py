@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
-from provecfg.training import record as records
+from provecfg.training.fingerprint import fingerprint_of
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
-from provecfg.training.work_dir import WorkDir, check_work_dir, read_work_dir
+from provecfg.training.work_dir import WorkDir, check_work_dir, read_work_dir, work_dir_of
 
 _STACK = ("torch", "mmengine", "mmcv", "mmseg")
 _LAUNCHED = "RANK"  # torchrun sets it in the processes that it starts
@@ -35,7 +36,7 @@ class Prepared:
         name: The config's name.
         config: The loaded mmengine Config, changed as the options say.
         options: What was asked for.
-        fingerprint: See `record.fingerprint_of`.
+        fingerprint: See `fingerprint.fingerprint_of`.
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
         files: Text of the config and its bases, by path.
@@ -86,7 +87,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     require_stack()
     _choose_device(options.device)
     config, name = load_config(path, options), path.stem
-    fingerprint = records.fingerprint_of(config)
+    fingerprint = fingerprint_of(config)
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
     files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
     is_worker = _LAUNCHED in os.environ
@@ -134,7 +135,6 @@ def load_config(path: Path, options: RunOptions) -> Any:
         raise ProvecfgError(f"{path} has no training loop: train_cfg or train_dataloader is absent")
     if config.get("runner_type", "Runner") != "Runner":
         raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
-    default = Path("work_dirs", path.stem)
     if options.smoke:
         known = {
             entry.name
@@ -150,17 +150,15 @@ def load_config(path: Path, options: RunOptions) -> Any:
             )
         root = options.data_root or smoke_data_for(DATASETS[known.pop()])
         config = adapt.for_smoke(config, root)
-        default = Path("work_dirs", "smoke", path.stem)
     elif options.data_root is not None:
         config = adapt.with_data_root(config, options.data_root)
     if options.max_iters is not None:
         config = adapt.with_max_iters(config, options.max_iters)
     if not options.pretrained:
         config = adapt.without_pretrained(config)
-    if options.smoke:
-        config.work_dir = str(options.work_dir or default)
-    else:
-        config.work_dir = str(options.work_dir or config.get("work_dir") or default)
+    config.work_dir = str(
+        work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options, smoke=options.smoke)
+    )
     return config
 
 
@@ -305,4 +303,4 @@ def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, errors="replace")

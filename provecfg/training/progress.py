@@ -12,6 +12,8 @@ from typing import Any, Protocol, TextIO
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from provecfg.spelling import printable
+
 _INNER_LAYER = re.compile(r"\.d\d+\.")  # mmdet's names for Mask2Former's: `decode.d3.loss_cls`
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 1.0  # a log with more lines than that says less
@@ -45,7 +47,7 @@ class Status:
 
     def line(self) -> str:
         """All of it in a line of plain text."""
-        parts = [f"{self.name}  iter {self.iteration}/{self.max_iters}"]
+        parts = [f"{printable(self.name)}  iter {self.iteration}/{self.max_iters}"]
         if self.losses:
             parts.append(self.losses_text())
         if self.lr is not None:
@@ -64,14 +66,15 @@ class Status:
         if len(kept) < len(names):
             terms.append(f"{len(names) - len(kept)} of inner layers")
         total = self.losses.get("loss", math.nan)
-        return f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else "")
+        return printable(f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else ""))
 
     def metric_text(self) -> str:
         """The metric's last value and its best."""
+        metric = printable(self.metric)
         if self.last is None:
-            return f"{self.metric} -"
+            return f"{metric} -"
         best = "" if self.best is None else f" (best {self.best:.2f})"
-        return f"{self.metric} {self.last:.2f}{best}"
+        return f"{metric} {self.last:.2f}{best}"
 
 
 class Display(Protocol):
@@ -153,7 +156,7 @@ def _panel(status: Status) -> Any:
     head = Table.grid(padding=(0, 1))
     left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     head.add_row(
-        Text(status.name, style="bold"),
+        Text(printable(status.name), style="bold"),
         ProgressBar(total=max(1, status.max_iters), completed=status.iteration, width=30),
         f"{status.iteration}/{status.max_iters}",
         left,

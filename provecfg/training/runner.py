@@ -26,6 +26,7 @@ from mmengine.runner import Runner
 from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.paths import write_atomically
 from provecfg.plugin.hooks import CheckpointOnInterruptHook, TrainingInterrupted
+from provecfg.spelling import printable_lines
 from provecfg.training import record as records
 from provecfg.training.adapt import for_cpu_processes
 from provecfg.training.preflight import Prepared
@@ -434,7 +435,7 @@ def _log_traceback(runner: Runner | None, error: Exception) -> None:
     if runner is not None:
         runner.logger.error(text)
     if wants_traceback():
-        print(text, file=sys.stderr)
+        print(printable_lines(text), file=sys.stderr)
 
 
 def _is_first_process() -> bool:

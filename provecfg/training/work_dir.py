@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from provecfg.files import read_text
 from provecfg.findings import Finding
+from provecfg.mmconfig import read_config
 from provecfg.spelling import first_few as some
 from provecfg.training import record as records
 from provecfg.training.problems import (
@@ -25,6 +28,52 @@ from provecfg.training.record import Record
 _STEP = re.compile(r"(?:iter|epoch)_(\d+)\.pth$")
 _LEAST_FREE = 512 * 2**20
 """Bytes. Before the model is built its size is unknown; no checkpoint of a catalog model with its optimizer is less."""
+
+
+_WORK_DIRS = Path("work_dirs")
+_OF_A_RUN = ("model", "train_dataloader", "train_cfg")
+
+
+def work_dir_of(
+    path: Path,
+    config: Mapping[str, Any],
+    *,
+    chosen: Path | None = None,
+    cfg_options: Sequence[str] = (),
+    smoke: bool = False,
+) -> Path:
+    """Where the run of a config keeps its files.
+
+    mmengine inherits `work_dir` as any key, and a child of a config that trains would write into its base's run. So
+    that one counts for the base alone, and the child's folder goes by the child's name. What a base says that trains
+    nothing by itself, as a file of runtime settings, is said for those that inherit it.
+
+    Args:
+        path: The config's file.
+        config: As mmengine loads it, with the options.
+        chosen: `--work-dir`, which wins.
+        cfg_options: `KEY=VALUE` texts of the command line.
+        smoke: A smoke run keeps apart from the config's own.
+    """
+    if chosen is not None:
+        return chosen
+    if smoke:
+        return _WORK_DIRS / "smoke" / path.stem
+    declared = config.get("work_dir")
+    is_option = any(option.partition("=")[0] == "work_dir" for option in cfg_options)
+    if declared is None or (not is_option and _is_of_a_base(path)):
+        return _WORK_DIRS / path.stem
+    return Path(declared)
+
+
+def _is_of_a_base(path: Path) -> bool:
+    """Whether the config has its `work_dir` from a base that trains by itself."""
+    view = read_config(path)
+    origin = view.values.origins.get("work_dir")
+    if origin is None or origin.source.path == view.path:
+        return False
+    base = read_config(origin.source.path)
+    return all(base.values.get(key) is not None for key in _OF_A_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +142,8 @@ def latest_checkpoint(work_dir: Path) -> Path | None:
     A work dir may have been moved since, so a file of the name in the folder itself counts, too.
     """
     try:
-        named = Path((work_dir / "last_checkpoint").read_text(encoding="utf-8").strip())
-    except OSError:
+        named = Path(read_text(work_dir / "last_checkpoint").strip())
+    except (OSError, UnicodeDecodeError):
         named = None
     if named is not None:
         for path in (named, work_dir / named.name):

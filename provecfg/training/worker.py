@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
+from provecfg.spelling import printable_lines
 from provecfg.training.options import RunOptions
 
 
@@ -23,7 +24,7 @@ def main(path: str, options: str) -> int:
 
         outcome = train(prepared)
     except ProvecfgError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable_lines(f"error: {error}"), file=sys.stderr)
         return error.exit_code
     return outcome.exit_code
 

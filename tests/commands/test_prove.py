@@ -48,7 +48,7 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     code, out, err = typed("prove", ".", "--device", "cpu", "-o", "receipt.json")
     assert code == 0, out + err
     assert "total = " in out
-    receipt = read_receipt(config.parent / "work_dirs" / NAME / f"{NAME}.proof.json")
+    receipt = read_receipt(config.parent / "work_dirs" / "loss-study" / NAME / f"{NAME}.proof.json")
     assert receipt is not None
     assert receipt.verdict == "proved"
     assert json.loads((config.parent / "receipt.json").read_text()) == receipt.as_data()
@@ -59,6 +59,19 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     config.write_text(config.read_text().replace("loss_weight=0.4", "loss_weight=0.5"))
     code, _, err = typed(*required)
     assert (code, "PROOF115" in err, "changed since in model" in err) == (1, True, True), err
+
+
+def test_a_config_that_imports_its_classes_is_trained_by_its_proof(typed: Command, config: Path) -> None:
+    (config.parent / "lazy.py").write_text(
+        "from mmengine.config import read_base\nfrom mmengine.hooks import IterTimerHook\n\n"
+        f"with read_base():\n    from .{NAME} import *\n\n"
+        "default_hooks.update(timer=dict(type=IterTimerHook))\n"
+    )
+    code, out, err = typed("prove", "lazy.py", "--device", "cpu")
+    assert code == 0, out + err
+    assert (config.parent / "work_dirs" / "lazy" / "lazy.proof.json").exists()
+    code, _, err = typed("run", "lazy.py", "--smoke", "--device", "cpu", "--dry-run", "--require-proof")
+    assert code == 0, err
 
 
 def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Command, config: Path) -> None:

@@ -139,7 +139,7 @@ def test_options_change_the_config(tmp_path: Path) -> None:
     assert config.train_dataloader.dataset.data_root == str(tmp_path)
     assert config.model.backbone.init_cfg is None
     assert config.optim_wrapper.optimizer.lr == 0.5
-    assert config.work_dir == f"work_dirs/{PSPNET.stem}"
+    assert config.work_dir == f"work_dirs/loss-study/{PSPNET.stem}"
 
 
 def test_the_work_dir_of_a_smoke_run_is_apart() -> None:

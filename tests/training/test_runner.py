@@ -13,13 +13,14 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from provecfg.commands.run import findings_for
 from provecfg.findings import Severity
+from provecfg.mmconfig import read_config
 from provecfg.training import record as records
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import Prepared, prepare
 from provecfg.training.record import read_record
 from provecfg.training.runner import Outcome, train
+from provecfg.validate import judgement_of_view
 
 pytestmark = [
     pytest.mark.stack,
@@ -70,7 +71,8 @@ class SpoilLossAt(Hook):
 
 def prepared_smoke(name: str, tmp_path: Path, **options: Any) -> Prepared:
     path = GENERATED / f"{name}.py"
-    view, findings = findings_for(path, ())
+    view = read_config(path)
+    findings = judgement_of_view(view).findings
     assert [finding for finding in findings if finding.severity is Severity.ERROR] == []
     options = {"smoke": True, "device": "cpu", "work_dir": tmp_path / "run", "quiet": True, **options}
     prepared = prepare(path, RunOptions(**options), view)

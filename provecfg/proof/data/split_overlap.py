@@ -6,8 +6,10 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+from provecfg.files import open_regular, status_of
 from provecfg.findings import Finding
 from provecfg.proof.data.problems import SPLITS_OVERLAP
 from provecfg.proof.data.sample_reader import leaves
@@ -76,11 +78,11 @@ def _copies(train: Iterable[str], val: Iterable[str], seconds: float) -> Iterato
 
 def _length(path: str) -> int:
     try:
-        return os.path.getsize(path)
-    except OSError:  # stored elsewhere, or gone: nothing to compare
+        return status_of(Path(path), max_bytes=None).st_size
+    except OSError:  # stored elsewhere, gone, or no file: nothing to compare
         return -1
 
 
 def _digest(path: str, length: int | None) -> bytes:
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         return hashlib.blake2b(file.read() if length is None else file.read(length)).digest()

@@ -13,7 +13,7 @@ from torch import nn
 from provecfg.proof.step.config_paths import dicts_of, key_of_module, module_at, steps_of
 
 _SHORT_NAMES = {"ce": "CE", "bce": "BCE"}
-_SHORT_HEADS = (("decode_head", "decode"), ("auxiliary_head", "aux"))
+_SHORT_HEADS = (("decode_head", "decode"), ("auxiliary_head", "auxiliary"))
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class DeclaredLoss:
 
     Args:
         key: Dotted path: `model.decode_head.loss_decode[1]`.
-        head: Short name of the head that has it: `decode`, `aux`, `aux[1]`.
+        head: Short name of the head that has it: `decode`, `auxiliary`, `auxiliary[1]`.
         name: Short name of it: `CE`, `dice`.
         config: Its dict; of a loss that a head has by default, and the config does not have, an empty one.
         module: What was built from it, or None where nothing at its place in the model is a module.

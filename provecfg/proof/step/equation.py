@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from provecfg.equation import WeightedTerm, equation_text
 from provecfg.findings import Finding
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.problems import (
@@ -80,22 +81,13 @@ class Equation:
         return abs(term.weighted) / size if size > 0 else 0.0
 
     def as_text(self) -> str:
-        """`total = 1.0 CE[decode] + 0.3 focal[decode]`, of the terms that are in it."""
-        text = ""
-        for term in self.terms:
-            if not term.factors or not term.loss.has_usable_weight:
-                continue
-            weight = float(term.loss.weight)
-            sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
-            text += f"{sign}{_number(abs(weight))} {term.loss.title}"
-        for key in self.undeclared:
-            text += f"{' + ' if text else ''}{key} (not declared)"
-        return f"total = {text or '0'}"
-
-
-def _number(weight: float) -> str:
-    text = f"{weight:.6g}"
-    return f"{text}.0" if text.isdigit() else text
+        """`total = 1 CE[decode] + 0.3 focal[decode]`, of the terms that are in it."""
+        terms = [
+            WeightedTerm(float(term.loss.weight), term.loss.name, term.loss.head)
+            for term in self.terms
+            if term.factors and term.loss.has_usable_weight
+        ]
+        return equation_text(terms, self.undeclared)
 
 
 def is_equal(one: float, other: float) -> bool:

@@ -12,7 +12,9 @@ from statistics import median
 from typing import Any
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_text
 
+_LARGEST_LOG = 500_000_000  # bytes; a run of a million iterations that logs each has a tenth
 _NO_METRICS = {"time", "data_time", "step", "memory", "eta", "epoch", "iter"}
 _TRAIN_LINE = re.compile(r"(Iter|Epoch)\(train\)\s+(?:\[\s*(\d+)\])?\[\s*(\d+)/(\d+)\]")
 _VAL_LINE = re.compile(r"(Iter|Epoch)\(val\)\s+(?:\[\s*(\d+)\])?\[\s*\d+/\d+\]\s+(.*)")
@@ -160,9 +162,10 @@ def _joined(parts: Sequence[_Part]) -> FinishedLog:
 
 def _part(file: Path) -> _Part:
     try:
-        lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        text = read_text(file, max_bytes=_LARGEST_LOG, errors="replace")
     except OSError as error:
         raise ProvecfgError(f"cannot read {file}: {error.strerror or error}") from error
+    lines = [line for line in text.splitlines() if line.strip()]
     if lines and lines[0].lstrip().startswith("{"):
         objects, broken = _objects(lines)
         return _Part(file, list(_from_objects(objects)), broken)
@@ -174,7 +177,7 @@ def _objects(lines: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:  # a run that was killed leaves half a line
+        except (ValueError, RecursionError):  # a run that was killed leaves half a line
             continue
         if isinstance(value, dict):
             objects.append(value)

@@ -88,7 +88,7 @@ def test_the_total_is_the_sum_of_the_declared_terms(tmp_path: Path) -> None:
     config = config_with(head([CE, DICE]), head(dict(CE, loss_weight=0.4)))
     equation, gradients = prove(config, tmp_path)
     assert found(equation, gradients) == []
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.5 dice[decode] + 0.4 CE[aux]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0.5 dice[decode] + 0.4 CE[auxiliary]"
     evidence = equation.evidence
     terms = evidence["terms"]
     summed = sum(term["declared_weight"] * term["raw"] for term in terms)
@@ -152,7 +152,7 @@ def test_a_loss_that_is_only_logged_leaves_its_head_untrained(tmp_path: Path) ->
     equation, gradients = prove(config_with(head(dict(CE, loss_name="ce")), head()), tmp_path)
     assert found(equation) == [("loss-not-in-total", "model.decode_head.loss_decode.loss_name")]
     assert found(gradients) == [("unused-parameters", "model.decode_head")]
-    assert equation.lines[0] == "total = 1.0 CE[aux]"
+    assert equation.lines[0] == "total = 1 CE[auxiliary]"
 
 
 def test_dice_on_one_channel_trains_the_inverse(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_loss_that_an_ignored_image_breaks_is_noted_and_judged_without_it(tmp_
     assert [finding.problem.name for finding in equation.findings] == ["ignored-image-breaks-loss"]
     assert equation.is_proved
     assert gradients.is_proved
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.5 lovasz[decode]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0.5 lovasz[decode]"
 
 
 def test_padding_makes_an_average_over_all_pixels_worth_a_warning(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_scheduled_loss_counts_with_its_first_weight(tmp_path: Path) -> None:
     hook = {"type": "LossWeightScheduleHook", "schedules": [ramp]}
     equation, gradients = prove(config_with(head([CE, DICE]), custom_hooks=[hook]), tmp_path)
     assert found(equation, gradients) == []
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.0 dice[decode]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0 dice[decode]"
     assert [term["is_scheduled"] for term in equation.evidence["terms"]] == [False, True]
 
 
