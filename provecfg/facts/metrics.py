@@ -29,7 +29,7 @@ class Evaluator:
 
     Args:
         node: Its dict.
-        kind: Its class's name.
+        kind: Its class's name; `IoUMetric` for provecfg's own that inherit from it, which give what it gives.
         prefix: What its keys start with, or None.
         keys: What it returns, prefix included, in order; None if not known.
     """
@@ -62,6 +62,10 @@ def keys_of(evaluators: tuple[Evaluator, ...]) -> frozenset[str] | None:
 
 def _evaluator(config: Lookup, node: Node) -> Evaluator:
     kind = kind_of(node.value.get("type")) if node.is_dict else ""
+    known = config.class_of(node, "metric")
+    # A user's subclass may give anything.
+    if known is not None and known.dotted.startswith("provecfg.") and known.is_a("IoUMetric"):
+        kind = "IoUMetric"
     if kind != "IoUMetric":
         return Evaluator(node, kind, None, None)
     prefix = config.value(node, "prefix")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mmseg.evaluation import IoUMetric
+from mmseg.registry import METRICS
+
 from provecfg.findings import Finding
 from provecfg.proof.data.label_heads import LabelHead
 from provecfg.proof.data.problems import (
@@ -192,7 +195,8 @@ def _has_iou_metric(config: Any) -> bool:
 
 def _is_iou_metric(evaluator: Any) -> bool:
     kind = evaluator.get("type") if isinstance(evaluator, dict) else None
-    return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2] == "IoUMetric"
+    cls = METRICS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(cls, type) and issubclass(cls, IoUMetric)
 
 
 def _size(size: tuple[int, ...]) -> str:
