@@ -11,17 +11,13 @@ from provecfg.errors import wants_traceback
 from provecfg.facts.facts import Facts
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
+from provecfg.mmconfig.problems import KEYS_LOST
 from provecfg.registry import Registry
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
 MOST_FINDINGS: Final = 200
 """Of one rule in one config: more than any real one has, and little enough to work out for a hostile one."""
-KEYS_LOST: Final = frozenset(
-    {"CFG001", "CFG002", "CFG003", "CFG004", "CFG005", "CFG006", "CFG007", "CFG008", "CFG009", "CFG010", "CFG013"}
-    | {"CFG017", "CFG018", "CFG019"}
-)
-"""Problems of the files after which keys may be missing that a file does set."""
 
 
 def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Finding]:
@@ -33,7 +29,7 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         registry: What the classes accept; that of the installed release unless given.
     """
     facts = Facts(view, registry)
-    is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
+    is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
     findings: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:

@@ -105,7 +105,7 @@ def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Mark]:
                 node,
                 "class_weight together with avg_non_ignore=True fails at the first iteration",
                 "drop avg_non_ignore: the mean is then over the weights of the pixels",
-                fix("drop avg_non_ignore", removed(node), safe=True) if node is not loss.node else None,
+                fix("drop avg_non_ignore", removed(node), safe=False) if node is not loss.node else None,
             )
 
 
@@ -192,5 +192,5 @@ def huasdorff_class_weight(facts: Facts) -> Iterator[Mark]:
                 node,
                 "class_weight of HuasdorffDisstanceLoss fails its own assertion at the first iteration",
                 "leave it out",
-                fix("drop class_weight", removed(node), safe=True),
+                fix("drop class_weight", removed(node), safe=False),
             )

@@ -232,5 +232,5 @@ def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
                     node,
                     f"{loss.kind} is to ignore label {own}, and its head ignores {of_head}",
                     "leave it out: the head hands its own on",
-                    fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=True),
+                    fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=False),
                 )

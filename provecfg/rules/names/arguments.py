@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
+from provecfg.facts.arguments import UnusedArgument
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
@@ -14,7 +16,7 @@ from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import nearest_names
+from provecfg.spelling import first_few, nearest_names
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
@@ -31,12 +33,39 @@ def unknown_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
-    for typed, info, node, fate in facts.unused_arguments:
-        if fate is not Fate.REFUSED:
-            continue
-        if typed.slot == "train_cfg" and node.name == "by_epoch":
-            continue  # SCHED010
-        yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+    refused = [unused for unused in facts.unused_arguments if unused.fate is Fate.REFUSED]
+    for _, group in itertools.groupby(refused, key=lambda unused: id(unused.typed)):
+        own: list[UnusedArgument] = []
+        inherited: list[UnusedArgument] = []
+        for unused in group:
+            (inherited if _is_left_over(facts, unused) else own).append(unused)
+        if inherited:
+            yield _left_over(inherited)
+        for typed, info, node, _ in own:
+            if typed.slot == "train_cfg" and node.name == "by_epoch":
+                continue  # SCHED010
+            yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+
+
+def _is_left_over(facts: Facts, unused: UnusedArgument) -> bool:
+    """Whether a base sets the argument, for the class that it had there, and a config that inherits it the `type`."""
+    named = unused.typed.node.get("type")
+    files = facts.view.files  # the config, then its bases
+    if named is None or named.file not in files or unused.node.file not in files:
+        return False
+    return files.index(named.file) < files.index(unused.node.file)
+
+
+def _left_over(inherited: list[UnusedArgument]) -> Mark:
+    """One finding for all that a base left in a dict whose class was changed."""
+    typed, info, node, _ = inherited[0]
+    names = first_few([repr(unused.node.name) for unused in inherited], 6)
+    return Mark(
+        typed.node,
+        f"{info.type_name} takes no argument {names}: {node.file.name} sets it for the class that it has there",
+        "_delete_=True in this dict keeps nothing of the base's",
+        covers=typed.node,
+    )
 
 
 _USELESS: Final = {
@@ -55,7 +84,8 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
     useless = _USELESS.get(info.type_name, ())
     near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
     if near:
-        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=safe)
+        is_certain = safe and len(near) == 1
+        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
         return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
@@ -70,7 +100,7 @@ _INSTEAD: Final = {("Mask2FormerHead", "loss_decode"): _PIXEL_LOSSES, ("MaskForm
 
 
 def _dropped(node: Node) -> Fix | None:
-    return fix(f"drop {node.name!r}", removed(node), safe=True)
+    return fix(f"drop {node.name!r}", removed(node), safe=False)
 
 
 def _what_takes(info: ClassInfo) -> str:
@@ -198,7 +228,8 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"{key} is the text {value!r}, not {meant!r}",
                 "take the quotes away",
-                fix("take the quotes away", replaced(node, meant), safe=True),
+                # 'False' in quotes is true, and runs
+                fix("take the quotes away", replaced(node, meant), safe=not isinstance(default, bool)),
             )
 
 

@@ -90,6 +90,7 @@ def unknown_type(facts: Facts) -> Iterator[Mark]:
             message,
             f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
             fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True) if _is_clear(name, near) else None,
+            covers=typed.node,
         )
 
 
