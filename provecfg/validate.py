@@ -35,8 +35,15 @@ _CONFIG_KEYS = (
     "train_dataloader",
     "val_evaluator",
 )
-_ASSIGNS_A_KEY = re.compile(rf"^(?:{'|'.join(_CONFIG_KEYS)})\s*=[^=]|^with read_base\(\)", re.MULTILINE)
-_HAS_A_KEY = re.compile(rf"""^[{{\s]*["']?(?:{"|".join(_CONFIG_KEYS)})["']?\s*:""", re.MULTILINE)
+_TEXT_KEYS, _DICT_KEYS = "|".join(_CONFIG_KEYS[:2]), "|".join(_CONFIG_KEYS[2:])
+# with what a config gives the key: a script's `model = Model()` is none
+_ASSIGNS_A_KEY = re.compile(
+    rf"""^(?:{_TEXT_KEYS})\s*=\s*["'\[(]|^(?:{_DICT_KEYS})\s*=\s*(?:dict\s*\(|[\[{{])|^with read_base\(\)""",
+    re.MULTILINE,
+)
+_HAS_A_KEY = re.compile(
+    rf"""^[{{\s]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
+)
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 
@@ -57,7 +64,7 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     for target in targets:
         path = here / target
         if path.is_dir():
-            below = [file for file in _below(path) if is_study(file) or _is_config(file)]
+            below = [file for file in _below(path) if _looks_like_study(file) or _is_config(file)]
             if not below:
                 raise ProvecfgError(f"no config and no study below {target}")
             found.update(dict.fromkeys(below))
@@ -102,6 +109,14 @@ def is_study(path: Path) -> bool:
         return False
     text = _text(path)
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
+
+
+def _looks_like_study(path: Path) -> bool:
+    """The same of a file that nobody named: other tools' files have a `name`, too."""
+    if not is_study(path):
+        return False
+    text = _text(path)
+    return bool(_STUDY_KEYS.search(text)) or re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE) == ["name"]
 
 
 def _findings_in_study(path: Path) -> list[Finding]:

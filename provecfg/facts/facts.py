@@ -21,8 +21,58 @@ from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.facts.unknown import UNKNOWN
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate, Registry, registry_for
+from provecfg.registry.lookup import NO_SCOPE
 from provecfg.registry.release import installed_release
 
+_CERTAIN: Final = frozenset(
+    {
+        "hook",
+        "loop",
+        "transform",
+        "dataset",
+        "metric",
+        "optimizer",
+        "parameter scheduler",
+        "data sampler",
+        "optim_wrapper",
+    }
+)
+"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
+
+_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
+
+_OF_MMCV_1: Final = frozenset(
+    {
+        "checkpoint_config",
+        "data",
+        "dist_params",
+        "evaluation",
+        "log_config",
+        "lr_config",
+        "optimizer",
+        "optimizer_config",
+        "resume_from",
+        "runner",
+        "total_epochs",
+        "total_iters",
+        "workflow",
+    }
+)
+_OF_MMENGINE_ALONE: Final = frozenset(
+    {
+        "custom_imports",
+        "default_hooks",
+        "default_scope",
+        "env_cfg",
+        "optim_wrapper",
+        "param_scheduler",
+        "test_dataloader",
+        "train_cfg",
+        "train_dataloader",
+        "val_dataloader",
+        "val_evaluator",
+    }
+)
 _PARTS_OF_MODELS: Final = frozenset({"model", "task util", "weight initializer"})
 
 CHECKPOINT_HOOKS: Final = ("CheckpointHook", "PlainCheckpointHook")
@@ -46,6 +96,12 @@ class Facts:
     def memory(self) -> Memory:
         """What is known about that registry's classes already."""
         return memory_of(self.registry)
+
+    @cached_property
+    def is_of_mmcv_1(self) -> bool:
+        """Whether the config is written for mmcv 1.x, of which mmengine reads nothing."""
+        keys = self.root.value.keys()
+        return len(keys & _OF_MMCV_1) >= 2 and not keys & _OF_MMENGINE_ALONE
 
     # Reading
 
@@ -101,6 +157,8 @@ class Facts:
         scope = self.value(self.root, "default_scope")
         if scope is not None:
             return bool(scope == "mmseg")
+        if self.registry.default_scope == NO_SCOPE:
+            return False
         named = self.value(self.section("model"), "type")  # the read_base() style names modules, not scopes
         return not isinstance(named, DottedName) or named.partition(".")[0] in ("mmseg", "provecfg")
 
@@ -131,6 +189,8 @@ class Facts:
     @cached_property
     def preprocessor(self) -> Node | None:
         """The data preprocessor: the model's, which goes before the top level's."""
+        if not self.is_mmseg:
+            return None
         return self.section("model.data_preprocessor") or self.section("data_preprocessor")
 
     # Evaluation, hooks, schedule
@@ -197,6 +257,28 @@ class Facts:
         return tuple(found if self.is_mmseg else (one for one in found if one.registry not in _PARTS_OF_MODELS))
 
     @cached_property
+    def unregistered(self) -> tuple[tuple[Typed, Node], ...]:
+        """Dicts whose class nobody registers who is known, each with its `type`."""
+        return tuple(self._unregistered())
+
+    def _unregistered(self) -> Iterator[tuple[Typed, Node]]:
+        registry = self.registry
+        for typed in self.typed:
+            node = typed.node.get("type")
+            name = node.value if node is not None else None
+            if node is None or not isinstance(name, str) or isinstance(name, DottedName):
+                continue
+            if self.class_of(typed.node, typed.registry) is not None or not registry.knows_scope(name):
+                continue
+            if registry.local.registers(name.rpartition(".")[2]):
+                continue  # in another registry or scope, as far as the file tells
+            if not (typed.is_direct and typed.registry in _CERTAIN) and registry.registries_with(name):
+                continue
+            if not self.is_mmseg and typed.registry not in _OF_MMENGINE:
+                continue  # the snapshot leaves out what other libraries register only with their optional packages
+            yield typed, node
+
+    @cached_property
     def unused_arguments(self) -> tuple[tuple[Typed, ClassInfo, Node, Fate], ...]:
         """Arguments that their class refuses or drops."""
         return tuple(self._unused_arguments())
@@ -204,6 +286,8 @@ class Facts:
     def _unused_arguments(self) -> Iterator[tuple[Typed, ClassInfo, Node, Fate]]:
         fates = self.memory.fates
         for typed, known in self.known:
+            if not self._is_built_as_it_stands(typed):
+                continue
             values, slot = typed.node.value, typed.slot
             of_class = fates.get((id(known), slot))
             if of_class is None:
@@ -216,6 +300,23 @@ class Facts:
                     fate = of_class[key] = known.fate(key, values, slot=slot) if isinstance(key, str) else Fate.UNKNOWN
                 if fate is Fate.REFUSED or fate is Fate.SWALLOWED:
                     yield typed, known, Node(values[key], typed.node, key), fate
+
+    @cached_property
+    def _registry_at(self) -> dict[int, str]:
+        """Which registry builds a dict, by the id of the dict; the config holds it, so that the id stays its own."""
+        return {id(typed.node.value): typed.registry for typed in self.typed}
+
+    def _is_built_as_it_stands(self, typed: Typed) -> bool:
+        """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
+        if typed.is_direct:
+            return True
+        around = typed.node.parent
+        while around is not None and not (isinstance(around.value, dict) and "type" in around.value):
+            around = around.parent
+        if around is None:
+            return True
+        owner = self.class_of(around, self._registry_at.get(id(around.value), typed.registry))
+        return owner is not None and not owner.is_of_user
 
     @cached_property
     def known(self) -> tuple[tuple[Typed, ClassInfo], ...]:

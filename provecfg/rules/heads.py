@@ -764,7 +764,8 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
         )
     given = inner if inner is not None and isinstance(inner.value, str) else None
     given = given or (outer if outer is not None and isinstance(outer.value, str) else None)
-    if given is not None and init is not None and init.value:
+    known = facts.class_of(backbone)
+    if given is not None and init is not None and init.value and not (known is not None and known.is_of_user):
         yield Mark(given, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
 
 

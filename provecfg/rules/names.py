@@ -9,28 +9,11 @@ from typing import Final
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
-from provecfg.mmconfig import DottedName, Node
+from provecfg.mmconfig import Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import nearest_names
-
-_CERTAIN: Final = frozenset(
-    {
-        "hook",
-        "loop",
-        "transform",
-        "dataset",
-        "metric",
-        "optimizer",
-        "parameter scheduler",
-        "data sampler",
-        "optim_wrapper",
-    }
-)
-"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
-
-_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
+from provecfg.spelling import is_misspelling, nearest_names
 
 _OLD_NAMES: Final = {
     # mmsegmentation's migration guide, 0.x to 1.x
@@ -60,23 +43,17 @@ def unknown_type(facts: Facts) -> Iterator[Mark]:
     Good:
         custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
 
-    Known problems: silent where a module of `custom_imports` cannot be read, which may register it.
+    Known problems: said where nothing else could register it; where the config's repository or its imports register
+    classes of their own, REG101 says so once, and REG102 where not all of them could be read.
 
     Source: mmengine 0.10.7, registry/registry.py; mmsegmentation issue 3547.
     """
     registry = facts.registry
-    for typed in facts.typed:
-        node = typed.node.get("type")
-        if node is None or not isinstance(node.value, str) or isinstance(node.value, DottedName):
-            continue
+    if not registry.is_closed:
+        return
+    for typed, node in facts.unregistered:
         name = node.value
-        if facts.class_of(typed.node, typed.registry) is not None or registry.unread or not registry.knows_scope(name):
-            continue
         elsewhere = registry.registries_with(name)
-        if elsewhere and not (typed.is_direct and typed.registry in _CERTAIN):
-            continue
-        if not facts.is_mmseg and typed.registry not in _OF_MMENGINE:
-            continue  # the snapshot leaves out what other libraries register only with their optional packages
         scope = typed.node.value.get("_scope_")
         near = registry.nearest(name, typed.registry, scope=scope if isinstance(scope, str) else None)
         old = _OLD_NAMES.get(name)
@@ -85,20 +62,16 @@ def unknown_type(facts: Facts) -> Iterator[Mark]:
         message = f"no {_what(typed)} {name!r} is registered"
         if elsewhere:
             message = f"{name!r} is a {elsewhere[0]}, not a {typed.registry}"
-        yield Mark(
-            node,
-            message,
-            f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
-            fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True) if _is_clear(name, near) else None,
-        )
+        repair = None
+        if near and (len(near) == 1 or near[0] == old or near[0].lower() == name.lower()):
+            spelling = [one for one in near if is_misspelling(name, one)]
+            repair = fix(f"write {near[0]!r}", replaced(node, near[0]), safe=spelling == near[:1])
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports"
+        yield Mark(node, message, hint, repair)
 
 
 def _what(typed: Typed) -> str:
     return {"model": "class", "task util": "class"}.get(typed.registry, typed.registry)
-
-
-def _is_clear(name: str, near: list[str]) -> bool:
-    return bool(near) and (len(near) == 1 or near[0].lower() == name.lower() or _OLD_NAMES.get(name) == near[0])
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
@@ -151,8 +124,10 @@ def swallowed_argument(facts: Facts) -> Iterator[Mark]:
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
     for typed, known, node, fate in facts.unused_arguments:
-        if fate is not Fate.SWALLOWED or node.name in _HARMLESS.get(known.type_name, ()):
+        if fate is not Fate.SWALLOWED or is_harmless(known, node.name):
             continue
+        if known.is_of_user and not any(is_misspelling(node.name, name) for name in known.nearest(node.name)):
+            continue  # REG105
         yield _argument(
             facts, typed, known, node, f"{known.type_name} takes {node.name!r} without a word and drops it", safe=False
         )
@@ -163,6 +138,11 @@ _HARMLESS: Final = {
     "Mask2FormerHead": {"strides"},
     "MaskFormerHead": {"strides", "in_index"},
 }
+
+
+def is_harmless(known: ClassInfo, name: str) -> bool:
+    """Whether an argument is known to be dropped, and nobody means it to do anything."""
+    return any(name in names and known.is_a(owner) for owner, names in _HARMLESS.items())
 
 
 _USELESS: Final = {
@@ -499,29 +479,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
 
 @functools.lru_cache(maxsize=4096)
 def _nearest_top_level(name: str) -> tuple[str, ...]:
-    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if _is_typo(name, key))
-
-
-def _is_typo(name: str, key: str) -> bool:
-    """Whether the names differ by a letter or two, an ending or an underscore."""
-    one, other = name.lower().replace("_", ""), key.lower().replace("_", "")
-    if one == other or one.rstrip("s") == other.rstrip("s"):
-        return True
-    return abs(len(one) - len(other)) <= 2 and _distance(one, other) <= (2 if len(other) > 6 else 1)
-
-
-def _distance(one: str, other: str) -> int:
-    """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        before, last, row = row, before, [i]
-        for j, b in enumerate(other, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if is_misspelling(name, key))
 
 
 def _read_through_base(facts: Facts, name: str) -> bool:

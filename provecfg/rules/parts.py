@@ -61,7 +61,11 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
     """
     is_run = facts.section("train_cfg") is not None and facts.get("default_scope") is not None
-    parts = [(key, node) for key in _PARTS if (node := facts.section(key)) is not None]
+    parts = [
+        (key, node)
+        for key in _PARTS
+        if (node := facts.section(key)) is not None and (facts.is_mmseg or not key.startswith("model."))
+    ]  # other libraries' models have defaults for their parts
     default_hooks = facts.section("default_hooks")
     parts += [(node.key, node) for node in default_hooks or () if node.is_dict]
     for key, node in parts:
