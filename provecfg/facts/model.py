@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
 from provecfg.facts.numbers import count, number
 from provecfg.mmconfig import DottedName, Node
+from provecfg.registry.lookup import NO_SCOPE
 
 OWN_LOSS_CALLS: Final = frozenset(
     {
@@ -193,6 +194,8 @@ def is_mmseg(config: Lookup) -> bool:
     scope = config.value(config.root, "default_scope")
     if scope is not None:
         return bool(scope == "mmseg")
+    if config.registry.default_scope == NO_SCOPE:
+        return False
     segmentor = config.value(config.section("model"), "type")  # the read_base() style names modules, not scopes
     return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
 

@@ -38,6 +38,7 @@ class Settings:
         per_file_ignores: Pattern of paths, relative to the settings' file, and selectors that are off there.
         strict: Whether warnings make the exit code 1.
         output_format: One of `OUTPUT_FORMATS`.
+        packages: Packages, or folders relative to the settings' file, that register classes beside the repository's.
         file: The pyproject.toml they come from, or None for the defaults.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     strict: bool = False
     output_format: str = "text"
+    packages: tuple[str, ...] = ()
     file: Path | None = None
     _off: dict[Path, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -215,6 +217,12 @@ def _flag(value: Any, key: str, file: Path | None) -> bool:
     return value
 
 
+def _names(value: Any, key: str, file: Path | None) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise _wrong(key, file, 'a list of packages such as ["my_models", "../shared"]', value)
+    return tuple(value)
+
+
 def _format(value: Any, key: str, file: Path | None) -> str:
     if not isinstance(value, str) or value not in OUTPUT_FORMATS:
         raise _wrong(key, file, f"one of {', '.join(OUTPUT_FORMATS)}", value)
@@ -228,6 +236,7 @@ _READERS: Final[dict[str, Callable[[Any, str, Path | None], Any]]] = {
     "per-file-ignores": _per_file,
     "strict": _flag,
     "output-format": _format,
+    "packages": _names,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,14 +47,24 @@ class Module:
         # a star import may have brought it; the search for its record goes through the module
         return f"{self.name}.{name}" if self.starred else None
 
-    def base_name(self, node: ast.expr) -> str:
-        """The dotted name of a parent class; one that cannot be found starts with `?`."""
+    def base_name(self, node: ast.expr, *, of: str) -> str:
+        """The dotted name of a parent of the class `of`; one that cannot be found starts with `?`."""
         if isinstance(node, ast.Subscript):
             node = node.value
         text = dotted_text(node)
         if text == "object":
             return text
+        if text == of and text in self.imported:  # a class that is called as its parent is
+            return self.imported[text]
         return (self.resolve(text) if text else None) or f"?{text or ast.unparse(node)}"
+
+
+def changed_at(file: Path) -> int:
+    """When a file was last changed, in ns; -1 for one that is gone."""
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return -1
 
 
 @functools.lru_cache(maxsize=1000)

@@ -11,8 +11,9 @@ from provecfg.errors import wants_traceback
 from provecfg.facts.facts import Facts
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
-from provecfg.mmconfig.problems import KEYS_LOST
+from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
+from provecfg.rules.names.mined import ABOUT_MMCV_1
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
@@ -28,7 +29,11 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         rules: Others than all of them.
         registry: What the classes accept; that of the installed release unless given.
     """
+    if any(finding.problem is MISSING_BASE for finding in view.problems):
+        return []  # whatever is found without it may be its absence
     facts = Facts(view, registry)
+    if facts.is_of_mmcv_1:
+        rules = [rule for rule in rules if rule.code in ABOUT_MMCV_1]
     is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
     findings: list[Finding] = []
     for rule in rules:

@@ -135,6 +135,9 @@ def loss_not_callable_by_head(facts: Facts) -> Iterator[Mark]:
         forward = info.forward if info is not None else None
         if forward is None or info is None or not (loss.head.kind or loss.kind in _CALLED_OTHERWISE):
             continue
+        head = facts.class_of(loss.head.node)
+        if head is not None and head.is_of_user:
+            continue  # it may call its losses as it likes
         takes_all = any(parameter.kind.name == "VAR_KEYWORD" for parameter in forward.values())
         lacking = [name for name in ("weight", "ignore_index") if name not in forward and not takes_all]
         if lacking:

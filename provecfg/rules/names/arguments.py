@@ -16,7 +16,7 @@ from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import first_few, nearest_names
+from provecfg.spelling import first_few, is_misspelling, nearest_names
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
@@ -156,8 +156,10 @@ def swallowed_argument(facts: Facts) -> Iterator[Mark]:
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
     for typed, info, node, fate in facts.unused_arguments:
-        if fate is not Fate.SWALLOWED or node.name in _HARMLESS.get(info.type_name, ()):
+        if fate is not Fate.SWALLOWED or is_harmless(info, node.name):
             continue
+        if info.is_of_user and not any(is_misspelling(node.name, name) for name in info.nearest(node.name)):
+            continue  # REG105
         yield _argument(
             facts, typed, info, node, f"{info.type_name} takes {node.name!r} without a word and drops it", safe=False
         )
@@ -168,6 +170,11 @@ _HARMLESS: Final = {
     "Mask2FormerHead": {"strides"},
     "MaskFormerHead": {"strides", "in_index"},
 }
+
+
+def is_harmless(info: ClassInfo, name: str) -> bool:
+    """Whether an argument is known to be dropped, and nobody means it to do anything."""
+    return any(name in names and info.is_a(owner) for owner, names in _HARMLESS.items())
 
 
 @rule("REG004", Severity.ERROR)
@@ -303,29 +310,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
 
 @functools.lru_cache(maxsize=4096)
 def _nearest_top_level(name: str) -> tuple[str, ...]:
-    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if _is_typo(name, key))
-
-
-def _is_typo(name: str, key: str) -> bool:
-    """Whether the names differ by a letter or two, an ending or an underscore."""
-    written, meant = name.lower().replace("_", ""), key.lower().replace("_", "")
-    if written == meant or written.rstrip("s") == meant.rstrip("s"):
-        return True
-    return abs(len(written) - len(meant)) <= 2 and _distance(written, meant) <= (2 if len(meant) > 6 else 1)
-
-
-def _distance(written: str, meant: str) -> int:
-    """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
-    before: list[int] = []
-    row = list(range(len(meant) + 1))
-    for i, a in enumerate(written, 1):
-        before, last, row = row, before, [i]
-        for j, b in enumerate(meant, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == meant[j - 2] and written[i - 2] == b:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if is_misspelling(name, key))
 
 
 def _read_through_base(facts: Facts, name: str) -> bool:
