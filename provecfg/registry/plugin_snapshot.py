@@ -1,6 +1,7 @@
 """Write what provecfg's own plugin registers: `python -m provecfg.registry.plugin_snapshot [--check]`.
 
-The plugin is read as any user's modules are; nothing is imported.
+The plugin is read as any user's modules are; nothing is imported. What its classes accept goes to `registry/data`, what
+its losses say of themselves to the catalog.
 """
 
 from __future__ import annotations
@@ -8,20 +9,28 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from provecfg.errors import ExitCode
 from provecfg.paths import write_atomically
 from provecfg.registry.module_search import read_user_modules
+from provecfg.registry.plugin_losses import losses_as_text
 from provecfg.registry.plugin_record import PLUGIN, PLUGIN_FILE
 from provecfg.registry.release import flow_row, load
 from provecfg.registry.signatures import parameters_as_text
+from provecfg.registry.user_modules import UserModules
+
+LOSSES_FILE: Final = Path(__file__).parents[1] / "catalog" / "losses.json"
 
 
-def as_text() -> str:
-    """The file as the plugin's source says now."""
-    known = load("onedl").top_packages
-    modules = read_user_modules((PLUGIN,), (), known)
+def texts() -> dict[Path, str]:
+    """The files as the plugin's source says now."""
+    modules = read_user_modules((PLUGIN,), (), load("onedl").top_packages)
+    return {PLUGIN_FILE: _classes_as_text(modules), LOSSES_FILE: losses_as_text(modules)}
+
+
+def _classes_as_text(modules: UserModules) -> str:
     classes: dict[str, list[Any]] = {}
     waiting = [
         dotted for scopes in modules.registered.values() for names in scopes.values() for dotted in names.values()
@@ -49,15 +58,16 @@ def as_text() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or with --check say whether it is what would be written."""
-    text = as_text()
-    if "--check" in arguments:
-        fresh = PLUGIN_FILE.is_file() and PLUGIN_FILE.read_text(encoding="utf-8") == text
-        if not fresh:
-            print(f"{PLUGIN_FILE} is out of date: python -m provecfg.registry.plugin_snapshot", file=sys.stderr)
-        return ExitCode.CLEAN if fresh else ExitCode.FINDINGS
-    write_atomically(PLUGIN_FILE, text)
-    return ExitCode.CLEAN
+    """Write the files, or with --check say which are not what would be written."""
+    stale = [
+        (file, text) for file, text in texts().items() if not file.is_file() or file.read_text(encoding="utf-8") != text
+    ]
+    for file, text in stale:
+        if "--check" in arguments:
+            print(f"{file} is out of date: python -m provecfg.registry.plugin_snapshot", file=sys.stderr)
+        else:
+            write_atomically(file, text)
+    return ExitCode.FINDINGS if stale and "--check" in arguments else ExitCode.CLEAN
 
 
 if __name__ == "__main__":

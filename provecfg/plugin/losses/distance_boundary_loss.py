@@ -52,6 +52,7 @@ class DistanceBoundaryLoss(SegLoss):
         `signed_distance_maps`); a mean over the pixels that count.
     """
 
+    title = "distance boundary"
     needs_image = True
 
     def __init__(
@@ -62,7 +63,7 @@ class DistanceBoundaryLoss(SegLoss):
         avg_non_ignore: bool = True,
         ignore_index: int | None = None,
         loss_weight: float = 1.0,
-        loss_name: str = "loss_distance",
+        loss_name: str = "loss_distance_boundary",
     ) -> None:
         super().__init__(reduction=reduction, ignore_index=ignore_index, loss_weight=loss_weight, loss_name=loss_name)
         if classes == "present":

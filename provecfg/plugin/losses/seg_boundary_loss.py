@@ -62,6 +62,7 @@ class SegBoundaryLoss(SegLoss):
         definition is this project's. Not Kervadec's boundary loss, which is `DistanceBoundaryLoss`.
     """
 
+    title = "boundary"
     takes_pixel_weight = False
     has_pixel_map = False
     needs_image = True

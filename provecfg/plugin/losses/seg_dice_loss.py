@@ -51,6 +51,7 @@ class SegDiceLoss(SegLoss):
         predictions give one minus the Dice of sets.
     """
 
+    title = "Dice"
     has_pixel_map = False
 
     def __init__(

@@ -10,10 +10,8 @@ from provecfg.findings import Severity
 from provecfg.rules.edits import fix, removed
 from provecfg.rules.rule import Mark, rule
 
-_WEIGHTED: Final = frozenset(
-    {"CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss"}
-    | {"SegCrossEntropyLoss", "SegLovaszLoss"}
-)
+_WEIGHTED: Final = ("CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss")
+"""mmseg's losses that take a weight for each class."""
 
 
 @rule("LOSS010", Severity.ERROR)
@@ -34,7 +32,9 @@ def class_weight_length(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/losses/cross_entropy_loss.py, focal_loss.py.
     """
-    for loss in facts.losses_of(*_WEIGHTED):
+    for loss in facts.losses:
+        if loss.kind not in _WEIGHTED and loss.plugin is None:
+            continue
         weights, channels = loss.class_weight, loss.head.out_channels
         if weights is None or channels is None or len(weights) == channels:
             continue

@@ -80,16 +80,16 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
         repair = None
         if node.name not in home.value:
             repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
-        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True)
+        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True, covers=node)
     useless = _USELESS.get(info.type_name, ())
     near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
     if near:
         is_certain = safe and len(near) == 1
         renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
-        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
+        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True, covers=node)
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
-    return Mark(node, message, hint, _dropped(node), at_key=True)
+    return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)
 
 
 _PIXEL_LOSSES = (

@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 import provecfg.plugin.losses
+from provecfg.catalog.losses import PLUGIN_LOSSES
 
 pytestmark = [
     pytest.mark.stack,
@@ -15,28 +16,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
 ]
 
-CONFIGS = {
-    "focal": {"type": "SoftmaxFocalLoss"},
+VARIANTS = {
     "focal, int gamma, alpha a class": {"type": "SoftmaxFocalLoss", "gamma": 3, "alpha": [1.0, 0.2, 0.5, 2.0]},
     "focal, gamma below 1": {"type": "SoftmaxFocalLoss", "gamma": 0.5, "alpha": 1},
-    "lovasz": {"type": "SegLovaszLoss"},
-    "lovasz, present, batch": {"type": "SegLovaszLoss", "classes": "present", "per_image": False},
-    "boundary": {"type": "SegBoundaryLoss"},
+    "Lovasz, present, batch": {"type": "SegLovaszLoss", "classes": "present", "per_image": False},
     "boundary per class": {"type": "SegBoundaryLoss", "per_class": True},
-    "boundary-aware focal": {"type": "BoundaryAwareFocalLoss"},
-    "cross entropy": {"type": "SegCrossEntropyLoss"},
-    "cross entropy, weights, smoothing": {
+    "CE, weights, smoothing": {
         "type": "SegCrossEntropyLoss",
         "class_weight": [0.5, 2.0, 1.0, 3.0],
         "label_smoothing": 0.1,
     },
-    "dice": {"type": "SegDiceLoss"},
-    "dice, all, per image": {"type": "SegDiceLoss", "classes": "all", "per_image": True, "smooth": 0},
-    "distance boundary": {"type": "DistanceBoundaryLoss"},
+    "Dice, all, per image": {"type": "SegDiceLoss", "classes": "all", "per_image": True, "smooth": 0},
     "multi-scale": {"type": "MultiScaleLoss", "loss": {"type": "SegCrossEntropyLoss"}, "scales": [1, 0.5, 0.3]},
 }
-# Ignored pixels are also neighbours to these, pixels of weight 0 are not.
-LOOKS_AROUND = {"boundary-aware focal", "distance boundary", "multi-scale"}
+CONFIGS = {loss.title: {"type": name} for name, loss in PLUGIN_LOSSES.items() if not loss.wraps_loss} | VARIANTS
 CLASS_BLIND = {"boundary"}  # one map over classes: permuting the prediction's classes changes nothing
 
 
@@ -61,6 +54,16 @@ def loss(config):
 
 def test_every_loss_of_the_package_is_in_this_suite():
     assert {config["type"] for config in CONFIGS.values()} == set(provecfg.plugin.losses.__all__)
+
+
+def test_what_is_recorded_of_a_loss_is_what_its_class_has(config):
+    loss, record = MODELS.build(config), PLUGIN_LOSSES[config["type"]]
+    assert (record.title, record.takes_pixel_weight, record.has_pixel_map) == (
+        loss.title,
+        loss.takes_pixel_weight,
+        loss.has_pixel_map,
+    )
+    assert loss.loss_name == record.loss_name
 
 
 # Edges
@@ -380,12 +383,12 @@ def test_pixel_weights_are_honoured_or_refused(loss, name, make_scene, value_and
         return
     plain = value_and_gradient(loss, logits, labels)
     assert_close(value_and_gradient(loss, logits, labels, weight=ones), plain)
-    if name != "dice":  # whose `smooth` is a number of pixels; the others are means, where only ratios count
+    if name != "Dice":  # whose `smooth` is a number of pixels; the others are means, where only ratios count
         assert_close(value_and_gradient(loss, logits, labels, weight=3 * ones), plain)
     value, gradient = value_and_gradient(loss, logits, labels, weight=0 * ones)
     assert value == 0
     assert torch.count_nonzero(gradient) == 0
-    if name not in LOOKS_AROUND:
+    if not loss.needs_image:  # else ignored pixels are neighbours, which pixels of weight 0 are not
         some = (torch.arange(labels.numel()).view(labels.shape) % 3 == 0).float()
         assert_close(
             value_and_gradient(loss, logits, labels, weight=some),
