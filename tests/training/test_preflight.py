@@ -93,7 +93,7 @@ def test_a_finished_run_is_complete_without_looking_further(smoke, tmp_path: Pat
     fingerprint = smoke(**options).fingerprint
     attempt = records.new_attempt(first_iter=0, command=(), device="cpu", processes=1)
     record = records.Record("config", {}, fingerprint, False, 80_000, 42, {}, None).started(attempt)
-    record = record.ended(records.FINISHED, 80_000, best=None, last=None)
+    record = record.closed(records.Ending(records.FINISHED), 80_000)
     (tmp_path / "run").mkdir()
     record.write(tmp_path / "run")
     again = smoke(**options)
