@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provecfg.errors import ProvecfgError, wants_traceback
 from provecfg.findings import Finding
-from provecfg.findings.fixes import Judged
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.problems import NOT_JUDGED
 from provecfg.findings.reporters.report import text_of_file
@@ -17,6 +16,9 @@ from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules import judge
 from provecfg.targets import is_study
+
+if TYPE_CHECKING:
+    from provecfg.findings.fixes import Judged
 
 
 def judgement_of(
@@ -59,6 +61,8 @@ def judge_for_fixes(
         settings_at: The settings that hold in a folder.
         cfg_options: See `judgement_of`.
     """
+
+    from provecfg.findings.fixes import Judged  # fixes are asked for now and then, configs are judged all the time
 
     def judge(target: Path, unsaved: Mapping[Path, str]) -> Judged:
         judgement = judgement_of(target, cfg_options, unsaved)
