@@ -105,12 +105,12 @@ def command(
             "this process was started by torchrun, which `provecfg run` starts itself",
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
-    with signals.listening():
-        try:
+    try:
+        with signals.listening():
             return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
-        except StopRequested as stop:
-            click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
-            return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
+    except StopRequested as stop:
+        click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
+        return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
 
 
 def _run_all(
@@ -182,8 +182,8 @@ def _run(
     if dry_run:
         terminal.result(_plan_of(prepared))
         return ExitCode.CLEAN
-    if prepared.is_complete:
-        terminal.note(f"{prepared.name}: already finished, see {prepared.work_dir.path}")
+    if prepared.is_complete and prepared.work_dir.record is not None:
+        terminal.note(f"{prepared.name}: already {prepared.work_dir.record.state}, see {prepared.work_dir.path}")
         return ExitCode.CLEAN
     terminal.detail(_plan_of(prepared))
     if options.is_launched:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provecfg.errors import ProvecfgError
+from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.training import heartbeat, lease
 from provecfg.training import record as records
 from provecfg.training.heartbeat import Heartbeat, Pulse
@@ -98,13 +98,14 @@ class OpenAttempt:
             self._write_record()
         except OSError as error:
             message = f"{ending.message}; its record in {self.work_dir} cannot be written: {error}".lstrip("; ")
-            raise ProvecfgError(message) from error
+            raise ProvecfgError(message, exit_code=ExitCode.FINDINGS) from error
 
     def leave(self) -> None:
         """Give the lease back."""
         self.stop_pulse()
         with suppress(OSError):
-            (self.work_dir / _RESERVE).unlink(missing_ok=True)
+            if self.lease.is_held():
+                (self.work_dir / _RESERVE).unlink(missing_ok=True)
         self.lease.release()
 
     def _write_record(self) -> None:

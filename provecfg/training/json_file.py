@@ -95,10 +95,11 @@ def _checked_fields(value: Any, kind: type, key: str) -> Any:
     for name in value:
         if name not in fields:
             raise BrokenFileError(f"{prefix}{name} is no field of it")
+    checked = {name: _checked(item, _hints(kind)[name], f"{prefix}{name}") for name, item in value.items()}
     for name, field in fields.items():
         if name not in value and field.default is field.default_factory is dataclasses.MISSING:
             raise BrokenFileError(f"{prefix}{name} is missing")
-    return kind(**{name: _checked(item, _hints(kind)[name], f"{prefix}{name}") for name, item in value.items()})
+    return kind(**checked)
 
 
 def _shortened(value: Any) -> str:

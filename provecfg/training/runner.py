@@ -149,7 +149,7 @@ class _Training:
         except StopRequested as stop:
             ending = Ending(records.INTERRUPTED, self._ended_at_once(stop), requeue=stop.requeue)
         except Exception as error:  # whatever the config's own code raises is the run's failure, and is recorded
-            ending = _failure(error, batches.label_outside(self.prepared.config))
+            ending = _failure(self._cause_of(error), batches.label_outside(self.prepared.config))
             if self.signals.received is not None and ending.cause == records.OTHER:
                 # A signal to all processes of the run can end the iteration by taking something from it.
                 message = f"a signal ended the iteration ({ending.message}); nothing of it was saved"
@@ -157,6 +157,16 @@ class _Training:
             _log_traceback(self.runner, error)
         self.signals.finish()
         return ending
+
+    def _cause_of(self, error: Exception) -> Exception:
+        """The error, or that the work dir is another's: who took it has cleared away what was being written."""
+        if self.attempt is not None:
+            with contextlib.suppress(OSError):
+                try:
+                    self.attempt.check_lease()
+                except LeaseLostError as lost:
+                    return lost
+        return error
 
     def _trained(self, batches: BatchHook) -> Ending:
         prepared = self.prepared
@@ -238,6 +248,23 @@ class _FormattedOnce(Config):
         return _FormattedOnce._made[1]
 
 
+class _LogWriteError:
+    """Says once, in a line, that a log cannot be written; logging itself prints a traceback for every line lost.
+
+    Args:
+        path: The log.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._was_said = False
+
+    def __call__(self, record: logging.LogRecord) -> None:
+        if not self._was_said:
+            self._was_said = True
+            print(f"the log {self._path} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+
 class _QuietRunner(Runner):
     """mmengine's Runner, whose log goes to its file only."""
 
@@ -245,10 +272,11 @@ class _QuietRunner(Runner):
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
-        if not type(self).shows_log:
-            for handler in logger.handlers:
-                if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                    handler.setLevel(logging.CRITICAL)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = _LogWriteError(handler.baseFilename)  # type: ignore[method-assign]
+            elif isinstance(handler, logging.StreamHandler) and not type(self).shows_log:
+                handler.setLevel(logging.CRITICAL)
         return logger
 
     @staticmethod

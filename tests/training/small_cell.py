@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.data.scenes import Drawing, smoke_data_for
@@ -77,19 +78,20 @@ def write_small_cell(path: Path, data_root: Path | None = None, **changes: objec
     Args:
         path: Where to.
         data_root: Its data, in BDD10k's layout; drawn if None.
-        changes: Of `max_iters`, `val_interval`, `checkpoint_interval`, `patience` and `min_delta` (of early stopping),
-            `workers` (loader processes) and `dropout` (the head's ratio).
+        changes: Of `max_iters`, `val_interval`, `checkpoint_interval`, `patience` and `min_delta` (of early stopping;
+            by itself it comes near the end), `workers` (loader processes) and `dropout` (the head's ratio).
     """
     root = data_root or smoke_data_for(DATASETS["bdd10k"], Drawing(train=8, val=2, width=96, height=54))
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "root": str(root),
         "max_iters": MAX_ITERS,
         "val_interval": VAL_INTERVAL,
         "checkpoint_interval": CHECKPOINT_INTERVAL,
-        "patience": 4,
         "min_delta": 0.1,
         "workers": 0,
         "dropout": 0.1,
+        **changes,
     }
-    path.write_text(_CONFIG.format(**{**values, **changes}), encoding="utf-8")
+    values.setdefault("patience", values["max_iters"] // values["val_interval"] - 2)
+    path.write_text(_CONFIG.format(**values), encoding="utf-8")
     return path
