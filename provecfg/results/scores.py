@@ -61,9 +61,12 @@ def boundary_iou(counts: ValidationCounts, fraction: float) -> Scores:
 
 
 def image_iou(counts: ValidationCounts) -> Scores:
-    """(N, C) IoU of each class in each image, in points; NaN where the image has no label of the class."""
-    regions = counts.of_images(counts.regions)
-    return np.where(regions[..., LABEL] > 0, class_iou(regions), np.nan)
+    """(N,) mean IoU of each image over the classes that are labelled in it, in points; NaN where none is."""
+    labelled = counts.regions[:, LABEL] > 0
+    image = counts.image_of_row[labelled]
+    total = np.bincount(image, class_iou(counts.regions[labelled]), minlength=counts.num_images)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / np.bincount(image, minlength=counts.num_images))
 
 
 def rare_classes(counts: ValidationCounts) -> NDArray[np.intp]:
@@ -86,12 +89,6 @@ def _mmseg_mean(counts: ValidationCounts) -> float:
 
 def _labelled_mean(counts: ValidationCounts) -> float:
     return _mean(class_iou(counts.totals)[counts.totals[:, LABEL] > 0])
-
-
-def _image_mean(counts: ValidationCounts) -> float:
-    by_class = image_iou(counts)
-    has_labels = np.isfinite(by_class).any(axis=1)
-    return _mean(np.array([_mean(scores) for scores in by_class[has_labels]]))
 
 
 def _boundary_mean(fraction: float) -> Callable[[ValidationCounts], float]:
@@ -135,7 +132,7 @@ METRICS: Final = (
         "mIoU per image",
         "Mean over images of the mean over the classes that are labelled in the image (Wang et al. 2023, "
         "arXiv:2310.19252): small objects and odd images count as much as large ones.",
-        _image_mean,
+        lambda counts: _mean(image_iou(counts)),
     ),
     Metric(
         "mAcc",
@@ -159,6 +156,7 @@ METRICS: Final = (
     ),
 )
 """What a validation is judged by."""
+METRIC: Final = {metric.key: metric for metric in METRICS}
 
 
 def _share(part: Any, whole: Any) -> Scores:
