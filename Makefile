@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test quick lint bench install generate docs constraints clean
+.PHONY: help demo test quick lint bench statistics install generate docs constraints clean
 
 help:
 	@echo "make demo    install, write and validate the loss study's 24 configs, and train one of them"
@@ -12,6 +12,7 @@ help:
 	@echo "make quick   the tests that train nothing"
 	@echo "make lint    ruff, mypy and the import contracts"
 	@echo "make bench   the measurements of docs/performance.md"
+	@echo "make statistics   how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
 
@@ -45,6 +46,9 @@ lint: install
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+statistics: install
+	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
 generate: install
 	$(BIN)/provecfg generate --all
