@@ -1,9 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.command_server import CommandServer
 
 PROJECT = Path(__file__).parents[1]
 
@@ -26,3 +29,23 @@ def provecfg(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
         return code, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    """Runs the command line in processes of their own, which need not import the stack."""
+    server = CommandServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def command_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a command in a process of its own: this checkout's code; drawn data is kept for the session."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONWARNINGS": "ignore",
+        "PROVECFG_HOME": str(tmp_path_factory.getbasetemp() / "provecfg-home"),
+        "OMP_NUM_THREADS": "1",
+    }
