@@ -82,14 +82,14 @@ def receipt_of(proof: Proof) -> Receipt:
 
 def findings_as_data(proof: Proof) -> list[dict[str, Any]]:
     """What is wrong, as `--output-format json` writes it."""
-    found: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
-    return found
+    findings: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
+    return findings
 
 
-def work_dir_of(proof: Proof, given: Path | None) -> Path:
-    """Where `provecfg run` would train the config."""
+def work_dir_of(proof: Proof, chosen: Path | None) -> Path:
+    """Where `provecfg run` would train the config: `chosen`, if that is said."""
     named = (proof.config or {}).get("work_dir")
-    return given or Path(named or Path("work_dirs", proof.path.stem))
+    return chosen or Path(named or Path("work_dirs", proof.path.stem))
 
 
 def receipts_as_text(receipts: Sequence[Receipt]) -> str:
