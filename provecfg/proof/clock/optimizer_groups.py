@@ -184,9 +184,9 @@ def _ignored(options: _TracedOptions, wrapper: Any) -> Iterator[Finding]:
     # A key that fits no parameter is common where one list of keys serves many models. It matters where it would make
     # a difference that no other key makes.
     for option, default in (("lr_mult", 1.0), ("decay_mult", 1.0)):
-        made = {default, *(value.get(option, default) for value in used.values())}
+        applied = {default, *(value.get(option, default) for value in used.values())}
         for name, value in custom.items():
-            if name in used or not isinstance(value, _TracedOptions) or value.get(option, default) in made:
+            if name in used or not isinstance(value, _TracedOptions) or value.get(option, default) in applied:
                 continue
             yield Finding(
                 OPTION_IGNORED,

@@ -107,11 +107,11 @@ def padded_size(preprocessor: Any) -> Size | None:
 
 def _extremes(transforms: Sequence[Any], aspect: tuple[int, int], short_side: int, channels: int) -> tuple[Any, Any]:
     """The packed samples of the smallest and of the largest image that are made of one of this aspect."""
-    made = []
+    samples = []
     for is_highest in (False, True):
         with _draws(is_highest=is_highest):
-            made.append(_run(transforms, aspect, short_side, channels))
-    smallest, largest = sorted(made, key=_area)
+            samples.append(_run(transforms, aspect, short_side, channels))
+    smallest, largest = sorted(samples, key=_area)
     return smallest, largest
 
 
