@@ -41,7 +41,7 @@ def command_server() -> Iterator[CommandServer]:
 
 @pytest.fixture(scope="session")
 def command_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a command in a process of its own: this checkout's code; drawn data is kept for the session."""
+    """The environment of a command in a process of its own: this checkout's code, one cache of drawn data."""
     return {
         **os.environ,
         "PYTHONPATH": str(PROJECT),

@@ -192,7 +192,7 @@ def _as_data(log: FinishedLog, rule: Rule, result: Replay) -> dict[str, Any]:
         "validations": len(log.validations),
         "without_metric": result.missing,
         "last_iteration": log.last_iteration,
-        "stop": None if stop is None else {"validation": result.place, **stop, "reason": result.reason},
+        "stop": None if stop is None else {"validation": result.stop_number, **stop, "reason": result.reason},
         "best_until_stop": told(result.best_until_stop),
         "best": told(result.best),
         "lost": round(result.lost, 6),
@@ -216,7 +216,7 @@ def _as_text(log: FinishedLog, rule: Rule, result: Replay) -> str:
     if stop is None:
         lines.append(("stops", "never: the rule lets the run go to the end of the log"))
     else:
-        lines.append(("stops", f"at {_at(stop)}, validation {result.place} of {count}"))
+        lines.append(("stops", f"at {_at(stop)}, validation {result.stop_number} of {count}"))
         if result.reason:
             lines.append(("", result.reason))
     if stop is not None and result.best_until_stop is not result.best:

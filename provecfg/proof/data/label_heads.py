@@ -11,8 +11,6 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import nn
 
-from provecfg.proof.built import Built
-
 _PARTS = ("decode_head", "auxiliary_head")
 
 
@@ -33,9 +31,9 @@ class LabelHead:
     ignored: int
 
 
-def label_heads(config: Config, built: Built | None) -> list[LabelHead]:
+def label_heads(config: Config, model: nn.Module | None) -> list[LabelHead]:
     """The heads that are trained on label maps: those of the built model, or else those that the config says."""
-    heads = _built_heads(built.model) if built is not None else _declared_heads(config)
+    heads = _built_heads(model) if model is not None else _declared_heads(config)
     return list(heads)
 
 
@@ -55,8 +53,8 @@ def _built_heads(model: nn.Module) -> Iterator[LabelHead]:
 
 def _class_of(head: dict[str, Any]) -> type | None:
     kind = head.get("type")
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    return found if isinstance(found, type) else None
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    return cls if isinstance(cls, type) else None
 
 
 def _makes_its_targets(head: type | None) -> bool:

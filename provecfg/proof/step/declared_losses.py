@@ -61,20 +61,20 @@ def head_key_of(key: str) -> str:
 
 def declared_losses(config: Any, model: nn.Module) -> list[DeclaredLoss]:
     """Every loss that the config declares in its model, in its order, then those that its heads have by default."""
-    found = [_declared(key, part, module_at(model, key)) for key, part in _loss_dicts(config.get("model"), "model")]
-    known = {id(module) for loss in found if loss.module is not None for module in loss.module.modules()}
+    losses = [_declared(key, part, module_at(model, key)) for key, part in _loss_dicts(config.get("model"), "model")]
+    matched = {id(module) for loss in losses if loss.module is not None for module in loss.module.modules()}
     for name, module in _loss_modules(model):
-        if id(module) in known:
+        if id(module) in matched:
             continue
         key = key_of_module(config, name)
-        unbuilt = next((loss for loss in found if loss.module is None and _is_of(loss, key, module)), None)
+        unbuilt = next((loss for loss in losses if loss.module is None and _is_of(loss, key, module)), None)
         if unbuilt is not None:  # it stands in another place of the model than of the config
             unbuilt.module = module
         else:
-            found.append(_by_default(name, module))
-        known |= {id(part) for part in module.modules()}
-    _apply_schedules(config, found)
-    return _with_names_of_their_own(found)
+            losses.append(_by_default(name, module))
+        matched |= {id(part) for part in module.modules()}
+    _apply_schedules(config, losses)
+    return _with_names_of_their_own(losses)
 
 
 def _loss_dicts(node: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:

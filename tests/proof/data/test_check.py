@@ -52,7 +52,7 @@ def prove(tmp_path: Path) -> Prove:
             config.model.data_preprocessor.size = (64, 64)
         if change is not None:
             change(config)
-        return data.prove(Subject(path or PSPNET, config, None, "cpu", root, tmp_path / "work"), built)
+        return data.check(Subject(path or PSPNET, config, "cpu", root, tmp_path / "work"), built or Built.nothing())
 
     return proved
 

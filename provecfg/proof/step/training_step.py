@@ -17,12 +17,12 @@ from provecfg.proof.step.declared_losses import DeclaredLoss
 
 
 @dataclass(slots=True)
-class Call:
+class LossCall:
     """One call of a loss in a step.
 
     Args:
         loss: Which.
-        args: Of the call, as they were given.
+        args: Of the call.
         kwargs: Likewise.
         value: What it returned, part of the step's graph.
     """
@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Step:
+class TrainingStep:
     """What a step computed.
 
     Args:
@@ -46,16 +46,16 @@ class Step:
 
     total: Tensor
     logged: dict[str, Tensor]
-    calls: list[Call]
+    calls: list[LossCall]
     features: list[Tensor] = field(default_factory=list)
 
-    def calls_of(self, loss: DeclaredLoss) -> list[Call]:
+    def calls_of(self, loss: DeclaredLoss) -> list[LossCall]:
         """The calls of one loss."""
         return [call for call in self.calls if call.loss is loss]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class StepFailure:
     """A step that raised an error.
 
     Args:
@@ -69,7 +69,7 @@ class Failure:
     module: str
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """The error on one line."""
         lines = [line.strip() for line in str(self.error).splitlines() if line.strip()]
         last = traceback.extract_tb(self.error.__traceback__)[-1]
@@ -86,19 +86,19 @@ class Failure:
 
 
 def run_step(
-    model: nn.Module, batch: Mapping[str, Any], losses: Sequence[DeclaredLoss], config: Any, *, seed: int = 0
-) -> Step | Failure:
+    model: Any, batch: Mapping[str, Any], losses: Sequence[DeclaredLoss], config: Any, *, seed: int = 0
+) -> TrainingStep | StepFailure:
     """Compute the losses of a batch as `train_step` does, without changing a weight.
 
     Args:
-        model: In training mode.
+        model: A segmentor, in training mode.
         batch: As the data loader gives it; it is copied by the model's own preprocessor.
         losses: Whose calls are watched.
         config: Of the model, for the path of a failure.
         seed: Of dropout and whatever else draws.
     """
     torch.manual_seed(seed)
-    calls: list[Call] = []
+    calls: list[LossCall] = []
     features: list[Tensor] = []
     with _watching(model, losses, calls, features):
         try:
@@ -110,7 +110,7 @@ def run_step(
     # From the model's own dict, since the log of a distributed run is detached.
     values = {key: _reduced(value) for key, value in logged.items()} if isinstance(logged, dict) else dict(log)
     # Where no key has `loss` in it, the sum of nothing is the integer 0.
-    return Step(torch.as_tensor(total, dtype=torch.float32), values, calls, features)
+    return TrainingStep(torch.as_tensor(total, dtype=torch.float32), values, calls, features)
 
 
 def _reduced(value: Any) -> Tensor:
@@ -122,7 +122,7 @@ def _reduced(value: Any) -> Tensor:
 
 @contextlib.contextmanager
 def _watching(
-    model: nn.Module, losses: Sequence[DeclaredLoss], calls: list[Call], features: list[Tensor]
+    model: nn.Module, losses: Sequence[DeclaredLoss], calls: list[LossCall], features: list[Tensor]
 ) -> Iterator[None]:
     handles = []
     for loss in losses:
@@ -142,12 +142,12 @@ def _watching(
             handle.remove()
 
 
-def _recorder(loss: DeclaredLoss, calls: list[Call]) -> Callable[..., Any]:
+def _recorder(loss: DeclaredLoss, calls: list[LossCall]) -> Callable[..., Any]:
     def record(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         # Samplers of hard pixels ask losses without gradients.
         if not torch.is_grad_enabled() or not isinstance(output, Tensor):
             return None
-        calls.append(Call(loss, args, kwargs, output))
+        calls.append(LossCall(loss, args, kwargs, output))
         # A head adds the next loss of the same name in place: to the copy, so that this value stays what it was.
         return output.clone()
 
@@ -165,13 +165,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def _failure(error: Exception, model: nn.Module, config: Any) -> Failure:
+def _failure(error: Exception, model: nn.Module, config: Any) -> StepFailure:
     names = {id(module): name for name, module in model.named_modules()}
-    found = ""
+    innermost = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner = frame.f_locals.get("self")
         if id(owner) in names:
-            found = names[id(owner)]
+            innermost = names[id(owner)]
         elif id(context := getattr(owner, "context", None)) in names:  # a sampler of pixels knows its head
-            found = f"{names[id(context)]}.sampler"
-    return Failure(error, key_of_module(config, found), found)
+            innermost = f"{names[id(context)]}.sampler"
+    return StepFailure(error, key_of_module(config, innermost), innermost)

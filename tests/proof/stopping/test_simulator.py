@@ -19,7 +19,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import HOOKS, DefaultScope
 from mmengine.runner import Runner
 
-from provecfg.proof.stopping.dry_runner import MOST_VALIDATIONS, Life, Stage, UnknownLoopError
+from provecfg.proof.stopping.simulator import MOST_VALIDATIONS, SimulatedRun, Simulator, UnknownLoopError
 
 pytestmark = [
     pytest.mark.stack,
@@ -143,23 +143,23 @@ def _loader(sampler: str, batches: int) -> dict[str, Any]:
 
 def scripted(
     folder: Path, loop: dict, hooks: Sequence[dict], scores: Sequence[float], killed_after: int | None = None
-) -> Life:
+) -> SimulatedRun:
     config = Config({"train_cfg": loop, "val_cfg": {}, "val_dataloader": {}, "val_evaluator": {}})
     importlib.import_module("provecfg.plugin")
-    return Stage(config, folder).live(
+    return Simulator(config, folder).run(
         lambda: [HOOKS.build(dict(hook)) for hook in hooks],
-        lambda place: {"mIoU": scores[place]},
+        lambda number: {"mIoU": scores[number]},
         killed_after=killed_after,
     )
 
 
-def told(life: Life) -> dict[str, Any]:
-    assert life.error is None
+def told(run: SimulatedRun) -> dict[str, Any]:
+    assert run.error is None
     return {
-        "moments": life.moments,
-        "waits": life.waits,
-        "ended": life.ended,
-        "checkpoints": {one.name: one.moment for one in life.checkpoints},
+        "moments": run.moments,
+        "waits": run.waits,
+        "ended": run.ended,
+        "checkpoints": {checkpoint.name: checkpoint.moment for checkpoint in run.checkpoints},
     }
 
 
@@ -226,30 +226,30 @@ def test_a_scripted_run_ends_as_a_real_one(tmp_path: Path, name: str) -> None:
 
 def test_a_run_as_long_as_real_ones_takes_no_time(tmp_path: Path) -> None:
     loop = {"type": "IterBasedTrainLoop", "max_iters": 80000, "val_interval": 5000}
-    life = scripted(tmp_path, loop, [{**PLAIN, "interval": 1, "max_keep_ckpts": 1}, STOPPER], [*UNEVEN, *UNEVEN])
-    assert life.moments == tuple(range(5000, 40001, 5000))
-    assert life.stopped
-    assert {one.name for one in life.checkpoints} == {"iter_40000.pth", "best_mIoU_iter_30000.pth"}
+    run = scripted(tmp_path, loop, [{**PLAIN, "interval": 1, "max_keep_ckpts": 1}, STOPPER], [*UNEVEN, *UNEVEN])
+    assert run.moments == tuple(range(5000, 40001, 5000))
+    assert run.stopped
+    assert {checkpoint.name for checkpoint in run.checkpoints} == {"iter_40000.pth", "best_mIoU_iter_30000.pth"}
 
 
 def test_of_very_many_validations_the_first_and_the_last_are_made(tmp_path: Path) -> None:
     loop = {"type": "IterBasedTrainLoop", "max_iters": 80000, "val_interval": 100}
-    life = scripted(tmp_path, loop, [PLAIN], range(10000))
-    assert life.moments == (*range(100, 100 * MOST_VALIDATIONS, 100), 80000)
+    run = scripted(tmp_path, loop, [PLAIN], range(10000))
+    assert run.moments == (*range(100, 100 * MOST_VALIDATIONS, 100), 80000)
 
 
 def test_the_hook_that_fails_is_named(tmp_path: Path) -> None:
-    life = scripted(tmp_path, BY_ITERATION, [{**PLAIN, "save_best": "mDice"}, STOPPER], UNEVEN)
-    assert isinstance(life.error, KeyError)
-    assert type(life.failed).__name__ == "PlainCheckpointHook"
-    assert life.ended == 2
+    run = scripted(tmp_path, BY_ITERATION, [{**PLAIN, "save_best": "mDice"}, STOPPER], UNEVEN)
+    assert isinstance(run.error, KeyError)
+    assert type(run.failed).__name__ == "PlainCheckpointHook"
+    assert run.ended == 2
 
 
 def test_an_unknown_argument_fails_at_the_first_checkpoint_as_in_a_run(tmp_path: Path) -> None:
     saver = {"type": "CheckpointHook", "by_epoch": False, "interval": 4, "max_keep_ckpt": 1}
-    life = scripted(tmp_path, BY_ITERATION, [saver], UNEVEN)
-    assert str(life.error) == "Runner.save_checkpoint() got an unexpected keyword argument 'max_keep_ckpt'"
-    assert life.ended == 4
+    run = scripted(tmp_path, BY_ITERATION, [saver], UNEVEN)
+    assert str(run.error) == "Runner.save_checkpoint() got an unexpected keyword argument 'max_keep_ckpt'"
+    assert run.ended == 4
 
 
 def test_a_loop_of_another_kind_is_refused(tmp_path: Path, own_loop: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""Lives through a run whose validations score what a script says: the loop and the hooks are the real ones.
+"""Simulates runs whose validations score what a script says: the loop and the hooks are the real ones.
 
 Nothing is trained. The loop is taken from one iteration at which something can happen to the next; checkpoints are
 small files that hold what the hooks and the message hub put into them, so that a run can be killed and resumed.
@@ -7,7 +7,6 @@ small files that hold what the hooks and the message hub put into them, so that 
 from __future__ import annotations
 
 import itertools
-import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,23 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.logging import MessageHub
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner, find_latest_checkpoint
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
+from provecfg.proof.dry_runner import DryRunner, EmptyBatches
 from provecfg.proof.subject import nothing_printed
 
 Script = Callable[[int], Mapping[str, Any]]
-"""The metrics of the validation at a place, counted from 0."""
+"""The metrics of a validation by its number, counted from 0."""
 
 MOST_VALIDATIONS = 120
 """Validations that are enough to see what early stopping does, unless it is more patient."""
 _MOST_CANDIDATES = 4000
-
-_SILENT = logging.getLogger("provecfg.scripted")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
-
-_COUNT = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SimulatedRun:
     """What became of a run.
 
     Args:
@@ -72,8 +65,8 @@ class UnknownLoopError(Exception):
     """The training loop is neither of mmengine's nor built on one."""
 
 
-class Stage:
-    """Where the runs of a config are lived through.
+class Simulator:
+    """Simulates runs of a config.
 
     Args:
         config: The config; its `train_cfg` is looked at, and whether it has validations.
@@ -88,54 +81,58 @@ class Stage:
         self.config = config
         self._folder = folder
         self._runs = itertools.count()
-        runner = ScriptedRunner(config, (), lambda place: {}, folder, ())
-        if not isinstance(runner.train_loop, (IterBasedTrainLoop, EpochBasedTrainLoop)):
+        runner = ScriptedRunner(config, (), lambda number: {}, folder, ())
+        if not runner.is_mmengines_loop:
             raise UnknownLoopError(f"{type(runner.train_loop).__name__} is built on no training loop of mmengine's")
         with nothing_printed():
-            whole = runner.live(_candidates(runner))
+            whole = runner.simulate(_candidates(runner))
         if whole.error is not None:
             raise whole.error
-        self.unit = "epoch" if isinstance(runner.train_loop, EpochBasedTrainLoop) else "iteration"
+        self.unit = runner.unit
         self.length = runner.length
         self.validations = whole.moments
         """When a run in one piece, without early stopping, is validated."""
 
-    def live(
+    def run(
         self,
         hooks: Callable[[], Sequence[Hook]],
         script: Script,
         *,
         killed_after: int | None = None,
         most_validations: int = MOST_VALIDATIONS,
-    ) -> Life:
+    ) -> SimulatedRun:
         """Let a run come to its end.
 
         Args:
             hooks: Makes the hooks; called anew for a run that is resumed, as in another process.
             script: What the validations score.
             killed_after: Kill the run after so many validations, and resume it from its latest checkpoint.
-            most_validations: That are lived through; of those beyond, the last one.
+            most_validations: That are simulated; of those beyond, the last one.
         """
         folder = self._folder / str(next(self._runs))
         folder.mkdir(parents=True)
         with nothing_printed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             runner = ScriptedRunner(self.config, hooks(), script, folder, self.validations, killed_after)
-            life = runner.live(_moments(runner, self.validations, most_validations))
+            simulated = runner.simulate(_moments(runner, self.validations, most_validations))
             if not runner.was_killed:
-                return life
+                return simulated
             latest = find_latest_checkpoint(str(folder))
-            again = ScriptedRunner(self.config, hooks(), script, folder, self.validations)
-            return again.live(_moments(again, self.validations, most_validations), resume_from=latest)
+            resumed = ScriptedRunner(self.config, hooks(), script, folder, self.validations)
+            return resumed.simulate(_moments(resumed, self.validations, most_validations), resume_from=latest)
 
 
-def validates(config: Any) -> bool:
-    """Whether validations are declared."""
-    return all(config.get(f"val_{part}") is not None for part in ("cfg", "dataloader", "evaluator"))
+class ScriptedRunner(DryRunner):
+    """A dry Runner whose validations score what a script says, and whose checkpoints hold what hooks put into them.
 
-
-class ScriptedRunner(Runner):
-    """mmengine's Runner without model, data, log and environment, for its own methods and those of the hooks."""
+    Args:
+        config: The config.
+        hooks: Those that it has; none else is registered.
+        script: What each validation scores.
+        folder: For its files.
+        validations: The moments of all validations of the run. A resumed run that repeats one scores as before.
+        killed_after: End the run after so many validations.
+    """
 
     def __init__(
         self,
@@ -143,81 +140,48 @@ class ScriptedRunner(Runner):
         hooks: Sequence[Hook],
         script: Script,
         folder: Path,
-        places: Sequence[int],
+        validations: Sequence[int],
         killed_after: int | None = None,
     ) -> None:
-        # Not Runner's own: that one builds all parts of a run, and sets up the process.
-        self.cfg = config
-        self._work_dir = self._log_dir = str(folder)
-        self._experiment_name = self._timestamp = f"scripted{next(_COUNT)}"
-        self._randomness_cfg: dict[str, Any] = {}
-        self._rank, self._world_size, self._distributed, self._launcher = 0, 1, False, "none"
-        self.logger = _SILENT
-        self.message_hub = MessageHub(self._experiment_name)
-        self.visualizer = _NoVisualizer()
-        self.model = _Leaps(self)
-        self.optim_wrapper = self.param_schedulers = None
-        self.calling: Hook | None = None
-        self._stage = ""
+        self.validation: ScriptedValidation | None = None
         self.was_killed = False
-        self._train_dataloader = _EmptyBatches(endless=True)
-        self._val_loop = ScriptedValidation(self, script, places, killed_after) if validates(config) else None
-        self._test_loop = None
-        self._hooks: list[Hook] = []
+
+        def validation(runner: ScriptedRunner) -> BaseLoop:
+            self.validation = ScriptedValidation(runner, script, validations, killed_after)
+            return self.validation
+
+        super().__init__(config, folder, EmptyBatches(endless=True), validation)
         for hook in hooks:
             self.register_hook(hook)
-        self._train_loop = self.build_train_loop(config.train_cfg)
-        if isinstance(self._train_loop, EpochBasedTrainLoop):
-            self._train_loop.dataloader = _EmptyBatches(endless=False)
+        self.feed(EmptyBatches(endless=not self.counts_epochs))
 
-    @property
-    def moment(self) -> int:
-        """Iterations done, or epochs of a loop by epochs."""
-        return int(self.epoch if isinstance(self.train_loop, EpochBasedTrainLoop) else self.iter)
-
-    @property
-    def length(self) -> int:
-        """Iterations of the whole run, or epochs."""
-        return int(self.max_epochs if isinstance(self.train_loop, EpochBasedTrainLoop) else self.max_iters)
-
-    def live(self, moments: Sequence[int], *, resume_from: str | None = None) -> Life:
-        """Run the loop to its end, from a checkpoint if one is given, by way of these moments."""
+    def simulate(self, moments: Sequence[int], *, resume_from: str | None = None) -> SimulatedRun:
+        """Run the loop to its end, from a checkpoint if one is named, by way of these moments."""
         error: Exception | None = None
         try:
             self.call_hook("before_run")
             if resume_from is not None:
                 self.resume(resume_from, map_location="cpu")
-            self.model.leaps = (moment for moment in moments if moment > self.moment)
+            self.idle_model.stops = (moment for moment in moments if moment > self.moment)
             self.train_loop.run()
             self.call_hook("after_run")
         except _KilledError:
             self.was_killed = True
         except Exception as raised:  # of the config's own classes
             error = raised
-        validation, loop = self._val_loop, self.train_loop
+        validation = self.validation
         # The loop counts a step when its hooks are through with it.
-        in_step = error is not None and self._stage in ("after_train_iter", "after_train_epoch")
-        return Life(
+        in_step = error is not None and self.stage in ("after_train_iter", "after_train_epoch")
+        return SimulatedRun(
             moments=tuple(validation.moments) if validation is not None else (),
             waits=tuple(validation.waits) if validation is not None else (),
             ended=self.moment + in_step,
-            stopped=bool(loop.stop_training) and self.moment < self.length,
+            stopped=bool(self.train_loop.stop_training) and self.moment < self.length,
             checkpoints=tuple(self._checkpoints()),
             resumed_from=Path(resume_from).name if resume_from is not None else None,
             error=error,
             failed=self.calling if error is not None else None,
         )
-
-    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Call all hooks, and know which one is being called."""
-        before = self.calling
-        if before is None:
-            self._stage = fn_name
-        for hook in self._hooks:
-            if hasattr(hook, fn_name):
-                self.calling = hook
-                getattr(hook, fn_name)(self, **kwargs)
-        self.calling = before
 
     def save_checkpoint(  # the parent's signature, so that a hook's unknown argument fails as it would there
         self,
@@ -244,14 +208,12 @@ class ScriptedRunner(Runner):
         """Read what `save_checkpoint` wrote."""
         checkpoint: dict[str, Any] = pickle.loads(Path(filename).read_bytes())
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self._has_loaded = True
         return checkpoint
 
     def _checkpoints(self) -> Iterator[Checkpoint]:
-        by_epoch = isinstance(self.train_loop, EpochBasedTrainLoop)
-        for path in sorted(Path(self._work_dir).rglob("*.pth")):
+        for path in sorted(Path(self.work_dir).rglob("*.pth")):
             meta = pickle.loads(path.read_bytes())["meta"]
-            yield Checkpoint(path.name, int(meta["epoch" if by_epoch else "iter"]))
+            yield Checkpoint(path.name, int(meta["epoch" if self.counts_epochs else "iter"]))
 
 
 # For the messages of its TypeErrors.
@@ -268,23 +230,25 @@ class ScriptedValidation(BaseLoop):
     Args:
         runner: Whose it is.
         script: What each validation scores.
-        places: The moments of all validations of the run. A resumed run that repeats one scores as before.
+        validations: The moments of all validations of the run.
         killed_after: End the run after so many validations.
     """
 
-    def __init__(self, runner: ScriptedRunner, script: Script, places: Sequence[int], killed_after: int | None) -> None:
-        super().__init__(runner, _EmptyBatches(endless=False))
+    def __init__(
+        self, runner: ScriptedRunner, script: Script, validations: Sequence[int], killed_after: int | None
+    ) -> None:
+        super().__init__(runner, EmptyBatches(endless=False))
         self.moments: list[int] = []
         self.waits: list[int] = []
         self._script = script
-        self._places = {moment: place for place, moment in enumerate(places)}
+        self._numbers = {moment: number for number, moment in enumerate(validations)}
         self._killed_after = killed_after
 
     def run(self) -> dict[str, Any]:
         """One validation."""
         runner: Any = self.runner
         moment = runner.moment
-        metrics = dict(self._script(self._places.get(moment, 0)))
+        metrics = dict(self._script(self._numbers.get(moment, 0)))
         runner.call_hook("before_val")
         runner.call_hook("before_val_epoch")
         runner.call_hook("after_val_epoch", metrics=metrics)
@@ -294,52 +258,6 @@ class ScriptedValidation(BaseLoop):
         if len(self.moments) == self._killed_after:
             raise _KilledError
         return metrics
-
-
-class _Leaps:
-    """Called where a model would train a step: takes the loop to the next moment at which something can happen."""
-
-    def __init__(self, runner: ScriptedRunner) -> None:
-        self._runner = runner
-        self.leaps: Iterator[int] = iter(())
-
-    def train(self) -> None:
-        """Nothing."""
-
-    def train_step(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        loop = self._runner.train_loop
-        # The loop and the hooks count this step as done when it returns.
-        loop._iter = next(self.leaps, self._runner.length) - 1
-        if isinstance(loop, EpochBasedTrainLoop):
-            loop._epoch = loop._iter
-        return {}
-
-
-class _EmptyBatches:
-    """A data loader of empty batches: one in an epoch, so that iterations are epochs there."""
-
-    dataset = type("NoData", (), {"metainfo": {}})()
-    batch_size = 1
-
-    def __init__(self, *, endless: bool) -> None:
-        self._endless = endless
-        self.sampler = self
-
-    def skip(self, count: int) -> None:
-        """Nothing: a resumed run has no data to pass over."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return itertools.repeat({}) if self._endless else iter(({},))
-
-
-class _NoVisualizer:
-    dataset_meta: Any = None
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 def _candidates(runner: ScriptedRunner) -> list[int]:
@@ -359,9 +277,8 @@ def _moments(runner: ScriptedRunner, validations: Sequence[int], most: int) -> l
     if len(validations) > most:
         validations, until = [*validations[: most - 1], validations[-1]], validations[most - 2]
     moments = {1, *validations}
-    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
     for hook in runner.hooks:
-        if not isinstance(hook, CheckpointHook) or hook.by_epoch != by_epoch:
+        if not isinstance(hook, CheckpointHook) or hook.by_epoch != runner.counts_epochs:
             continue
         if not isinstance(hook.interval, int) or hook.interval <= 0:
             continue
