@@ -43,7 +43,8 @@ def screened(
         judgements: What was found, file by file.
         settings_at: The settings that hold in a folder; those of a config hold for what its bases say, too.
         says_unused: Also say which comments silence nothing, and which are malformed. For those who have looked for
-            everything that is found without running: of a code that only `run` or `prove` find, or that is retired, nothing is said.
+            everything that is found without running: of a code that only `run` or `prove` find, or that is retired,
+            nothing is said.
     """
     judgements = list(judgements)
     selected: list[Finding] = []
