@@ -18,6 +18,7 @@ from provecfg.validate import files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
+    from provecfg.proof.receipt import Receipt
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -84,14 +85,16 @@ def command(
     )
     written = output_format or "text"
     proofs: list[Proof] = []
+    receipts: list[Receipt] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
+        receipts.append(receipt_of(proof))
         own = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
-            receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+            receipts[-1].write(receipt_path(work_dir_of(proof, own), proof.path.stem))
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
     if output is not None:
-        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
+        write_atomically(output, receipts_as_text(receipts) + "\n")
     found = [finding for proof in proofs for finding in proof.findings]
     _report(found, proofs, written, terminal)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from provecfg.registry.module_search import read_user_modules
 from provecfg.registry.plugin_record import PLUGIN, PLUGIN_FILE, plugin_modules
-from provecfg.registry.plugin_snapshot import as_text
 from provecfg.registry.release import load
+from tools.plugin_snapshot import as_text
 
 
 def test_the_record_of_the_plugin_is_what_its_source_says() -> None:
-    assert PLUGIN_FILE.read_text() == as_text(), "run `python -m provecfg.registry.plugin_snapshot`"
+    assert PLUGIN_FILE.read_text() == as_text(), "run `python -m tools.plugin_snapshot`"
 
 
 def test_the_record_gives_the_classes_that_reading_the_source_gives() -> None:

@@ -1,4 +1,4 @@
-"""Write what provecfg's own plugin registers: `python -m provecfg.registry.plugin_snapshot [--check]`.
+"""Write what provecfg's own plugin registers: `python -m tools.plugin_snapshot [--check]`.
 
 The plugin is read as any user's modules are; nothing is imported.
 """
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     if "--check" in arguments:
         fresh = PLUGIN_FILE.is_file() and PLUGIN_FILE.read_text(encoding="utf-8") == text
         if not fresh:
-            print(f"{PLUGIN_FILE} is out of date: python -m provecfg.registry.plugin_snapshot", file=sys.stderr)
+            print(f"{PLUGIN_FILE} is out of date: python -m tools.plugin_snapshot", file=sys.stderr)
         return ExitCode.CLEAN if fresh else ExitCode.FINDINGS
     write_atomically(PLUGIN_FILE, text)
     return ExitCode.CLEAN
