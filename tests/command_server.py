@@ -53,7 +53,7 @@ class RunningCommand:
         """Send the process a signal."""
         os.kill(self._pid, signum)
 
-    def finished(self, seconds: float = 240) -> tuple[int, str, str]:
+    def finished(self, seconds: float = 600) -> tuple[int, str, str]:
         """Wait for its end; after `seconds` it is killed.
 
         Returns:

@@ -9,6 +9,33 @@ import pytest
 from tests.command_server import CommandServer
 
 PROJECT = Path(__file__).parents[1]
+GPU = "gpu"
+"""Marker of the tests that need a GPU. They run when `-m` names it; no other test sees one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if GPU not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist: a core is all that it has
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if GPU not in config.option.markexpr:
+        on_gpu = [item for item in items if item.get_closest_marker(GPU)]
+        config.hook.pytest_deselected(items=on_gpu)
+        items[:] = [item for item in items if item not in on_gpu]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A skip fails the session where it may not be: the reasons are in the summary."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.option.no_skips and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

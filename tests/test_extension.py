@@ -209,7 +209,7 @@ def add_loss(checkout: Checkout) -> None:
     checkout.insert("provecfg/study/losses.py", END_OF_SPECS, SPEC)
     checkout.write("provecfg/plugin/losses/seg_poly_loss.py", LOSS)
     checkout.write("tests/plugin/losses/test_seg_poly_loss.py", TEST_OF_LOSS)
-    checkout.run("provecfg.registry.plugin_snapshot")
+    checkout.run("docs.generate.plugin_snapshot")
 
 
 def generated(checkout: Checkout, *options: str) -> list[str]:
@@ -230,7 +230,7 @@ def test_a_loss_of_our_own_is_three_files(checkout: Checkout) -> None:
         "provecfg/study/losses.py",
         "provecfg/plugin/losses/seg_poly_loss.py",
         "tests/plugin/losses/test_seg_poly_loss.py",
-        # written by `python -m provecfg.registry.plugin_snapshot`
+        # written by `python -m docs.generate.plugin_snapshot`
         "provecfg/catalog/losses.json",
         "provecfg/registry/data/plugin.json",
     }
@@ -274,7 +274,7 @@ def test_a_new_loss_passes_the_tests_that_are_about_every_loss(checkout: Checkou
 
 def test_a_loss_that_mmseg_has_is_its_spec(checkout: Checkout) -> None:
     checkout.insert("provecfg/study/losses.py", END_OF_SPECS, SPEC_OF_MMSEGS)
-    checkout.run("provecfg.registry.plugin_snapshot", "--check")
+    checkout.run("docs.generate.plugin_snapshot", "--check")
     checkout.run("docs.generate")
     texts = generated(checkout, "--model", "pspnet_r50", "--set", "losses.auxiliary=[tversky]")
     assert ["0.3 Tversky[decode]" in text and "type='TverskyLoss'" in text for text in texts] == [True]

@@ -13,6 +13,7 @@ from tests.proof.fault_table import CLEAN, FAULTS, PAGE, UNSEEN, alarms, hits, i
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked"),
 ]

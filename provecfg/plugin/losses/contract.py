@@ -28,7 +28,7 @@ class SegLoss(nn.Module):
 
     Subclasses implement `compute`, and say by a title and three flags what they are. Their default `loss_name` is
     "loss_" and what a study calls them. Their place in studies, in equations and in the rules follows from these, which
-    `python -m provecfg.registry.plugin_snapshot` reads from the source.
+    `python -m docs.generate.plugin_snapshot` reads from the source.
 
     Args:
         reduction: "mean", "sum", or "none" for the map of each pixel's loss.

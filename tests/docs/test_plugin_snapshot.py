@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+from docs.generate.plugin_snapshot import texts
 from provecfg.registry.module_search import read_user_modules
 from provecfg.registry.plugin_record import PLUGIN, plugin_modules
-from provecfg.registry.plugin_snapshot import texts
 from provecfg.registry.release import load
 
 
 def test_the_records_of_the_plugin_are_what_its_source_says() -> None:
     for file, text in texts().items():
-        assert file.read_text() == text, "run `python -m provecfg.registry.plugin_snapshot`"
+        assert file.read_text() == text, "run `python -m docs.generate.plugin_snapshot`"
 
 
 def test_the_record_gives_the_classes_that_reading_the_source_gives() -> None:

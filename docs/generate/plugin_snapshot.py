@@ -1,4 +1,4 @@
-"""Write what provecfg's own plugin registers: `python -m provecfg.registry.plugin_snapshot [--check]`.
+"""Write what provecfg's own plugin registers: `python -m docs.generate.plugin_snapshot [--check]`.
 
 The plugin is read as any user's modules are; nothing is imported. What its classes accept goes to `registry/data`, what
 its losses say of themselves to the catalog.
@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from docs.generate.plugin_losses import losses_as_text
 from provecfg.errors import ExitCode
 from provecfg.paths import write_atomically
 from provecfg.registry.module_search import read_user_modules
-from provecfg.registry.plugin_losses import losses_as_text
 from provecfg.registry.plugin_record import PLUGIN, PLUGIN_FILE
 from provecfg.registry.release import flow_row, load
 from provecfg.registry.signatures import parameters_as_text
 from provecfg.registry.user_modules import UserModules
 
-LOSSES_FILE: Final = Path(__file__).parents[1] / "catalog" / "losses.json"
+LOSSES_FILE: Final = Path(__file__).parents[2] / "provecfg" / "catalog" / "losses.json"
 
 
 def texts() -> dict[Path, str]:
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     ]
     for file, text in stale:
         if "--check" in arguments:
-            print(f"{file} is out of date: python -m provecfg.registry.plugin_snapshot", file=sys.stderr)
+            print(f"{file} is out of date: python -m docs.generate.plugin_snapshot", file=sys.stderr)
         else:
             write_atomically(file, text)
     return ExitCode.FINDINGS if stale and "--check" in arguments else ExitCode.CLEAN
