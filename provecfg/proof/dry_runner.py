@@ -32,6 +32,25 @@ def validates(config: Any) -> bool:
     return all(config.get(f"val_{part}") is not None for part in ("cfg", "dataloader", "evaluator"))
 
 
+_DEFAULT_HOOKS: dict[str, dict[str, Any]] = {  # Runner.register_default_hooks, those that a dry run can have
+    "logger": {"type": "LoggerHook"},
+    "param_scheduler": {"type": "ParamSchedulerHook"},
+    "checkpoint": {"type": "CheckpointHook", "interval": 1},
+}
+
+
+def declared_hooks(config: Any) -> Iterator[tuple[str, Any]]:
+    """The hooks of a config, and those that mmengine adds where it leaves them in, each with its dotted key."""
+    declared = config.get("default_hooks")
+    declared = declared if isinstance(declared, dict) else {}
+    for name, hook in {**_DEFAULT_HOOKS, **declared}.items():
+        if hook is not None:
+            yield (f"default_hooks.{name}" if name in declared else "default_hooks"), hook
+    custom = config.get("custom_hooks")
+    if isinstance(custom, (list, tuple)):
+        yield from ((f"custom_hooks[{index}]", hook) for index, hook in enumerate(custom))
+
+
 class EmptyBatches:
     """A data loader of batches without contents.
 

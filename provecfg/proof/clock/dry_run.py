@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop
 
 from provecfg.findings import Finding
-from provecfg.proof.dry_runner import DryRunner, EmptyBatches
+from provecfg.proof.classes import class_of
+from provecfg.proof.dry_runner import DryRunner, EmptyBatches, declared_hooks
 
 
 class CountingRunner(DryRunner):
@@ -40,14 +40,11 @@ class CountingRunner(DryRunner):
             Dotted key and hook of each, by priority. What cannot be built is left out: another check says so.
         """
         keys: dict[int, str] = {}
-        for key, declared in _declared_hooks(self.cfg):
+        for key, declared in declared_hooks(self.cfg):
             before = [id(hook) for hook in self.hooks]
             try:
-                cls = declared.get("type") if isinstance(declared, dict) else type(declared)
-                cls = HOOKS.get(cls) if isinstance(cls, str) else cls
-                if not (isinstance(cls, type) and issubclass(cls, kinds)):
-                    continue
-                self.register_hook(copy.deepcopy(declared))
+                if issubclass(class_of(declared, HOOKS) or object, kinds):
+                    self.register_hook(copy.deepcopy(declared))
             except Exception:
                 continue
             keys.update({id(hook): key for hook in self.hooks if id(hook) not in before})
@@ -75,24 +72,6 @@ class DryRun:
     lines: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-
-
-_DEFAULTS: dict[str, dict[str, Any]] = {  # Runner.register_default_hooks, those that are looked at here
-    "logger": {"type": "LoggerHook"},
-    "param_scheduler": {"type": "ParamSchedulerHook"},
-    "checkpoint": {"type": "CheckpointHook", "interval": 1},
-}
-
-
-def _declared_hooks(config: Any) -> Iterator[tuple[str, Any]]:
-    declared = config.get("default_hooks")
-    declared = declared if isinstance(declared, dict) else {}
-    for name, hook in {**_DEFAULTS, **declared}.items():
-        if hook is not None:
-            yield (f"default_hooks.{name}" if name in declared else "default_hooks"), hook
-    custom = config.get("custom_hooks") or ()
-    if isinstance(custom, (list, tuple)):
-        yield from ((f"custom_hooks[{index}]", hook) for index, hook in enumerate(custom))
 
 
 class CountedValidation(BaseLoop):

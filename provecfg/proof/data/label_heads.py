@@ -11,6 +11,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import nn
 
+from provecfg.proof.classes import class_of
+
 _PARTS = ("decode_head", "auxiliary_head")
 
 
@@ -51,12 +53,6 @@ def _built_heads(model: nn.Module) -> Iterator[LabelHead]:
                 yield LabelHead(key, classes, 1 if single else classes - 1, ignored)
 
 
-def _class_of(head: dict[str, Any]) -> type | None:
-    kind = head.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    return cls if isinstance(cls, type) else None
-
-
 def _makes_its_targets(head: type | None) -> bool:
     """Whether a head's loss is its own, as of STDCHead, which is trained on the edges of the label map."""
     own = getattr(head, "loss_by_feat", None)
@@ -77,7 +73,7 @@ def _declared_heads(config: Config) -> Iterator[LabelHead]:
         heads: Sequence[Any] = part if isinstance(part, (list, tuple)) else [part]
         for index, head in enumerate(heads):
             classes = head.get("num_classes") if isinstance(head, dict) else None
-            if name == "auxiliary_head" and classes is not None and _makes_its_targets(_class_of(head)):
+            if name == "auxiliary_head" and classes is not None and _makes_its_targets(class_of(head, MODELS)):
                 continue
             if isinstance(classes, int):
                 ignored = head.get("ignore_index", 255)

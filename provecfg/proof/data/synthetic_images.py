@@ -14,6 +14,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
+from provecfg.proof.classes import class_of
 from provecfg.training.adapt import datasets_of
 
 SIZES = ((160, 90), (160, 90), (120, 120))
@@ -56,9 +57,8 @@ def synthetic_dataset(config: Config, loader: str, folder: Path, classes: int, i
 
 
 def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
-    kind = dataset.get("type")
-    cls: Any = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not _is_segmentation(cls):
+    cls, kind = class_of(dataset, DATASETS), dataset.get("type")
+    if cls is None or not issubclass(cls, BaseSegDataset):
         return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
     if cls.load_data_list is not BaseSegDataset.load_data_list:
         return f"{cls.__name__} finds its files in a way of its own"
@@ -96,10 +96,6 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str |
     return None
 
 
-def _is_segmentation(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, BaseSegDataset)
-
-
 class _FileLayout:
     """How a dataset lays out its files, asked of the class itself."""
 
@@ -134,9 +130,8 @@ def _steps(pipeline: Any) -> Iterator[Any]:
 
 
 def _loads_pictures(step: Any) -> bool:
-    kind = step.get("type")
-    cls = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(cls, type) and any(
+    cls = class_of(step, TRANSFORMS)
+    return cls is not None and any(
         base.__name__ == "LoadImageFromFile" and base.__module__.startswith("mmcv.") for base in cls.__mro__
     )
 

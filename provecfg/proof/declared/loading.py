@@ -20,6 +20,7 @@ from mmengine.config import config as config_module
 from mmseg.registry import HOOKS
 
 from provecfg.findings import Finding
+from provecfg.proof.classes import class_of
 from provecfg.proof.declared.build import Parts
 from provecfg.proof.declared.problems import DROPPED_HOOK, INHERITED_ARGUMENT
 
@@ -173,14 +174,11 @@ def _dropped_hooks(files: Sequence[LoadedFile], parts: Parts) -> Iterator[Findin
     if "custom_hooks" in last.reads or not last.own["custom_hooks"]:
         return  # an empty list is meant, and one that is made of the bases' is another matter
     hooks = last.bases.get("custom_hooks")
-    declared = (
-        [hook.get("type") for hook in hooks if isinstance(hook, dict)] if isinstance(hooks, (list, tuple)) else []
-    )
-    classes = [HOOKS.get(name) if isinstance(name, str) else name for name in declared]
+    classes = [class_of(hook, HOOKS) for hook in hooks] if isinstance(hooks, (list, tuple)) else []
     dropped = [
         cls.__name__
         for cls in classes
-        if isinstance(cls, type) and not any(isinstance(hook, cls) for hook in parts.runner.hooks)
+        if cls is not None and not any(isinstance(hook, cls) for hook in parts.runner.hooks)
     ]
     if dropped:
         yield Finding(

@@ -12,6 +12,7 @@ from mmengine.registry import OPTIMIZERS
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from provecfg.proof.classes import class_of
 from provecfg.proof.memory.allocation_log import AllocationLog
 from provecfg.proof.memory.meta_values import tensors_in
 
@@ -46,9 +47,9 @@ def optimizer_memory(config: Mapping[str, Any]) -> OptimizerMemory:
     """
     parameters = [torch.nn.Parameter(torch.ones(_EDGE, _EDGE)) for _ in range(_PARAMETERS)]
     arguments = dict(config)
-    cls = OPTIMIZERS.get(arguments["type"]) if isinstance(arguments["type"], str) else arguments["type"]
+    cls = class_of(arguments, OPTIMIZERS)
     chosen = any(arguments.get(how) is not None for how in ("foreach", "fused"))
-    if isinstance(cls, type) and "foreach" in inspect.signature(cls).parameters and not chosen:
+    if cls is not None and "foreach" in inspect.signature(cls).parameters and not chosen:
         arguments["foreach"] = True
     optimizer = OPTIMIZERS.build({**arguments, "params": parameters})
     log = AllocationLog()

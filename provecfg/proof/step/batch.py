@@ -14,6 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from provecfg.proof.built import Built, Size, image_channels
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.config_paths import dicts_of
 
 _BAND = 8
@@ -89,9 +90,8 @@ def classes_of_dataset(config: Any) -> int | None:
 
 
 def _classes_of(part: dict[str, Any]) -> int | None:
-    kind = part.get("type")
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(cls, type) or not hasattr(cls, "METAINFO"):
+    cls = class_of(part, DATASETS)
+    if not hasattr(cls, "METAINFO"):
         return None
     meta = part.get("metainfo")
     classes = {**cls.METAINFO, **(meta if isinstance(meta, dict) else {})}.get("classes")

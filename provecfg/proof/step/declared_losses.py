@@ -10,6 +10,7 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import nn
 
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.config_paths import dicts_of, key_of_module, module_at, steps_of
 
 _SHORT_NAMES = {"ce": "CE", "bce": "BCE"}
@@ -118,9 +119,9 @@ def _head_name(key: str) -> str:
 
 def _is_of(loss: DeclaredLoss, key: str, module: nn.Module) -> bool:
     """Whether a module in or around `key` may be what an unbuilt loss of the same head became."""
-    kind = loss.config.get("type")
-    registered = MODELS.get(kind) if isinstance(kind, str) else kind
-    return type(module) is registered and (key.startswith(loss.head_key) or loss.head_key.startswith(key))
+    return type(module) is class_of(loss.config, MODELS) and (
+        key.startswith(loss.head_key) or loss.head_key.startswith(key)
+    )
 
 
 def _loss_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from provecfg.findings import Finding
 from provecfg.proof.built import Size
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.batch import BatchPlan, main_head
 from provecfg.proof.step.config_paths import module_at, value_at
 from provecfg.proof.step.declared_losses import DeclaredLoss
@@ -169,9 +170,8 @@ def _metrics(config: Any) -> Iterator[tuple[str, Any]]:
     evaluator = config.get("val_evaluator")
     metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
     for index, metric in enumerate(metrics):
-        kind = metric.get("type") if isinstance(metric, dict) else None
-        cls = METRICS.get(kind) if isinstance(kind, str) else kind
-        taken = inspect.signature(cls).parameters if isinstance(cls, type) else {}
+        cls = class_of(metric, METRICS) if isinstance(metric, dict) else None
+        taken = inspect.signature(cls).parameters if cls is not None else {}
         if "ignore_index" in taken:
             key = f"val_evaluator[{index}]" if isinstance(evaluator, (list, tuple)) else "val_evaluator"
             yield key, metric.get("ignore_index", taken["ignore_index"].default)

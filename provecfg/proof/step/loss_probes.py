@@ -12,6 +12,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.training_step import LossCall
 
 _SIDE = 32
@@ -188,8 +189,7 @@ def grows_with_pixels(probe: LossProbe) -> bool:
 
 def rebuilt_with(config: dict[str, Any], **changes: Any) -> nn.Module | None:
     """The loss built again with other settings, or None where its class does not take them."""
-    kind = config.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(config, MODELS)
     if cls is None or not set(changes) <= set(inspect.signature(cls).parameters):
         return None
     try:

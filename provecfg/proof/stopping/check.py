@@ -31,7 +31,7 @@ from provecfg.proof.stopping.problems import (
 )
 from provecfg.proof.stopping.simulations import EarlyStoppingSimulation, failure
 from provecfg.proof.stopping.simulator import Simulator, UnknownLoopError
-from provecfg.proof.stopping.stopping_hooks import DeclaredHook, declared_hooks
+from provecfg.proof.stopping.stopping_hooks import DeclaredHook, stopping_hooks
 from provecfg.proof.stopping.stopping_settings import check_best, check_stopping
 from provecfg.proof.subject import Subject, nothing_printed
 
@@ -115,7 +115,7 @@ class _StoppingCheck:
             self.lines.append(f"the evaluator returns {shown}, poor to perfect" if shown else "the evaluator is silent")
 
     def build_hooks(self) -> None:
-        for declared in declared_hooks(self.subject.config):
+        for declared in stopping_hooks(self.subject.config):
             try:
                 hook = declared.make()
             except Exception as error:

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATASETS
 
+from provecfg.proof.classes import class_of
 from provecfg.proof.exceptions import described
 from provecfg.proof.subject import nothing_printed
 
@@ -151,9 +152,7 @@ def dataset_meta(config: Any) -> dict[str, Any]:
         dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
     meta: dict[str, Any] = {}
     if isinstance(dataset, dict):
-        cls = dataset.get("type")
-        cls = DATASETS.get(cls) if isinstance(cls, str) else cls
-        meta.update(getattr(cls, "METAINFO", None) or {})
+        meta.update(getattr(class_of(dataset, DATASETS), "METAINFO", None) or {})
         own = dataset.get("metainfo")
         meta.update(own if isinstance(own, dict) else {})
     if not meta.get("classes"):

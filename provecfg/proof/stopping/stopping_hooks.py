@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmseg.registry import HOOKS
 
+from provecfg.proof.classes import class_of
+from provecfg.proof.dry_runner import declared_hooks
 from provecfg.proof.subject import nothing_printed
 
 _ELSEWHERE = ("out_dir", "file_client_args", "backend_args", "published_keys")
@@ -69,18 +71,9 @@ class DeclaredHook:
         return self.config.get(argument)
 
 
-def declared_hooks(config: Any) -> Iterator[DeclaredHook]:
+def stopping_hooks(config: Any) -> Iterator[DeclaredHook]:
     """The early-stopping and checkpoint hooks of a config, in the order in which mmengine registers them."""
-    declared = config.get("default_hooks") or {}
-    hooks: list[tuple[str, Any]] = []
-    if "checkpoint" not in declared:
-        hooks.append(("default_hooks", {"type": "CheckpointHook", "interval": 1}))  # Runner.register_default_hooks
-    hooks += [(f"default_hooks.{name}", hook) for name, hook in declared.items()]
-    custom = config.get("custom_hooks")
-    if isinstance(custom, (list, tuple)):
-        hooks += [(f"custom_hooks[{index}]", hook) for index, hook in enumerate(custom)]
-    for key, hook in hooks:
-        cls: Any = hook.get("type") if isinstance(hook, Mapping) else type(hook)
-        cls = HOOKS.get(cls) if isinstance(cls, str) else cls
-        if isinstance(cls, type) and issubclass(cls, (CheckpointHook, EarlyStoppingHook)):
+    for key, hook in declared_hooks(config):
+        cls = class_of(hook, HOOKS)
+        if cls is not None and issubclass(cls, (CheckpointHook, EarlyStoppingHook)):
             yield DeclaredHook(key, cls, hook)
