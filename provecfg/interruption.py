@@ -197,13 +197,17 @@ def _end_when_parent_says() -> NoReturn:
                 os._exit(0)
 
 
-def end_with_parent(signum: int) -> None:
-    """Have the kernel send this process `signum` when its parent dies, where the kernel can (Linux)."""
+def end_with_parent(signum: int, parent: int) -> None:
+    """Have the kernel send this process `signum` when its parent dies, where the kernel can (Linux).
+
+    Args:
+        signum: The signal.
+        parent: The parent's process number, as the parent has told it. If it has died before, `signum` is sent now.
+    """
     import ctypes
 
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG, linux/prctl.h
-    parent = os.getppid()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(set_parent_death_signal, signum, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel knew
-            os.kill(os.getpid(), signum)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signum)

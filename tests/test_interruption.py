@@ -179,15 +179,16 @@ def test_a_loader_process_is_ended_by_its_parent_alone(python: Callable[..., sub
 
 def test_a_process_ends_with_its_parent(python: Callable[..., subprocess.Popen[str]]) -> None:
     child = (
-        "import signal, time\n"
+        "import signal, sys, time\n"
         "from provecfg.interruption import end_with_parent\n"
-        "end_with_parent(signal.SIGTERM)\n"
+        "end_with_parent(signal.SIGTERM, int(sys.argv[1]))\n"
         "print('ready', flush=True)\n"
         "time.sleep(600)\n"
     )
     parent = python(
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE)\n"
+        "import os, subprocess, sys, time\n"
+        "words = [sys.executable, '-c', sys.argv[1], str(os.getpid())]\n"
+        "child = subprocess.Popen(words, stdout=subprocess.PIPE)\n"
         "child.stdout.readline(); print(child.pid, flush=True); time.sleep(600)\n",
         child,
     )
@@ -204,3 +205,13 @@ def test_a_process_ends_with_its_parent(python: Callable[..., subprocess.Popen[s
             return
         time.sleep(0.1)
     pytest.fail("the child lives on")
+
+
+def test_a_process_whose_parent_was_gone_before_it_asked_ends_at_once(
+    python: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = python(
+        "import signal\nfrom provecfg.interruption import end_with_parent\nend_with_parent(signal.SIGTERM, 1)\n"
+    )
+    process.communicate()
+    assert process.returncode == -signal.SIGTERM

@@ -16,7 +16,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopRequested, StopSignals
 from provecfg.training import record as records
 from provecfg.training.attempt import LEASE_VARIABLE, OpenAttempt, begin, shared
-from provecfg.training.launch_folder import VARIABLE, LaunchFolder
+from provecfg.training.launch_folder import PARENT_VARIABLE, VARIABLE, LaunchFolder
 from provecfg.training.options import RunOptions
 from provecfg.training.outcome import Outcome
 from provecfg.training.preflight import Prepared
@@ -97,7 +97,7 @@ def _run_torchrun(
     prepared: Prepared, signals: StopSignals, folder: LaunchFolder, environment: Mapping[str, str]
 ) -> None:
     """Start the processes, hand the first signal on to them, and wait until the last one has ended."""
-    child_environment = {**os.environ, **environment, VARIABLE: str(folder.path)}
+    child_environment = {**os.environ, **environment, VARIABLE: str(folder.path), PARENT_VARIABLE: str(os.getpid())}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         # What torchrun and mmengine would set, with a long remark each.
         child_environment.setdefault(name, "1")

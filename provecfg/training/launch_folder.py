@@ -16,6 +16,9 @@ from provecfg.training.record import Ending
 VARIABLE = "PROVECFG_LAUNCH"
 """Names the folder, in the environment of the processes."""
 
+PARENT_VARIABLE = "PROVECFG_PARENT"
+"""Each process's number, in the environment of those that it starts."""
+
 _SIGNAL = "signal"
 _FAILURE = "failure.{}"
 _EXITS = "exits"
@@ -57,7 +60,13 @@ class LaunchFolder:
         self.path = path
 
     def enter(self, rank: int) -> None:
-        """Called by a process once it listens to signals; gets those that were handed on before."""
+        """Called by a process once it listens to signals; gets those that were handed on before.
+
+        Raises:
+            FileNotFoundError: Who started it has ended.
+        """
+        if not self.path.is_dir():
+            raise FileNotFoundError(self.path)
         process = _Process(rank, os.getpid(), process_start(os.getpid()))
         write_json_file(self.path / f"process.{process.pid}", process)
         with suppress(FileNotFoundError):

@@ -145,7 +145,7 @@ class _Training:
         try:
             ending = self._trained(batches)
         except TrainingInterrupted as interruption:
-            ending = Ending(records.INTERRUPTED, str(interruption), requeue=asks_requeue(interruption.signum))
+            ending = Ending(records.INTERRUPTED, interruption.message, requeue=asks_requeue(interruption.signum))
         except StopRequested as stop:
             ending = Ending(records.INTERRUPTED, self._ended_at_once(stop), requeue=stop.requeue)
         except Exception as error:  # whatever the config's own code raises is the run's failure, and is recorded

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from provecfg.errors import ExitCode, wants_traceback
 from provecfg.interruption import end_with_parent, hold
+from provecfg.training.launch_folder import PARENT_VARIABLE, VARIABLE, LaunchFolder, ProcessExit
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,11 +27,10 @@ def main(words: Sequence[str]) -> int:
         The exit code: 0 where every process has ended well.
     """
     hold()
-    end_with_parent(signal.SIGKILL)
+    end_with_parent(signal.SIGKILL, int(os.environ[PARENT_VARIABLE]))
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-
-    from provecfg.training.launch_folder import VARIABLE, LaunchFolder, ProcessExit
 
     logging.disable(logging.ERROR)  # which process failed is said once, by `launch`
     try:

@@ -11,7 +11,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopRequested, StopSignals, end_with_parent
 from provecfg.training import record as records
 from provecfg.training.attempt import LEASE_VARIABLE
-from provecfg.training.launch_folder import VARIABLE, LaunchFolder
+from provecfg.training.launch_folder import PARENT_VARIABLE, VARIABLE, LaunchFolder
 from provecfg.training.options import RunOptions
 from provecfg.training.record import Ending
 
@@ -28,10 +28,10 @@ def main(path: str, options: str) -> int:
     signals = StopSignals(second_ends=False)
     try:
         with signals.listening():
-            end_with_parent(signal.SIGTERM)
+            end_with_parent(signal.SIGTERM, int(os.environ[PARENT_VARIABLE]))
             folder.enter(rank)
             ending = _trained(Path(path), RunOptions.from_json(options), signals, rank)
-    except StopRequested:  # before there was anything to save
+    except (StopRequested, FileNotFoundError):  # before there was anything to save
         return ExitCode.INTERRUPTED
     except ProvecfgError as error:
         ending = Ending(records.FAILED, str(error), records.OTHER)

@@ -401,3 +401,83 @@ def test_a_signal_in_the_first_moments_is_received_and_nothing_is_left_running(c
     assert process.returncode == 75, text
     assert text == "SIGUSR1 while nothing was training: there is nothing to save\n"
     assert not (tmp_path / "run").exists()
+
+
+def processes_of(process: RunProcess) -> dict[str, list[int]]:
+    """torchrun and the processes that train, by the work dir in their command lines."""
+    pids: dict[str, list[int]] = {"torchrun": [], "worker": []}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            for name, numbers in pids.items():
+                if f"provecfg.training.{name}" in words[:5] and any(str(process.work_dir) in word for word in words):
+                    numbers.append(int(folder.name))
+    return pids
+
+
+def come_true(claim: Callable[[], bool]) -> None:
+    """Wait for something that takes moments."""
+    for _ in range(1200):
+        if claim():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not come true in two minutes")
+
+
+def test_of_several_processes_all_may_get_the_signal_and_each_finishes(
+    start: Callable[..., RunProcess], long_cell: Path
+) -> None:
+    process = start(long_cell, "--gpus", 2)
+    process.wait_for_file("iter_4.pth")
+    pids = processes_of(process)
+    assert [len(pids[name]) for name in ("torchrun", "worker")] == [1, 2]
+    for pid in (process.pid, *pids["torchrun"], *pids["worker"]):  # as srun does
+        os.kill(pid, signal.SIGUSR1)
+    assert process.ended() == 75, process.text
+    assert "Traceback" not in process.text
+    (attempt,) = record_in(process.work_dir).attempts
+    assert (attempt.state, attempt.requeue, attempt.processes) == ("interrupted", True, 2)
+    assert (
+        attempt.message
+        == f"SIGUSR1 after iteration {attempt.last_iter}: iter_{attempt.last_iter}.pth holds what was done"
+    )
+    assert processes_of(process) == {"torchrun": [], "worker": []}
+
+
+def test_of_several_processes_one_that_is_killed_fails_the_run_by_its_name(
+    start: Callable[..., RunProcess], long_cell: Path
+) -> None:
+    process = start(long_cell, "--gpus", 2)
+    process.wait_for_file("iter_4.pth")
+    os.kill(max(processes_of(process)["worker"]), signal.SIGKILL)
+    assert process.ended() == 1
+    (attempt,) = record_in(process.work_dir).attempts
+    assert (attempt.state, attempt.cause) == ("failed", "killed")
+    assert attempt.message.startswith("of its 2 processes, killed: process ")
+    assert "torch.distributed.elastic" not in process.text
+    assert look_at_lease(process.work_dir).tenancy is Tenancy.FREE
+
+
+def test_of_several_processes_none_outlives_the_one_that_started_them(
+    start: Callable[..., RunProcess], long_cell: Path
+) -> None:
+    process = start(long_cell, "--gpus", 2)
+    process.wait_for_file("iter_4.pth")
+    process.send(signal.SIGKILL)
+    process.ended()
+    come_true(lambda: look_at_lease(process.work_dir).tenancy is Tenancy.GONE)
+    (attempt,) = record_in(process.work_dir).attempts
+    assert attempt.state == "interrupted"
+    assert (process.work_dir / f"iter_{attempt.last_iter}.pth").is_file()
+    come_true(lambda: processes_of(process) == {"torchrun": [], "worker": []})
+
+
+def test_of_several_processes_a_second_ctrl_c_leaves_none(start: Callable[..., RunProcess], long_cell: Path) -> None:
+    process = start(long_cell, "--gpus", 2)
+    process.wait_until(lambda: len(processes_of(process)["worker"]) == 2)
+    process.send(signal.SIGINT)
+    time.sleep(0.5)
+    process.send(signal.SIGINT)
+    assert process.ended() == 130
+    assert record_in(process.work_dir).state == "interrupted"
+    come_true(lambda: processes_of(process) == {"torchrun": [], "worker": []})

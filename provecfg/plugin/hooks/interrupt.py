@@ -29,7 +29,7 @@ class TrainingInterrupted(ProvecfgError):  # noqa: N818  (an outcome, not a faul
     """
 
     def __init__(self, signum: int, iteration: int, checkpoint: str | None) -> None:
-        kept = f"{checkpoint} holds what was done" if checkpoint else "there is no checkpoint yet"
+        kept = f"{Path(checkpoint).name} holds what was done" if checkpoint else "there is no checkpoint yet"
         super().__init__(
             f"{signal.Signals(signum).name} after iteration {iteration}: {kept}",
             hint="resume to go on from there" if checkpoint else None,

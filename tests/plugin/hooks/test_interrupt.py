@@ -58,7 +58,7 @@ def test_the_iteration_is_finished_and_saved_and_the_run_goes_on_from_there(toy_
     assert (outcome.signum, outcome.iteration, outcome.checkpoint) == (signum, 5, str(path))
     asks_requeue = signum in (signal.SIGUSR1, signal.SIGUSR2)
     assert outcome.exit_code == (ExitCode.REQUEUE if asks_requeue else ExitCode.INTERRUPTED)
-    assert outcome.message == f"{signal.Signals(signum).name} after iteration 5: {path} holds what was done"
+    assert outcome.message == f"{signal.Signals(signum).name} after iteration 5: iter_5.pth holds what was done"
     assert torch.load(path, weights_only=True)["meta"]["iter"] == 5
     assert_goes_on_as_one_in_a_piece(toy_run, run)
 
