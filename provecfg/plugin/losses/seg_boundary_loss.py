@@ -84,7 +84,7 @@ class SegBoundaryLoss(SegLoss):
 
     def compute(self, logits: Tensor, targets: Targets, weight: Tensor | None, reduction: Reduction) -> Tensor:
         windows = whole_windows(targets.valid)
-        scale = logits.new_tensor(self.loss_weight)
+        scale = logits.new_full((), self.loss_weight)
         if reduction == "mean":
             terms = windows.sum() * (logits.shape[1] if self.per_class else 1)
             scale = scale * reciprocal_or_zero(terms, logits.dtype)
