@@ -27,8 +27,13 @@ FOUND_BY_NAME = re.compile(
 )
 """Imported by a name put together: each command's, output format's, rule's and loss's module, and of each room
 its check and its codes."""
-BY_HAND = {"provecfg.registry.snapshot"}
-"""Run as `python -m`, on what a user has installed."""
+BY_HAND = {
+    "provecfg.registry.snapshot",
+    "provecfg.results.statistics",
+    "provecfg.results.study",
+    "provecfg.results.fairness",
+}
+"""Run as `python -m`, on what a user has installed; and what `make statistics` measures."""
 
 
 def build(project: Path, target: str, folder: Path) -> Path:
