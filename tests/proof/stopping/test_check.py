@@ -69,7 +69,7 @@ def saver(**arguments: object) -> str:
 def found(section: Section, least: Severity = Severity.WARNING) -> list[tuple[str, str]]:
     """Code and key of what is wrong, notes left out."""
     wanted = (Severity.ERROR, Severity.WARNING, Severity.NOTE)[: 3 if least is Severity.NOTE else 2]
-    return [(one.problem.code, one.key) for one in section.findings if one.problem.severity in wanted]
+    return [(finding.problem.code, finding.key) for finding in section.findings if finding.problem.severity in wanted]
 
 
 def histories(section: Section) -> dict[str, dict]:
