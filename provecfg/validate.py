@@ -18,7 +18,7 @@ from provecfg.rules import judge
 from provecfg.targets import is_study
 
 if TYPE_CHECKING:
-    from provecfg.findings.fixes import Judged
+    from provecfg.findings.fixes import JudgedTarget
 
 
 def judgement_of(
@@ -54,7 +54,7 @@ def judgement_of_view(view: ConfigView) -> Judgement:
 
 def judge_for_fixes(
     settings_at: Callable[[Path], Settings], cfg_options: Sequence[tuple[str, Any]] = ()
-) -> Callable[[Path, Mapping[Path, str]], Judged]:
+) -> Callable[[Path, Mapping[Path, str]], JudgedTarget]:
     """What `findings.fixes.apply_fixes` judges with.
 
     Args:
@@ -62,12 +62,14 @@ def judge_for_fixes(
         cfg_options: See `judgement_of`.
     """
 
-    from provecfg.findings.fixes import Judged  # fixes are asked for now and then, configs are judged all the time
+    from provecfg.findings.fixes import (
+        JudgedTarget,  # fixes are asked for now and then, configs are judged all the time
+    )
 
-    def judge(target: Path, unsaved: Mapping[Path, str]) -> Judged:
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
         judgement = judgement_of(target, cfg_options, unsaved)
         findings = screened([judgement], settings_at, says_unused=True)
-        return Judged(tuple(findings), frozenset(judgement.texts), _values_of(target, unsaved))
+        return JudgedTarget(tuple(findings), frozenset(judgement.texts), _values_of(target, unsaved))
 
     return judge
 

@@ -20,7 +20,7 @@ _LINE_SECONDS = 1.0  # a log with more lines than that says less
 
 
 @dataclass(slots=True)
-class Status:
+class RunStatus:
     """Where a run is.
 
     Args:
@@ -82,7 +82,7 @@ class Status:
 class Display(Protocol):
     """Shows the status of a run."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Show it now, or at the next occasion unless it is important."""
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Display(Protocol):
 class NoDisplay:
     """Shows nothing."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class LineDisplay:
         self.stream, self.every = stream, max(1, every)
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Print a line if one is due."""
         due = (
             status.iteration > 0
@@ -138,7 +138,7 @@ class LiveDisplay:
         self._live.start()
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Renew the lines, twice a second at most."""
         if important or time.monotonic() - self._shown_at >= _REFRESH_SECONDS:
             self._shown_at = time.monotonic()
@@ -149,7 +149,7 @@ class LiveDisplay:
         self._live.stop()
 
 
-def _panel(status: Status) -> Any:
+def _panel(status: RunStatus) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -180,7 +180,7 @@ def display_for(stream: TextIO | None = None, *, quiet: bool = False, every: int
 
 
 class ProgressHook(Hook):
-    """Keeps a `Status` and shows it. Reads numbers that mmengine has fetched from the device anyway.
+    """Keeps a `RunStatus` and shows it. Reads numbers that mmengine has fetched from the device anyway.
 
     Args:
         name: The config's name.
@@ -192,7 +192,7 @@ class ProgressHook(Hook):
     priority = "LOWEST"
 
     def __init__(self, name: str, metric: str, higher_is_better: bool, display: Display) -> None:
-        self.status = Status(name, metric, max_iters=0)
+        self.status = RunStatus(name, metric, max_iters=0)
         self.display = display
         self._better = max if higher_is_better else min
         self._began = 0.0

@@ -72,7 +72,9 @@ def test_what_hangs_is_ended_in_time(write, tmp_path: Path) -> None:
 def test_a_config_that_does_not_import_the_plugin_has_none_of_its_classes(write) -> None:
     (proof,) = proofs(write("bare", "custom_imports = dict(_delete_=True, imports=['mmseg'])\n"))
     assert not proof.is_proved
-    assert any("SoftmaxFocalLoss" in finding.message for finding in proof.findings if finding.severity is Severity.ERROR)
+    assert any(
+        "SoftmaxFocalLoss" in finding.message for finding in proof.findings if finding.severity is Severity.ERROR
+    )
 
 
 def test_a_module_of_the_users_that_imports_the_plugin_brings_its_classes(write, tmp_path: Path) -> None:
