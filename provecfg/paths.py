@@ -21,6 +21,14 @@ def templates_dir() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "templates"
 
 
+def cache_dir() -> Path:
+    """Where what can be made again is kept: `$PROVECFG_HOME`, or else `provecfg` in the user's cache folder."""
+    home = os.environ.get("PROVECFG_HOME")
+    if home:
+        return Path(home).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "provecfg"
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` beside `path`, then rename it there: a reader sees the old file or the new, never a part.
 

@@ -50,9 +50,14 @@ class Terminal:
         if self.verbose:
             click.echo(printable_lines(text), err=True, color=self.color)
 
-    def failure(self, text: str) -> None:
-        """What went wrong, on standard error, also where notes are left out."""
-        click.echo(printable_lines(text), err=True, color=self.color)
+    def failure(self, text: str, *, styled: bool = False) -> None:
+        """What went wrong, on standard error, also where notes are left out; see `result`."""
+        click.echo(text if styled else printable_lines(text), err=True, color=self.color)
+
+    @property
+    def colors_errors(self) -> bool:
+        """Whether text for standard error is to be coloured."""
+        return self.color if self.color is not None else sys.stderr.isatty()
 
     @property
     def colors_output(self) -> bool:

@@ -184,13 +184,12 @@ class PlainYaml:
     Args:
         source: The text.
         value: Dicts and lists with the position of every key and value (see `values.origin_of`), and leaves.
-        repeated: Keys that stand twice in one mapping, of which the last counts: the mapping, the key, its last value's
-            position.
+        repeated: Keys that stand twice in a mapping, of which the last counts, with that mapping.
     """
 
     source: SourceFile
     value: Any
-    repeated: Sequence[tuple[ConfigDict, Any, Position]]
+    repeated: Sequence[tuple[ConfigDict, Any]]
 
 
 def read_plain_yaml(text: str, path: Path, loader: Any = None, *, work: int = MAX_WORK) -> PlainYaml:
@@ -251,7 +250,7 @@ class _YamlReader:
         self._anchors: dict[str, Any] = {}
         self._scalars: Any = (loader or yaml.SafeLoader)("")
         self._tags = _PLAIN_TAGS if tags is None else tags
-        self.repeated: list[tuple[ConfigDict, Any, Position]] = []
+        self.repeated: list[tuple[ConfigDict, Any]] = []
         self._end: Any = None
         self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
 
@@ -355,7 +354,7 @@ class _YamlReader:
                 raise DataError("a key is not a plain value", key_position)
             else:
                 if key in made:
-                    self.repeated.append((made, key, position))
+                    self.repeated.append((made, key))
                 made.put(key, value, Origin(self._source, key_position, position))
         self._end = key_event
         for value, position in merged:

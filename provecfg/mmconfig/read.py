@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,11 @@ _CACHE = ParsedFileCache()
 
 
 def read_config(
-    path: str | os.PathLike[str], *, text: str | None = None, cfg_options: Iterable[tuple[str, Any]] = ()
+    path: str | os.PathLike[str],
+    *,
+    text: str | None = None,
+    unsaved: Mapping[Path, str] | None = None,
+    cfg_options: Iterable[tuple[str, Any]] = (),
 ) -> ConfigView:
     """Read a config, its inheritance applied, as mmengine's `Config.fromfile` would load it; nothing is executed.
 
@@ -37,10 +41,14 @@ def read_config(
         path: The file.
         text: Read as if it stood at `path`, which need not exist then: its bases are relative to that folder, and
             findings point into it.
+        unsaved: Texts of other files, by absolute path, that are read instead of what is on disk.
         cfg_options: Dotted paths and the values to merge there, as of `--cfg-options`; digits are indices of lists.
     """
     file = Path(os.path.abspath(os.path.expanduser(path)))
-    resolved, problems = _resolved(file, text)
+    texts = dict(unsaved or {})
+    if text is not None:
+        texts[file] = text
+    resolved, problems = _resolved(file, texts)
     values, problems = _with_options(resolved.values, file, tuple(cfg_options), problems)
     for key in _RESERVED_KEYS:
         if key in values:
@@ -52,8 +60,8 @@ def read_config(
     return ConfigView(file, values, tuple(in_file_order(placed)), resolved.layers)
 
 
-def _resolved(file: Path, text: str | None) -> tuple[Resolved, list[Finding]]:
-    chain = Chain(_CACHE, Budget(), {} if text is None else {file: text})
+def _resolved(file: Path, texts: Mapping[Path, str]) -> tuple[Resolved, list[Finding]]:
+    chain = Chain(_CACHE, Budget(), texts)
     try:
         is_lazy = file.suffix == ".py" and chain.open(file, lazy=False).is_lazy
         resolved = resolve_lazy(chain, file) if is_lazy else resolve_classic(chain, file)

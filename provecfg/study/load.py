@@ -3,70 +3,52 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import json
-import re
-import typing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from provecfg import invariants, spelling
 from provecfg.catalog.datasets import DATASETS
-from provecfg.catalog.models import MODELS
 from provecfg.class_weights.weights_file import read_class_weights
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_text
-from provecfg.findings import Finding, Problem, Span, in_file_order
+from provecfg.findings import Finding, in_file_order
 from provecfg.mmconfig.budget import MAX_NESTING
-from provecfg.mmconfig.data_files import DataError, PlainYaml, read_plain_yaml
+from provecfg.mmconfig.data_files import DataError, PlainYaml
 from provecfg.mmconfig.source import SourceFile
-from provecfg.mmconfig.values import origin_of
 from provecfg.spelling import shown
-from provecfg.study.losses import AuxiliaryLoss
-from provecfg.study.problems import CONFLICT, SYNTAX, UNKNOWN_KEY, VALUE
-from provecfg.study.schema import Ohem, Study
-from provecfg.study.spec import Spec
-
-Location = tuple[int | str, ...]
+from provecfg.study.conflicts import conflicts
+from provecfg.study.positions import (
+    TOP,
+    LocatedFinding,
+    Location,
+    key_of,
+    plain,
+    position_of,
+    read_study_yaml,
+    repeated_keys,
+)
+from provecfg.study.problems import SYNTAX, UNKNOWN_KEY, VALUE
+from provecfg.study.schema import Study
+from provecfg.study.validation_errors import finding_of, own_errors
 
 _LARGEST_FILE = 1_000_000  # bytes; a study is a page of text
-_MOST_WORK = 400_000
-"""What reading a study may cost, in units of `mmconfig.budget`: that of a list of 50,000 seeds, and as much again."""
-_MOST_MISTAKES = 100
+_MOST_PROBLEMS = 100
 """Of one file; those after are not said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """Something wrong at a place of a study.
-
-    Args:
-        kind: Which of `study.problems`.
-        location: Keys and indices from the study's top.
-        message: What is wrong, with the value.
-        hint: What to do about it.
-        at_key: Whether the key is what is wrong, not its value.
-    """
-
-    kind: Problem
-    location: Location
-    message: str
-    hint: str | None = None
-    at_key: bool = False
-
-
-def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, list[Finding]]:
+def read_study(
+    path: Path, settings: Sequence[str] = (), *, text: str | None = None
+) -> tuple[Study | None, list[Finding]]:
     """Read a study file.
 
     Args:
         path: The file.
         settings: `FIELD=VALUE` pairs, dotted path and YAML value, that replace what the file says.
+        text: Read as if it stood at `path`, instead of what is there.
 
     Returns:
         The study (None if it has an error) and the findings in file order.
@@ -74,69 +56,111 @@ def read_study(path: Path, settings: Sequence[str] = ()) -> tuple[Study | None, 
     Raises:
         ProvecfgError: The file cannot be read, or a setting is not of the form FIELD=VALUE.
     """
+    if text is None:
+        text = _text(path)
     try:
-        text = read_text(path, max_bytes=_LARGEST_FILE)
+        data = read_study_yaml(text, path)
+    except DataError as error:
+        span = SourceFile(path, text, text).span(error.position)
+        return None, [Finding(SYNTAX, f"not YAML: {error.message}", filename=path, span=span)]
+    fields = {} if data.value is None else plain(data.value)
+    if not isinstance(fields, dict):
+        message = f"a study is a mapping of fields, not {_kind(fields)}"
+        return None, [Finding(SYNTAX, message, filename=path, span=TOP)]
+    for setting in settings:
+        set_field(fields, setting)
+    study, problems = _checked(fields, path.parent)
+    problems += [LocatedFinding(loc, Finding(VALUE, message)) for loc, message in repeated_keys(data)]
+    findings = [_placed(problem, path, data) for problem in problems[:_MOST_PROBLEMS]]
+    return (None if findings else study), in_file_order(findings)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, max_bytes=_LARGEST_FILE)
     except TooLargeError as error:
         raise ProvecfgError(f"{path}: larger than {_LARGEST_FILE} bytes; a study file is a page of YAML") from error
     except OSError as error:
         raise ProvecfgError(f"cannot read study {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ProvecfgError(f"cannot read study {path}: not UTF-8 at byte {error.start}") from error
-    try:
-        data = read_plain_yaml(text, path, _StudyLoader, work=_MOST_WORK)
-    except DataError as error:
-        span = SourceFile(path, text, text).span(error.position)
-        return None, [_finding(path, Mistake(SYNTAX, (), f"not YAML: {error.message}"), span, "")]
-    fields = {} if data.value is None else _plain(data.value)
-    if not isinstance(fields, dict):
-        mistake = Mistake(SYNTAX, (), f"a study is a mapping of fields, not {_kind(fields)}")
-        return None, [_finding(path, mistake, Span(1, 1, 1, 2), "")]
-    study, mistakes = study_from_fields(_with_settings(fields, settings), path.parent)
-    mistakes = [*mistakes, *(Mistake(VALUE, loc, message) for loc, message in _repeated_keys(data))]
-    findings = [_finding(path, mistake, *_place(data, mistake)) for mistake in mistakes[:_MOST_MISTAKES]]
-    return (None if mistakes else study), in_file_order(findings)
 
 
-def study_from_fields(fields: Mapping[str, Any], folder: Path = Path()) -> tuple[Study | None, list[Mistake]]:
-    """A study from plain data, with every mistake at once: a bad value hides no conflict between the good ones.
+def study_from_fields(fields: Mapping[str, Any], folder: Path = Path()) -> tuple[Study | None, list[Finding]]:
+    """A study from plain data, or everything that is wrong with it.
 
     Args:
-        fields: What the study file holds.
+        fields: What a study file would hold.
         folder: Where the files that it names are looked for.
+
+    Returns:
+        The study (None if it has an error) and the findings, with keys and no file.
     """
-    fields, mistakes = _with_class_weights(fields, folder)
-    if mistakes:
-        return None, mistakes
+    study, problems = _checked(fields, folder)
+    return study, [replace(finding, key=key_of(location)) for location, finding in problems]
+
+
+def checked_study(fields: Mapping[str, Any], kind: str = "study") -> Study:
+    """The study of plain data.
+
+    Args:
+        fields: What a study file would hold.
+        kind: What the user asked for, for the refusal.
+
+    Raises:
+        ProvecfgError: It is none; says all that is wrong.
+    """
+    study, findings = study_from_fields(fields)
+    if study is None:
+        listed = "\n".join(f"  {finding.key or 'study'}: {finding.message}" for finding in findings)
+        hints = [finding.hint for finding in findings if finding.hint]
+        raise ProvecfgError(f"no such {kind}:\n{listed}", hint="; ".join(hints) or None)
+    return study
+
+
+def _placed(problem: LocatedFinding, path: Path, data: PlainYaml) -> Finding:
+    location, finding = problem
+    span, written = position_of(data, location, of_key=finding.problem is UNKNOWN_KEY)
+    return replace(finding, key=key_of(written), filename=path, span=span)
+
+
+def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[LocatedFinding]]:
+    """The study, or all problems at once: a bad value hides no conflict between the good ones."""
+    fields, problems = _with_class_weights(fields, folder)
+    if problems:
+        return None, problems
     try:
         study = _validated(fields)
     except ValidationError as error:
-        errors = _own_errors(error.errors(include_url=False))
-        mistakes = [_mistake(details) for details in errors[:_MOST_MISTAKES]]
+        errors = own_errors(error)
+        problems = [finding_of(details) for details in errors[:_MOST_PROBLEMS]]
         repaired = _without(fields, [details["loc"] for details in errors])
         if repaired is None:
-            return None, mistakes
+            return None, problems
         study = repaired
-    bad = [mistake.location for mistake in mistakes]
-    conflicts = [conflict for conflict in _conflicts(study) if not any(_overlap(conflict.location, loc) for loc in bad)]
-    mistakes += conflicts
-    return (None if mistakes else study), mistakes
+    refused = [problem.location for problem in problems]
+    problems += [
+        conflict for conflict in conflicts(study) if not any(_overlap(conflict.location, loc) for loc in refused)
+    ]
+    return (None if problems else study), problems
 
 
-def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Mistake]]:
+def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[LocatedFinding]]:
     """The fields with the class weights that a file holds in place of its name."""
     copied: dict[str, Any] = copy.deepcopy(dict(fields))
     losses = copied.get("losses")
     primary = losses.get("primary") if isinstance(losses, dict) else None
-    named = primary.get("class_weight") if isinstance(primary, dict) else None
-    if not isinstance(primary, dict) or not isinstance(named, str):
+    filename = primary.get("class_weight") if isinstance(primary, dict) else None
+    if not isinstance(primary, dict) or not isinstance(filename, str):
         return copied, []
     datasets = copied.get("datasets")
     dataset = datasets[0] if isinstance(datasets, list) and datasets else Study.model_fields["datasets"].default[0]
     classes = DATASETS[dataset].classes if dataset in DATASETS else ()
     try:
-        primary["class_weight"] = read_class_weights(folder / named, classes)
+        primary["class_weight"] = read_class_weights(folder / filename, classes)
     except ProvecfgError as error:
-        return copied, [Mistake(VALUE, ("losses", "primary", "class_weight"), error.message, error.hint)]
+        finding = Finding(VALUE, error.message, hint=error.hint)
+        return copied, [LocatedFinding(("losses", "primary", "class_weight"), finding)]
     return copied, []
 
 
@@ -150,12 +174,12 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
     if not equals or not path.strip():
         raise ProvecfgError(f"--set {shown(setting)}: expected FIELD=VALUE", hint="e.g. --set schedule.max_iters=200")
     try:
-        value = _plain(read_plain_yaml(text, Path("--set"), _StudyLoader).value)
+        value = plain(read_study_yaml(text, Path("--set")).value)
     except DataError as error:
         raise ProvecfgError(f"--set {shown(setting)}: the value is not YAML: {error.message}") from error
     *parents, last = path.strip().split(".")
     if len(parents) > MAX_NESTING:
-        raise ProvecfgError(f"--set {shown(setting)}: the path has {len(parents) + 1} steps, more than any study")
+        raise ProvecfgError(f"--set {shown(setting)}: no study has a field of {len(parents) + 1} steps")
     target = fields
     for depth, key in enumerate(parents):
         child = target.setdefault(key, {})
@@ -163,22 +187,6 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
             raise ProvecfgError(f"--set {shown(setting)}: {'.'.join(parents[: depth + 1])} is not a mapping")
         target = child
     target[last] = value
-
-
-def _with_settings(fields: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    for setting in settings:
-        set_field(fields, setting)
-    return fields
-
-
-def _own_errors(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Errors less those that follow from others: a list whose items are all refused is not also too short."""
-    return [
-        details
-        for details in errors
-        if details["type"] != "too_short"
-        or not any(other["loc"][: len(details["loc"])] == details["loc"] for other in errors if other is not details)
-    ]
 
 
 def _validated(fields: Mapping[str, Any]) -> Study:
@@ -189,7 +197,6 @@ def _validated(fields: Mapping[str, Any]) -> Study:
 def _without(fields: Mapping[str, Any], locations: Sequence[Location]) -> Study | None:
     """The study with its bad values left to their defaults, or None where that is no study either."""
     repaired: dict[str, Any] = json.loads(json.dumps(fields, default=str))
-    repaired.setdefault("name", "unnamed")
     for location in locations:
         _drop(repaired, location)
     try:
@@ -212,244 +219,10 @@ def _drop(fields: dict[str, Any], location: Location) -> None:
         del last[0][last[1]]
 
 
-def _conflicts(study: Study) -> Iterator[Mistake]:
-    """What single values cannot show."""
-    schedule, data = study.schedule, study.data
-    if schedule.val_interval is not None:
-        message = invariants.validation_within_run(schedule.val_interval, schedule.max_iters)
-        if message:
-            hint = f"at most {schedule.max_iters}, or leave it out"
-            yield Mistake(CONFLICT, ("schedule", "val_interval"), message, hint)
-    if schedule.warmup_iters is not None:
-        message = invariants.warmup_within_run(schedule.warmup_iters, schedule.max_iters)
-        if message:
-            yield Mistake(CONFLICT, ("schedule", "warmup_iters"), message)
-        elif schedule.warmup_iters == 1:
-            text = "mmengine's warmup of a single iteration never ends"
-            yield Mistake(CONFLICT, ("schedule", "warmup_iters"), text, "0 for none, or 2 and more")
-    message = invariants.images_for_pooled_batch_norm(data.batch_size)
-    pooled = [name for name in study.models if MODELS[name].normalises_pooled_features]
-    if message and pooled:
-        hint = f"batch_size: 2, or leave out {', '.join(pooled)}"
-        yield Mistake(CONFLICT, ("data", "batch_size"), f"{pooled[0]} with {message}", hint)
-    if isinstance(data.root, str) and len(study.datasets) > 1:
-        example = ", ".join(f"{name}: DIR" for name in study.datasets)
-        yield Mistake(
-            CONFLICT,
-            ("data", "root"),
-            f"one data root {data.root!r} for {len(study.datasets)} datasets",
-            f"root: {{{example}}}",
-        )
-    for axis in ("models", "datasets", "strategies", "seeds"):
-        message = invariants.distinct([str(value) for value in getattr(study, axis)])
-        if message:
-            yield Mistake(CONFLICT, (axis,), message)
-    yield from _loss_conflicts(study)
-
-
-def _loss_conflicts(study: Study) -> Iterator[Mistake]:
-    losses = study.losses
-    weights = losses.primary.class_weight
-    if weights is not None:
-        yield from _class_weight_conflicts(study, weights)
-    on_masks = [name for name in study.models if not MODELS[name].takes_pixel_losses]
-    if on_masks and not losses.primary.is_plain:
-        what = "class_weight" if weights is not None else "label_smoothing"
-        message = f"{on_masks[0]} is trained on sets of masks: it has no cross-entropy over pixels for {what}"
-        yield Mistake(CONFLICT, ("losses", "primary", what), message, f"leave out {', '.join(on_masks)}")
-    if losses.ohem is not None:
-        yield from _ohem_conflicts(study, losses.ohem)
-    stages = [head.stage for head in losses.deep_supervision]
-    twice = invariants.distinct([str(stage) for stage in stages])
-    if twice:
-        yield Mistake(CONFLICT, ("losses", "deep_supervision"), f"two heads on one stage: {twice}")
-    for name in study.models:
-        if MODELS[name].auxiliary_stage in stages:
-            message = f"{name} has its auxiliary head on stage {MODELS[name].auxiliary_stage} already"
-            yield Mistake(CONFLICT, ("losses", "deep_supervision"), message, "another stage, or leave out the model")
-    before: set[tuple[AuxiliaryLoss, ...]] = set()
-    for index, selection in enumerate(losses.auxiliary):
-        location = ("losses", "auxiliary", index)
-        same = invariants.distinct([loss.registered for loss in selection])
-        if same:
-            yield Mistake(CONFLICT, location, f"two losses of one kind in a head: {same}")
-        if losses.auxiliary_weights and any(loss.schedule is not None for loss in selection):
-            message = "a loss with a schedule takes its weight from there, so `auxiliary_weights` cannot vary it"
-            yield Mistake(CONFLICT, location, message, "leave out the schedule, or `auxiliary_weights`")
-        if selection in before:
-            yield Mistake(CONFLICT, location, "this cell stands twice on the axis")
-        before.add(selection)
-
-
-def _class_weight_conflicts(study: Study, weights: tuple[float, ...]) -> Iterator[Mistake]:
-    location = ("losses", "primary", "class_weight")
-    for dataset in dict.fromkeys(study.datasets):
-        classes = DATASETS[dataset].classes
-        if len(weights) != len(classes):
-            message = f"{len(weights)} class weights for the {len(classes)} classes of {dataset}"
-            yield Mistake(CONFLICT, location, message)
-    if not any(weights):
-        yield Mistake(CONFLICT, location, "every class weight is 0: nothing is trained")
-
-
-def _ohem_conflicts(study: Study, ohem: Ohem) -> Iterator[Mistake]:
-    height, width = study.data.crop_size
-    message = invariants.ohem_leaves_pixels_out(ohem.min_kept, height, width)
-    if message:
-        hint = f"min_kept: {height * width // 16}, a sixteenth of the crop, say"
-        yield Mistake(CONFLICT, ("losses", "ohem", "min_kept"), message, hint)
-    on_masks = [name for name in study.models if not MODELS[name].takes_pixel_losses]
-    if on_masks:
-        message = f"{on_masks[0]} is trained on sets of masks: it has no pixels to sample"
-        yield Mistake(CONFLICT, ("losses", "ohem"), message, f"leave out {', '.join(on_masks)}")
-    for index, selection in enumerate(study.losses.auxiliary):
-        for loss in selection:
-            if not loss.takes_pixel_weights:
-                message = f"{loss.title} is no sum over pixels, so OHEM cannot choose its pixels"
-                yield Mistake(CONFLICT, ("losses", "auxiliary", index), message, "leave out `ohem` or this loss")
-
-
-def _mistake(details: ErrorDetails) -> Mistake:
-    location, kind = details["loc"], details["type"]
-    if kind == "extra_forbidden":
-        known = list(_fields_at(location[:-1]))
-        return Mistake(UNKNOWN_KEY, location, spelling.unknown("key", str(location[-1]), known), at_key=True)
-    if kind == "missing" and isinstance(location[-1], int):
-        return Mistake(VALUE, location[:-1], f"has {location[-1]} items, which is too few", _hint(location[:-1]))
-    if kind == "missing":
-        return Mistake(VALUE, location[:-1], f"{location[-1]!r} is missing", _hint(location))
-    if kind in ("json_invalid", "json_type"):
-        return Mistake(SYNTAX, location, details["msg"])
-    value = details["input"]
-    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {value!r}"
-    message = details["msg"].replace("Input should", "should").replace("String should", "should")
-    return Mistake(VALUE, location, f"{message}{shown}", _hint(location))
-
-
-def _hint(location: Location) -> str | None:
-    """What the schema says of the field at a location."""
-    names = [step for step in location if isinstance(step, str)]
-    for spec in _specs_at(tuple(names[:-1])) if names else ():
-        if names[-1] in spec.model_fields:
-            description = spec.model_fields[names[-1]].description
-            return f"{names[-1]}: {description}" if description else None
-    return None
-
-
-def _fields_at(location: Location) -> Iterator[str]:
-    """The field names that a mapping at a location may have."""
-    yield from dict.fromkeys(name for spec in _specs_at(location) for name in spec.model_fields)
-
-
-def _specs_at(location: Location) -> list[type[Spec]]:
-    """The schema classes that a mapping at a location may be; union tags and indices are passed over."""
-    specs: list[type[Spec]] = [Study]
-    for step in location:
-        if isinstance(step, int):
-            continue
-        tagged = [spec for spec in specs if "type" in spec.model_fields and spec.model_fields["type"].default == step]
-        inner = [
-            found
-            for spec in specs
-            if step in spec.model_fields
-            for found in _specs_in(spec.model_fields[step].annotation)
-        ]
-        specs = tagged or inner or specs
-    return specs
-
-
-def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
-    if inspect.isclass(annotation) and issubclass(annotation, Spec):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _specs_in(argument)
-
-
-def _overlap(one: Location, other: Location) -> bool:
-    shared = min(len(one), len(other))
-    return one[:shared] == other[:shared]
-
-
-def key_of(location: Location) -> str:
-    """A location as a dotted path: `losses.auxiliary[2].weight`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".")
-
-
-# --- YAML ---------------------------------------------------------------------------------------------------------
-
-
-class _StudyLoader(yaml.SafeLoader):
-    """YAML with two of YAML 1.1's surprises taken out: `1e-3` is a number, and dates stay text."""
-
-
-_StudyLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_StudyLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _plain(value: Any) -> Any:
-    """Dicts and lists that know no positions."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _repeated_keys(data: PlainYaml) -> Iterator[tuple[Location, str]]:
-    """Keys that stand twice in one mapping; YAML would keep the last without a word."""
-    if not data.repeated:
-        return
-    locations: dict[int, Location] = {}
-    pending: list[tuple[Any, Location]] = [(data.value, ())]
-    while pending:
-        value, location = pending.pop()
-        if not isinstance(value, (dict, list)) or id(value) in locations:
-            continue
-        locations[id(value)] = location
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        pending += [(item, (*location, _step(key) if isinstance(value, dict) else key)) for key, item in items]
-    for mapping, key, _ in data.repeated[:_MOST_MISTAKES]:
-        step = _step(key)
-        yield (*locations.get(id(mapping), ()), step), f"key {step!r} stands more than once"
-
-
-def _step(key: Any) -> str:
-    """A key as it stands in a location: as JSON has it."""
-    return key if isinstance(key, str) else json.dumps(key)
-
-
-def _place(data: PlainYaml, mistake: Mistake) -> tuple[Span | None, str]:
-    """Where the value (or key) that a location names is written, or the nearest thing around it, and its key.
-
-    A location also has steps that no file holds: the tag of a union, the index in a list that a single value stands
-    for.
-    """
-    value, origin = data.value, None
-    written: list[int | str] = []
-    for step in mistake.location:
-        if isinstance(value, dict):
-            key = step if step in value else next((key for key in value if _step(key) == step), None)
-            if key not in value:
-                continue
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            key = step
-        else:
-            continue
-        value, origin = value[key], origin_of(value, key)
-        written.append(step)
-    if origin is None:
-        return Span(1, 1, 1, 2), ""
-    return origin.key_span if mistake.at_key else origin.span, key_of(tuple(written))
+def _overlap(location: Location, other: Location) -> bool:
+    shared = min(len(location), len(other))
+    return location[:shared] == other[:shared]
 
 
 def _kind(value: object) -> str:
     return {list: "a list", str: "text", type(None): "nothing"}.get(type(value), type(value).__name__)
-
-
-def _finding(path: Path, mistake: Mistake, span: Span | None, key: str) -> Finding:
-    return Finding(mistake.kind, mistake.message, key, mistake.hint, path, span)

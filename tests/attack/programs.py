@@ -22,7 +22,7 @@ from provecfg.findings import Severity
 from provecfg.mmconfig import ConfigView, DottedName, Opaque, read_config
 
 
-def _forms(table: str) -> tuple[str, ...]:
+def forms(table: str) -> tuple[str, ...]:
     """Pieces of programs, from a text in which two spaces or more stand between them."""
     return tuple(re.split(r"\s{2,}", table.strip()))
 
@@ -32,24 +32,24 @@ NAMES = {"a": LIST, "b": DICT, "c": TEXT, "d": NUMBER, "e": ANY, "l": LIST, "m":
 FUNCTIONS = ("f", "g", "h")
 
 LITERALS = {
-    LIST: _forms(r"""
+    LIST: forms(r"""
         []   [1, 2, 3]   ['b', 'a']   [[1], [2]]   [dict(k=1), dict(k=2)]   [True, None]   [3, 1, 2]
     """),
-    DICT: _forms(r"""
+    DICT: forms(r"""
         {}   {'k': 1}   {'k': {'x': [1]}, 'l': 2}   dict(k=[1, 2])   {'a': [], 0: 1}   dict(type='A', k=0)
     """),
-    TEXT: _forms(r"""
+    TEXT: forms(r"""
         'abc'   ''   'k'   'a b c'   'x,y'   '%s-%s'   '{}'   '3'
     """),
-    NUMBER: _forms(r"""
+    NUMBER: forms(r"""
         0   1   -3   2.5   True   10 ** 3   1e300   7   0x1f   -1
     """),
-    ANY: _forms(r"""
+    ANY: forms(r"""
         None   ()   (1, 'x')   {1, 2}   b'x'   1j   ...   range(3)   (1, [2])   set()   None
     """),
 }
 EXPRESSIONS = {
-    LIST: _forms(r"""
+    LIST: forms(r"""
         L + L   L * 2   L[1:]   L[::-1]   [X, X]   [*L, X]   list(L)   sorted(L)   [i for i in L]   [X for i in L]
         [i for i in L if X]   [(i, X) for i in range(3)]   list(D)   list(D.items())   [k for k, v in D.items()]
         T.split()   list(T)   L.copy()   list(map(str, L))   list(zip(L, L))   list(reversed(L))
@@ -58,20 +58,20 @@ EXPRESSIONS = {
         [L for _ in range(2)]   copy.deepcopy(L)   sorted(L, key=str, reverse=True)   list(range(N if N else 2))
         [i := 3, i]   [D[k] for k in D]   [x for x, *_ in [L]]   L or L   L and L
     """),
-    DICT: _forms(r"""
+    DICT: forms(r"""
         {**D, 'k': X}   dict(D)   dict(D, k=X)   D | D   {'k': X, 'l': X}   {i: X for i in L if not i}
         dict(zip(T, L))   D.copy()   dict(k=X, **D)   dict(L)   {k: v for k, v in D.items()}   D.get('k', D)
         {X: X}   copy.deepcopy(D)   dict([('k', X)])   {**D, **D}   {T: X}   dict(k=dict(k=X))   D or D
         D.setdefault('k', {})   {'k': D}   dict(a=L, b=L)   dict(enumerate(L))   {k: X for k in D}
     """),
-    TEXT: _forms(r"""
+    TEXT: forms(r"""
         T + T   T * 2   T[0]   T[1:]   f'{a}'   f'{d:.2f}'   f'{c!r:>8}-{b}'   '%s-%d' % (T, N)   '%s' % T
         '{} {x}'.format(X, x=X)   '%(k)s' % D   '{0[k]}'.format(D)   T.upper()   T.replace('a', T)   str(X)
         ','.join(T)   ','.join(str(i) for i in L)   T.strip()   repr(X)   f'{d:{d}}'   T.format(X)   T % (X, X)
         T.title()   f'{c=}'   T.join(['a', 'b'])   format(N, '>4')   '{:>{}}'.format(T, 4)   T or T   chr(N)
         T.zfill(5)   max(T, T)   type(X).__name__   T.center(9, '*')   T.partition('b')[0]   '%r' % L
     """),
-    NUMBER: _forms(r"""
+    NUMBER: forms(r"""
         N + N   N - N   N * N   N // 2   N / 2   N % 3   -N   ~N   N ** 2   len(L)   len(D)   len(T)   sum(L)
         max(N, N)   min(L)   abs(N)   round(N)   int(T)   N == N   X == X   N < N   X in L   X in D   not X
         L.index(X)   L.count(X)   isinstance(X, (int, str))   bool(X)   any(L)   all(L)   N & 3   N | 1   T in T
@@ -80,7 +80,7 @@ EXPRESSIONS = {
         T.count('a')   T.find('b')   D.get('l', N)   L[0]   D['k']   next(iter(L))   divmod(N, 3)[0]   pow(N, 2)
         N and N   N or N   (d := N)   T.startswith('a')   N >> 1   N ^ N   max(L, key=lambda x: -x)   len(D.items())
     """),
-    ANY: _forms(r"""
+    ANY: forms(r"""
         (X, X)   (X,)   {N, N}   tuple(L)   set(L)   L[0]   D['k']   F(A)   F(A)   (lambda: X)   (lambda x: x)(X)
         X if X else X   L[N]   D[T]   None   frozenset(L)   {i for i in L}   (i for i in L)   zip(L, L)
         map(str, L)   D.items()   D.pop('k', X)   L.pop()   iter(L)   range(N)   (lambda *x, k=X: (x, k))(*L)   D.k
@@ -92,23 +92,23 @@ EXPRESSIONS = {
 """L, D, T, N, X stand for an expression of each kind, F for a function, A for arguments."""
 
 TARGETS = {
-    LIST: _forms(r"""
+    LIST: forms(r"""
         L[0]   L[-1]   L[1:2]   L[:]   a   l   D['k']   D['k']['x']
     """),
-    DICT: _forms(r"""
+    DICT: forms(r"""
         b   m   D['k']   D[T]   L[0]   D.k
     """),
-    TEXT: _forms(r"""
+    TEXT: forms(r"""
         c   D['t']   L[0]   D[T]
     """),
-    NUMBER: _forms(r"""
+    NUMBER: forms(r"""
         d   D[N]   L[N]   D['n']   D['k']['n']   L[0]
     """),
-    ANY: _forms(r"""
+    ANY: forms(r"""
         e   e, d   d, *a   [e, (d, c)]   e.x   e[X]   e = d   *a, d   L[0], D['k']   e, = a
     """),
 }
-MUTATIONS = _forms(r"""
+MUTATIONS = forms(r"""
     L.append(X)   L.extend(L)   L.insert(0, X)   L.pop()   L.sort()   L.reverse()   L.clear()   L.remove(X)
     D.update(k=X)   D.update(D)   D.pop('k')   D.pop('q', None)   D.clear()   D.setdefault('s', []).append(X)
     D['k'].append(X)   L[0].append(X)   L += L   L *= 2   D |= D   T += T   N += N   N -= 1   N *= 2   D['k'] += X
@@ -119,12 +119,12 @@ MUTATIONS = _forms(r"""
     L.insert(N, X)   L.nothing()   d = d   (L.append(X), X)   X and L.append(X)   L.append(X) if X else D.clear()
     [L.append(i) for i in range(2)]   e @= 2
 """)
-LOOPS = _forms(r"""
+LOOPS = forms(r"""
     for i in range(3)   for i in L   for e in L   for k, v in D.items()   for i, e in enumerate(L)   for i in T
     for k in D   for d in [N, N]   for k in list(D)   for i, j in zip(L, T)   for e, *l in [L, L]   for a[0] in L
     for b['k'] in range(2)   for i in sorted(L)   for i in X   for v in D.values()   for i in (j for j in L)
 """)
-IMPORTS = _forms(r"""
+IMPORTS = forms(r"""
     import math   import math as e   import copy   from math import pi   from copy import deepcopy as f   import os
     from os import path   import os.path   from itertools import product, chain   from math import *
     import sys as math   from __future__ import annotations   from collections import OrderedDict
@@ -132,7 +132,7 @@ IMPORTS = _forms(r"""
 """)
 REFUSED = tuple(
     form.replace("¶>", "\n    ").replace("¶", "\n")
-    for form in _forms(r"""
+    for form in forms(r"""
     break   continue   return   yield 1   await a   a = dict(k=1, k=2)   def f(x, x): pass   nonlocal a   a = *b
     *a, *b = c   def f():¶>x = 1¶>global x   del __debug__   None: int = 1   f = lambda x, x: 1   )(   x = (1
     a = [(yield) for i in b]   a = [b := 1 for b in c]   class A:¶>return 1   async with a: pass   f(**a, *b)

@@ -47,6 +47,14 @@ def test_a_text_is_read_as_the_same_text_on_disk(write: Write, text: str) -> Non
     assert keys_and_places(view.root) == keys_and_places(on_disk.root)
 
 
+@pytest.mark.parametrize("text", [CLASSIC, LAZY], ids=["classic", "lazy"])
+def test_an_unsaved_base_is_read_instead_of_what_is_on_disk(write: Write, text: str) -> None:
+    path = write(text)
+    view = read_config(path, unsaved={path.parent / "bases/a.py": "model = dict(type='N', head=dict(channels=1))\n"})
+    assert view.values["model"] == {"type": "N", "head": {"channels": 2}}
+    assert "type='N'" in view.sources(path.parent / "bases/a.py")
+
+
 @pytest.mark.parametrize("name", ["config.py", "config.json", "config.yaml"])
 def test_a_text_wins_over_the_file(write: Write, name: str) -> None:
     path = write('{"x": 1}' if name != "config.py" else "x = 1", name)

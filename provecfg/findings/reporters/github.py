@@ -15,7 +15,7 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE
 
 def as_github(report: Report) -> str:
     """A command a finding, the worst first since GitHub shows ten of a kind, then a line that counts them."""
-    lines = [_command(finding, report) for finding in worst_first(report.distinct)]
+    lines = [_command(finding, report) for finding in worst_first(report.causes)]
     return "\n".join([*lines, f"provecfg: {report.counts}"])
 
 

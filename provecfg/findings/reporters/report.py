@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
 from provecfg.files import read_bytes
-from provecfg.findings import Applicability, Finding, Problem, Severity
+from provecfg.findings import Applicability, Finding, Severity, is_failure
+from provecfg.findings.finding import Cause
 
 _LARGEST_SHOWN = 5_000_000
 """Files larger than this (bytes) are reported without their source lines."""
@@ -30,7 +31,6 @@ class Report:
         color: Whether to colour text.
         strict: Whether warnings count as failures.
         source: Text of a file.
-        pages: Documentation by code, as far as there is any.
         rules_url: Address of the page that documents the codes, each under its own anchor, or None.
     """
 
@@ -40,7 +40,6 @@ class Report:
     color: bool
     strict: bool
     source: Callable[[Path], str]
-    pages: Mapping[str, Problem]
     rules_url: str | None
 
     @cached_property
@@ -51,9 +50,16 @@ class Report:
 
     def targets(self, finding: Finding) -> list[Path]:
         """The configs that inherit a finding from a base file, in order."""
-        there = replace(finding, target=None)
-        found = (d.target for d in self.findings if d.target and replace(d, target=None) == there)
-        return list(dict.fromkeys(target for target in found if target != finding.filename))
+        return [target for target in self._targets.get(replace(finding, target=None), {}) if target != finding.filename]
+
+    @cached_property
+    def _targets(self) -> dict[Finding, dict[Path, None]]:
+        """Finding of a base file -> the configs that were asked about, in order."""
+        targets: dict[Finding, dict[Path, None]] = {}
+        for finding in self.findings:
+            if finding.target:
+                targets.setdefault(replace(finding, target=None), {})[finding.target] = None
+        return targets
 
     def shown(self, path: Path) -> str:
         """A path as people read it: relative to the base where it lies below, with forward slashes."""
@@ -89,21 +95,40 @@ class Report:
 
     def is_failure(self, finding: Finding) -> bool:
         """Whether the finding alone makes the exit code 1."""
-        return finding.severity >= (Severity.WARNING if self.strict else Severity.ERROR)
+        return is_failure([finding], strict=self.strict)
+
+    @cached_property
+    def causes(self) -> tuple[Finding, ...]:
+        """The distinct findings that follow from no other one: those that count."""
+        return tuple(finding for finding in self.distinct if finding.caused_by is None)
+
+    def consequences(self, cause: Finding) -> list[Finding]:
+        """The distinct findings that follow from one."""
+        asked = {cause.asked, *self.targets(cause)}
+        return [finding for finding in self._caused.get(Cause(cause.code, cause.key), ()) if finding.asked in asked]
+
+    @cached_property
+    def _caused(self) -> dict[Cause, list[Finding]]:
+        """Cause -> the distinct findings that follow from it."""
+        caused: dict[Cause, list[Finding]] = {}
+        for finding in self.distinct:
+            if finding.caused_by is not None:
+                caused.setdefault(finding.caused_by, []).append(finding)
+        return caused
 
     @property
     def counts(self) -> str:
         """`2 errors, 1 warning`, or `no findings`."""
         parts = []
         for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-            number = sum(d.severity is severity for d in self.distinct)
+            number = sum(finding.severity is severity for finding in self.causes)
             if number:
                 parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
         return ", ".join(parts) or "no findings"
 
     def fixable(self, applicability: Applicability) -> int:
         """How many findings have a fix of this kind."""
-        return sum(d.fix is not None and d.fix.applicability is applicability for d in self.distinct)
+        return sum(finding.fix is not None and finding.fix.applicability is applicability for finding in self.causes)
 
 
 def text_of_file(path: Path) -> str:
