@@ -40,7 +40,7 @@ class _Lines:
     def __init__(self, text: str) -> None:
         self._text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._is_ascii = text.isascii()
+        self.is_ascii = text.isascii()
 
     def position(self, start: int, end: int) -> Position:
         return (*self._at(start), *self._at(end))
@@ -48,7 +48,7 @@ class _Lines:
     def _at(self, offset: int) -> tuple[int, int]:
         row = bisect_right(self._starts, offset)
         start = self._starts[row - 1]
-        column = offset - start if self._is_ascii else len(self._text[start:offset].encode("utf-8", "replace"))
+        column = offset - start if self.is_ascii else len(self._text[start:offset].encode("utf-8", "replace"))
         return row, column
 
 
@@ -251,6 +251,8 @@ class _YamlReader:
         self._scalars: Any = (loader or yaml.SafeLoader)("")
         self._tags = _PLAIN_TAGS if tags is None else tags
         self.repeated: list[tuple[ConfigDict, Any]] = []
+        self._leaves: dict[str, Any] = {}
+        """What plain scalars stand for."""
         self._end: Any = None
         self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
 
@@ -284,7 +286,10 @@ class _YamlReader:
         return self._events.get_event()
 
     def _place(self, event: Any, end: Any = None) -> Position:
-        return self._lines.position(event.start_mark.index, (end or event).end_mark.index)
+        first, last = event.start_mark, (end or event).end_mark
+        if self._lines.is_ascii:
+            return (first.line + 1, first.column, last.line + 1, last.column)
+        return self._lines.position(first.index, last.index)
 
     def _value(self, event: Any, levels: int) -> Any:
         yaml = self._yaml
@@ -305,6 +310,17 @@ class _YamlReader:
         return value
 
     def _scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.tag is not None or not event.implicit[0]:
+            return self._leaf(event)
+        if text in self._leaves:
+            return self._leaves[text]
+        if text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= _LONGEST_NUMBER:
+            return int(text)  # resolving and constructing it takes ten times as long
+        leaf = self._leaves[text] = self._leaf(event)
+        return leaf
+
+    def _leaf(self, event: Any) -> Any:
         yaml = self._yaml
         tag = event.tag
         if tag is None or tag == "!":

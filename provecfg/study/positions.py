@@ -19,8 +19,8 @@ Location = tuple[int | str, ...]
 
 TOP = Span(1, 1, 1, 2)
 """Where a file as a whole is pointed at."""
-_MOST_WORK = 400_000
-"""What reading a study may cost, in units of `mmconfig.budget`: that of a list of 50,000 seeds, and as much again."""
+_MOST_WORK = 250_000
+"""What reading a study may cost, in units of `mmconfig.budget`: a list of 60,000 seeds, say."""
 
 
 class LocatedFinding(NamedTuple):

@@ -123,8 +123,8 @@ cannot be known without running is said to be not known.
 - **programs made by chance** in the language of configs, run by Python and read by provecfg: every value that the
   reader gives is the one that Python made, every error it reports is one that Python raises, and what Python refuses or
   raises is not passed over;
-- **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind, hostile
-  values; read, judged, shown, compared and fixed, each twice.
+- **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind or
+  hostile ones; read, judged, shown, compared and fixed, each twice.
 
 An audit hook in each of these processes sees what is started, connected to, written outside of the folder, or run of a
 file's code.
