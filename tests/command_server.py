@@ -152,6 +152,9 @@ def become_command(request: Mapping[str, Any], output: int, errors: int) -> None
     for file, standard in ((output, 1), (errors, 2)):
         os.dup2(file, standard)
         os.close(file)
+    # Streams of their own: those that were there know of the server's files whether one can seek in them.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  (for the process's life)
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -257,7 +257,7 @@ def test_a_new_loss_passes_the_tests_that_are_about_every_loss(checkout: Checkou
         "tests/plugin/losses/test_seg_poly_loss.py",
         "tests/plugin/losses/test_contract.py",
         "tests/plugin/test_plugin.py",
-        "tests/registry/test_plugin_record.py",
+        "tests/docs/test_plugin_snapshot.py",
         "tests/rules/test_plugin_losses.py",
         "tests/rules/test_stated_losses.py",
         "tests/study/test_losses.py",

@@ -21,19 +21,14 @@ from packaging.requirements import Requirement
 pytestmark = pytest.mark.slow  # builds, and makes an environment
 
 STACK = ("torch", "mmengine", "mmcv", "mmseg", "mmdet", "numpy")
-ENTRY_POINTS = ("provecfg.__main__", "provecfg.training.worker", "provecfg.plugin")
+ENTRY_POINTS = ("provecfg.__main__", "provecfg.training.torchrun", "provecfg.training.worker", "provecfg.plugin")
 FOUND_BY_NAME = re.compile(
     r"provecfg\.(commands|findings\.reporters|rules\.\w+|plugin\.losses)\.\w+|provecfg\.(\w+\.)+(check|problems)"
 )
 """Imported by a name put together: each command's, output format's, rule's and loss's module, and of each room
 its check and its codes."""
-BY_HAND = {
-    "provecfg.registry.snapshot",
-    "provecfg.results.statistics",
-    "provecfg.results.study",
-    "provecfg.results.fairness",
-}
-"""Run as `python -m`, on what a user has installed; and what `make statistics` measures."""
+BY_HAND = {"provecfg.registry.snapshot"}
+"""Run as `python -m`, on what a user has installed."""
 
 
 def build(project: Path, target: str, folder: Path) -> Path:
@@ -56,7 +51,7 @@ def names(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
-def test_the_wheel_holds_the_package_its_data_and_the_templates_of_configs(project: Path, names: list[str]) -> None:
+def test_the_wheel_holds_the_package_its_data_and_the_templates(project: Path, names: list[str]) -> None:
     package = {
         path.relative_to(project).as_posix()
         for path in (project / "provecfg").rglob("*")
@@ -64,8 +59,8 @@ def test_the_wheel_holds_the_package_its_data_and_the_templates_of_configs(proje
     }
     templates = {
         f"provecfg/_{path.relative_to(project).as_posix()}"
-        for path in (project / "templates").rglob("*.j2")
-        if "docs" not in path.parts
+        for path in (project / "templates").rglob("*")
+        if path.is_file() and path.relative_to(project).parts[1] != "docs"
     }
     assert {name for name in names if ".dist-info/" not in name} == package | templates
     assert {f"provecfg/registry/data/{name}.json" for name in ("onedl", "openmmlab", "plugin")} <= package

@@ -89,7 +89,10 @@ class ValidationCounts:
     @cached_property
     def totals(self) -> Counts:
         """(C, 3) pixels of each class over all images: intersection, prediction, label."""
-        return self._by_class(self.regions)
+        if not self.confusion.size:  # a subset's
+            return self._by_class(self.regions)
+        sides = [self.confusion.diagonal(), self.confusion.sum(axis=0), self.confusion.sum(axis=1)]
+        return np.stack(sides, axis=-1)[: len(self.classes)]
 
     def band_totals(self, fraction: float) -> Counts | None:
         """(C, 3) the same in the band of one of `FRACTIONS`; None if that was not counted."""
@@ -138,9 +141,8 @@ class ValidationCounts:
         )
 
     def _by_class(self, values: Counts) -> Counts:
-        sums = np.zeros((len(self.classes), *values.shape[1:]), np.int64)
-        np.add.at(sums, self.row_classes, values)
-        return sums
+        columns = [np.bincount(self.row_classes, column, len(self.classes)) for column in values.T]
+        return np.stack(columns, axis=-1).astype(np.int64)  # exact: float64 holds whole numbers up to 2**53
 
     @property
     def image_of_row(self) -> Counts:

@@ -162,12 +162,12 @@ def _spec(name: str, folder: Path) -> ModuleSpec | None:
     """Where a module is, without importing the packages that it is in."""
     search: Sequence[str] = [*sys.path, str(folder.absolute())]
     spec = None
-    parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:count]), search)
+    for part in name.split("."):
+        # By the last part of its name: the path of a namespace package asks for its parent among the imported modules.
+        spec = PathFinder.find_spec(part, search)
         if spec is None:
             return None
-        search = spec.submodule_search_locations or []
+        search = list(spec.submodule_search_locations or [])
     return spec
 
 

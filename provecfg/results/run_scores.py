@@ -32,9 +32,9 @@ _ROUNDED: Final = 0.011
 class Moment(enum.Enum):
     """When a run is judged."""
 
-    BEST = "best"
-    LAST = "last"
     LAST_FOUR = "last four"
+    LAST = "last"
+    BEST = "best"
 
 
 @dataclass(frozen=True)

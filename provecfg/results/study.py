@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -85,20 +86,34 @@ class StudyResults:
     block: str
     verdicts: tuple[Verdict, ...]
 
-    @property
+    @cached_property
     def included(self) -> list[Cell]:
         """The cells that enter means and tests."""
         return [cell for cell in self.cells if not cell.excluded]
 
-    def axis(self, name: str) -> list[str]:
-        """The coordinates of all cells on an axis, in order of appearance."""
-        return list(dict.fromkeys(cell.coordinates[name] for cell in self.cells if cell.coordinates))
+    @cached_property
+    def axes(self) -> Mapping[str, list[str]]:
+        """Axis of `header.Coordinates` -> the coordinates of all cells on it, in order of appearance."""
+        known = [cell.coordinates for cell in self.cells if cell.coordinates]
+        return {axis: list(dict.fromkeys(cell[axis] for cell in known)) for axis in Coordinates._fields}
+
+    @cached_property
+    def by_place(self) -> Mapping[str, Mapping[str, list[Cell]]]:
+        """Place -> loss -> the included cells.
+
+        A place is what losses are compared within: a model, on a dataset and with a strategy where there are several.
+        """
+        axes = [axis for axis in ("model", "dataset", "strategy") if axis == "model" or len(self.axes[axis]) > 1]
+        places: dict[str, dict[str, list[Cell]]] = {}
+        for cell in self.included:
+            place = " ".join(cell.coordinates[axis] for axis in axes)
+            places.setdefault(place, {}).setdefault(cell.coordinates["loss"], []).append(cell)
+        return places
 
     @property
     def losses(self) -> list[str]:
         """The losses, the reference first."""
-        losses = self.axis("loss")
-        return sorted(losses, key=lambda loss: loss != self.reference)
+        return sorted(self.axes["loss"], key=lambda loss: loss != self.reference)
 
     def verdicts_by(self, metric: str) -> list[Verdict]:
         """The verdicts of one metric."""
@@ -131,7 +146,7 @@ def study_results(
     missing = [cell for cell in planned if tuple(cell.values()) not in trained]
     cells += [Cell(cell, None, None, State.NOT_STARTED.value) for cell in missing]
     results = StudyResults(name, tuple(_in_order(cells, planned)), "", "model", ())
-    losses = results.axis("loss")
+    losses = results.axes["loss"]
     chosen = reference or next((loss for loss in REFERENCES if loss in losses), losses[0] if losses else "")
     results = replace(results, reference=chosen if len(losses) > 1 else "", block=_block(results.included))
     return replace(results, verdicts=tuple(_verdicts(results)))

@@ -200,7 +200,6 @@ def test_every_config_with_a_mistake_and_every_twin_has_an_answer() -> None:
     assert len(JUDGED) >= 50
 
 
-@not_yet("the three fixes, to leave an argument out, are called safe")
 def test_no_safe_fix_drops_the_settings_of_a_sliding_window(validated: Alarms) -> None:
     (case,) = [case for case in FAULTY if case.file == "R11/bad.py"]
     alarms = validated(case)
@@ -208,7 +207,6 @@ def test_no_safe_fix_drops_the_settings_of_a_sliding_window(validated: Alarms) -
     assert [alarm for alarm in alarms if alarm.fix == "safe"] == []
 
 
-@not_yet("what another scope registers is judged by mmseg's registry")
 @pytest.mark.parametrize("file", ["hook_scope.py", "loop_scope.py", "torgb.py"])
 def test_one_note_says_that_another_scope_is_not_judged(
     file: str, field: Path, monkeypatch: pytest.MonkeyPatch, provecfg: Command
@@ -223,10 +221,9 @@ def test_one_note_says_that_another_scope_is_not_judged(
     [
         pytest.param(
             "wild/f",
-            marks=not_yet("CFG102, CFG103: studies with mistakes"),
             id="YAML of conda, of a citation, of another tool",
         ),
-        pytest.param("wild/k", marks=not_yet("CFG014: a note, that calls are not run"), id="Python that is no config"),
+        pytest.param("wild/k", id="Python that is no config"),
     ],
 )
 def test_what_is_no_config_is_left_alone(folder: str, field: Path, tmp_path: Path, provecfg: Command) -> None:
@@ -237,7 +234,6 @@ def test_what_is_no_config_is_left_alone(folder: str, field: Path, tmp_path: Pat
     assert (code, json.loads(out)) == (0, []), err
 
 
-@not_yet("REG001: the fragment's dataset is not registered")
 def test_a_fragment_is_judged_in_the_config_that_inherits_it(
     field: Path, monkeypatch: pytest.MonkeyPatch, provecfg: Command
 ) -> None:

@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(start: Start, co
     assert code == 0, err
     record = read_record(config.parent / "run")
     assert record is not None
-    assert [(attempt.state, attempt.first_iter) for attempt in record.attempts] == [("running", 0), ("finished", 2)]
+    assert [(attempt.state, attempt.first_iter) for attempt in record.attempts] == [("lost", 0), ("finished", 2)]
 
 
 def test_several_configs_are_all_tried_unless_told_to_stop_at_the_first_failure(start: Start, config: Path) -> None:

@@ -57,7 +57,7 @@ def test_scores_stand_at_the_best_the_last_and_the_last_four_validations(whole: 
     assert scores is not None
     assert scores.averaged == 4
     assert scores.last == 80_000
-    best, last, last_four = (scores.scores[moment]["mIoU"] for moment in Moment)
+    last_four, last, best = (scores.scores[moment]["mIoU"] for moment in Moment)
     assert best >= last > last_four, "the simulated scores rise to the end"
     assert set(scores.scores[Moment.LAST]) >= {"mIoU", "boundary_mIoU_0.5", "ECE", "mIoU_image", "mIoU_rare"}
 
