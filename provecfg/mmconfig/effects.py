@@ -12,31 +12,24 @@ _PURE_METHODS_LISTED = """
     rsplit rstrip split splitlines startswith strip swapcase title translate upper zfill to_dict deepcopy
 """
 _PURE_METHODS = frozenset(_PURE_METHODS_LISTED.split())
-_OWN_METHODS = frozenset(
-    (
-        "add",
-        "append",
-        "clear",
-        "discard",
-        "extend",
-        "insert",
-        "merge",
-        "pop",
-        "popitem",
-        "remove",
-        "reverse",
-        "setdefault",
-        "update",
-    )
-)
+_OWN_METHODS_LISTED = """
+    add append clear discard extend insert merge pop popitem remove reverse setdefault update
+"""
+_OWN_METHODS = frozenset(_OWN_METHODS_LISTED.split())
 """Methods that change what they are called on, and nothing else."""
 _PURE_FUNCTIONS_LISTED = """
     abs all any bool callable chr dict divmod enumerate filter float format frozenset hash id int isinstance len list
     map max min ord print range repr reversed round set sorted str sum tuple type zip
 """
 _PURE_FUNCTIONS = frozenset(_PURE_FUNCTIONS_LISTED.split())
+_REACHES_ALL = frozenset(("eval", "exec", "globals", "locals", "vars"))
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def is_pure_method(name: str) -> bool:
+    """Whether a method of text or of a container changes nothing."""
+    return name in _PURE_METHODS
 
 
 def bindings(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -81,6 +74,16 @@ def changed_names(node: ast.AST) -> set[str]:
 def outer_names(node: ast.AST) -> set[str]:
     """The names that functions in a piece say to bind outside of themselves."""
     return {name for part in ast.walk(node) if isinstance(part, (ast.Global, ast.Nonlocal)) for name in part.names}
+
+
+def imports_all(node: ast.AST) -> bool:
+    """Whether a piece may bind any name at all: `from x import *`."""
+    return any(isinstance(part, ast.ImportFrom) and part.names[0].name == "*" for part in ast.walk(node))
+
+
+def reaches_all(node: ast.AST) -> bool:
+    """Whether a piece may bind any name and change any value, as `exec` does."""
+    return not _REACHES_ALL.isdisjoint(loaded_names(node))
 
 
 def local_names(arguments: ast.arguments, body: list[ast.stmt]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from provecfg.mmconfig.assignment import IN_DOUBT
 from provecfg.mmconfig.budget import MAX_BITS, LimitError
 from provecfg.mmconfig.calls import Calls
+from provecfg.mmconfig.effects import changed_names, loaded_names
 from provecfg.mmconfig.formatting import format_value, text_of
 from provecfg.mmconfig.functions import (
     BUILTINS,
@@ -379,7 +380,11 @@ class Expressions(Calls):
         return made
 
     def _generator(self, node: ast.GeneratorExp) -> Iterated:
-        return Iterated([self.evaluate(node.elt) for _ in self._bindings(node.generators)])
+        if changed_names(node):
+            raise NotKnownError("an iterator that changes something")
+        sources = [self.lookup(name) for name in loaded_names(node)]
+        self.budget.spend(sum(len(source) for source in sources if isinstance(source, (dict, list, set))))
+        return Iterated([self.evaluate(node.elt) for _ in self._bindings(node.generators, sources)], sources=sources)
 
     def _set_comprehension(self, node: ast.SetComp) -> set[Any]:
         return {key_of(self.known(self.evaluate(node.elt)), self) for _ in self._bindings(node.generators)}
@@ -393,27 +398,48 @@ class Expressions(Calls):
             )
         return made
 
-    def _bindings(self, generators: list[ast.comprehension]) -> Iterator[None]:
-        """Bind the names of a comprehension, once for each of its items."""
+    def _bindings(self, generators: list[ast.comprehension], sources: list[Any] | None = None) -> Iterator[None]:
+        """Bind the names of a comprehension, once for each of its items; `sources` gets what they are taken from."""
         outer = self.scopes
         scope: Scope = {}
         try:
-            yield from self._bind_each(generators, scope, (*outer, scope))
+            yield from self._bind_each(generators, scope, (*outer, scope), [] if sources is None else sources)
         finally:
             self.scopes = outer
 
-    def _bind_each(self, generators: list[ast.comprehension], scope: Scope, inner: tuple[Scope, ...]) -> Iterator[None]:
+    def _bind_each(
+        self, generators: list[ast.comprehension], scope: Scope, inner: tuple[Scope, ...], sources: list[Any]
+    ) -> Iterator[None]:
         generator, *rest = generators
-        items, origins = items_of(self.known(self.evaluate(generator.iter)), self)
+        iterable = self.known(self.evaluate(generator.iter))
+        sources.append(iterable)
         self.scopes = inner
-        for item, origin in zip(items, origins, strict=True):
+        for item, origin in self.items_one_by_one(iterable):
             self.budget.spend(1)
             self.assign(generator.target, item, origin, generator.iter)
             if all(self.truth(self.evaluate(test)) for test in generator.ifs):
                 if rest:
-                    yield from self._bind_each(rest, scope, inner)
+                    yield from self._bind_each(rest, scope, inner, sources)
                 else:
                     yield
+
+    def items_one_by_one(self, value: Any) -> Iterator[tuple[Any, Origin | None]]:
+        """The items of a value that may change meanwhile, with their origins."""
+        if isinstance(value, ConfigList) and not isinstance(value, Iterated):
+            index = 0
+            while index < len(value):
+                self.budget.spend(1)
+                yield value[index], value.origins[index]
+                index += 1
+            return
+        size = len(value) if isinstance(value, (dict, set)) else None
+        iterator = value if isinstance(value, Iterated) else Iterated(sources=[value])
+        for item, origin in zip(*items_of(value, self), strict=True):
+            yield item, origin
+            if size is not None and len(value) != size:
+                raise RuntimeError(f"{python_name(value)} changed size during iteration")
+        if not iterator.is_current():
+            raise NotKnownError("an iterator over what changed meanwhile")
 
 
 def _check_keywords(more: dict[Any, Any], keywords: ConfigDict) -> None:

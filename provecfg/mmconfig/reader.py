@@ -55,6 +55,12 @@ class Reader(ABC):
         """Containers that something not run may have changed, by identity."""
         self.unknowable: set[str] = set()
         """Top-level names that a function which is not run may change at any time."""
+        self.all_unknowable = False
+        """Whether it may change any of them."""
+        self.exposed: dict[int, Any] = {}
+        """Containers that something not run has read, by identity; what is not known may be another name of one."""
+        self.seen_later: set[str] = set()
+        """Top-level names that a function which is not run may read at any time."""
         self.imports_all = False
         """Whether a name that nothing defines may have been imported by `*`."""
         self._argument_nodes: list[ast.expr] = []

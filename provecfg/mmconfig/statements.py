@@ -6,7 +6,6 @@ import ast
 import contextlib
 import enum
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from provecfg.mmconfig.budget import LimitError
@@ -17,7 +16,7 @@ from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNDEF
 from provecfg.mmconfig.reader import PYTHON_ERRORS, python_name
 from provecfg.mmconfig.sizes import SCALARS
 from provecfg.mmconfig.source import position_of
-from provecfg.mmconfig.special import Imported, Iterated, Module, NotKnownError
+from provecfg.mmconfig.special import Imported, Module, NotKnownError
 from provecfg.mmconfig.values import ConfigDict, ConfigList, DottedName, Opaque, Origin
 
 BASE_KEY = "_base_"
@@ -194,7 +193,7 @@ class Statements(Expressions):
     def _for(self, node: ast.For) -> _Stop | None:
         value = self.evaluate(node.iter)
         self.truth(value)
-        for item, origin in self._items_one_by_one(value):
+        for item, origin in self.items_one_by_one(value):
             self.assign(node.target, item, origin, node.iter)
             stop = self._block(node.body)
             if stop is _Stop.BREAK:
@@ -202,21 +201,6 @@ class Statements(Expressions):
             if stop is _Stop.RETURN:
                 return stop
         return self._block(node.orelse)
-
-    def _items_one_by_one(self, value: Any) -> Iterator[tuple[Any, Origin | None]]:
-        """The items of a value that may change meanwhile."""
-        if isinstance(value, ConfigList) and not isinstance(value, Iterated):
-            index = 0
-            while index < len(value):
-                self.budget.spend(1)
-                yield value[index], value.origins[index]
-                index += 1
-            return
-        size = len(value) if isinstance(value, (dict, set)) else None
-        for item, origin in zip(*items_of(value, self), strict=True):
-            yield item, origin
-            if size is not None and len(value) != size:
-                raise RuntimeError(f"{python_name(value)} changed size during iteration")
 
     def _while(self, node: ast.While) -> _Stop | None:
         while self.truth(self.evaluate(node.test)):
@@ -259,9 +243,6 @@ class Statements(Expressions):
         for alias in node.names:
             if alias.name == "*":
                 if is_python_module(module):
-                    self.imports_all = True
-                    for name in self.variables:  # any of them may be bound anew
-                        self.variables[name] = Opaque("an import of all may bind it")
                     raise NotKnownError("the names that an import of all brings")
                 self.report(
                     ILLEGAL_IMPORT,
