@@ -206,8 +206,8 @@ def read_plain_yaml(text: str, path: Path, loader: Any = None, *, work: int = MA
     """
     source = SourceFile(path, text, text)
     unread: list[Unread] = []
-    reader = _YamlReader(source, {}, Budget(work), unread, loader, _JSON_TAGS)
     try:
+        reader = _YamlReader(source, {}, Budget(work), unread, loader, _JSON_TAGS)
         value = reader.read()
         size_of(value)
     except LimitError as limit:
@@ -254,7 +254,11 @@ class _YamlReader:
         self._leaves: dict[str, Any] = {}
         """What plain scalars stand for."""
         self._end: Any = None
-        self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
+        try:
+            self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
+        except UnicodeEncodeError as error:  # a lone surrogate; files have none, what is typed can
+            where = self._lines.position(error.start, error.end)
+            raise DataError(f"{source.parsed[error.start]!a} is half of a character", where) from None
 
     def read(self) -> Any:
         yaml = self._yaml

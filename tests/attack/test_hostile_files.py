@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,13 @@ from tests.attack.bounds import measured, run_command
 from tests.attack.hostile_files import OPTIONS, Case, cases
 from tests.attack.outcomes import difference, fault_of
 
-KINDS = {kind: list(of_kind) for kind, of_kind in groupby(cases(), key=lambda case: case.name.partition(",")[0])}
-_IN_QUICK = 5
-"""Every so many cases of a kind are run in the quick tier, and all of them in the slow one."""
+KINDS: dict[str, list[Case]] = {}
+for _case in cases():
+    KINDS.setdefault(_case.name.partition(",")[0], []).append(_case)
+_IN_QUICK, _IN_SLOW = slice(0, None, 15), slice(1, None, 3)
+"""Which cases of a kind the tiers run, of the slow one each once; `make attack` runs all, and the large ones."""
+SLACK = 3.0
+"""Where tests run, other things do, too, and processor time is worth less."""
 
 
 def warm_up(folder: Path) -> None:
@@ -43,33 +46,40 @@ def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     warm_up(tmp_path_factory.mktemp("warm"))
 
 
-def fault_of_case(case: Case, folder: Path) -> str | None:
+def fault_of_case(case: Case, folder: Path, *, slack: float = 1.0, twice: bool = True) -> str | None:
+    """What is wrong with what becomes of a case, or None; with `twice`, also whether it becomes the same again."""
     folder.mkdir()
     case.lay_out(folder)
-    outcome, second = (measured(lambda: run_command(*case.command), folder) for _ in range(2))
-    said = outcome.fault or second.fault
+    outcomes = [measured(lambda: run_command(*case.command), folder) for _ in range(1 + twice)]
+    said = next(filter(None, (outcome.fault(slack) for outcome in outcomes)), None)
     if said is None:
         written = case.command[0] == "generate" and "--check" not in case.command  # then the second time finds it
-        said = fault_of(outcome.result) or (None if written else difference(outcome.result, second.result))
+        said = fault_of(outcomes[0].result)
+        if said is None and not written:
+            said = difference(outcomes[0].result, outcomes[-1].result)
     if said is None and (folder / "pwned").exists():
         said = "it was executed"
-    return None if said is None else f"{case.name}, {case.command[0]}: {said}"
+    return None if said is None else f"{case.name}, {' '.join(case.command)[:100]}: {said}"
 
 
-def check(chosen: list[Case], folder: Path) -> None:
-    faults = [said for index, case in enumerate(chosen) if (said := fault_of_case(case, folder / str(index)))]
+def check(chosen: list[Case], folder: Path, *, twice: bool) -> None:
+    faults = [
+        said
+        for index, case in enumerate(chosen)
+        if (said := fault_of_case(case, folder / str(index), slack=SLACK, twice=twice))
+    ]
     assert not faults, "\n\n".join(faults)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_some_hostile_files_are_harmless(kind: str, tmp_path: Path) -> None:
-    check(KINDS[kind][::_IN_QUICK], tmp_path)
+    check(KINDS[kind][_IN_QUICK], tmp_path, twice=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_files_are_harmless(kind: str, tmp_path: Path) -> None:
-    check([case for index, case in enumerate(KINDS[kind]) if index % _IN_QUICK], tmp_path)
+    check(KINDS[kind][_IN_SLOW], tmp_path, twice=False)
 
 
 def test_no_case_is_empty() -> None:

@@ -44,7 +44,7 @@ def fault_of_study_mutant(seed: int, folder: Path) -> str | None:
 
 def _said(outcome: Outcome, folder: Path) -> str | None:
     if outcome.raised or outcome.executed:
-        return outcome.fault
+        return outcome.fault()
     if outcome.seconds > MAX_SECONDS * COMMANDS_OF_A_MUTANT:
         return f"it took {outcome.seconds:.1f} s"
     if list(folder.rglob("pwned")):
@@ -53,9 +53,7 @@ def _said(outcome: Outcome, folder: Path) -> str | None:
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize(
-    "first", [0, pytest.param(40, marks=pytest.mark.slow), pytest.param(80, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("first", [0, pytest.param(40, marks=pytest.mark.slow)])
 def test_changed_configs_of_mmseg_break_no_command(first: int, tmp_path: Path) -> None:
     lay_out_zoo(zoo(), tmp_path)
     # Steps through the families: neighbours in the list are alike.
@@ -63,9 +61,7 @@ def test_changed_configs_of_mmseg_break_no_command(first: int, tmp_path: Path) -
     assert not {seed: said for seed, said in faults.items() if said}
 
 
-@pytest.mark.parametrize(
-    "first", [0, pytest.param(30, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("first", [0, pytest.param(30, marks=pytest.mark.slow)])
 def test_changed_studies_break_no_command(first: int, tmp_path: Path) -> None:
     faults = {seed: fault_of_study_mutant(seed, tmp_path) for seed in range(first, first + 30)}
     assert not {seed: said for seed, said in faults.items() if said}
