@@ -303,6 +303,39 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("rule", "A" * 100_000),
     ("list", "a" * 100_000),
 )
+RECORD = '{"name": "x", "max_iters": 10, "attempts": [{"state": "finished"}], "config": {"path": "x.py"}}'
+_RECORD = RECORD[:-1]
+RECORDS: dict[str, Content] = {
+    "deep list": _RECORD + ', "best": ' + "[" * 100_000,
+    "deep balanced list": _RECORD + ', "best": ' + "[" * 50_000 + "]" * 50_000 + "}",
+    "huge number": _RECORD + ', "seed": ' + "9" * 4_000 + "}",
+    "number too long": _RECORD + ', "seed": ' + "9" * 400_000 + "}",
+    "no numbers": _RECORD + ', "max_iters": NaN, "seed": Infinity}',
+    "control characters": '{"name": "\\u001b[31m\\u202e", "attempts": [{"state": "\\u009b2J"}]}',
+    "half of a character": '{"name": "\\ud800", "attempts": [{"state": "\\udc80", "message": "\\udc80"}]}',
+    "list": "[1]",
+    "number": "1",
+    "number for everything": '{"name": 1, "attempts": 1, "config": 1, "best": 1, "versions": 1, "data": 1}',
+    "list for everything": '{"name": [], "attempts": [[]], "config": [], "best": [], "versions": [], "seed": []}',
+    "nothing for everything": '{"name": null, "attempts": null, "config": null, "best": null, "versions": null}',
+    "wrong cell": _RECORD[:-1] + ', "cell": {"model": [1], "seed": {}, "1": null}, "study": 1}}',
+    "markup": '{"name": "<script>alert(1)</script>", "config": {"study": "<img onerror=1>", "cell": {"model": "<b>"}}}',
+    "path as a name": '{"name": "../../../pwned", "config": {"path": "/etc/passwd"}}',
+}
+LOGS: dict[str, Content] = {
+    "deep list": '{"loss": ' + "[" * 100_000 + "\n",
+    "deep lists": ('{"loss": ' + "[" * 2_000 + "]" * 2_000 + ', "iter": 1}\n') * 50,
+    "huge number": '{"loss": ' + "9" * 400 + ', "iter": 1, "time": ' + "9" * 400 + ', "memory": ' + "9" * 400 + "}\n",
+    "huge metric": '{"mIoU": ' + "9" * 400 + ', "step": 1}\n',
+    "huge step": '{"mIoU": 1.0, "step": ' + "9" * 400 + "}\n",
+    "no numbers": '{"loss": NaN, "iter": 1}\n{"mIoU": Infinity, "step": 1}\n{"mIoU": "a", "step": []}\n',
+    "control characters": '{"mIoU\\u001b[31m": 1.0, "loss_\\u202e": 1, "step": 1}\n',
+    "half of a character": '{"mIoU\\ud800": 1.0, "step": 1}\n',
+    "one long line": '{"loss": "' + "a" * 900_000 + "\n",
+    "many lines": '{"loss": 1.0, "iter": 1}\n' * 20_000,
+    "a log of text": "2026/01/01 00:00:00 - mmengine - INFO - Iter(train) [" + "9" * 5_000 + "/10] loss: nan\n",
+    "almost a log of text": "Iter(val) [" * 50_000,
+}
 STUDY_COMMANDS = (("validate", "s.yaml"), ("generate", "s.yaml", "--check"), ("compare", "s.yaml", "good.py"))
 _GOOD = "model = dict(type='EncoderDecoder')\n"
 
@@ -327,6 +360,15 @@ def cases() -> Iterator[Case]:
         yield Case(f"base, {name}", ("show", "child.py"), {"child.py": "_base_ = 'base.py'\n", "base.py": content})
         target = {"out/pspnet_r50_bdd10k_ce.py": content, "s.yaml": _STUDY + "losses: {auxiliary: [none]}\n"}
         yield Case(f"target, {name}", ("generate", "s.yaml", "-o", "out"), target)
+    for name, content in {**NO_FILES, **RECORDS}.items():
+        yield Case(f"record, {name}", ("report", "run"), {"run/provecfg.json": content})
+    for name, content in {**NO_FILES, **LOGS}.items():
+        log = {"run/20260101_000000/vis_data/scalars.json": content, "run/provecfg.json": RECORD}
+        yield Case(f"log, {name}", ("report", "run"), log)
+        yield Case(f"log, {name}", ("replay", "log.json"), {"log.json": content})
+    for name, content in NO_FILES.items():
+        counts = {"run/counts/iter_1.npz": content, "run/provecfg.json": RECORD}
+        yield Case(f"counts, {name}", ("report", "run"), counts)
     for command in OPTIONS:
         yield Case(f"option, {command[0]} {command[-1][:20]!r}", command, good)
 

@@ -15,6 +15,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.files import read_text
 
 _LARGEST_LOG = 500_000_000  # bytes; a run of a million iterations that logs each has a tenth
+_LARGEST_COUNT = 2**63 - 1
 _NO_METRICS = {"time", "data_time", "step", "memory", "eta", "epoch", "iter"}
 _TRAIN_LINE = re.compile(r"(Iter|Epoch)\(train\)\s+(?:\[\s*(\d+)\])?\[\s*(\d+)/(\d+)\]")
 _VAL_LINE = re.compile(r"(Iter|Epoch)\(val\)\s+(?:\[\s*(\d+)\])?\[\s*\d+/\d+\]\s+(.*)")
@@ -235,11 +236,16 @@ def _from_text(lines: Sequence[str]) -> Iterator[_Record]:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        return None
 
 
 def _number_in(text: str) -> float | None:
