@@ -1,4 +1,4 @@
-"""Names close to one that was not found, for the hints of error messages."""
+"""Names and other people's text as messages show them: what they may have been meant to be, and fit for a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+# C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
+# (no stream would take them; names of files have them)
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -36,6 +39,28 @@ def nearest_names(wrong: str, known: Iterable[str], *, limit: int = 3) -> list[s
     return [name for _, name in sorted(scored)[:limit]]
 
 
+def is_misspelling(wrong: str, right: str) -> bool:
+    """Whether the names differ by a letter or two, an ending or an underscore."""
+    one, other = wrong.lower().replace("_", ""), right.lower().replace("_", "")
+    if one == other or one.rstrip("s") == other.rstrip("s"):
+        return True
+    return abs(len(one) - len(other)) <= 2 and _distance(one, other) <= (2 if len(other) > 6 else 1)
+
+
+def _distance(one: str, other: str) -> int:
+    """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A sentence that says `name` is no known `what`, with the nearest name or, where none is near, all of them."""
     known = list(known)
@@ -53,3 +78,17 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def printable(text: str) -> str:
+    """The text with control characters, which a file or a name may hold, written as escapes; tabs stay."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """The text with control characters in its lines written as escapes; its line ends, `\\r\\n` too, stay."""
+    if not _CONTROL.search(text):
+        return text
+    *lines, last = text.split("\n")
+    ended = [f"{printable(line[:-1])}\r\n" if line.endswith("\r") else f"{printable(line)}\n" for line in lines]
+    return "".join((*ended, printable(last)))

@@ -20,6 +20,7 @@ from PIL import Image
 from provecfg.catalog.datasets import Dataset
 from provecfg.class_weights.formulas import ClassCount, LabelCounts
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import open_regular
 
 _FEW = 64  # label maps that are counted sooner than processes start
 _CHUNK = 8  # label maps that a process is handed at once
@@ -139,7 +140,7 @@ class _LabelMap:
 
 def _look_at(path: Path) -> _LabelMap:
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
             if len(image.getbands()) > 1:
                 return _LabelMap({}, f"has {len(image.getbands())} channels; a label map has one, of class numbers")
             if image.mode in ("L", "P"):  # of a palette image, the indices

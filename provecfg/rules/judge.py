@@ -11,17 +11,14 @@ from provecfg.errors import wants_traceback
 from provecfg.facts.facts import Facts
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
+from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
+from provecfg.rules.names.mined import ABOUT_MMCV_1
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
 MOST_FINDINGS: Final = 200
 """Of one rule in one config: more than any real one has, and little enough to work out for a hostile one."""
-KEYS_LOST: Final = frozenset(
-    {"CFG001", "CFG002", "CFG003", "CFG004", "CFG005", "CFG006", "CFG007", "CFG008", "CFG009", "CFG010", "CFG013"}
-    | {"CFG017", "CFG018", "CFG019"}
-)
-"""Problems of the files after which keys may be missing that a file does set."""
 
 
 def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Finding]:
@@ -32,19 +29,23 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         rules: Others than all of them.
         registry: What the classes accept; that of the installed release unless given.
     """
+    if any(finding.problem is MISSING_BASE for finding in view.problems):
+        return []  # whatever is found without it may be its absence
     facts = Facts(view, registry)
-    is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
-    found: list[Finding] = []
+    if facts.is_of_mmcv_1:
+        rules = [rule for rule in rules if rule.code in ABOUT_MMCV_1]
+    is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
+    findings: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:
             continue
         try:
-            found += islice(rule(facts), MOST_FINDINGS)
+            findings += islice(rule(facts), MOST_FINDINGS)
         except Exception as error:
             if wants_traceback():
                 raise
-            found.append(_bug(rule, view, error))
-    return in_file_order(_once(found))
+            findings.append(_bug(rule, view, error))
+    return in_file_order(_once(findings))
 
 
 def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
@@ -56,10 +57,10 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
     )
 
 
-def _once(found: list[Finding]) -> list[Finding]:
+def _once(findings: list[Finding]) -> list[Finding]:
     """Each finding once: a value that is used at several places is mentioned where it is used first."""
-    kept: dict[tuple[object, ...], Finding] = {}
-    for one in found:
-        place = (one.code, one.filename, one.span, one.message) if one.span else (one.code, one.key, one.message)
-        kept.setdefault(place, one)
-    return list(kept.values())
+    firsts: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        where = (finding.filename, finding.span) if finding.span else (finding.key,)
+        firsts.setdefault((finding.code, finding.message, *where), finding)
+    return list(firsts.values())

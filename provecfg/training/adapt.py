@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.errors import ProvecfgError
+from provecfg.registry.layout import CHECKPOINT_HOOKS
 
 SMOKE_ITERS = 4
 SMOKE_VAL_INTERVAL = 2
@@ -24,7 +25,6 @@ _SMOKE_SCALE = (128, 72)  # (width, height): half of a drawn image
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _SYNC_NORMS = frozenset({"SyncBN", "MMSyncBN", "SyncBatchNorm", "NaiveSyncBN"})
-_CHECKPOINT_HOOKS = frozenset({"CheckpointHook", "PlainCheckpointHook"})
 
 
 def with_max_iters(config: Config, max_iters: int) -> Config:
@@ -71,7 +71,7 @@ def with_max_iters(config: Config, max_iters: int) -> Config:
     if isinstance(config.get("param_scheduler"), (list, tuple)):
         config.param_scheduler = _without_stubs(config.param_scheduler)
     for hook in _hooks(config):
-        if hook.get("type") in _CHECKPOINT_HOOKS and not hook.get("by_epoch", True):
+        if hook.get("type") in CHECKPOINT_HOOKS and not hook.get("by_epoch", True):
             _replace(hook, {"interval": interval, "save_begin": moment})
         elif hook.get("type") == "LoggerHook":
             # At least one line between validations, or there is nothing to see in a short run.
@@ -143,7 +143,7 @@ def for_smoke(config: Config, data_root: Path) -> Config:
     config = with_max_iters(without_pretrained(config), SMOKE_ITERS)
     config.train_cfg.val_interval = SMOKE_VAL_INTERVAL
     for hook in _hooks(config):
-        if hook.get("type") in _CHECKPOINT_HOOKS:
+        if hook.get("type") in CHECKPOINT_HOOKS:
             hook.update(interval=SMOKE_VAL_INTERVAL, max_keep_ckpts=1)
         elif hook.get("type") == "LoggerHook":
             hook.interval = 1

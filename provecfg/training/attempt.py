@@ -19,7 +19,7 @@ from provecfg.training.record import Ending, Record
 from provecfg.training.work_dir import clear_partial_files, clear_smoke_run, name_in, set_broken_aside, step_of
 
 if TYPE_CHECKING:
-    from provecfg.training.progress import Status
+    from provecfg.training.progress import RunStatus
 
 LEASE_VARIABLE = "PROVECFG_LEASE"
 """In the environment of a process of several: number and token of the lease that the one that started it has."""
@@ -42,7 +42,7 @@ class OpenAttempt:
     prepared: Prepared
     lease: Lease
     record: Record
-    status: Status | None = None
+    status: RunStatus | None = None
     _pulse: Pulse = field(init=False)
 
     def __post_init__(self) -> None:

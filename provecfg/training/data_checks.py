@@ -17,6 +17,7 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
+from provecfg.files import MAX_RECORD_BYTES, open_regular, read_text
 from provecfg.findings import Finding
 from provecfg.spelling import first_few as some
 from provecfg.training.adapt import catalog_dataset, datasets_of
@@ -187,13 +188,13 @@ class _Pair:
 def _look_at(image: Path, label: Path) -> _Pair:
     unreadable, image_size = [], None
     try:
-        with Image.open(image) as opened:
+        with open_regular(image) as stream, Image.open(stream) as opened:
             opened.load()
             image_size = opened.size
     except (OSError, ValueError, SyntaxError) as error:  # what PIL raises, by format
         unreadable.append((image, _first_line(error)))
     try:
-        with Image.open(label) as opened:
+        with open_regular(label) as stream, Image.open(stream) as opened:
             pixels = np.asarray(opened)
     except (OSError, ValueError, SyntaxError) as error:
         return _Pair(image, label, (*unreadable, (label, _first_line(error))), image_size)
@@ -335,7 +336,7 @@ def _image_stems(dataset: dict[str, Any], root: str | None, images: Path, conven
     listed = dataset.get("ann_file")
     if not listed:
         return sorted(_stems(images, conventions.image_suffix))
-    lines = Path(root or "", listed).read_text(encoding="utf-8").splitlines()
+    lines = read_text(Path(root or "", listed), max_bytes=MAX_RECORD_BYTES).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 

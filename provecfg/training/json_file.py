@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from provecfg.mmconfig.files import UnreadableError, read_text
-from provecfg.paths import write_atomically
+from provecfg.paths import write_bytes_atomically
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def write_json_file(path: Path, contents: Any) -> None:
     Raises:
         OSError: It cannot be written; the file is then as it was.
     """
-    write_atomically(path, json.dumps(dataclasses.asdict(contents), indent=2) + "\n")
+    write_bytes_atomically(path, f"{json.dumps(dataclasses.asdict(contents), indent=2)}\n".encode())
 
 
 @cache

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
-from provecfg.training import record as records
+from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
-from provecfg.training.work_dir import WorkDir, check_lease, check_work_dir, read_work_dir
+from provecfg.training.work_dir import WorkDir, check_lease, check_work_dir, read_work_dir, work_dir_of
 
 _STACK = ("torch", "mmengine", "mmcv", "mmseg")
 _LAUNCHED = "RANK"  # torchrun sets it in the processes that it starts
@@ -36,8 +37,8 @@ class Prepared:
         name: The config's name.
         config: The loaded mmengine Config, changed as the options say.
         options: What was asked for.
-        fingerprint: See `record.fingerprint_of`.
-        stopping: See `record.stopping_of`.
+        fingerprint: See `fingerprint.fingerprint_of`.
+        stopping: See `fingerprint.stopping_of`.
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
         files: Text of the config and its bases, by path.
@@ -91,7 +92,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     declared = read_by_mmengine(path, options.cfg_options)
     load_from = declared.get("load_from")
     config, name = _adapted(declared, path, options), path.stem
-    fingerprint, stopping = records.fingerprint_of(config), records.stopping_of(config)
+    fingerprint, stopping = fingerprint_of(config), stopping_of(config)
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
     files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
     is_worker = _LAUNCHED in os.environ
@@ -162,7 +163,6 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
         raise ProvecfgError(f"{path} has no training loop: train_cfg or train_dataloader is absent")
     if config.get("runner_type", "Runner") != "Runner":
         raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
-    default = Path("work_dirs", path.stem)
     if options.smoke:
         catalogued = {
             entry.name
@@ -178,17 +178,15 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
             )
         root = options.data_root or smoke_data_for(DATASETS[catalogued.pop()])
         config = adapt.for_smoke(config, root)
-        default = Path("work_dirs", "smoke", path.stem)
     elif options.data_root is not None:
         config = adapt.with_data_root(config, options.data_root)
     if options.max_iters is not None:
         config = adapt.with_max_iters(config, options.max_iters)
     if not options.pretrained:
         config = adapt.without_pretrained(config)
-    if options.smoke:
-        config.work_dir = str(options.work_dir or default)
-    else:
-        config.work_dir = str(options.work_dir or config.get("work_dir") or default)
+    config.work_dir = str(
+        work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options, smoke=options.smoke)
+    )
     return config
 
 
@@ -346,4 +344,4 @@ def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path, errors="replace")

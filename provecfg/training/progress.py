@@ -12,13 +12,15 @@ from typing import Any, Protocol, TextIO
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from provecfg.spelling import printable
+
 _INNER_LAYER = re.compile(r"\.d\d+\.")  # mmdet's names for Mask2Former's: `decode.d3.loss_cls`
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 1.0  # a log with more lines than that says less
 
 
 @dataclass(slots=True)
-class Status:
+class RunStatus:
     """Where a run is.
 
     Args:
@@ -47,7 +49,7 @@ class Status:
 
     def line(self) -> str:
         """All of it in a line of plain text."""
-        parts = [f"{self.name}  iter {self.iteration}/{self.max_iters}"]
+        parts = [f"{printable(self.name)}  iter {self.iteration}/{self.max_iters}"]
         if self.losses:
             parts.append(self.losses_text())
         if self.lr is not None:
@@ -66,20 +68,21 @@ class Status:
         if len(shown) < len(names):
             terms.append(f"{len(names) - len(shown)} of inner layers")
         total = self.losses.get("loss", math.nan)
-        return f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else "")
+        return printable(f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else ""))
 
     def metric_text(self) -> str:
         """The metric's last value and its best."""
+        metric = printable(self.metric)
         if self.last is None:
-            return f"{self.metric} -"
+            return f"{metric} -"
         best = "" if self.best is None else f" (best {self.best:.2f})"
-        return f"{self.metric} {self.last:.2f}{best}"
+        return f"{metric} {self.last:.2f}{best}"
 
 
 class Display(Protocol):
     """Shows the status of a run."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Show it now, or at the next occasion unless it is important."""
 
     def close(self) -> None:
@@ -89,7 +92,7 @@ class Display(Protocol):
 class NoDisplay:
     """Shows nothing."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -108,7 +111,7 @@ class LineDisplay:
         self.stream, self.every = stream, max(1, every)
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Print a line if one is due."""
         due = (
             status.iteration > 0
@@ -135,7 +138,7 @@ class LiveDisplay:
         self._live.start()
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Renew the lines, twice a second at most."""
         if important or time.monotonic() - self._shown_at >= _REFRESH_SECONDS:
             self._shown_at = time.monotonic()
@@ -146,7 +149,7 @@ class LiveDisplay:
         self._live.stop()
 
 
-def _panel(status: Status) -> Any:
+def _panel(status: RunStatus) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -155,7 +158,7 @@ def _panel(status: Status) -> Any:
     head = Table.grid(padding=(0, 1))
     time_left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     head.add_row(
-        Text(status.name, style="bold"),
+        Text(printable(status.name), style="bold"),
         ProgressBar(total=max(1, status.max_iters), completed=status.iteration, width=30),
         f"{status.iteration}/{status.max_iters}",
         time_left,
@@ -177,7 +180,7 @@ def display_for(stream: TextIO | None = None, *, quiet: bool = False, every: int
 
 
 class ProgressHook(Hook):
-    """Keeps a `Status` and shows it. Reads numbers that mmengine has fetched from the device anyway.
+    """Keeps a `RunStatus` and shows it. Reads numbers that mmengine has fetched from the device anyway.
 
     Args:
         name: The config's name.
@@ -189,7 +192,7 @@ class ProgressHook(Hook):
     priority = "LOWEST"
 
     def __init__(self, name: str, metric: str, higher_is_better: bool, display: Display) -> None:
-        self.status = Status(name, metric, max_iters=0)
+        self.status = RunStatus(name, metric, max_iters=0)
         self.display = display
         self._better = max if higher_is_better else min
         self._began = 0.0

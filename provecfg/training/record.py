@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import platform
-import re
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,6 +18,7 @@ from typing import Any
 
 from provecfg import __version__
 from provecfg.errors import ProvecfgError
+from provecfg.header import Header
 from provecfg.paths import write_atomically
 from provecfg.training.job import Job, current_job
 from provecfg.training.json_file import BrokenFileError, read_json_file, write_json_file
@@ -29,7 +28,6 @@ SOURCE = "source"
 """Folder in the work dir: the config's files as they were written."""
 
 _FORMAT = 1
-_STUDY = re.compile(r"^# Written by provecfg (\S+) from the study (.+?) \(([0-9a-f]{16,64})\)", re.MULTILINE)
 _PACKAGES = (
     "torch",
     "numpy",
@@ -115,9 +113,10 @@ class Record:
 
     Args:
         name: The config's name.
-        config: Path as given, SHA-256 of the text, and the study, its digest and the version if its header names them.
-        fingerprint: Part of the config -> digest of all that decides what is trained.
-        stopping: Digest of what may end the run before its last iteration, see `stopping_of`.
+        config: Path as given, SHA-256 of the text, and the study, its digest, the version and the cell if its header
+            names them.
+        fingerprint: Part of the config -> digest of all that decides what is trained; see `training.fingerprint`.
+        stopping: Digest of what may end the run before its last iteration; see `fingerprint.stopping_of`.
         smoke: Whether this is a check on drawn data.
         max_iters: Where it ends by itself; None for a loop that counts epochs.
         seed: As the config says.
@@ -245,49 +244,14 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def fingerprint_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the parts of a resolved config that decide what is trained.
-
-    Two configs with equal fingerprints train the same model on the same data by the same schedule. Left out is what a
-    run may change when it goes on: where the data is, workers, logging, checkpoints, the patience of early stopping.
-    """
-    parts = {name: config.get(name) for name in ("model", "optim_wrapper", "param_scheduler", "randomness")}
-    loop = config.get("train_cfg") or {}
-    parts["train_cfg"] = {name: loop.get(name) for name in ("type", "by_epoch", "max_iters", "max_epochs")}
-    for name in ("train_dataloader", "val_dataloader"):
-        loader = config.get(name) or {}
-        parts[name] = {key: loader.get(key) for key in ("batch_size", "dataset", "sampler")}
-    parts["val_evaluator"] = config.get("val_evaluator")
-    return {name: _digest(_without_places(part)) for name, part in parts.items()}
-
-
-def stopping_of(config: Mapping[str, Any]) -> str:
-    """Digest of what may end a run of a config before its last iteration: any hook may.
-
-    A run that stopped early is complete as long as this stays the same; after a change, such as more patience, it is
-    resumed, and its early stopping says whether it goes on.
-    """
-    return _digest(_without_places([config.get("default_hooks"), config.get("custom_hooks")]))
-
-
-def _without_places(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _without_places(item) for key, item in value.items() if key != "data_root"}
-    if isinstance(value, (list, tuple)):
-        return [_without_places(item) for item in value]
-    return value
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:16]
-
-
 def config_facts(path: Path, text: str) -> dict[str, Any]:
     """What identifies a config: its path, the digest of its text, and what its header says about its study."""
     facts: dict[str, Any] = {"path": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    header = _STUDY.search(text[:4000])
+    header = Header.of(text)
     if header is not None:
-        facts |= {"written_by": header[1], "study": header[2], "study_digest": header[3]}
+        facts |= {"written_by": header.version, "study": header.study, "study_digest": header.digest}
+        if header.cell is not None:
+            facts["cell"] = header.cell._asdict()
     return facts
 
 

@@ -30,6 +30,7 @@ from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.interruption import StopRequested, StopSignals, asks_requeue, shield_loader_process
 from provecfg.paths import write_atomically
 from provecfg.plugin.hooks import CheckpointOnInterruptHook, NonFiniteError, TrainingInterrupted
+from provecfg.spelling import printable_lines
 from provecfg.training import record as records
 from provecfg.training.adapt import for_cpu_processes
 from provecfg.training.attempt import OpenAttempt, begin, join
@@ -527,4 +528,4 @@ def _log_traceback(runner: Runner | None, error: Exception) -> None:
     if runner is not None:
         runner.logger.error(text)
     if wants_traceback():
-        print(text, file=sys.stderr)
+        print(printable_lines(text), file=sys.stderr)

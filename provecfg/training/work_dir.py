@@ -6,12 +6,15 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from provecfg import checksums
+from provecfg.files import read_text
 from provecfg.findings import Finding
+from provecfg.mmconfig import read_config
 from provecfg.paths import write_atomically
 from provecfg.spelling import first_few
 from provecfg.training import heartbeat
@@ -32,6 +35,52 @@ _POINTER = "last_checkpoint"
 _BROKEN = ".broken"
 _LEAST_FREE = 512 * 2**20
 """Bytes. Before the model is built its size is unknown; no checkpoint of a catalog model with its optimizer is less."""
+
+
+_WORK_DIRS = Path("work_dirs")
+_OF_A_RUN = ("model", "train_dataloader", "train_cfg")
+
+
+def work_dir_of(
+    path: Path,
+    config: Mapping[str, Any],
+    *,
+    chosen: Path | None = None,
+    cfg_options: Sequence[str] = (),
+    smoke: bool = False,
+) -> Path:
+    """Where the run of a config keeps its files.
+
+    mmengine inherits `work_dir` as any key, and a child of a config that trains would write into its base's run. So
+    that one counts for the base alone, and the child's folder goes by the child's name. What a base says that trains
+    nothing by itself, as a file of runtime settings, is said for those that inherit it.
+
+    Args:
+        path: The config's file.
+        config: As mmengine loads it, with the options.
+        chosen: `--work-dir`, which wins.
+        cfg_options: `KEY=VALUE` texts of the command line.
+        smoke: A smoke run keeps apart from the config's own.
+    """
+    if chosen is not None:
+        return chosen
+    if smoke:
+        return _WORK_DIRS / "smoke" / path.stem
+    declared = config.get("work_dir")
+    is_option = any(option.partition("=")[0] == "work_dir" for option in cfg_options)
+    if declared is None or (not is_option and _is_of_a_base(path)):
+        return _WORK_DIRS / path.stem
+    return Path(declared)
+
+
+def _is_of_a_base(path: Path) -> bool:
+    """Whether the config has its `work_dir` from a base that trains by itself."""
+    view = read_config(path)
+    origin = view.values.origins.get("work_dir")
+    if origin is None or origin.source.path == view.path:
+        return False
+    base = read_config(origin.source.path)
+    return all(base.values.get(key) is not None for key in _OF_A_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +160,7 @@ def checkpoints_of(work_dir: Path) -> list[Path]:
     by_step = {path: int(match[1]) for path in work_dir.glob("*.pth") if (match := _STEP.fullmatch(path.name))}
     checkpoints = sorted(by_step, key=lambda path: by_step[path], reverse=True)
     try:
-        pointed_at = Path((work_dir / _POINTER).read_text(encoding="utf-8").strip())
+        pointed_at = Path(read_text(work_dir / _POINTER).strip())
         named = next(path for path in (work_dir / pointed_at.name, pointed_at) if path.is_file())
     except (OSError, ValueError, StopIteration):  # ValueError: no text, or no name
         return checkpoints

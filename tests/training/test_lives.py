@@ -328,8 +328,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs the rights of root")
+@pytest.mark.root  # mounts a file system of its own
 def test_a_disk_without_a_byte_left_still_takes_the_end_of_the_record(
     small_disk: Callable[[str], Path], tmp_path: Path
 ) -> None:

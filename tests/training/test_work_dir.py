@@ -24,7 +24,10 @@ from provecfg.training.work_dir import (
     read_work_dir,
     set_broken_aside,
     step_of,
+    work_dir_of,
 )
+
+pytestmark = pytest.mark.stack
 
 FINGERPRINT = {"model": "1", "train_cfg": "2"}
 
@@ -47,6 +50,59 @@ def used(tmp_path: Path) -> Path:
 def codes(path: Path, fingerprint: dict[str, str] = FINGERPRINT, *, smoke: bool = False, resume: bool = True) -> list:
     work_dir = read_work_dir(path, smoke=smoke, fingerprint=fingerprint)
     return [finding.problem.code for finding in check_work_dir(work_dir, fingerprint, smoke=smoke, resume=resume)]
+
+
+# Which folder it is
+
+CELL = "work_dir = 'work_dirs/study/cell'\nmodel = dict()\ntrain_dataloader = dict()\ntrain_cfg = dict(max_iters=1)\n"
+
+
+@pytest.fixture
+def resolved(tmp_path: Path):
+    """The work dir of `child.py`, with the texts of it and its bases given by name."""
+    from mmengine.config import Config
+
+    def of(child: str, cfg_options: tuple[str, ...] = (), **bases: str) -> str:
+        for name, text in {**bases, "child": child}.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        config = Config.fromfile(tmp_path / "child.py")
+        config.merge_from_dict(dict(option.split("=") for option in cfg_options))
+        return work_dir_of(tmp_path / "child.py", config, cfg_options=cfg_options).as_posix()
+
+    return of
+
+
+def test_a_config_that_says_its_work_dir_has_that_one(resolved) -> None:
+    assert resolved(CELL) == "work_dirs/study/cell"
+    assert resolved("_base_ = 'cell.py'\nwork_dir = 'mine'\n", cell=CELL) == "mine"
+
+
+def test_a_config_that_says_none_goes_by_its_name() -> None:
+    assert work_dir_of(Path("configs/x.py"), {}) == Path("work_dirs/x")
+    assert work_dir_of(Path("configs/x.py"), {"work_dir": None}) == Path("work_dirs/x")
+
+
+@pytest.mark.parametrize(
+    "child", ["_base_ = 'cell.py'\n", "_base_ = 'between.py'\n", "with read_base():\n    from .cell import *\n"]
+)
+def test_a_child_does_not_write_into_the_run_of_its_base(resolved, child: str) -> None:
+    imported = "from mmengine.config import read_base\n" if "read_base" in child else ""
+    assert resolved(imported + child, cell=CELL, between="_base_ = 'cell.py'\n") == "work_dirs/child"
+
+
+def test_a_base_that_trains_nothing_says_it_for_its_children(resolved) -> None:
+    runtime = "work_dir = '/runs/today'\nlog_level = 'INFO'\n"
+    assert resolved("_base_ = 'runtime.py'\nmodel = dict()\n", runtime=runtime) == "/runs/today"
+
+
+def test_the_command_line_wins(resolved, tmp_path: Path) -> None:
+    assert resolved("_base_ = 'cell.py'\n", ("work_dir=asked",), cell=CELL) == "asked"
+    path = tmp_path / "child.py"
+    assert work_dir_of(path, {"work_dir": "w"}, chosen=Path("mine"), cfg_options=("work_dir=w",)) == Path("mine")
+    assert work_dir_of(path, {"work_dir": "w"}, smoke=True) == Path("work_dirs/smoke/child")
+
+
+# What is in it
 
 
 def test_a_new_work_dir_is_fine(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ class SegLoss(nn.Module):
     - labels of any integer dtype are taken; one outside the classes is refused on CPU by value, and makes
       the loss nan on CUDA, where refusing it would cost a synchronisation.
 
-    Subclasses implement `compute`, and say by two flags what they can do.
+    Subclasses implement `compute`, and say by a title and three flags what they are. Their default `loss_name` is
+    "loss_" and what a study calls them. Their place in studies, in equations and in the rules follows from these, which
+    `python -m docs.generate.plugin_snapshot` reads from the source.
 
     Args:
         reduction: "mean", "sum", or "none" for the map of each pixel's loss.
@@ -46,6 +48,8 @@ class SegLoss(nn.Module):
             `reduction_override` or a `weight` that the loss cannot honour.
     """
 
+    title: ClassVar[str]
+    """What the equation at the head of a config calls it."""
     takes_pixel_weight: ClassVar[bool] = True
     """Whether `weight` means something to this loss."""
     has_pixel_map: ClassVar[bool] = True

@@ -45,6 +45,7 @@ class MultiScaleLoss(SegLoss):
         resolution, where deep supervision has heads at several.
     """
 
+    title = "multi-scale"
     has_pixel_map = False
     needs_image = True
 

@@ -50,6 +50,7 @@ class SegLovaszLoss(SegLoss):
         errors are ordered (label's own pixels first), which moves no value.
     """
 
+    title = "Lovasz"
     takes_pixel_weight = False
     has_pixel_map = False
 
