@@ -151,12 +151,19 @@ def assert_all_is_whole(work_dir: Path) -> None:
     assert look_at_lease(work_dir).tenancy is not Tenancy.HELD
 
 
-def live_through_kills(folder: Path, kills: int, seed: int) -> Tally:
-    """Kill cells of their own, one after the other, until there were so many kills."""
+def live_through_kills(folder: Path, kills: int, seed: int, **changes: Any) -> Tally:
+    """Kill cells of their own, one after the other, until there were so many kills.
+
+    Args:
+        folder: Where they are.
+        kills: How many at least.
+        seed: Of the random moments.
+        changes: Of the small cell.
+    """
     draw, tally = random.Random(seed), Tally()
     number = 0
     while tally.kills.total() < kills:
-        cell = CellOfKills(folder / str(number))
+        cell = CellOfKills(folder / str(number), **changes)
         number += 1
         while tally.kills.total() < kills and not cell.live_until_killed(draw, tally):
             pass

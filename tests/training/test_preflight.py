@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import read_config
