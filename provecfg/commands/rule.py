@@ -77,3 +77,22 @@ def as_text(page: Problem) -> str:
         if text:
             parts.append(f"{heading}:\n{textwrap.indent(text, '    ')}")
     return "\n\n".join(parts)
+
+
+def as_markdown(page: Problem) -> str:
+    """A page as an editor shows it."""
+    parts = [f"**{page.code}** `{page.name}` ({page.severity})", page.summary]
+    for heading, text in (
+        ("Why it matters", page.why),
+        ("Bad", _code_block(page.bad)),
+        ("Good", _code_block(page.good)),
+        ("Known problems", page.known_problems),
+        ("Source", page.source),
+    ):
+        if text:
+            parts.append(f"*{heading}*\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def _code_block(code: str) -> str:
+    return f"```python\n{code.rstrip()}\n```" if code else ""
