@@ -22,6 +22,7 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BEGINS: Final = re.compile(r"[^\W\d]\w*\s*=|import\b|from\b|with\b|if\b|for\b|def\b|class\b|del\b")
 _CLOSES: Final = {")": "(", "]": "[", "}": "{"}
 
 
@@ -168,6 +169,20 @@ def cursor_at(text: str, offset: int) -> Cursor:
         offset: Characters before the cursor, >= 0.
     """
     return _Scan(text, offset).run()
+
+
+def without_variable(text: str, row: int) -> str:
+    """A config without the top-level variable that a line belongs to; the lines stay where they are.
+
+    Args:
+        text: The config.
+        row: The line, from 0.
+    """
+    lines = text.split("\n")
+    begins = [number for number, line in enumerate(lines) if _BEGINS.match(line)]
+    first = max((number for number in begins if number <= row), default=0)
+    last = min((number for number in begins if number > row), default=len(lines))
+    return "\n".join([*lines[:first], *[""] * (last - first), *lines[last:]])
 
 
 def _tokens(text: str) -> Iterator[_Token]:

@@ -16,7 +16,7 @@ from pygls.workspace import TextDocument
 
 from provecfg import __version__
 from provecfg.editor.classes import Suggestion, class_at, parameter_text, signature, suggestions
-from provecfg.editor.cursor import cursor_at
+from provecfg.editor.cursor import cursor_at, without_variable
 from provecfg.editor.positions import FILE_START, is_in, line_range, path_of, range_elsewhere, range_in, touch, uri_of
 from provecfg.editor.studies import field_description, study_suggestions
 from provecfg.errors import ProvecfgError
@@ -27,11 +27,15 @@ from provecfg.findings.fixes import apply_fixes
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
+from provecfg.mmconfig.problems import SYNTAX_ERROR
 from provecfg.targets import is_config, is_study
 from provecfg.validate import judge_for_fixes, judgement_of
 
 QUIET_S: Final = 0.1
 """Seconds without a key pressed until a text is judged again."""
+
+MOST_UNFINISHED: Final = 3
+"""Variables that may be left unfinished at a time for the rest of a config to be read."""
 
 FIX_ALL: Final = "source.fixAll.provecfg"
 """The kind of the code action that makes every safe fix."""
@@ -95,10 +99,7 @@ class ProvecfgServer(LanguageServer):
             self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
             is_open.findings = []
         if path.suffix == ".py" and is_config(path, document.source):
-            view = read_config(path, unsaved=self.unsaved())
-            # of a text that does not parse just now, what it said before is worth more
-            if view.values:
-                is_open.view = view
+            is_open.view = self._view(path, document.source) or is_open.view
         self.text_document_publish_diagnostics(
             types.PublishDiagnosticsParams(
                 uri, [self.diagnostic(document, finding) for finding in is_open.findings], document.version
@@ -111,6 +112,16 @@ class ProvecfgServer(LanguageServer):
         judgement: Judgement = judgement_of(path, unsaved=self.unsaved())
         shown = screened([judgement], self.settings_reader(), says_unused=True)
         return [finding for finding in shown if finding.caused_by is None]
+
+    def _view(self, path: Path, text: str) -> ConfigView | None:
+        """The config as its text reads; of one that does not parse just now, as all but the unfinished variable do."""
+        for _ in range(MOST_UNFINISHED):
+            view = read_config(path, unsaved={**self.unsaved(), path: text})
+            syntax = [problem for problem in view.problems if problem.problem is SYNTAX_ERROR and problem.filename == path]
+            if not syntax or syntax[0].span is None:
+                return view
+            text = without_variable(text, syntax[0].span.row - 1)
+        return None
 
     def fixed(self, uri: str) -> FixResult:
         """The document with every safe fix made that holds, in memory."""
