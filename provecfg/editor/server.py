@@ -117,7 +117,9 @@ class ProvecfgServer(LanguageServer):
         """The config as its text reads; of one that does not parse just now, as all but the unfinished variable do."""
         for _ in range(MOST_UNFINISHED):
             view = read_config(path, unsaved={**self.unsaved(), path: text})
-            syntax = [problem for problem in view.problems if problem.problem is SYNTAX_ERROR and problem.filename == path]
+            syntax = [
+                problem for problem in view.problems if problem.problem is SYNTAX_ERROR and problem.filename == path
+            ]
             if not syntax or syntax[0].span is None:
                 return view
             text = without_variable(text, syntax[0].span.row - 1)

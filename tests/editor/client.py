@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -89,7 +90,8 @@ class Editor:
 async def editor(folder: Path) -> AsyncIterator[Editor]:
     """An editor whose server runs until the block ends."""
     started = Editor()
-    await started.client.start_io(sys.executable, "-m", "provecfg", "lsp", cwd=folder)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    await started.client.start_io(sys.executable, "-m", "provecfg", "lsp", cwd=folder, env=environment)
     capabilities = types.ClientCapabilities(general=types.GeneralClientCapabilities(position_encodings=["utf-16"]))
     await started.client.initialize_async(types.InitializeParams(capabilities=capabilities, root_uri=folder.as_uri()))
     started.client.initialized(types.InitializedParams())

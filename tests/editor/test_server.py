@@ -94,7 +94,7 @@ def test_a_finding_behind_wide_characters_is_placed_in_the_editors_units(steps: 
 def test_a_child_is_judged_with_its_base_as_it_is_being_typed(steps: Steps, tmp_path: Path) -> None:
     base, child = tmp_path / "base.py", tmp_path / "child.py"
     base.write_text(BASE)
-    text = '_base_ = ["base.py"]\nmodel = dict(decode_head=dict(num_classes=4))\n'
+    text = '_base_ = ["base.py"]\nmodel = dict(decode_head=dict(channels=16))\n'
 
     async def what(editor: Editor) -> None:
         assert "REG002" not in {item.code for item in await editor.open(child, text)}
@@ -107,7 +107,7 @@ def test_a_child_is_judged_with_its_base_as_it_is_being_typed(steps: Steps, tmp_
 
         (place,) = await editor.definition(child, 0, 13)
         assert place.uri == base.as_uri()
-        (place,) = await editor.definition(child, 1, text.split("\n")[1].index("4"))
+        (place,) = await editor.definition(child, 1, text.split("\n")[1].index("16"))
         assert (place.uri, place.range.start.line) == (base.as_uri(), 3)
 
     steps(what)
@@ -132,7 +132,8 @@ def test_completion_knows_the_class_that_a_base_names_while_the_text_does_not_pa
             "TestLoop",
             "ValLoop",
         ]
-        assert "optim_wrapper" in await editor.completions(child, 2, 0)
+        await editor.change(child, '_base_ = ["base.py"]\n\ntrain_cfg = dict(type="', 3)
+        assert "optim_wrapper" in await editor.completions(child, 1, 0)
 
     steps(what)
 
