@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provecfg import spelling
+from provecfg.commands import names
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.problems import RETIRED
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=names.completing(names.codes))
 @click.option("--all", "everything", is_flag=True, help="Explain every code.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @terminal_options
