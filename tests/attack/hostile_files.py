@@ -341,7 +341,7 @@ _GOOD = "model = dict(type='EncoderDecoder')\n"
 
 
 def cases() -> Iterator[Case]:
-    """Every case but those of `large_cases`; the commands of one file are next to each other."""
+    """Every case but those of `costly_cases`; the commands of one file are next to each other."""
     good: dict[str, Content] = {"good.py": _GOOD}
     for name, content in {**NO_FILES, **SETTINGS}.items():
         yield Case(f"settings, {name}", ("validate", "good.py"), {**good, "pyproject.toml": content})
@@ -365,7 +365,6 @@ def cases() -> Iterator[Case]:
     for name, content in {**NO_FILES, **LOGS}.items():
         log = {"run/20260101_000000/vis_data/scalars.json": content, "run/provecfg.json": RECORD}
         yield Case(f"log, {name}", ("report", "run"), log)
-        yield Case(f"log, {name}", ("replay", "log.json"), {"log.json": content})
     for name, content in NO_FILES.items():
         counts = {"run/counts/iter_1.npz": content, "run/provecfg.json": RECORD}
         yield Case(f"counts, {name}", ("report", "run"), counts)
@@ -373,8 +372,10 @@ def cases() -> Iterator[Case]:
         yield Case(f"option, {command[0]} {command[-1][:20]!r}", command, good)
 
 
-def large_cases() -> Iterator[Case]:
-    """Configs of hundreds of kilobytes."""
+def costly_cases() -> Iterator[Case]:
+    """Configs of hundreds of kilobytes, and logs for `replay`, which imports the stack."""
+    for name, content in {**NO_FILES, **LOGS}.items():
+        yield Case(f"log to replay, {name}", ("replay", "log.json"), {"log.json": content})
     for name, content in LARGE_CONFIGS.items():
         for command in config_commands(name):
             yield Case(f"large config, {name}", command, {"good.py": _GOOD, name: content})
