@@ -18,7 +18,7 @@ help:
 	@echo "make test-gpu  the tests that need a GPU"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants for ten minutes (ATTACK='--minutes N --seed S')"
+	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -67,10 +67,11 @@ bench: install
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
-ATTACK ?= --minutes 10
+SECONDS ?= 600
+SEED ?= 1000000
 
 attack: install
-	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
+	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --page docs/reliability.md
 
 generate: install
 	$(BIN)/provecfg generate --all

@@ -19,11 +19,11 @@ from itertools import chain, count
 from pathlib import Path
 
 from provecfg import __version__
-from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, measured, run_command
+from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, measured, run_command, warm_up
 from tests.attack.hostile_files import cases, costly_cases
 from tests.attack.mutants import lay_out_zoo
 from tests.attack.programs import Programs, without_faults
-from tests.attack.test_hostile_files import fault_of_case, warm_up
+from tests.attack.test_hostile_files import fault_of_case
 from tests.attack.test_mutants import fault_of_config_mutant, fault_of_study_mutant, zoo
 from tests.attack.test_programs import disagreements
 
@@ -53,7 +53,7 @@ class Figures:
             print(f"{kind} {name}: {fault}\n", flush=True)
 
 
-def attack(minutes: float, seed: int, folder: Path) -> Figures:
+def attack(seconds: float, seed: int, folder: Path) -> Figures:
     """Every hostile file once, then programs and mutants of seeds from `seed` on until the time is over."""
     figures = Figures()
     start = time.monotonic()
@@ -72,7 +72,7 @@ def attack(minutes: float, seed: int, folder: Path) -> Figures:
         ("made programs", lambda number: None),
     )
     for number, (kind, fault_of) in zip(count(seed), rounds, strict=False):
-        if time.monotonic() - start > minutes * 60:
+        if time.monotonic() - start > seconds:
             break
         if kind == "made programs":
             _programs(range(number * _BATCH, (number + 1) * _BATCH), folder, figures)
@@ -102,7 +102,7 @@ def _forever(*kinds: tuple[str, Callable[[int], str | None]]) -> Iterator[tuple[
         yield from kinds
 
 
-def page(figures: Figures, seed: int) -> str:
+def page(figures: Figures, seconds: float, seed: int) -> str:
     """docs/reliability.md."""
     rows = "\n".join(f"| {kind} | {number:,} |" for kind, number in figures.tried.items())
     finds = f"{len(figures.finds)} finds" if figures.finds else "nothing"
@@ -115,26 +115,29 @@ more than {MAX_SECONDS:g} s of processor time and {MAX_MEGABYTES} MB for one hos
 would obey, and say the same for the same input. Of a config's values, they claim only what Python makes of it; what
 cannot be known without running is said to be not known.
 
-`tests/attack/` attacks this, for some two minutes in every run of the tests and for as long as one likes with
+`tests/attack/` attacks this, for about a minute in every run of the tests and for as long as one likes with
 `make attack`:
 
 - a **corpus of hostile files** by kind, each given to the commands that read it: pipes, devices, links to `/dev/zero`,
   gigabytes, other encodings, deep nesting, huge numbers, odd YAML tags, aliases that multiply, half characters, control
-  characters, code where a value should be; in place of settings, studies, weights, configs, bases, options and the
-  files that `generate` would replace;
+  characters, code where a value should be; in place of settings, studies, weights, configs, bases, options, records,
+  logs, counts and the files that `generate` would replace;
+- **outputs that cannot be written**: full disks, folders that are files, dangling links, pipes that nobody reads; one
+  line and exit 2, and what was there is as it was;
 - **programs made by chance** in the language of configs, run by Python and read by provecfg: every value that the
   reader gives is the one that Python made, every error it reports is one that Python raises, and what Python refuses or
   raises is not passed over;
 - **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind or
-  hostile ones; read, judged, shown, compared and fixed, each twice.
+  hostile ones; read, judged, shown and compared, each twice, and fixed: safe fixes bring no error, and change no value
+  but their own.
 
 An audit hook in each of these processes sees what is started, connected to, written outside of the folder, or run of a
 file's code.
 
 ## The figures of one run
 
-Made by `make attack ATTACK="--minutes {figures.seconds / 60:.0f} --seed {seed} --page docs/reliability.md"`, with
-provecfg {__version__} and Python {platform.python_version()}:
+Made by `make attack SECONDS={seconds:g} SEED={seed}`, with provecfg {__version__} and Python
+{platform.python_version()}:
 
 | tried | number |
 |---|---|
@@ -147,19 +150,19 @@ Found: {finds}. Executed: nothing.
 def main() -> int:
     """Attack, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument(
         "--seed", type=int, default=1_000_000, help="the first of the seeds; others than the tests have"
     )
     parser.add_argument("--page", type=Path, help="write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="provecfg-attack-") as folder:
-        figures = attack(options.minutes, options.seed, Path(folder))
+        figures = attack(options.seconds, options.seed, Path(folder))
     for kind, number in figures.tried.items():
         print(f"{number:8,} {kind}")
     print(f"{len(figures.finds)} finds in {figures.seconds / 60:.1f} minutes")
     if options.page is not None:
-        options.page.write_text(page(figures, options.seed), encoding="utf-8")
+        options.page.write_text(page(figures, options.seconds, options.seed), encoding="utf-8")
     return 1 if figures.finds else 0
 
 

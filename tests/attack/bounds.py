@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import resource
@@ -164,3 +165,30 @@ def _caught(descriptor: int) -> Iterator[list[str]]:
             os.close(kept)
             file.seek(0)
             text.append(file.read().decode("utf-8", "surrogateescape"))
+
+
+def warm_up(folder: Path) -> None:
+    """Import and cache what the commands need, so that what follows costs what it costs itself.
+
+    Args:
+        folder: Files are made there.
+    """
+    for command in ("compare", "generate", "list", "report", "rule", "show", "validate"):
+        importlib.import_module(f"provecfg.commands.{command}")
+    (folder / "s.yaml").write_text("name: x\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\n")
+    (folder / "c.py").write_text("model = dict(type='EncoderDecoder')\n")
+    (folder / "run").mkdir()
+    (folder / "run" / "provecfg.json").write_text("{}")
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for words in (
+            "validate s.yaml",
+            "compare c.py c.py",
+            "show c.py --output-format yaml",
+            "generate s.yaml --check",
+            "report run -o report.html",
+        ):
+            run_command(*words.split())
+    finally:
+        os.chdir(here)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.bounds import MAX_SECONDS, Outcome, measured
-from tests.attack.mutants import STUDIES, Mutator, fault_of_config, fault_of_study, lay_out_zoo
+from tests.attack.bounds import MAX_SECONDS, Outcome, Ran, measured, run_command
+from tests.attack.mutants import STUDIES, Mutator, fault_of_config, fault_of_fixes, fault_of_study, lay_out_zoo
 
-COMMANDS_OF_A_MUTANT = 13
+COMMANDS_OF_A_MUTANT = 16
 """A mutant is given to so many commands, each of which has a second."""
 
 
@@ -78,3 +78,23 @@ def test_a_fault_would_be_seen(tmp_path: Path) -> None:
     assert "pwned" in str(_said(measured(executing, tmp_path), tmp_path))
     (tmp_path / "pwned").touch()
     assert _said(measured(lambda: None, tmp_path), tmp_path) == "it was executed"
+
+
+def test_a_fix_that_changes_what_is_not_its_own_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.py"
+    config.write_text("model = dict(type='EncoderDecoder')\nnorm = 1\n")
+
+    def fix_badly(*arguments: str) -> Ran:
+        if "--fix" in arguments:
+            config.write_text("model = dict(type='EncoderDecoder')\nnorm = 2\n")
+        return run_command(*arguments)
+
+    monkeypatch.setattr("tests.attack.mutants.run_command", fix_badly)
+    assert fault_of_fixes(config) == "validate --fix, which mends []: norm was 1, is 2"
+
+
+def test_a_safe_fix_is_made_and_holds(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text("model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', dept=50))\n")
+    assert fault_of_fixes(config) is None
+    assert "depth=50" in config.read_text()
