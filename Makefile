@@ -69,9 +69,10 @@ statistics: install
 
 SECONDS ?= 600
 SEED ?= 1000000
+SLACK ?= 1
 
 attack: install
-	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --page docs/reliability.md
+	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
 
 generate: install
 	$(BIN)/provecfg generate --all

@@ -19,7 +19,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from provecfg import __version__
-from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, measured, run_command, warm_up
+from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, MAX_SECONDS_OF_LARGE, measured, run_command, warm_up
 from tests.attack.hostile_files import cases, costly_cases
 from tests.attack.mutants import lay_out_zoo
 from tests.attack.programs import Programs, without_faults
@@ -53,22 +53,29 @@ class Figures:
             print(f"{kind} {name}: {fault}\n", flush=True)
 
 
-def attack(seconds: float, seed: int, folder: Path) -> Figures:
-    """Every hostile file once, then programs and mutants of seeds from `seed` on until the time is over."""
+def attack(seconds: float, seed: int, slack: float, folder: Path) -> Figures:
+    """Every hostile file once, then programs and mutants of seeds from `seed` on until the time is over.
+
+    Args:
+        seconds: How long.
+        seed: The first.
+        slack: How many times the processor time that it should take a thing may take.
+        folder: Empty; everything is done there.
+    """
     figures = Figures()
     start = time.monotonic()
     warm_up(folder)
     (folder / "log.json").write_text('{"mIoU": 1.0, "step": 1}\n')
     run_command("replay", str(folder / "log.json"))  # imports the stack
     for number, case in enumerate(chain(cases(), costly_cases())):
-        figures.note("hostile files", case.name, fault_of_case(case, folder / f"case{number}"))
+        figures.note("hostile files", case.name, fault_of_case(case, folder / f"case{number}", slack=slack))
     zoo_folder, study_folder = folder / "zoo", folder / "studies"
     zoo_folder.mkdir()
     study_folder.mkdir()
     lay_out_zoo(zoo(), zoo_folder)
     rounds: Iterator[tuple[str, Callable[[int], str | None]]] = _forever(
-        *[("changed configs of mmseg", lambda number: fault_of_config_mutant(number, zoo_folder))] * 3,
-        ("changed studies", lambda number: fault_of_study_mutant(number, study_folder)),
+        *[("changed configs of mmseg", lambda number: fault_of_config_mutant(number, zoo_folder, slack))] * 3,
+        ("changed studies", lambda number: fault_of_study_mutant(number, study_folder, slack)),
         ("made programs", lambda number: None),
     )
     for number, (kind, fault_of) in zip(count(seed), rounds, strict=False):
@@ -102,7 +109,7 @@ def _forever(*kinds: tuple[str, Callable[[int], str | None]]) -> Iterator[tuple[
         yield from kinds
 
 
-def page(figures: Figures, seconds: float, seed: int) -> str:
+def page(figures: Figures, options: argparse.Namespace) -> str:
     """docs/reliability.md."""
     rows = "\n".join(f"| {kind} | {number:,} |" for kind, number in figures.tried.items())
     finds = f"{len(figures.finds)} finds" if figures.finds else "nothing"
@@ -111,9 +118,10 @@ def page(figures: Figures, seconds: float, seed: int) -> str:
 
 Configs, studies, settings, weights, logs and records come from other people and other programs. Whatever they hold,
 `validate`, `show`, `compare` and `generate` execute nothing of it, end with a word and one of their exit codes, take no
-more than {MAX_SECONDS:g} s of processor time and {MAX_MEGABYTES} MB for one hostile file, print nothing that a terminal
-would obey, and say the same for the same input. Of a config's values, they claim only what Python makes of it; what
-cannot be known without running is said to be not known.
+more than {MAX_SECONDS:g} s of processor time and {MAX_MEGABYTES} MB for one hostile file ({MAX_SECONDS_OF_LARGE:g} s
+for one of hundreds of kilobytes with thousands of findings or keys to print), print nothing that a terminal would obey,
+and say the same for the same input. Of a config's values, they claim only what Python makes of it; what cannot be known
+without running is said to be not known.
 
 `tests/attack/` attacks this, for about a minute in every run of the tests and for as long as one likes with
 `make attack`:
@@ -136,14 +144,17 @@ file's code.
 
 ## The figures of one run
 
-Made by `make attack SECONDS={seconds:g} SEED={seed}`, with provecfg {__version__} and Python
-{platform.python_version()}:
+Made with provecfg {__version__} and Python {platform.python_version()} by
+
+```
+make attack SECONDS={options.seconds:g} SEED={options.seed} SLACK={options.slack:g}
+```
 
 | tried | number |
 |---|---|
 {rows}
 
-Found: {finds}. Executed: nothing.
+Found: {finds}. Executed: nothing. `SLACK` is how many times those seconds a machine may take that does other work.
 """
 
 
@@ -154,15 +165,16 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=1_000_000, help="the first of the seeds; others than the tests have"
     )
+    parser.add_argument("--slack", type=float, default=1.0, help="how much more time a busy machine may take")
     parser.add_argument("--page", type=Path, help="write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="provecfg-attack-") as folder:
-        figures = attack(options.seconds, options.seed, Path(folder))
+        figures = attack(options.seconds, options.seed, options.slack, Path(folder))
     for kind, number in figures.tried.items():
         print(f"{number:8,} {kind}")
     print(f"{len(figures.finds)} finds in {figures.seconds / 60:.1f} minutes")
     if options.page is not None:
-        options.page.write_text(page(figures, options.seconds, options.seed), encoding="utf-8")
+        options.page.write_text(page(figures, options), encoding="utf-8")
     return 1 if figures.finds else 0
 
 

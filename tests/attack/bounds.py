@@ -18,6 +18,8 @@ from typing import Any
 
 MAX_SECONDS = 1.0
 """Of processor time, for one hostile file."""
+MAX_SECONDS_OF_LARGE = 5.0
+"""For a config of hundreds of kilobytes, and thousands of keys or findings to print."""
 MAX_MEGABYTES = 200
 """Of memory, beyond what the process began with."""
 _CUT_SECONDS = 20
@@ -43,13 +45,13 @@ class Outcome:
     megabytes: float
     executed: tuple[str, ...] = ()
 
-    def fault(self, slack: float = 1.0) -> str | None:
-        """What is against it, or None; its processor time may be `slack` times what it should."""
+    def fault(self, max_seconds: float = MAX_SECONDS) -> str | None:
+        """What is against it, or None."""
         if self.raised:
             return self.raised
         if self.executed:
             return f"it executed {self.executed}"
-        if self.seconds > MAX_SECONDS * slack:
+        if self.seconds > max_seconds:
             return f"it took {self.seconds:.2f} s"
         if self.megabytes > MAX_MEGABYTES:
             return f"it took {self.megabytes:.0f} MB"

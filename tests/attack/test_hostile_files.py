@@ -24,7 +24,7 @@ def fault_of_case(case: Case, folder: Path, *, slack: float = 1.0, twice: bool =
     folder.mkdir()
     case.lay_out(folder)
     outcomes = [measured(lambda: run_command(*case.command), folder) for _ in range(1 + twice)]
-    said = next(filter(None, (outcome.fault(slack) for outcome in outcomes)), None)
+    said = next(filter(None, (outcome.fault(case.seconds * slack) for outcome in outcomes)), None)
     if said is None:
         written = case.command[0] == "generate" and "--check" not in case.command  # then the second time finds it
         said = fault_of(outcomes[0].result)

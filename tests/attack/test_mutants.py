@@ -21,7 +21,7 @@ def zoo() -> Path:
     return Path(spec.origin).parent / ".mim" / "configs"
 
 
-def fault_of_config_mutant(seed: int, folder: Path) -> str | None:
+def fault_of_config_mutant(seed: int, folder: Path, slack: float = 1.0) -> str | None:
     """What is wrong with the mutant of a seed; `folder` is laid out by `lay_out_zoo`."""
     originals = sorted(path for path in folder.glob("*/*.py") if path.is_symlink() and path.parent.name != "_base_")
     original = originals[seed % len(originals)]
@@ -30,22 +30,22 @@ def fault_of_config_mutant(seed: int, folder: Path) -> str | None:
     mutant.write_text(text, encoding="utf-8", newline="")
     outcome = measured(lambda: fault_of_config(mutant, original), folder)
     mutant.unlink()
-    return _said(outcome, folder)
+    return _said(outcome, folder, slack)
 
 
-def fault_of_study_mutant(seed: int, folder: Path) -> str | None:
+def fault_of_study_mutant(seed: int, folder: Path, slack: float = 1.0) -> str | None:
     """What is wrong with the mutant of a seed of one of `STUDIES`."""
     path = folder / f"study{seed}.yaml"
     path.write_text(Mutator(seed).study(STUDIES[seed % len(STUDIES)]), encoding="utf-8", newline="")
     outcome = measured(lambda: fault_of_study(path), folder)
     path.unlink()
-    return _said(outcome, folder)
+    return _said(outcome, folder, slack)
 
 
-def _said(outcome: Outcome, folder: Path) -> str | None:
+def _said(outcome: Outcome, folder: Path, slack: float = 1.0) -> str | None:
     if outcome.raised or outcome.executed:
         return outcome.fault()
-    if outcome.seconds > MAX_SECONDS * COMMANDS_OF_A_MUTANT:
+    if outcome.seconds > MAX_SECONDS * COMMANDS_OF_A_MUTANT * slack:
         return f"it took {outcome.seconds:.1f} s"
     if list(folder.rglob("pwned")):
         return "it was executed"
