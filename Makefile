@@ -73,6 +73,7 @@ ATTACK ?= --minutes 10
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
+
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
