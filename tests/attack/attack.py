@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import platform
+import random
 import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import count, islice
 from pathlib import Path
 
 from provecfg import __version__
@@ -27,8 +27,8 @@ from tests.attack.test_hostile_files import fault_of_case
 from tests.attack.test_mutants import fault_of_config_mutant, fault_of_study_mutant, zoo
 from tests.attack.test_programs import disagreements
 
-_BATCH = 50
-"""Programs that are run in one process."""
+_CASES, _CONFIGS, _PROGRAMS = 10, 5, 50
+"""Of each, beside one study, in a round; the programs run in one process."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Figures:
 
 
 def attack(seconds: float, seed: int, slack: float, folder: Path) -> Figures:
-    """Every hostile file once, then programs and mutants of seeds from `seed` on until the time is over.
+    """Hostile files until each was tried, programs and mutants of seeds from `seed` on until the time is over.
 
     Args:
         seconds: How long.
@@ -63,28 +63,26 @@ def attack(seconds: float, seed: int, slack: float, folder: Path) -> Figures:
         folder: Empty; everything is done there.
     """
     figures = Figures()
-    start = time.monotonic()
     warm_up(folder)
     (folder / "log.json").write_text('{"mIoU": 1.0, "step": 1}\n')
     run_command("replay", str(folder / "log.json"))  # imports the stack
-    for number, case in enumerate(chain(cases(), costly_cases())):
-        figures.note("hostile files", case.name, fault_of_case(case, folder / f"case{number}", slack=slack))
+    start = time.monotonic()
+    hostile = [*cases(), *costly_cases()]
+    random.Random(seed).shuffle(hostile)  # so that a short attack has some of each kind
+    untried = enumerate(hostile)
     zoo_folder, study_folder = folder / "zoo", folder / "studies"
     zoo_folder.mkdir()
     study_folder.mkdir()
     lay_out_zoo(zoo(), zoo_folder)
-    rounds: Iterator[tuple[str, Callable[[int], str | None]]] = _forever(
-        *[("changed configs of mmseg", lambda number: fault_of_config_mutant(number, zoo_folder, slack))] * 3,
-        ("changed studies", lambda number: fault_of_study_mutant(number, study_folder, slack)),
-        ("made programs", lambda number: None),
-    )
-    for number, (kind, fault_of) in zip(count(seed), rounds, strict=False):
-        if time.monotonic() - start > seconds:
-            break
-        if kind == "made programs":
-            _programs(range(number * _BATCH, (number + 1) * _BATCH), folder, figures)
-        else:
-            figures.note(kind, number, fault_of(number))
+    seeds = count(seed)
+    while time.monotonic() - start < seconds:
+        for number, case in islice(untried, _CASES):
+            figures.note("hostile files", case.name, fault_of_case(case, folder / f"case{number}", slack=slack))
+        for number in islice(seeds, _CONFIGS):
+            figures.note("changed configs of mmseg", number, fault_of_config_mutant(number, zoo_folder, slack))
+        number = next(seeds)
+        figures.note("changed studies", number, fault_of_study_mutant(number, study_folder, slack))
+        _programs(range(number * _PROGRAMS, (number + 1) * _PROGRAMS), folder, figures)
     figures.seconds = time.monotonic() - start
     return figures
 
@@ -104,15 +102,11 @@ def _programs(seeds: range, folder: Path, figures: Figures) -> None:
     figures.tried["of them, with a part that runs to its end"] += running
 
 
-def _forever(*kinds: tuple[str, Callable[[int], str | None]]) -> Iterator[tuple[str, Callable[[int], str | None]]]:
-    while True:
-        yield from kinds
-
-
 def page(figures: Figures, options: argparse.Namespace) -> str:
     """docs/reliability.md."""
     rows = "\n".join(f"| {kind} | {number:,} |" for kind, number in figures.tried.items())
     finds = f"{len(figures.finds)} finds" if figures.finds else "nothing"
+    executed = sum("executed" in fault for _, _, fault in figures.finds) or "nothing"
     return f"""\
 # Reliability
 
@@ -154,7 +148,7 @@ make attack SECONDS={options.seconds:g} SEED={options.seed} SLACK={options.slack
 |---|---|
 {rows}
 
-Found: {finds}. Executed: nothing. `SLACK` is how many times those seconds a machine may take that does other work.
+Found: {finds}. Executed: {executed}. `SLACK` is how many times those seconds a machine may take that does other work.
 """
 
 
