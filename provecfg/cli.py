@@ -29,7 +29,9 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "eval": "Count what a checkpoint predicts, and keep the counts.",
     "report": "Say what a study came to, and how sure that is.",
+    "plan": "Say how many seeds a study needs to find a difference.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 

@@ -67,6 +67,7 @@ class Run:
         memory_mb: Of the device at most, as mmengine logged it, or None.
         device: What it trained on, or "".
         goal: The metric that its best checkpoint goes by, or None.
+        best_checkpoint: Its file, as its record names it, or None.
         seed: Of its record, or None.
         smoke: Whether it is a check on drawn data, and no training.
         data: Digest of the data that it trained on, where its record has one.
@@ -90,6 +91,7 @@ class Run:
     memory_mb: int | None = None
     device: str = ""
     goal: str | None = None
+    best_checkpoint: str | None = None
     seed: int | None = None
     smoke: bool = False
     data: str | None = None
@@ -156,10 +158,11 @@ def read_run(work_dir: Path) -> Run:
         seconds=log.seconds if log is not None else None,
         memory_mb=memory_mb,
         device=str(last.get("device") or ""),
-        goal=best.get("metric") if isinstance(best.get("metric"), str) else None,
+        goal=_text(best.get("metric")),
+        best_checkpoint=_text(best.get("checkpoint")),
         seed=seed,
         smoke=record.get("smoke") is True,
-        data=record.get("data") if isinstance(record.get("data"), str) else None,
+        data=_text(record.get("data")),
         versions={str(key): str(value) for key, value in versions.items()},
     )
     state, reason = _state(run, last, has_record=bool(record))
@@ -277,6 +280,10 @@ def _cell(told: Any) -> dict[str, str]:
     if not isinstance(told, Mapping) or not set(Coordinates._fields) <= set(told):
         return {}
     return {axis: str(told[axis]) for axis in Coordinates._fields}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

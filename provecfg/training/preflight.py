@@ -85,7 +85,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
         ProvecfgError: The stack is missing, or the config does not load.
     """
     require_stack()
-    _choose_device(options.device)
+    choose_device(options.device)
     config, name = load_config(path, options), path.stem
     fingerprint = fingerprint_of(config)
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
@@ -260,7 +260,8 @@ def _in_full_precision(config: Any) -> Any:
     return without_amp(config)
 
 
-def _choose_device(wanted: str) -> None:
+def choose_device(wanted: str) -> None:
+    """Let mmengine find no other device than the wanted one; before anything imports it."""
     if wanted == "cpu":
         # mmengine asks torch once, when it is imported.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

@@ -20,7 +20,8 @@ from provecfg.errors import ProvecfgError
 from provecfg.plugin.hooks.atomic_backend import PARTIAL, AtomicLocalBackend
 from provecfg.plugin.metrics.seg_counts_metric import SegCountsMetric
 
-_FILE: Final = re.compile(r"(?:.+_)?iter_(\d+)\.npz")
+_FILE: Final = re.compile(r"(?!eval_)(?:.+_)?iter_(\d+)\.npz")
+"""Not those of `provecfg eval`."""
 
 
 @HOOKS.register_module()
