@@ -78,7 +78,8 @@ def provecfg() -> None:
       provecfg prove generated/pspnet_r50_bdd10k_focal.py
       provecfg run generated/pspnet_r50_bdd10k_focal.py --smoke
 
-    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 130 interrupted.
+    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 75 stopped to be requeued; 130
+    interrupted.
     """
 
 

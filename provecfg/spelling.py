@@ -39,6 +39,28 @@ def nearest_names(wrong: str, known: Iterable[str], *, limit: int = 3) -> list[s
     return [name for _, name in sorted(scored)[:limit]]
 
 
+def is_misspelling(wrong: str, right: str) -> bool:
+    """Whether the names differ by a letter or two, an ending or an underscore."""
+    one, other = wrong.lower().replace("_", ""), right.lower().replace("_", "")
+    if one == other or one.rstrip("s") == other.rstrip("s"):
+        return True
+    return abs(len(one) - len(other)) <= 2 and _distance(one, other) <= (2 if len(other) > 6 else 1)
+
+
+def _distance(one: str, other: str) -> int:
+    """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A sentence that says `name` is no known `what`, with the nearest name or, where none is near, all of them."""
     known = list(known)

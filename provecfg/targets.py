@@ -17,8 +17,15 @@ CONFIGS = "configs"
 _SUFFIXES = (".py", ".yaml", ".yml", ".json")
 _YAML = (".yaml", ".yml")
 _PASSED_OVER = frozenset({"_base_", "__pycache__", "node_modules", "site-packages"})
-_ASSIGNS_A_KEY = re.compile(rf"^(?:{'|'.join(TELLING_KEYS)})\s*=[^=]|^with read_base\(\)", re.MULTILINE)
-_HAS_A_KEY = re.compile(rf"""^[{{\s]*["']?(?:{"|".join(TELLING_KEYS)})["']?\s*:""", re.MULTILINE)
+_TEXT_KEYS, _DICT_KEYS = "|".join(TELLING_KEYS[:2]), "|".join(TELLING_KEYS[2:])
+# with what a config gives the key: a script's `model = Model()` is none
+_ASSIGNS_A_KEY = re.compile(
+    rf"""^(?:{_TEXT_KEYS})\s*=\s*["'\[(]|^(?:{_DICT_KEYS})\s*=\s*(?:dict\s*\(|[\[{{])|^with read_base\(\)""",
+    re.MULTILINE,
+)
+_HAS_A_KEY = re.compile(
+    rf"""^[{{\s]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
+)
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 
@@ -39,7 +46,7 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     for target in targets:
         path = Path(os.path.abspath(here / target))
         if path.is_dir():
-            below = [file for file in _below(path) if is_study(file) or _is_config(file)]
+            below = [file for file in _below(path) if _looks_like_study(file) or _is_config(file)]
             if not below:
                 raise ProvecfgError(f"no config and no study below {target}")
             found.update(dict.fromkeys(below))
@@ -58,6 +65,14 @@ def is_study(path: Path) -> bool:
         return False
     text = _text(path)
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
+
+
+def _looks_like_study(path: Path) -> bool:
+    """The same of a file that nobody named: other tools' files have a `name`, too."""
+    if not is_study(path):
+        return False
+    text = _text(path)
+    return bool(_STUDY_KEYS.search(text)) or re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE) == ["name"]
 
 
 def _of_project(here: Path) -> list[Path]:

@@ -107,8 +107,8 @@ def _fields(path: Path) -> dict[str, Any]:
     except TooLargeError as error:
         raise _refusal(path, f"it is larger than {_LARGEST_FILE} bytes") from error
     except OSError as error:
-        said = f"cannot read class weights {path}: {error.strerror or error}"
-        raise ProvecfgError(said, hint="write it with `provecfg class-weights`") from error
+        message = f"cannot read class weights {path}: {error.strerror or error}"
+        raise ProvecfgError(message, hint="write it with `provecfg class-weights`") from error
     except UnicodeDecodeError as error:
         raise _refusal(path, f"it is not UTF-8 at byte {error.start}") from error
     except (yaml.YAMLError, RecursionError) as error:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from provecfg.catalog.datasets import CITYSCAPES_CLASSES, Dataset, Split
 from provecfg.errors import ProvecfgError
+from provecfg.paths import cache_dir
 
 MARKER = "provecfg-smoke.json"
 """File in the root of a drawn dataset; says how it was drawn."""
@@ -37,14 +38,6 @@ class Drawing:
     width: int = 256
     height: int = 144
     seed: int = 0
-
-
-def cache_dir() -> Path:
-    """Where drawn datasets are kept: `$PROVECFG_HOME`, or else `provecfg` in the user's cache folder."""
-    home = os.environ.get("PROVECFG_HOME")
-    if home:
-        return Path(home).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "provecfg"
 
 
 def smoke_data_for(dataset: Dataset, drawing: Drawing = Drawing(), root: Path | None = None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from provecfg.facts.arguments import UnusedArgument, classes_of, typed_of, unused_arguments_of
+from provecfg.facts.arguments import UnusedArgument, classes_of, typed_of, unregistered_of, unused_arguments_of
 from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import Dataset, Loader, Split, loaders_of, preprocessor_of
 from provecfg.facts.hooks import (
@@ -24,11 +24,17 @@ from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
-from provecfg.registry.layout import EARLY_STOPPING_HOOKS
+from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, OLD_KEYS
 
 
 class Facts(Lookup):
     """The facts of one config."""
+
+    @cached_property
+    def is_of_mmcv_1(self) -> bool:
+        """Whether the config is written for mmcv 1.x, of which mmengine reads nothing."""
+        keys = self.root.value.keys()
+        return len(keys & OLD_KEYS.keys()) >= 2 and not keys & MMENGINE_KEYS
 
     # The model
 
@@ -99,7 +105,7 @@ class Facts(Lookup):
     @cached_property
     def preprocessor(self) -> Node | None:
         """The data preprocessor: the model's, which goes before the top level's."""
-        return preprocessor_of(self)
+        return preprocessor_of(self) if self.is_mmseg else None
 
     @cached_property
     def padding(self) -> Padding | None:
@@ -167,4 +173,9 @@ class Facts(Lookup):
     @cached_property
     def unused_arguments(self) -> tuple[UnusedArgument, ...]:
         """Arguments that their class refuses or drops."""
-        return tuple(unused_arguments_of(self, self.classes))
+        return tuple(unused_arguments_of(self, self.typed, self.classes))
+
+    @cached_property
+    def unregistered(self) -> tuple[tuple[Typed, Node], ...]:
+        """Dicts whose class is registered nowhere that was read, each with its `type`."""
+        return tuple(unregistered_of(self, self.typed))

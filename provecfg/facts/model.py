@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from provecfg.catalog.losses import PLUGIN_LOSSES, PluginLoss
 from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
 from provecfg.facts.numbers import count, number
 from provecfg.mmconfig import DottedName, Node
+from provecfg.registry.lookup import NO_SCOPE
 
 OWN_LOSS_CALLS: Final = frozenset(
     {
@@ -31,8 +33,8 @@ which adds losses on pixels to the set losses."""
 _HEAD_DEFAULTS: Final[dict[str, Any]] = {"ignore_index": 255}
 """What BaseDecodeHead takes where a fragment does not say which head it is (mmsegmentation 1.2.2)."""
 
-SOFTMAX_LOSSES: Final = frozenset({"TverskyLoss", "HuasdorffDisstanceLoss", "SoftmaxFocalLoss", "OhemCrossEntropy"})
-"""Losses that take the softmax over the channels, whatever their arguments."""
+SOFTMAX_LOSSES: Final = frozenset({"TverskyLoss", "HuasdorffDisstanceLoss", "OhemCrossEntropy"})
+"""Losses of mmseg's that take the softmax over the channels, whatever their arguments."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,17 @@ class Loss:
         """The name of an mmseg loss, `scope.Name` for one of another scope, '' if none is set."""
         return kind_of(self.values.get("type"))
 
+    @property
+    def plugin(self) -> PluginLoss | None:
+        """What it says of itself, for a loss of provecfg's plugin."""
+        return PLUGIN_LOSSES.get(self.kind)
+
+    @cached_property
+    def wrapped(self) -> Loss | None:
+        """The loss that it is made of, as a multi-scale loss is of another."""
+        inner = self.node.get("loss") if self.plugin is not None and self.plugin.wraps_loss else None
+        return Loss(inner, self.head, inner.value) if inner is not None and inner.is_dict else None
+
     def get(self, name: str) -> Any:
         """What it is called with: what the config sets, or its default, or UNKNOWN."""
         if self.is_default:
@@ -80,6 +93,8 @@ class Loss:
     @cached_property
     def is_softmax(self) -> bool | None:
         """Whether it takes the softmax over the channels; None if that is not known."""
+        if self.plugin is not None:  # made for softmax classifiers, all of them
+            return True if not self.plugin.wraps_loss else self.wrapped.is_softmax if self.wrapped is not None else None
         if self.kind == "CrossEntropyLoss":
             use_sigmoid, use_mask = self.get("use_sigmoid"), self.get("use_mask")
             if use_sigmoid is True or use_mask is True:
@@ -193,6 +208,8 @@ def is_mmseg(config: Lookup) -> bool:
     scope = config.value(config.root, "default_scope")
     if scope is not None:
         return bool(scope == "mmseg")
+    if config.registry.default_scope == NO_SCOPE:
+        return False
     segmentor = config.value(config.section("model"), "type")  # the read_base() style names modules, not scopes
     return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
 

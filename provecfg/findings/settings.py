@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_bytes
+from provecfg.findings.problems import RETIRED
 from provecfg.spelling import nearest_names
 
 ALL: Final = "ALL"
@@ -38,6 +39,7 @@ class Settings:
         per_file_ignores: Pattern of paths, relative to the settings' file, and selectors that are off there.
         strict: Whether warnings make the exit code 1.
         output_format: One of `OUTPUT_FORMATS`.
+        packages: Packages, or folders relative to the settings' file, that register classes beside the repository's.
         file: The pyproject.toml they come from, or None for the defaults.
     """
 
@@ -47,6 +49,7 @@ class Settings:
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     strict: bool = False
     output_format: str = "text"
+    packages: tuple[str, ...] = ()
     file: Path | None = None
     _off: dict[Path, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -111,7 +114,7 @@ class Settings:
         return tuple(dict.fromkeys([*self.select, *self.extend_select, *self.ignore, *of_files]))
 
     def check_selectors(self, codes: Iterable[str]) -> None:
-        """Refuse a selector that means none of the codes that exist.
+        """Refuse a selector that means none of the codes that exist. A retired code is known, and means nothing.
 
         Raises:
             ProvecfgError: Names the selector and close codes.
@@ -119,7 +122,7 @@ class Settings:
         codes = list(codes)
         families = dict.fromkeys(code.rstrip("0123456789") for code in codes)
         for selector in self.selectors:
-            if selector != ALL and not any(code.startswith(selector) for code in codes):
+            if selector not in (ALL, *RETIRED) and not any(code.startswith(selector) for code in codes):
                 near = nearest_names(selector, [*families, *codes])
                 raise ProvecfgError(
                     f"no rule has the code {selector}",
@@ -215,6 +218,12 @@ def _flag(value: Any, key: str, file: Path | None) -> bool:
     return value
 
 
+def _names(value: Any, key: str, file: Path | None) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise _wrong(key, file, 'a list of packages such as ["my_models", "../shared"]', value)
+    return tuple(value)
+
+
 def _format(value: Any, key: str, file: Path | None) -> str:
     if not isinstance(value, str) or value not in OUTPUT_FORMATS:
         raise _wrong(key, file, f"one of {', '.join(OUTPUT_FORMATS)}", value)
@@ -228,6 +237,7 @@ _READERS: Final[dict[str, Callable[[Any, str, Path | None], Any]]] = {
     "per-file-ignores": _per_file,
     "strict": _flag,
     "output-format": _format,
+    "packages": _names,
 }
 
 

@@ -104,6 +104,11 @@ class ClassInfo:
         """Names, without module, of the class and all its known parents."""
         return frozenset(record.name for record in self.ancestors if record is not None)
 
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it was read in a module of the user's; what it does with what its config holds is its own affair."""
+        return self.record.file is not None
+
     def is_a(self, name: str) -> bool:
         """Whether the class is, or inherits from, one of this name (`BaseDecodeHead`)."""
         return name in self.ancestor_names

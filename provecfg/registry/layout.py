@@ -81,6 +81,23 @@ PHASES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 )
 """The keys of each phase of a run, all of which are set or none."""
 
+MMENGINE_KEYS: Final = frozenset(
+    {
+        "custom_imports",
+        "default_hooks",
+        "default_scope",
+        "env_cfg",
+        "optim_wrapper",
+        "param_scheduler",
+        "test_dataloader",
+        "train_cfg",
+        "train_dataloader",
+        "val_dataloader",
+        "val_evaluator",
+    }
+)
+"""Top-level keys that mmcv 1.x did not have: a config with one of them is written for mmengine."""
+
 OLD_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
         # mmengine's migration guides, mmcv 1.x to mmengine

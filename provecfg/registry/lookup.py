@@ -6,20 +6,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from provecfg.errors import ProvecfgError
+from provecfg.findings.settings import settings_for
+from provecfg.registry.local_classes import NONE, LocalClasses, seen_from
 from provecfg.registry.plugin_record import PLUGIN, plugin_modules
 from provecfg.registry.release import installed_release, load
+from provecfg.registry.repository import FARTHEST_FOLDER, RepositoryIndex, index_of, project_of
 from provecfg.registry.tree import Registry
 from provecfg.registry.user_modules import UserModules
+from provecfg.spelling import is_misspelling
 
 DEFAULT_SCOPE: Final = "mmseg"
 """Where a config says none: base files leave it to the config that inherits from them."""
 
-_FARTHEST_FOLDER = 8
-"""Folders above a config in which its modules are looked for."""
-_PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+NO_SCOPE: Final = ""
+"""Of a config that says none and whose model is not one of that scope's."""
 
 _read: dict[tuple[tuple[str, ...], tuple[Path, ...], str], UserModules] = {}
-_made: dict[tuple[int, str], Registry] = {}
+_made: dict[tuple[int, int, str], Registry] = {}
+_local: dict[tuple[tuple[RepositoryIndex, ...], tuple[int, ...]], LocalClasses] = {}
 
 
 class _View(Protocol):
@@ -39,14 +44,16 @@ def registry_for(
         config_path: The config's file, for modules beside it; a view brings its own.
         release: `onedl` or `openmmlab`; else the one that is installed, else the newest.
     """
-    scope = DEFAULT_SCOPE
+    scope: str | None = DEFAULT_SCOPE
+    values: Mapping[Any, Any] = {}
     if isinstance(view, Iterable):
         imports = tuple(view)
     else:
-        imports = custom_imports(view.values)
+        values = view.values
+        imports = custom_imports(values)
         config_path = config_path or view.path
-        said = view.values.get("default_scope")
-        scope = str(said) if isinstance(said, str) else DEFAULT_SCOPE
+        said = values.get("default_scope")
+        scope = str(said) if isinstance(said, str) else None
     snapshot = load(release or installed_release())
     key = (imports, _folders(config_path), snapshot.release) if imports else ((), (), snapshot.release)
     user = _read.get(key)
@@ -57,11 +64,68 @@ def registry_for(
 
         user = read_user_modules(key[0], key[1], snapshot.top_packages)
         _read[key] = user
-    made = _made.get((id(user), scope))
-    if made is None or made.user is not user:
-        made = Registry(snapshot, user, scope)
-        _made[(id(user), scope)] = made
-    return made
+    local = _local_classes(config_path)
+
+    def registry_of_scope(scope: str) -> Registry:
+        made = _made.get((id(user), id(local), scope))
+        if made is None or made.user is not user or made.local is not local:
+            made = _made[(id(user), id(local), scope)] = Registry(snapshot, user, scope, local)
+        return made
+
+    if scope is not None:
+        return registry_of_scope(scope)
+    registry = registry_of_scope(DEFAULT_SCOPE)
+    model = values.get("model")
+    named = model.get("type") if isinstance(model, Mapping) else None
+    if isinstance(named, str) and not _may_be_of(registry, str(named)):
+        return registry_of_scope(NO_SCOPE)
+    return registry
+
+
+def _may_be_of(registry: Registry, model: str) -> bool:
+    """Whether a model that a config without scope names is one of a registry's, rightly spelt or not."""
+    return (
+        registry.find(model, "model") is not None
+        or registry.local.registers(model)
+        or any(is_misspelling(model, name) for name in registry.nearest(model, "model"))
+    )
+
+
+def _local_classes(config: Path | None) -> LocalClasses:
+    """What the config's repository, and the packages of its settings, register."""
+    if config is None:
+        return NONE
+    project = project_of(config, Path.cwd())
+    indices = [index_of(folder, is_marked=project.is_marked) for folder in project.folders]
+    settings = settings_for(config)
+    for name in settings.packages:
+        indices.append(index_of(_package(name, settings.file, _folders(config))))
+    if not any(index.names or index.is_of_mmcv_1 or not index.is_complete for index in indices):
+        return NONE
+    near = config.absolute().parent
+    key = (tuple(indices), seen_from(indices, near))
+    local = _local.get(key)
+    if local is None or not local.is_fresh:
+        local = _local[key] = LocalClasses(indices, near)
+    return local
+
+
+def _package(name: str, settings: Path | None, folders: tuple[Path, ...]) -> Path:
+    """The folder or module that an entry of the settings' `packages` means.
+
+    Raises:
+        ProvecfgError: There is none.
+    """
+    from provecfg.registry.module_search import place_of
+
+    place = settings.parent / name if settings is not None else Path(name)
+    found = place if place.is_dir() else place_of(name, folders)
+    if found is None:
+        raise ProvecfgError(
+            f"{settings}: [tool.provecfg] packages: {name!r} is neither a folder nor a package",
+            hint="name a package that Python finds, or a folder relative to this file",
+        )
+    return found
 
 
 def custom_imports(values: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -77,10 +141,13 @@ def custom_imports(values: Mapping[Any, Any]) -> tuple[str, ...]:
 
 def _folders(config: Path | None) -> tuple[Path, ...]:
     """Where a config's modules may stand: beside it, above it up to its project's root, and where we are."""
+    here = Path.cwd()
+    if config is None:
+        return (here,)
+    outermost = min(project_of(config, here).folders, key=lambda folder: len(folder.parts), default=config.parent)
     folders: list[Path] = []
-    if config is not None:
-        for folder in list(config.absolute().parents)[:_FARTHEST_FOLDER]:
-            folders.append(folder)
-            if any((folder / mark).exists() for mark in _PROJECT_MARKS):
-                break
-    return tuple(dict.fromkeys([*folders, Path.cwd()]))
+    for folder in list(config.absolute().parents)[:FARTHEST_FOLDER]:
+        folders.append(folder)
+        if folder == outermost:
+            break
+    return tuple(dict.fromkeys([*folders, here]))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from provecfg.registry.outline import Module, outline_of, parsed
+from provecfg.registry.module_files import below
+from provecfg.registry.outline import Module, changed_at, outline_of, parsed
 from provecfg.registry.registrations import registers_unseen, registrations_in
 from provecfg.registry.syntax import dotted_text, outer_statements
-from provecfg.registry.user_modules import Unread, UserModules, changed_at
+from provecfg.registry.user_modules import Unread, UserModules
 
 MOST_MODULES: Final = 300
 """More modules than this are not read for one config."""
@@ -31,6 +33,16 @@ def read_user_modules(imports: Iterable[str], folders: Sequence[Path], known: fr
     return _Walk(folders, known).read(imports)
 
 
+def place_of(name: str, folders: Sequence[Path]) -> Path | None:
+    """The folder of a package, or the file of a module; None where there is none of this name."""
+    top, *rest = name.split(".")
+    for home, _ in _Walk(folders, frozenset())._homes(top) if top.isidentifier() else ():
+        place = functools.reduce(below, rest, cast("Path | None", home))
+        if place is not None:
+            return place.parent if place.name == "__init__.py" else place
+    return None
+
+
 class _Walk:
     def __init__(self, folders: Sequence[Path], known: frozenset[str]) -> None:
         self.folders = folders
@@ -39,7 +51,7 @@ class _Walk:
         self.unread: dict[str, Unread] = {}
         self.files: dict[Path, int] = {}
         self.registered: dict[str, dict[str, dict[str, str]]] = {}
-        self.homes: dict[str, tuple[Path | None, bool]] = {}
+        self.homes: dict[str, list[tuple[Path, bool]]] = {}
         self.bytes = 0
 
     def read(self, imports: Iterable[str]) -> UserModules:
@@ -69,32 +81,32 @@ class _Walk:
         self.unread.setdefault(module, Unread(module, reason))
 
     def _is_beside(self, top: str) -> bool:
-        return self._top(top)[1]
+        return any(is_beside for _, is_beside in self._homes(top))
 
-    def _top(self, top: str) -> tuple[Path | None, bool]:
-        """The file or folder of a top-level module, and whether it stands in one of the folders."""
+    def _homes(self, top: str) -> list[tuple[Path, bool]]:
+        """Where a top-level module may be: a file or folder, and whether it stands in one of the folders.
+
+        More than one where it is a folder that is no package, of which Python looks through all.
+        """
         if top not in self.homes:
             self.homes[top] = self._look_for(top)
         return self.homes[top]
 
-    def _look_for(self, top: str) -> tuple[Path | None, bool]:
+    def _look_for(self, top: str) -> list[tuple[Path, bool]]:
         for folder in self.folders:
             for place in (folder / top / "__init__.py", folder / f"{top}.py"):
                 if place.is_file():
-                    return place, True
-            if (folder / top).is_dir() and any((folder / top).glob("*.py")):
-                return folder / top, True
+                    return [(place, True)]
         try:
             spec = importlib.util.find_spec(top)
         except (ImportError, ValueError, AttributeError):
-            return None, False
-        if spec is None:
-            return None, False
-        if spec.origin and spec.origin.endswith(".py"):
-            return Path(spec.origin), False
-        for location in spec.submodule_search_locations or ():
-            return Path(location), False
-        return None, False
+            spec = None
+        if spec is not None and spec.origin and spec.origin.endswith(".py"):
+            return [(Path(spec.origin), False)]
+        # as Python does: folders that are no packages come last, wherever they stand
+        places = [(folder / top, True) for folder in self.folders if (folder / top).is_dir()]
+        locations = spec.submodule_search_locations if spec is not None else None
+        return places + [(Path(location), False) for location in locations or ()]
 
     def _import(self, name: str, named: bool) -> Iterator[str]:
         """Read a module and the packages around it; yields the modules that these import."""
@@ -103,11 +115,11 @@ class _Walk:
             if named:
                 self._note(name, "not a module name")
             return
-        place, _ = self._top(parts[0])
-        for depth, part in enumerate(parts):
+        homes = [place for place, _ in self._homes(parts[0])]
+        ways = [_way(home, parts[1:]) for home in homes]
+        way = next((way for way in ways if way[-1] is not None), ways[0] if ways else [None])
+        for depth, place in enumerate(way):
             dotted = ".".join(parts[: depth + 1])
-            if depth:
-                place = _below(place, part)
             if place is None:
                 # `from .losses import focal` asks for a module or for a name in one; only the first can be missing
                 if named or depth == 0:
@@ -138,9 +150,17 @@ class _Walk:
         for found in registrations_in(module, self.modules):
             there = self.registered.setdefault(found.registry, {}).setdefault(found.scope, {})
             there |= dict.fromkeys(found.names, found.target)
-        row = registers_unseen(module) or _imports_unseen(module)
+        row = registers_unseen(module) or (None if module.imports_folder else _imports_unseen(module))
         if row is not None:
             self._note(module.name, f"{module.file}:{row}: what this registers is known only when it runs")
+
+
+def _way(home: Path, parts: Iterable[str]) -> list[Path | None]:
+    """The files or folders on the way from a top-level module's to a module's own; None from where there is none."""
+    way: list[Path | None] = [home]
+    for part in parts:
+        way.append(below(way[-1], part))
+    return way
 
 
 def _imports_unseen(module: Module) -> int | None:
@@ -151,15 +171,3 @@ def _imports_unseen(module: Module) -> int | None:
             if function in ("import_module", "__import__", "import_modules_from_strings"):
                 return statement.lineno
     return None
-
-
-def _below(place: Path | None, part: str) -> Path | None:
-    if place is None:
-        return None
-    folder = place if place.is_dir() else place.parent if place.name == "__init__.py" else None
-    if folder is None:
-        return None
-    for inner in (folder / part / "__init__.py", folder / f"{part}.py"):
-        if inner.is_file():
-            return inner
-    return folder / part if (folder / part).is_dir() else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from provecfg.files import open_regular
-from provecfg.registry.syntax import dotted_text, is_text, outer_statements
+from provecfg.registry.syntax import dotted_text, is_text, last_name, outer_statements
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Module:
         body: Its statements.
         definitions: Classes and functions that it defines.
         imported: Names that it imports, each with the dotted name it stands for.
-        starred: Modules of which it imports all names.
+        starred: Modules of which it imports all names, or may hand on any.
         wanted: Every module that importing it imports.
+        imports_folder: Whether it is a package that imports every module of its folder.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Module:
     imported: dict[str, str] = field(default_factory=dict)
     starred: list[str] = field(default_factory=list)
     wanted: list[str] = field(default_factory=list)
+    imports_folder: bool = False
 
     def resolve(self, name: str) -> str | None:
         """The full name of what `name` means in this module, or None if it is a variable."""
@@ -46,14 +49,24 @@ class Module:
         # a star import may have brought it; the search for its record goes through the module
         return f"{self.name}.{name}" if self.starred else None
 
-    def base_name(self, node: ast.expr) -> str:
-        """The dotted name of a parent class; one that cannot be found starts with `?`."""
+    def base_name(self, node: ast.expr, *, of: str) -> str:
+        """The dotted name of a parent of the class `of`; one that cannot be found starts with `?`."""
         if isinstance(node, ast.Subscript):
             node = node.value
         text = dotted_text(node)
         if text == "object":
             return text
+        if text == of and text in self.imported:  # a class that is called as its parent is
+            return self.imported[text]
         return (self.resolve(text) if text else None) or f"?{text or ast.unparse(node)}"
+
+
+def changed_at(file: Path) -> int:
+    """When a file was last changed, in ns; -1 for one that is gone."""
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return -1
 
 
 @functools.lru_cache(maxsize=1000)
@@ -68,7 +81,13 @@ def parsed(file: Path, changed_at: int) -> ast.Module:
 
 def outline_of(name: str, file: Path, tree: ast.Module) -> Module:
     """The outline of a module's syntax tree."""
-    module = Module(name, file, file.name == "__init__.py", tree.body)
+    is_package = file.name == "__init__.py"
+    imports_folder = is_package and any(map(_goes_through_folder, outer_statements(tree.body)))
+    module = Module(name, file, is_package, tree.body, imports_folder=imports_folder)
+    if imports_folder:
+        beside = [f"{name}.{other}" for other in _modules_beside(file)]
+        module.starred.extend(beside)
+        module.wanted.extend(beside)
     package = name if module.is_package else name.rpartition(".")[0]
     for statement in outer_statements(tree.body):
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
@@ -98,6 +117,20 @@ def outline_of(name: str, file: Path, tree: ast.Module) -> Module:
                 if isinstance(target, ast.Name) and alias_of is not None:
                     module.imported.setdefault(target.id, alias_of)
     return module
+
+
+def _goes_through_folder(statement: ast.stmt) -> bool:
+    """Whether it is `for ... in pkgutil.iter_modules(__path__)`."""
+    if not isinstance(statement, ast.For) or not isinstance(statement.iter, ast.Call):
+        return False
+    call = statement.iter
+    return last_name(call.func) == "iter_modules" and bool(call.args) and dotted_text(call.args[0]) == "__path__"
+
+
+def _modules_beside(file: Path) -> list[str]:
+    """The modules and packages in the folder of a package's `__init__.py`, by name."""
+    modules = {path.stem for path in file.parent.glob("*.py") if path != file}
+    return sorted(modules | {path.parent.name for path in file.parent.glob("*/__init__.py")})
 
 
 def _locations(call: ast.Call) -> list[str]:

@@ -116,7 +116,7 @@ def _calls(module: Module) -> Iterator[tuple[ast.Call, str | None]]:
 
 def _registry_of_call(call: ast.Call, module: Module, modules: Mapping[str, Module]) -> tuple[str, str] | None:
     variable = dotted_text(call.func.value) if isinstance(call.func, ast.Attribute) else None
-    return None if variable is None else _registry(variable, module, modules, 0)
+    return None if variable is None else registry_of(variable, module, modules)
 
 
 def _names(node: ast.expr | None) -> list[str]:
@@ -124,15 +124,22 @@ def _names(node: ast.expr | None) -> list[str]:
     return [item.value for item in items if is_text(item)]
 
 
-def _registry(variable: str, module: Module, modules: Mapping[str, Module], depth: int) -> tuple[str, str] | None:
-    """The registry's name and scope of a variable of a module, or None if it is none."""
+def registry_of(variable: str, module: Module, modules: Mapping[str, Module], depth: int = 0) -> tuple[str, str] | None:
+    """The registry's name and scope of a variable of a module, or None if it is none.
+
+    Args:
+        variable: As the module writes it (`MODELS`, `registry.MODELS`).
+        module: The module.
+        modules: Modules by dotted name, where the registry may be defined.
+        depth: Names for names that were followed already.
+    """
     head = variable.partition(".")[0]
     local = _assigned(module, head) if "." not in variable else None
     if local is not None and depth < _LONGEST_TRAIL:
         if isinstance(local, ast.Call) and (dotted_text(local.func) or "").endswith("Registry"):
             return _new_registry(local, module, modules, depth)
         text = dotted_text(local)
-        return None if text is None else _registry(text, module, modules, depth + 1)
+        return None if text is None else registry_of(text, module, modules, depth + 1)
     dotted = module.resolve(variable)
     if dotted is None or depth >= _LONGEST_TRAIL:
         return None
@@ -140,12 +147,12 @@ def _registry(variable: str, module: Module, modules: Mapping[str, Module], dept
     if home in modules:
         other = modules[home]
         if other is not module:
-            return _registry(name, other, modules, depth + 1)
+            return registry_of(name, other, modules, depth + 1)
         onward = next((s for s in module.starred if name in VARIABLES and s not in modules), None)
         if onward is None:
             for starred in module.starred:
                 inner = modules.get(starred)
-                result = None if inner is None else _registry(name, inner, modules, depth + 1)
+                result = None if inner is None else registry_of(name, inner, modules, depth + 1)
                 if result is not None:
                     return result
             return None
@@ -160,7 +167,7 @@ def _new_registry(call: ast.Call, module: Module, modules: Mapping[str, Module],
     given = {k.arg: k.value for k in call.keywords}
     scope = given.get("scope")
     parent = dotted_text(given.get("parent"))
-    above = _registry(parent, module, modules, depth + 1) if parent else None
+    above = registry_of(parent, module, modules, depth + 1) if parent else None
     name = above[0] if above else next(iter(_names(call.args[0] if call.args else given.get("name"))), None)
     if name is None:
         return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from provecfg.registry.builders import OPTIONAL
 from provecfg.registry.classes import ClassInfo, ClassRecord
+from provecfg.registry.kwargs_flow import OPEN
+from provecfg.registry.local_classes import NONE, LocalClasses
 from provecfg.registry.release import Snapshot
 from provecfg.registry.user_modules import Unread, UserModules
 from provecfg.spelling import nearest_names
@@ -17,17 +20,19 @@ ROOT_SCOPE = "mmengine"
 
 @dataclass(frozen=True)
 class Registry:
-    """All classes that a config can name: a release's, and those of the modules that it imports.
+    """All classes that a config can name: a release's, those of the modules that it imports, and its repository's.
 
     Args:
         snapshot: The classes of mmengine, mmcv, mmseg and mmdet.
         user: The classes of `custom_imports`.
         default_scope: The config's `default_scope`.
+        local: The classes of the config's repository, of which some module that is run may import any.
     """
 
     snapshot: Snapshot
     user: UserModules
     default_scope: str = "mmseg"
+    local: LocalClasses = NONE
     _found: dict[tuple[str, str, str], ClassInfo | None] = field(default_factory=dict, compare=False)
 
     @property
@@ -57,7 +62,31 @@ class Registry:
             or prefix in self.snapshot.top_packages
             or any(prefix in self.user.registered.get(name, ()) for name in self.registries)
             or self.user.reads_package(prefix)
+            or self.local.has_package(prefix)
         )
+
+    @cached_property
+    def _scopes_of_release(self) -> frozenset[str]:
+        return frozenset(scope for scopes in self.snapshot.registered.values() for scope in scopes)
+
+    def judges_scope(self, scope: str) -> bool:
+        """Whether everything that is registered in a scope is known: the release's, or the repository's own."""
+        return scope in self._scopes_of_release or (self.local.is_complete and self.local.has_package(scope))
+
+    @property
+    def knows_all_names(self) -> bool:
+        """Whether every name that the config's scope, its imports and its repository register was read."""
+        return not self.unread and self.local.is_complete and self.judges_scope(self.default_scope)
+
+    @property
+    def is_of_release(self) -> bool:
+        """Whether the config's scope is one of the release's own."""
+        return self.default_scope in self._scopes_of_release
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a name that is not here is registered by nobody: there is no code that may register more."""
+        return self.knows_all_names and self.is_of_release and not self.local.names
 
     def find(self, type_name: str, registry: str, *, scope: str | None = None) -> ClassInfo | None:
         """The class that `dict(type=type_name)` builds, or None.
@@ -67,7 +96,7 @@ class Registry:
             registry: mmengine's name of the registry, see `registries`; raises KeyError for another.
             scope: The scope to look in first, where a `_scope_` key says so; else the config's.
         """
-        where = (type_name, registry, scope or self.default_scope)
+        where = (type_name, registry, self.default_scope if scope is None else scope)
         if where not in self._found:
             self._found[where] = self._find(*where)
         return self._found[where]
@@ -79,9 +108,10 @@ class Registry:
             for place in dict.fromkeys([scope, ROOT_SCOPE]):
                 info = self._registered(type_name, registry, place)
                 if info is not None:
-                    return info
+                    # a scope that nobody has described may have a class of its own by this name
+                    return info if place == scope or self.judges_scope(scope) else self._opened(info)
             return None
-        if prefix in known:
+        if prefix in known or self.local.has_package(prefix):
             info = self._registered(rest, registry, prefix)
             if info is not None:
                 return info
@@ -97,11 +127,16 @@ class Registry:
 
     def record(self, dotted: str) -> ClassRecord | None:
         """What the source of a class says, its parents not looked at."""
-        return self.user.record(dotted) or self.snapshot.record(self.user.meaning(dotted))
+        dotted = self.local.meaning(self.user.meaning(dotted))
+        return self.user.record(dotted) or self.local.record(dotted) or self.snapshot.record(dotted)
 
     def _registered(self, name: str, registry: str, scope: str) -> ClassInfo | None:
         mine = self.user.registered.get(registry, {}).get(scope, {}).get(name)
         dotted = mine or self._scopes(registry).get(scope, {}).get(name)
+        if mine is None and self.local.registers(name):
+            info = self._local(name, registry, scope, dotted)
+            if info is not None:
+                return info
         if dotted is None and scope == ROOT_SCOPE and name in OPTIONAL.get(registry, ()):
             dotted = f"{OPTIONAL[registry][name]}.{name}"
         if dotted is None:
@@ -113,14 +148,31 @@ class Registry:
             record = ClassRecord(module, last, bases=(dotted,), parameters=None)
         return ClassInfo(name, registry, scope, record, self.record, self._find_again)
 
+    def _local(self, name: str, registry: str, scope: str, shipped: str | None) -> ClassInfo | None:
+        """A class of the repository; where several may be meant, one that is what they have in common and is open."""
+        places = self.local.classes(name, registry, scope)
+        if not places:
+            return None
+        dotted = places[0].dotted
+        if len(places) == 1 and dotted is not None and (shipped is None or places[0].takes_the_place):
+            record = self.record(dotted)
+            if record is not None:
+                return ClassInfo(name, registry, scope, record, self.record, self._find_again)
+        base = shipped or dotted or f"?{name}"
+        return self._opened(ClassInfo(name, registry, scope, _open(name, base), self.record, self._find_again))
+
+    def _opened(self, info: ClassInfo) -> ClassInfo:
+        return replace(info, record=_open(info.type_name, info.dotted), _fates={})
+
     def _find_again(self, type_name: str, registry: str) -> ClassInfo | None:
         return self.find(type_name, registry) if registry in self.snapshot.registered else None
 
     def names(self, registry: str, *, scope: str | None = None) -> Iterator[str]:
         """The names that can be written without a prefix: those of the scope, then those of the root."""
-        for place in dict.fromkeys([scope or self.default_scope, ROOT_SCOPE]):
+        for place in dict.fromkeys([self.default_scope if scope is None else scope, ROOT_SCOPE]):
             yield from self.user.registered.get(registry, {}).get(place, ())
             yield from self._scopes(registry).get(place, ())
+        yield from self.local.names_of(registry)
 
     def nearest(self, type_name: str, registry: str, *, scope: str | None = None) -> list[str]:
         """Names that `type_name` may have been meant to be, best first, at most three.
@@ -132,7 +184,7 @@ class Registry:
             there = [*self.user.registered.get(registry, {}).get(prefix, ()), *self._scopes(registry).get(prefix, ())]
             close = [f"{prefix}.{name}" for name in nearest_names(rest, there)]
             return close or nearest_names(rest, self.names(registry, scope=scope))
-        reachable = dict.fromkeys(self.names(registry, scope=scope))
+        reachable = {name: None for name in self.names(registry, scope=scope) if name != type_name}
         elsewhere = [
             f"{other}.{rest}"
             for other in self.scopes(registry)
@@ -143,3 +195,8 @@ class Registry:
     def registries_with(self, type_name: str) -> list[str]:
         """Registries in which the name can be found, for a name that stands in the wrong place."""
         return [name for name in self.registries if self.find(type_name, name) is not None]
+
+
+def _open(name: str, base: str) -> ClassRecord:
+    """A class that is, or inherits from, another, and may take anything."""
+    return ClassRecord(base.rpartition(".")[0], name, bases=(base,), parameters=(), flow=OPEN)

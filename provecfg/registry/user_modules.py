@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from provecfg.registry.classes import ClassRecord
 from provecfg.registry.kwargs_flow import OPEN
-from provecfg.registry.outline import Module
+from provecfg.registry.outline import Module, changed_at
 from provecfg.registry.signatures import Parameter, parameters_of
 from provecfg.registry.source_reading import constructor_flow, dataclass_constructor, defines_loss_name, is_dataclass
 from provecfg.registry.syntax import method
@@ -123,7 +122,7 @@ class UserModules:
                 file=module.file,
                 row=node.lineno,
             )
-        bases = tuple(name for name in map(module.base_name, node.bases) if name not in _NO_PARENTS)
+        bases = tuple(name for base in node.bases if (name := module.base_name(base, of=node.name)) not in _NO_PARENTS)
         constructor = method(node, "__init__")
         flow = None
         if constructor is not None:
@@ -147,11 +146,3 @@ class UserModules:
 
 def _own(function: ast.FunctionDef | None, origin: str) -> tuple[Parameter, ...] | None:
     return None if function is None else parameters_of(function.args, origin=origin, skip_first=True)
-
-
-def changed_at(file: Path) -> int:
-    """When a file was last changed, in ns; -1 for one that is gone."""
-    try:
-        return os.stat(file).st_mtime_ns
-    except OSError:
-        return -1

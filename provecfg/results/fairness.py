@@ -140,7 +140,7 @@ def _comparisons(configs: Sequence[Compared]) -> Iterator[Comparison]:
     ):
         if len(configs_of) > 1:
             for comparison in compare(configs_of, said):
-                if comparison.was_said and comparison.declared in AXES:
+                if comparison.was_declared and comparison.declared in AXES:
                     yield comparison
 
 

@@ -26,11 +26,12 @@ def fix(message: str, edits: tuple[Edit, ...], *, safe: bool) -> Fix | None:
     Args:
         message: What applying it does, an imperative.
         edits: All are made, or none.
-        safe: It keeps what is trained (or a config that fails begins to train as it says).
+        safe: See `Applicability`. A fix that only takes something out never is.
     """
     if not edits:
         return None
-    return Fix(message, Applicability.SAFE if safe else Applicability.UNSAFE, edits)
+    keeps_all = any(edit.text for edit in edits)
+    return Fix(message, Applicability.SAFE if safe and keeps_all else Applicability.UNSAFE, edits)
 
 
 def argument_set(loss: Loss, name: str, value: Any, message: str, *, safe: bool) -> Fix | None:
@@ -47,7 +48,7 @@ def replaced(node: Node, value: Any) -> tuple[Edit, ...]:
     old = _text(origin.source, span)
     if not _is_literal_of(old, node.value, origin.source) or not _is_plain(value):
         return ()
-    return (Edit(origin.source.path, span, _written(value, origin.source, quote=old[:1])),)
+    return (Edit(origin.source.path, span, _written(value, origin.source, quote=old[:1]), (node.key,)),)
 
 
 def renamed(node: Node, name: str) -> tuple[Edit, ...]:
@@ -60,7 +61,7 @@ def renamed(node: Node, name: str) -> tuple[Edit, ...]:
     quote = old[:1] if old[:1] in "'\"" else ""
     if old.strip("'\"") != node.step:
         return ()
-    return (Edit(origin.source.path, span, f"{quote}{name}{quote}"),)
+    return (Edit(origin.source.path, span, f"{quote}{name}{quote}", (node.key, _sibling(node, name))),)
 
 
 def removed(node: Node) -> tuple[Edit, ...]:
@@ -83,7 +84,7 @@ def removed(node: Node) -> tuple[Edit, ...]:
         before = re.search(r",\s*$", text[:start])
         if before:
             start = before.start()
-    return (Edit(source.path, Span(*source.row_and_column(start), *source.row_and_column(end)), ""),)
+    return (Edit(source.path, Span(*source.row_and_column(start), *source.row_and_column(end)), "", (node.key,)),)
 
 
 def added(after: Node, name: str, value: Any) -> tuple[Edit, ...]:
@@ -97,7 +98,7 @@ def added(after: Node, name: str, value: Any) -> tuple[Edit, ...]:
     literal = _text(source, origin.key_span)[:1]
     item = f"{name}={value!r}" if literal not in ("'", '"') else f"{literal}{name}{literal}: {value!r}"
     behind = Span(span.end_row, span.end_column, span.end_row, span.end_column)
-    return (Edit(source.path, behind, f", {item}"),)
+    return (Edit(source.path, behind, f", {item}", (_sibling(after, name),)),)
 
 
 def put(holder: Node, name: str, value: Any) -> tuple[Edit, ...]:
@@ -126,6 +127,12 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
     return value is None or type(value) in (bool, int, float, str)
+
+
+def _sibling(node: Node, name: str) -> str:
+    """The dotted path of another item of the dict that a node is in."""
+    parent = node.parent.key if node.parent is not None else ""
+    return f"{parent}.{name}" if parent else name
 
 
 def _is_top(node: Node) -> bool:

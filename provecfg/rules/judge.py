@@ -11,17 +11,14 @@ from provecfg.errors import wants_traceback
 from provecfg.facts.facts import Facts
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
+from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
+from provecfg.rules.names.mined import ABOUT_MMCV_1
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
 MOST_FINDINGS: Final = 200
 """Of one rule in one config: more than any real one has, and little enough to work out for a hostile one."""
-KEYS_LOST: Final = frozenset(
-    {"CFG001", "CFG002", "CFG003", "CFG004", "CFG005", "CFG006", "CFG007", "CFG008", "CFG009", "CFG010", "CFG013"}
-    | {"CFG017", "CFG018", "CFG019"}
-)
-"""Problems of the files after which keys may be missing that a file does set."""
 
 
 def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Finding]:
@@ -32,8 +29,12 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         rules: Others than all of them.
         registry: What the classes accept; that of the installed release unless given.
     """
+    if any(finding.problem is MISSING_BASE for finding in view.problems):
+        return []  # whatever is found without it may be its absence
     facts = Facts(view, registry)
-    is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
+    if facts.is_of_mmcv_1:
+        rules = [rule for rule in rules if rule.code in ABOUT_MMCV_1]
+    is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
     findings: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:

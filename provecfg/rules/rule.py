@@ -38,6 +38,7 @@ class Mark:
         fix: The edit that does it.
         at_key: Point at the key instead of the value.
         missing: Name of a key that should stand in `node` and does not; it ends the dotted path.
+        covers: The part of the config that means nothing while this stands; see `Finding.covers`.
     """
 
     node: Node
@@ -46,6 +47,7 @@ class Mark:
     fix: Fix | None = None
     at_key: bool = False
     missing: str = ""
+    covers: Node | None = None
 
 
 Check = Callable[["Facts"], Iterable[Mark]]
@@ -111,6 +113,7 @@ class Rule:
                 key=key,
                 hint=mark.hint,
                 fix=mark.fix,
+                covers=mark.covers.key if mark.covers is not None else None,
                 target=None if file == facts.view.path else facts.view.path,
             )
 

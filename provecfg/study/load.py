@@ -145,14 +145,14 @@ def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[s
     copied: dict[str, Any] = copy.deepcopy(dict(fields))
     losses = copied.get("losses")
     primary = losses.get("primary") if isinstance(losses, dict) else None
-    named = primary.get("class_weight") if isinstance(primary, dict) else None
-    if not isinstance(primary, dict) or not isinstance(named, str):
+    filename = primary.get("class_weight") if isinstance(primary, dict) else None
+    if not isinstance(primary, dict) or not isinstance(filename, str):
         return copied, []
     datasets = copied.get("datasets")
     dataset = datasets[0] if isinstance(datasets, list) and datasets else Study.model_fields["datasets"].default[0]
     classes = DATASETS[dataset].classes if dataset in DATASETS else ()
     try:
-        primary["class_weight"] = read_class_weights(folder / named, classes)
+        primary["class_weight"] = read_class_weights(folder / filename, classes)
     except ProvecfgError as error:
         finding = Finding(VALUE, error.message, hint=error.hint)
         return copied, [LocatedFinding(("losses", "primary", "class_weight"), finding)]
@@ -213,9 +213,9 @@ def _drop(fields: dict[str, Any], location: Location) -> None:
         del last[0][last[1]]
 
 
-def _overlap(one: Location, other: Location) -> bool:
-    shared = min(len(one), len(other))
-    return one[:shared] == other[:shared]
+def _overlap(location: Location, other: Location) -> bool:
+    shared = min(len(location), len(other))
+    return location[:shared] == other[:shared]
 
 
 def _kind(value: object) -> str:

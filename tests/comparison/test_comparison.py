@@ -16,14 +16,14 @@ GENERATED = PROJECT / "generated"
 def compared(tmp_path: Path):
     """Compare texts, written to `a.py`, `b.py` and so on; `{PSPNET}` in them is the path of a generated config."""
 
-    def of(*texts: str, said: tuple[str, ...] = ()) -> list[Comparison]:
+    def of(*texts: str, declared: tuple[str, ...] = ()) -> list[Comparison]:
         names = []
         for name, text in zip("abcdefgh", texts, strict=False):
             (tmp_path / f"{name}.py").write_text(text.replace("{PSPNET}", str(GENERATED / "pspnet_r50_bdd10k_ce.py")))
             names.append(f"{name}.py")
         configs, problems = read_targets(names, tmp_path)
         assert problems == []
-        return compare(configs, said)
+        return compare(configs, declared)
 
     return of
 
@@ -161,9 +161,9 @@ def test_two_factors_are_not(compared) -> None:
 
 def test_two_factors_that_are_both_declared_are(compared) -> None:
     change = "randomness = dict(seed=1)\noptim_wrapper = dict(optimizer=dict(lr=0.02))\n"
-    (comparison,) = compared(CHILD, CHILD + change, said=("seed", "optimizer"))
+    (comparison,) = compared(CHILD, CHILD + change, declared=("seed", "optimizer"))
     assert codes(comparison) == []
-    (comparison,) = compared(CHILD, CHILD + change, said=("seed",))
+    (comparison,) = compared(CHILD, CHILD + change, declared=("seed",))
     (finding,) = comparison.findings
     assert (finding.code, finding.key) == ("PROOF100", "optim_wrapper.optimizer.lr")
     assert finding.span is not None
@@ -183,9 +183,9 @@ def test_what_follows_from_the_length_of_the_run_is_derived(compared) -> None:
 def test_a_schedule_that_ends_elsewhere_does_not_follow_from_the_model(compared) -> None:
     scheduler = "param_scheduler = [dict(type='PolyLR', eta_min={}, power=0.9, begin=0, end={}, by_epoch=False)]\n"
     other_model = CHILD + "model = dict(backbone=dict(depth=101))\n"
-    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 80000), said=("model",))
+    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 80000), declared=("model",))
     assert codes(comparison) == []
-    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 160000), said=("model",))
+    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 160000), declared=("model",))
     assert [finding.key for finding in comparison.findings] == ["param_scheduler[0].end"]
 
 
@@ -201,7 +201,7 @@ def test_an_import_is_explained_by_the_class_that_it_registers_and_not_otherwise
 
 
 def test_equal_configs_that_are_to_differ_are_found(compared) -> None:
-    (comparison,) = compared(CHILD, CHILD + "work_dir = 'elsewhere'\n", said=("loss",))
+    (comparison,) = compared(CHILD, CHILD + "work_dir = 'elsewhere'\n", declared=("loss",))
     assert codes(comparison) == ["PROOF102"]
     (comparison,) = compared(CHILD, CHILD)
     assert codes(comparison) == []
@@ -329,7 +329,7 @@ def test_a_cell_is_one_by_any_name(tmp_path: Path) -> None:
         (tmp_path / new).write_text((GENERATED / f"pspnet_r50_bdd10k_{name}.py").read_text())
     configs, _ = read_targets(["."], tmp_path)
     (comparison,) = compare(configs)
-    assert (comparison.declared, comparison.was_said, codes(comparison)) == ("loss", True, [])
+    assert (comparison.declared, comparison.was_declared, codes(comparison)) == ("loss", True, [])
     assert configs[1].coordinates == {
         "model": "pspnet_r50",
         "dataset": "bdd10k",

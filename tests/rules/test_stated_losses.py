@@ -11,16 +11,15 @@ from provecfg.facts.facts import Facts
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.rules.files.stated_losses import TITLES, equation_not_as_written, losses_not_as_named
+from provecfg.rules.files.stated_losses import equation_not_as_written, losses_not_as_named
 from provecfg.study.load import study_from_fields
-from provecfg.study.losses import AUXILIARY_LOSSES, CrossEntropy
 
 GENERATED = Path(__file__).parents[2] / "generated"
 
 
 def messages(path: Path, **options: object) -> list[str]:
     view = read_config(path, cfg_options=[(key.replace("__", "."), value) for key, value in options.items()])
-    return [found.message for found in equation_not_as_written(Facts(view))]
+    return [finding.message for finding in equation_not_as_written(Facts(view))]
 
 
 def changed(folder: Path, name: str, old: str, new: str, *, count: int = 1) -> Path:
@@ -53,9 +52,13 @@ def test_a_weight_of_many_digits_is_its_own(tmp_path: Path) -> None:
     assert messages(path) == []
 
 
-def test_titles_are_those_that_the_equation_is_written_with() -> None:
-    titles = {spec.registered: spec.title for spec in (CrossEntropy, *AUXILIARY_LOSSES.values())}
-    assert {**titles, "SegCrossEntropyLoss": CrossEntropy.title} == TITLES
+def test_a_loss_of_which_only_the_study_knows_may_be_any_term_that_is_nobodys(tmp_path: Path) -> None:
+    path = changed(tmp_path, "pspnet_r50_bdd10k_focal", "0.3 focal[", "0.3 Tversky[", count=2)
+    text = path.read_text(encoding="utf-8").replace("type='SoftmaxFocalLoss'", "type='TverskyLoss'")
+    path.write_text(text, encoding="utf-8")
+    assert messages(path) == []
+    path.write_text(text.replace("loss_weight=0.3", "loss_weight=0.5", 1), encoding="utf-8")
+    assert messages(path) == ["Tversky[decode] has weight 0.5, and 0.3 in the equation"]
 
 
 def test_another_weight_is_told_with_both(tmp_path: Path) -> None:
@@ -100,7 +103,7 @@ def test_a_comment_of_somebody_else_is_no_equation(tmp_path: Path) -> None:
 
 
 def named(path: Path) -> list[str]:
-    return [found.message for found in losses_not_as_named(Facts(read_config(path)))]
+    return [finding.message for finding in losses_not_as_named(Facts(read_config(path)))]
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -45,7 +45,7 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"reduce_zero_label={node.value} here, {dataset.reduces_zero_label} on the dataset",
                 "say it on the dataset only",
-                fix("drop it here", removed(node), safe=True),
+                fix("drop it here", removed(node), safe=False),
             )
 
 

@@ -66,7 +66,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
                     node,
                     f"{dataset.kind} does not read data_prefix.{node.name}",
                     f"it is {right}",
-                    fix(f"rename it to {right}", renamed(node, right), safe=True),
+                    fix(f"rename it to {right}", renamed(node, right), safe=False),
                     at_key=True,
                 )
 

@@ -65,7 +65,7 @@ def workers_that_do_not_exist(facts: Facts) -> Iterator[Mark]:
                 node,
                 "persistent_workers=True with num_workers=0",
                 "set num_workers, or persistent_workers=False",
-                fix("set persistent_workers=False", replaced(node, False), safe=True),
+                fix("set persistent_workers=False", replaced(node, False), safe=False),
             )
         node = loader.node.get("prefetch_factor")
         if workers == 0 and node is not None and isinstance(node.value, int):
@@ -142,12 +142,12 @@ def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
         for child in loader.node:
             if child.name in LOADER_KEYS or child.name.startswith("_"):
                 continue
-            near = [name for name in nearest_names(child.name, LOADER_KEYS) if name not in loader.node.value][:1]
+            near = [name for name in nearest_names(child.name, LOADER_KEYS) if name not in loader.node.value]
             yield Mark(
                 child,
                 f"a data loader has no {child.name!r}",
                 f"did you mean {near[0]!r}?" if near else "leave it out",
-                fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=True) if near else None,
+                fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=len(near) == 1) if near else None,
                 at_key=True,
             )
 

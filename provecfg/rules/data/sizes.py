@@ -213,7 +213,7 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"batches of {size} images of {dataset.kind}, which have different sizes",
                 "set batch_size=1, or resize to one size (keep_ratio=False)",
-                fix("set batch_size=1", replaced(node, 1), safe=True),
+                fix("set batch_size=1", replaced(node, 1), safe=False),
             )
 
 

@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from provecfg.catalog.datasets import DATASETS
+from provecfg.catalog.losses import PLUGIN_LOSSES
 from provecfg.catalog.models import MODELS
 from provecfg.equation import terms_of
 from provecfg.facts.facts import Facts
-from provecfg.facts.model import Head
+from provecfg.facts.lookup import entries
+from provecfg.facts.model import Head, Loss
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
 from provecfg.header import Header
 from provecfg.mmconfig import Node
 from provecfg.rules.rule import Mark, rule
 
-TITLES: Final = {
-    "CrossEntropyLoss": "CE",
-    "SegCrossEntropyLoss": "CE",
-    "SoftmaxFocalLoss": "focal",
-    "SegLovaszLoss": "Lovasz",
-    "SegBoundaryLoss": "boundary",
-    "SegDiceLoss": "Dice",
-    "BoundaryAwareFocalLoss": "boundary-aware focal",
-    "DistanceBoundaryLoss": "distance boundary",
-}
-"""What the equation calls the losses."""
+_STAND_IN: Final = PLUGIN_LOSSES["SegCrossEntropyLoss"]
+"""The plugin's cross-entropy, which a study trains where mmseg's own does not take what it asks for."""
+
 _SETS: Final = {"loss_cls": "class CE", "loss_mask": "mask BCE", "loss_dice": "mask Dice"}
 
 
 class _Term(NamedTuple):
+    """A term of the equation."""
+
     title: str
     weight: float
+
+
+class _Declared(NamedTuple):
+    """A loss that the config declares.
+
+    Args:
+        node: Its dict.
+        kind: Its class.
+        title: What the equation calls it; None for a class of which only a study knows.
+        weight: Its weight; nan where that is not known.
+    """
+
+    node: Node
+    kind: str
+    title: str | None
+    weight: float
+
+    def can_be(self, term: _Term) -> bool:
+        """Whether the term may be this loss's: it has its title, or this loss's is not known and it is no other's."""
+        if self.title is not None:
+            return term.title == self.title
+        title = term.title
+        for loss in PLUGIN_LOSSES.values():
+            if loss.wraps_loss:
+                title = title.removeprefix(f"{loss.title} ")
+        return all(title != loss.title for loss in PLUGIN_LOSSES.values())
 
 
 @rule("CFG033", Severity.WARNING)
@@ -105,26 +129,30 @@ def _written(facts: Facts) -> dict[str, list[_Term]] | None:
     return by_head
 
 
-def _losses(head: Head) -> Iterator[tuple[Node, _Term]]:
+def _losses(head: Head) -> Iterator[_Declared]:
     """The losses that the head is trained by: all that it lists, and no default."""
     for loss in head.losses:
         if not loss.is_default:
-            yield loss.node, _Term(_title(loss.node), _weight(loss.get("loss_weight")))
+            yield _Declared(loss.node, loss.kind, _title(loss), _weight(loss.get("loss_weight")))
 
 
-def _set_losses(head: Head) -> Iterator[tuple[Node, _Term]]:
+def _set_losses(head: Head) -> Iterator[_Declared]:
     for key, title in _SETS.items():
         node = head.node.get(key)
         if node is not None and node.is_dict:
-            yield node, _Term(title, _weight(head.config.argument(node, "loss_weight")))
+            yield _Declared(node, str(node.type), title, _weight(head.config.argument(node, "loss_weight")))
 
 
-def _title(loss: Node) -> str:
-    kind = str(loss.type)
-    inner = loss.get("loss")
-    if kind == "MultiScaleLoss" and inner is not None and inner.is_dict:
-        return f"multi-scale {_title(inner)}"
-    return TITLES.get(kind, kind)
+def _title(loss: Loss) -> str | None:
+    """What the equation calls a loss, or None where that is not known."""
+    if loss.kind == "CrossEntropyLoss":
+        return _STAND_IN.title
+    if loss.plugin is None:
+        return None
+    if loss.wrapped is None:
+        return loss.plugin.title
+    wrapped = _title(loss.wrapped)
+    return None if wrapped is None else f"{loss.plugin.title} {wrapped}"
 
 
 def _weight(value: Any) -> float:
@@ -132,40 +160,41 @@ def _weight(value: Any) -> float:
     return float("nan") if finite is None else float(finite)
 
 
-def _differences(
-    name: str, head: Node, declared: Sequence[tuple[Node, _Term]], written: Sequence[_Term]
-) -> Iterator[Mark]:
+def _differences(name: str, head: Node, declared: Sequence[_Declared], written: Sequence[_Term]) -> Iterator[Mark]:
     """What differs in one head; of several terms of one title, those that agree belong together."""
     left = list(written)
     unmatched = []
-    for node, term in declared:
-        if term in left:
-            left.remove(term)
+    for loss in declared:
+        equal = next((term for term in left if loss.can_be(term) and term.weight == loss.weight), None)
+        if equal is not None:
+            left.remove(equal)
         else:
-            unmatched.append((node, term))
-    for node, term in unmatched:
-        stated = next((other for other in left if other.title == term.title), None)
+            unmatched.append(loss)
+    for loss in unmatched:
+        stated = next((term for term in left if loss.can_be(term)), None)
         if stated is not None:
             left.remove(stated)
-            message = f"{term.title}[{name}] has weight {term.weight:g}, and {stated.weight:g} in the equation"
-            if term.weight == term.weight:  # not one that cannot be known
-                yield Mark(node.get("loss_weight") or node, message, _HINT)
+            message = f"{stated.title}[{name}] has weight {loss.weight:g}, and {stated.weight:g} in the equation"
+            if loss.weight == loss.weight:  # not one that cannot be known
+                yield Mark(loss.node.get("loss_weight") or loss.node, message, _HINT)
         else:
-            yield Mark(node, f"{term.title}[{name}] is not in the equation", _HINT)
+            yield Mark(loss.node, f"{loss.title or loss.kind}[{name}] is not in the equation", _HINT)
     for term in left:
         message = f"the equation has {term.weight:g} {term.title}[{name}], and the head no such loss"
         yield Mark(head.get("loss_decode") or head, message, _HINT)
 
 
-_NAMED: Final = {
-    "focal": "Focal",
-    "lovasz": "Lovasz",
-    "boundary": "Boundary",
-    "dice": "Dice",
-    "boundary_focal": "BoundaryAwareFocal",
-    "distance_boundary": "DistanceBoundary",
-}
-"""What a study calls its auxiliary losses, and what the names of their classes have in them."""
+_FAMILY: Final = re.compile(r"^(?:Seg|Softmax)|Loss$")
+
+
+@functools.cache
+def _class_parts() -> dict[str, str]:
+    """What a study calls its auxiliary losses, and what the names of their classes have in them (mmseg's, too)."""
+    return {
+        loss.study_name: _FAMILY.sub("", name)
+        for name, loss in PLUGIN_LOSSES.items()
+        if not loss.wraps_loss and loss.title != _STAND_IN.title
+    }
 
 
 @rule("CFG034", Severity.WARNING)
@@ -186,7 +215,7 @@ def losses_not_as_named(facts: Facts) -> Iterator[Mark]:
     Known problems: judged for the names of provecfg's models, datasets and losses, without numbers in them; any loss
     whose class is called so counts.
 
-    Source: provecfg's plan.py, `Cell.name`.
+    Source: provecfg's generate/cells.py, `Cell.name`.
     """
     label = _label(facts)
     if label is None:
@@ -194,13 +223,13 @@ def losses_not_as_named(facts: Facts) -> Iterator[Mark]:
     wanted = [] if label == "ce" else label.split("-")
     for head in facts.heads:
         node = head.node.get("loss_decode")
-        kinds = [_inner_kind(loss) for loss in ([node] if node.is_dict else list(node))] if node is not None else []
+        kinds = [_inner_kind(loss) for loss in entries(node)]
         for name in wanted:
-            if not any(_NAMED[name] in kind for kind in kinds):
+            if not any(_class_parts()[name] in kind for kind in kinds):
                 yield Mark(node or head.node, f"the config is named for {name}, and this head has no such loss", _NAME)
         if not wanted and head.calls_losses_plainly:
             for kind in kinds:
-                if "CrossEntropy" not in kind and any(part in kind for part in _NAMED.values()):
+                if "CrossEntropy" not in kind and any(part in kind for part in _class_parts().values()):
                     yield Mark(node or head.node, f"the config is named for no loss beside CE, and has {kind}", _NAME)
 
 
@@ -214,7 +243,7 @@ def _label(facts: Facts) -> str | None:
     for name in names:
         for beginning in _BEGINNINGS:
             label = name.removeprefix(beginning)
-            if label != name and (label == "ce" or all(part in _NAMED for part in label.split("-"))):
+            if label != name and (label == "ce" or all(part in _class_parts() for part in label.split("-"))):
                 return label
     return None
 

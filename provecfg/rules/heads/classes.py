@@ -94,7 +94,7 @@ def threshold_without_use(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"the threshold is not used: the head predicts the arg max of {channels} channels",
                 "set out_channels=1 for a binary head, or drop the threshold",
-                fix("drop the threshold", removed(node), safe=True),
+                fix("drop the threshold", removed(node), safe=False),
             )
 
 

@@ -97,7 +97,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
                     node,
                     f"in_channels {asked}, and feature map {index} has {actual}",
                     f"write {right}",
-                    fix(f"write {actual}", replaced(node, actual), safe=True) if isinstance(channels, int) else None,
+                    fix(f"write {actual}", replaced(node, actual), safe=False) if isinstance(channels, int) else None,
                 )
                 break
 
@@ -141,7 +141,7 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
                     fix(
                         "concatenate the resized inputs",
                         put(head.node, "input_transform", "resize_concat"),
-                        safe=True,
+                        safe=False,
                     ),
                 )
                 continue
@@ -204,7 +204,7 @@ def cascade_stages(facts: Facts) -> Iterator[Mark]:
             node,
             f"num_stages={stages}, and decode_head is {'one head' if count is None else f'a list of {count}'}",
             f"set num_stages={count}" if count else "give a list of heads",
-            fix(f"set num_stages={count}", replaced(node, count), safe=True) if count else None,
+            fix(f"set num_stages={count}", replaced(node, count), safe=False) if count else None,
         )
 
 

@@ -103,7 +103,9 @@ def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Mark]:
         if facts.argument(sampler, "thresh", "task util") is None:
             continue
         for loss in head.losses:
-            if loss.kind in ("DiceLoss", "FocalLoss"):
+            if loss.kind in ("DiceLoss", "FocalLoss") or (
+                loss.plugin is not None and not loss.plugin.takes_pixel_weight
+            ):
                 yield Mark(
                     loss.node,
                     f"{loss.kind} cannot take the weight per pixel of this head's OHEMPixelSampler",
@@ -134,15 +136,13 @@ def ohem_without_threshold(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, structures/sampler/ohem_pixel_sampler.py; mmdetection issue 6129.
     """
-    per_pixel = {"SoftmaxFocalLoss"}
     for head, sampler in _ohem(facts):
         if facts.argument(sampler, "thresh", "task util") is not None or head.out_channels == 1:
             continue
         for loss in head.losses:
             is_mmsegs = loss.kind in ("DiceLoss", "FocalLoss", "LovaszLoss", "TverskyLoss", "HuasdorffDisstanceLoss")
-            if is_mmsegs or (
-                (loss.kind == "CrossEntropyLoss" and loss.is_softmax is False) and loss.kind not in per_pixel
-            ):
+            is_of_sigmoids = loss.kind == "CrossEntropyLoss" and loss.is_softmax is False
+            if is_mmsegs or is_of_sigmoids or (loss.plugin is not None and not loss.plugin.has_pixel_map):
                 yield Mark(
                     sampler,
                     f"OHEMPixelSampler without thresh sorts pixels by their loss; {loss.kind} of "

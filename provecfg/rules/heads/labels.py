@@ -96,7 +96,7 @@ def head_ignore_index_not_int(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"ignore_index {node.value!r} is not a whole number: the loss fails",
                 "use a label that no class has, such as 255",
-                fix("ignore label 255", replaced(node, 255), safe=True),
+                fix("ignore label 255", replaced(node, 255), safe=False),
             )
 
 

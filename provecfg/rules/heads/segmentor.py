@@ -97,11 +97,13 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
             outer,
             "pretrained is set on the model and on its backbone",
             "keep the backbone's",
-            fix("drop the model's", removed(outer), safe=True),
+            fix("drop the model's", removed(outer), safe=False),
         )
     pretrained = inner if inner is not None and isinstance(inner.value, str) else None
     pretrained = pretrained or (outer if outer is not None and isinstance(outer.value, str) else None)
-    if pretrained is not None and init is not None and init.value:
+    info = facts.class_of(backbone)
+    reads_both = info is not None and info.is_of_user  # a class of the user's may load the two in turn
+    if pretrained is not None and init is not None and init.value and not reads_both:
         yield Mark(pretrained, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
 
 
@@ -155,7 +157,7 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"{name}={node.value} is one number, sliding inference unpacks two",
                 f"write {both}",
-                fix(f"write {both}", replaced(node, both), safe=True),
+                fix(f"write {both}", replaced(node, both), safe=False),
             )
         elif (height_and_width := pair(node.value)) is not None:
             sizes[name] = height_and_width

@@ -143,7 +143,7 @@ def binary_lovasz_of_many_channels(facts: Facts) -> Iterator[Mark]:
                 loss.at("loss_type"),
                 f"the binary Lovasz hinge on a head of {channels} channels",
                 "set loss_type='multi_class'",
-                argument_set(loss, "loss_type", "multi_class", "use the multi-class Lovasz loss", safe=True),
+                argument_set(loss, "loss_type", "multi_class", "use the multi-class Lovasz loss", safe=False),
             )
 
 

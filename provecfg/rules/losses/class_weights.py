@@ -10,10 +10,8 @@ from provecfg.findings import Severity
 from provecfg.rules.edits import fix, removed
 from provecfg.rules.rule import Mark, rule
 
-_WEIGHTED: Final = frozenset(
-    {"CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss"}
-    | {"SegCrossEntropyLoss", "SegLovaszLoss"}
-)
+_WEIGHTED: Final = ("CrossEntropyLoss", "FocalLoss", "TverskyLoss", "LovaszLoss", "HuasdorffDisstanceLoss")
+"""mmseg's losses that take a weight for each class."""
 
 
 @rule("LOSS010", Severity.ERROR)
@@ -34,7 +32,9 @@ def class_weight_length(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/losses/cross_entropy_loss.py, focal_loss.py.
     """
-    for loss in facts.losses_of(*_WEIGHTED):
+    for loss in facts.losses:
+        if loss.kind not in _WEIGHTED and loss.plugin is None:
+            continue
         weights, channels = loss.class_weight, loss.head.out_channels
         if weights is None or channels is None or len(weights) == channels:
             continue
@@ -105,7 +105,7 @@ def class_weight_with_avg_non_ignore(facts: Facts) -> Iterator[Mark]:
                 node,
                 "class_weight together with avg_non_ignore=True fails at the first iteration",
                 "drop avg_non_ignore: the mean is then over the weights of the pixels",
-                fix("drop avg_non_ignore", removed(node), safe=True) if node is not loss.node else None,
+                fix("drop avg_non_ignore", removed(node), safe=False) if node is not loss.node else None,
             )
 
 
@@ -192,5 +192,5 @@ def huasdorff_class_weight(facts: Facts) -> Iterator[Mark]:
                 node,
                 "class_weight of HuasdorffDisstanceLoss fails its own assertion at the first iteration",
                 "leave it out",
-                fix("drop class_weight", removed(node), safe=True),
+                fix("drop class_weight", removed(node), safe=False),
             )

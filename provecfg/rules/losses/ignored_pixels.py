@@ -185,20 +185,6 @@ def averaged_over_padding(facts: Facts) -> Iterator[Mark]:
         )
 
 
-_AS_ITS_HEAD: Final = frozenset(
-    {
-        "BoundaryAwareFocalLoss",
-        "DistanceBoundaryLoss",
-        "MultiScaleLoss",
-        "SegBoundaryLoss",
-        "SegCrossEntropyLoss",
-        "SegDiceLoss",
-        "SegLovaszLoss",
-        "SoftmaxFocalLoss",
-    }
-)
-
-
 @rule("LOSS031", Severity.ERROR)
 def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
     """The loss is told to ignore another label than its head, and refuses to.
@@ -224,7 +210,7 @@ def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
         of_head: Any = head.get("ignore_index")
         for loss in head.losses:
             node = loss.node.get("ignore_index")
-            if loss.kind not in _AS_ITS_HEAD or node is None or loss.is_default:
+            if loss.plugin is None or node is None or loss.is_default:
                 continue
             own = node.value
             if isinstance(own, int) and isinstance(of_head, int) and own != of_head:
@@ -232,5 +218,5 @@ def ignored_label_disputed(facts: Facts) -> Iterator[Mark]:
                     node,
                     f"{loss.kind} is to ignore label {own}, and its head ignores {of_head}",
                     "leave it out: the head hands its own on",
-                    fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=True),
+                    fix(f"set ignore_index={of_head}", replaced(node, of_head), safe=False),
                 )

@@ -85,7 +85,7 @@ def same_loss_name(facts: Facts) -> Iterator[Mark]:
                 loss.at("loss_name"),
                 f"{name!r} is the name of {first.node.key} too: their values are added under one key of the log",
                 f"give it a name of its own that contains 'loss', such as {free!r}",
-                argument_set(loss, "loss_name", free, f"name it {free!r}", safe=True),
+                argument_set(loss, "loss_name", free, f"name it {free!r}", safe=False),
             )
 
 
@@ -111,7 +111,7 @@ def mask_loss_in_head(facts: Facts) -> Iterator[Mark]:
                 node,
                 "use_mask=True does not work in a segmentation head",
                 "drop it, or set use_sigmoid=True for one sigmoid a class",
-                fix("drop use_mask", removed(node), safe=True) if not loss.is_default else None,
+                fix("drop use_mask", removed(node), safe=False) if not loss.is_default else None,
             )
 
 
@@ -135,6 +135,9 @@ def loss_not_callable_by_head(facts: Facts) -> Iterator[Mark]:
         forward = info.forward if info is not None else None
         if forward is None or info is None or not (loss.head.kind or loss.kind in _CALLED_OTHERWISE):
             continue
+        head = facts.class_of(loss.head.node)
+        if head is not None and head.is_of_user:
+            continue  # it may call its losses as it likes
         takes_all = any(parameter.kind.name == "VAR_KEYWORD" for parameter in forward.values())
         lacking = [name for name in ("weight", "ignore_index") if name not in forward and not takes_all]
         if lacking:
@@ -221,5 +224,5 @@ def loss_name_of_mask_head(facts: Facts) -> Iterator[Mark]:
                 message = f"{name!r} is the name of {seen[name].node.key} too"
             else:
                 continue
-            renaming = fix(f"name it {free!r}", put(loss.node, "loss_name", free), safe=True)
+            renaming = fix(f"name it {free!r}", put(loss.node, "loss_name", free), safe=False)
             yield Mark(loss.at("loss_name"), message, f"set loss_name={free!r}", renaming)

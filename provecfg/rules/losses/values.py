@@ -136,7 +136,7 @@ def unknown_reduction(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"no reduction {node.value!r}",
                 "use 'mean'",
-                fix("average over the pixels", replaced(node, "mean"), safe=True),
+                fix("average over the pixels", replaced(node, "mean"), safe=False),
             )
 
 
@@ -194,7 +194,7 @@ def lovasz_reduction(facts: Facts) -> Iterator[Mark]:
                 loss.node.get("per_image") or loss.at("reduction"),
                 f"LovaszLoss with per_image=False needs reduction='none', not {reduction!r}",
                 "set per_image=True (a mean over images), or reduction='none' (one value for the batch)",
-                argument_set(loss, "per_image", True, "compute it for each image", safe=True),
+                argument_set(loss, "per_image", True, "compute it for each image", safe=False),
             )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
+from provecfg.facts.arguments import UnusedArgument
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
@@ -14,7 +16,7 @@ from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import nearest_names
+from provecfg.spelling import first_few, is_misspelling, nearest_names
 
 
 @rule("REG002", Severity.ERROR, needs_whole=False)
@@ -31,12 +33,39 @@ def unknown_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
-    for typed, info, node, fate in facts.unused_arguments:
-        if fate is not Fate.REFUSED:
-            continue
-        if typed.slot == "train_cfg" and node.name == "by_epoch":
-            continue  # SCHED010
-        yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+    refused = [unused for unused in facts.unused_arguments if unused.fate is Fate.REFUSED]
+    for _, group in itertools.groupby(refused, key=lambda unused: id(unused.typed)):
+        own: list[UnusedArgument] = []
+        inherited: list[UnusedArgument] = []
+        for unused in group:
+            (inherited if _is_left_over(facts, unused) else own).append(unused)
+        if inherited:
+            yield _left_over(inherited)
+        for typed, info, node, _ in own:
+            if typed.slot == "train_cfg" and node.name == "by_epoch":
+                continue  # SCHED010
+            yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+
+
+def _is_left_over(facts: Facts, unused: UnusedArgument) -> bool:
+    """Whether a base sets the argument, for the class that it had there, and a config that inherits it the `type`."""
+    named = unused.typed.node.get("type")
+    files = facts.view.files  # the config, then its bases
+    if named is None or named.file not in files or unused.node.file not in files:
+        return False
+    return files.index(named.file) < files.index(unused.node.file)
+
+
+def _left_over(inherited: list[UnusedArgument]) -> Mark:
+    """One finding for all that a base left in a dict whose class was changed."""
+    typed, info, node, _ = inherited[0]
+    names = first_few([repr(unused.node.name) for unused in inherited], 6)
+    return Mark(
+        typed.node,
+        f"{info.type_name} takes no argument {names}: {node.file.name} sets it for the class that it has there",
+        "_delete_=True in this dict keeps nothing of the base's",
+        covers=typed.node,
+    )
 
 
 _USELESS: Final = {
@@ -51,15 +80,16 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
         repair = None
         if node.name not in home.value:
             repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
-        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True)
+        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True, covers=node)
     useless = _USELESS.get(info.type_name, ())
     near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
     if near:
-        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=safe)
-        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True)
+        is_certain = safe and len(near) == 1
+        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
+        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True, covers=node)
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
-    return Mark(node, message, hint, _dropped(node), at_key=True)
+    return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)
 
 
 _PIXEL_LOSSES = (
@@ -70,7 +100,7 @@ _INSTEAD: Final = {("Mask2FormerHead", "loss_decode"): _PIXEL_LOSSES, ("MaskForm
 
 
 def _dropped(node: Node) -> Fix | None:
-    return fix(f"drop {node.name!r}", removed(node), safe=True)
+    return fix(f"drop {node.name!r}", removed(node), safe=False)
 
 
 def _what_takes(info: ClassInfo) -> str:
@@ -126,8 +156,10 @@ def swallowed_argument(facts: Facts) -> Iterator[Mark]:
     Source: the signatures of the installed release, their `**kwargs` followed through parents.
     """
     for typed, info, node, fate in facts.unused_arguments:
-        if fate is not Fate.SWALLOWED or node.name in _HARMLESS.get(info.type_name, ()):
+        if fate is not Fate.SWALLOWED or is_harmless(info, node.name):
             continue
+        if info.is_of_user and not any(is_misspelling(node.name, name) for name in info.nearest(node.name)):
+            continue  # REG105
         yield _argument(
             facts, typed, info, node, f"{info.type_name} takes {node.name!r} without a word and drops it", safe=False
         )
@@ -138,6 +170,11 @@ _HARMLESS: Final = {
     "Mask2FormerHead": {"strides"},
     "MaskFormerHead": {"strides", "in_index"},
 }
+
+
+def is_harmless(info: ClassInfo, name: str) -> bool:
+    """Whether an argument is known to be dropped, and nobody means it to do anything."""
+    return any(name in names and info.is_a(owner) for owner, names in _HARMLESS.items())
 
 
 @rule("REG004", Severity.ERROR)
@@ -198,7 +235,8 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"{key} is the text {value!r}, not {meant!r}",
                 "take the quotes away",
-                fix("take the quotes away", replaced(node, meant), safe=True),
+                # 'False' in quotes is true, and runs
+                fix("take the quotes away", replaced(node, meant), safe=not isinstance(default, bool)),
             )
 
 
@@ -272,29 +310,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
 
 @functools.lru_cache(maxsize=4096)
 def _nearest_top_level(name: str) -> tuple[str, ...]:
-    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if _is_typo(name, key))
-
-
-def _is_typo(name: str, key: str) -> bool:
-    """Whether the names differ by a letter or two, an ending or an underscore."""
-    written, meant = name.lower().replace("_", ""), key.lower().replace("_", "")
-    if written == meant or written.rstrip("s") == meant.rstrip("s"):
-        return True
-    return abs(len(written) - len(meant)) <= 2 and _distance(written, meant) <= (2 if len(meant) > 6 else 1)
-
-
-def _distance(written: str, meant: str) -> int:
-    """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
-    before: list[int] = []
-    row = list(range(len(meant) + 1))
-    for i, a in enumerate(written, 1):
-        before, last, row = row, before, [i]
-        for j, b in enumerate(meant, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == meant[j - 2] and written[i - 2] == b:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if is_misspelling(name, key))
 
 
 def _read_through_base(facts: Facts, name: str) -> bool:

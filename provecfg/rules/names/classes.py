@@ -11,27 +11,12 @@ from typing import Final
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Severity
-from provecfg.mmconfig import DottedName, Node
+from provecfg.mmconfig import Node
 from provecfg.registry.layout import SCOPES
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import nearest_names
+from provecfg.spelling import is_misspelling, nearest_names
 
-_CERTAIN: Final = frozenset(
-    {
-        "hook",
-        "loop",
-        "transform",
-        "dataset",
-        "metric",
-        "optimizer",
-        "parameter scheduler",
-        "data sampler",
-        "optim_wrapper",
-    }
-)
-"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
-_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
 _OLD_NAMES: Final = {
     # mmsegmentation's migration guide, 0.x to 1.x
     "CustomDataset": "BaseSegDataset",
@@ -60,23 +45,17 @@ def unknown_type(facts: Facts) -> Iterator[Mark]:
     Good:
         custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
 
-    Known problems: silent where a module of `custom_imports` cannot be read, which may register it.
+    Known problems: said where nothing else could register it; where the config's repository or its imports register
+    classes of their own, REG101 says so once, and REG102 where not all of them could be read.
 
     Source: mmengine 0.10.7, registry/registry.py; mmsegmentation issue 3547.
     """
     registry = facts.registry
-    for typed in facts.typed:
-        node = typed.node.get("type")
-        if node is None or not isinstance(node.value, str) or isinstance(node.value, DottedName):
-            continue
+    if not registry.is_closed:
+        return
+    for typed, node in facts.unregistered:
         name = node.value
-        if facts.class_of(typed.node, typed.registry) is not None or registry.unread or not registry.knows_scope(name):
-            continue
         elsewhere = registry.registries_with(name)
-        if elsewhere and not (typed.is_direct and typed.registry in _CERTAIN):
-            continue
-        if not facts.is_mmseg and typed.registry not in _OF_MMENGINE:
-            continue  # the snapshot leaves out what other libraries register only with their optional packages
         scope = typed.node.value.get("_scope_")
         near = registry.nearest(name, typed.registry, scope=scope if isinstance(scope, str) else None)
         old = _OLD_NAMES.get(name)
@@ -85,20 +64,16 @@ def unknown_type(facts: Facts) -> Iterator[Mark]:
         message = f"no {_described(typed)} {name!r} is registered"
         if elsewhere:
             message = f"{name!r} is a {elsewhere[0]}, not a {typed.registry}"
-        yield Mark(
-            node,
-            message,
-            f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports",
-            fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True) if _is_clear(name, near) else None,
-        )
+        repair = None
+        if near and (len(near) == 1 or near[0] == old or near[0].lower() == name.lower()):
+            spelling = [other for other in near if is_misspelling(name, other)]
+            repair = fix(f"write {near[0]!r}", replaced(node, near[0]), safe=spelling == near[:1])
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "register it in a module of custom_imports"
+        yield Mark(node, message, hint, repair, covers=typed.node)
 
 
 def _described(typed: Typed) -> str:
     return {"model": "class", "task util": "class"}.get(typed.registry, typed.registry)
-
-
-def _is_clear(name: str, near: list[str]) -> bool:
-    return bool(near) and (len(near) == 1 or near[0].lower() == name.lower() or _OLD_NAMES.get(name) == near[0])
 
 
 _LISTS: Final = {
@@ -212,7 +187,11 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
     """
     is_run = facts.section("train_cfg") is not None and facts.get("default_scope") is not None
-    parts = [(key, node) for key in _PARTS if (node := facts.section(key)) is not None]
+    parts = [
+        (key, node)
+        for key in _PARTS
+        if (node := facts.section(key)) is not None and (facts.is_mmseg or not key.startswith("model."))
+    ]  # other libraries' models have defaults for their parts
     default_hooks = facts.section("default_hooks")
     parts += [(node.key, node) for node in default_hooks or () if node.is_dict]
     for key, node in parts:

@@ -72,7 +72,7 @@ def hook_draws_nothing(facts: Facts) -> Iterator[Mark]:
                 node or hook,
                 "draw is False: the hook draws nothing" + (f", whatever its {', '.join(set_up)}" if set_up else ""),
                 "set draw=True, or leave the hook out",
-                fix("draw", replaced(node, True), safe=True) if node is not None else None,
+                fix("draw", replaced(node, True), safe=False) if node is not None else None,
             )
 
 

@@ -49,7 +49,7 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Mark]:
                 hook.get("by_epoch") or hook,
                 f"{hook.type} counts epochs, of which a loop by iterations has one: nothing is saved before the end",
                 "set by_epoch=False",
-                fix("count iterations", put(hook, "by_epoch", False), safe=True),
+                fix("count iterations", put(hook, "by_epoch", False), safe=False),
             )
 
 
@@ -80,7 +80,7 @@ def log_counts_epochs(facts: Facts) -> Iterator[Mark]:
                 node,
                 f"{node.name}=True, and the loop by iterations has one epoch",
                 f"set {node.name}=False",
-                fix("count iterations", replaced(node, False), safe=True),
+                fix("count iterations", replaced(node, False), safe=False),
             )
 
 

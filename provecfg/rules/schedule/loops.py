@@ -117,7 +117,7 @@ def endless_epoch(facts: Facts) -> Iterator[Mark]:
             node,
             f"InfiniteSampler never runs out, and {loop} waits for its end",
             "use DefaultSampler",
-            fix("use DefaultSampler", replaced(node, "DefaultSampler"), safe=True),
+            fix("use DefaultSampler", replaced(node, "DefaultSampler"), safe=False),
         )
 
 
@@ -146,7 +146,7 @@ def restarted_epochs(facts: Facts) -> Iterator[Mark]:
             node,
             "DefaultSampler runs out after each pass over the data: workers are started anew every time",
             "use InfiniteSampler",
-            fix("use InfiniteSampler", replaced(node, "InfiniteSampler"), safe=True),
+            fix("use InfiniteSampler", replaced(node, "InfiniteSampler"), safe=False),
         )
 
 
@@ -173,7 +173,7 @@ def loop_named_twice(facts: Facts) -> Iterator[Mark]:
             by_epoch,
             "train_cfg has type and by_epoch: mmengine takes one of them",
             "drop by_epoch",
-            fix("drop by_epoch", removed(by_epoch), safe=True),
+            fix("drop by_epoch", removed(by_epoch), safe=False),
             at_key=True,
         )
     elif by_epoch is None and "type" not in loop.value and ("max_iters" in loop.value or "max_epochs" in loop.value):

@@ -1,0 +1,333 @@
+"""What the code around a config registers."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from provecfg.errors import ProvecfgError
+from provecfg.findings import Severity
+from provecfg.mmconfig import read_config
+from provecfg.registry import Fate, Registry, registry_for, repository
+from provecfg.registry.repository import Project, index_of, project_of
+from provecfg.rules import judge
+
+HEAD = """
+from mmseg.models import FCNHead
+from mmseg.registry import MODELS
+
+@MODELS.register_module({arguments})
+class {name}(FCNHead):
+    def __init__(self, depth, **kwargs):
+        super().__init__(**kwargs)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVECFG_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setattr(repository, "_FRESH_FOR_S", 0.0)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with nothing in it."""
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+def write(file: Path, text: str = "") -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def head(file: Path, name: str = "OwnHead", arguments: str = "") -> Path:
+    return write(file, HEAD.format(name=name, arguments=arguments))
+
+
+def seen_by(config: Path, **values: str) -> Registry:
+    """What a config sees that sets nothing but texts at its top."""
+    write(config, "".join(f"{key} = {value!r}\n" for key, value in values.items()))
+    return registry_for(read_config(config), release="onedl")
+
+
+def codes(config: Path, text: str) -> dict[str, Severity]:
+    return {one.code: one.severity for one in judge(read_config(write(config, text)))}
+
+
+@pytest.mark.parametrize("where", ["configs/own.py", "lib/models/own.py", "projects/a/b/own.py", "own.py"])
+def test_a_class_anywhere_in_the_repository_is_known_with_its_arguments(project: Path, where: str) -> None:
+    head(project / where)
+    info = seen_by(project / "configs" / "c.py").find("OwnHead", "model")
+    assert info is not None
+    assert info.is_a("BaseDecodeHead")
+    assert info.required == ("depth", "in_channels", "channels", "num_classes")
+    assert info.fate("dpeth") is Fate.REFUSED
+    assert info.is_of_user
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ("'Named'", ["Named"]),
+        ("name='Named'", ["Named"]),
+        ("name=['Named', 'Other'], force=True", ["Named", "Other"]),
+        ("\n    name=(\n 'Named'),  # why\n", ["Named"]),
+        ("None, force=False", ["OwnHead"]),
+    ],
+)
+def test_every_way_of_naming_counts(project: Path, arguments: str, names: list[str]) -> None:
+    head(project / "own.py", arguments=arguments)
+    registry = seen_by(project / "c.py")
+    assert registry.local.names == tuple(names)
+    assert all(registry.find(name, "model") is not None for name in names)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "MODELS.register_module(module=Net)",
+        "MODELS.register_module(name='Net', module=Net)",
+        "MODELS.register_module(name='Net')(Net)",
+        "MODELS.register_module('Net', module=Net)",
+        "@MODELS.register_module()\n@torch.no_grad(\n)\nclass Net:\n    def __init__(self, depth): ...",
+        "@BACKBONES.register_module()\n@MODELS.register_module()\nclass Net:\n    def __init__(self, depth): ...",
+    ],
+)
+def test_every_way_of_registering_counts(project: Path, call: str) -> None:
+    write(
+        project / "nets.py",
+        "from mmseg.registry import MODELS\nclass Net:\n    def __init__(self, depth): ...\n" + call,
+    )
+    info = seen_by(project / "c.py").find("Net", "model")
+    assert info is not None
+    assert info.required == ("depth",)
+
+
+def test_a_registration_that_only_running_tells_opens_the_world(project: Path) -> None:
+    write(
+        project / "nets.py", "from mmseg.registry import MODELS\nfor n in names():\n    MODELS.register_module(n)(n)\n"
+    )
+    registry = seen_by(project / "c.py")
+    assert not registry.is_closed
+    assert not registry.knows_all_names
+    assert codes(project / "c.py", "custom_hooks = [dict(type='TellHook')]") == {"REG102": Severity.NOTE}
+
+
+def test_a_name_that_nobody_registers_is_an_error_only_where_nobody_registers_anything(project: Path) -> None:
+    hooks = "custom_hooks = [dict(type='TellHook'), dict(type='AskHook')]"
+    assert codes(project / "c.py", hooks) == {"REG001": Severity.ERROR}
+    head(project / "own.py")
+    (finding,) = judge(read_config(project / "c.py"))
+    assert (finding.code, finding.severity) == ("REG101", Severity.WARNING)
+    assert finding.message.endswith("'TellHook' (custom_hooks[0]), 'AskHook' (custom_hooks[1])")
+
+
+def test_the_nearest_of_two_classes_of_one_name_is_meant(project: Path) -> None:
+    write(project / "a" / "own.py", HEAD.format(name="Near", arguments="").replace("depth", "width"))
+    head(project / "b" / "own.py", name="Near")
+    assert seen_by(project / "b" / "configs" / "c.py").find("Near", "model").required[0] == "depth"  # type: ignore[union-attr]
+    assert seen_by(project / "a" / "c.py").find("Near", "model").required[0] == "width"  # type: ignore[union-attr]
+    between = seen_by(project / "c.py").find("Near", "model")
+    assert between is not None
+    assert between.is_a("BaseDecodeHead")
+    assert between.fate("anything") is Fate.UNKNOWN
+
+
+def test_a_class_with_the_name_of_a_shipped_one_may_be_either_unless_it_takes_its_place(project: Path) -> None:
+    head(project / "own.py", name="FCNHead")
+    info = seen_by(project / "c.py").find("FCNHead", "model")
+    assert info is not None
+    assert info.is_a("BaseDecodeHead")
+    assert info.fate("dpeth") is Fate.UNKNOWN
+    head(project / "own.py", name="FCNHead", arguments="force=True")
+    forced = seen_by(project / "c.py").find("FCNHead", "model")
+    assert forced is not None
+    assert forced.required[0] == "depth"
+    assert forced.fate("kernel_size") is Fate.USED  # the parent is the shipped class of its own name
+
+
+def test_a_fork_is_judged_by_its_own_classes(project: Path) -> None:
+    write(project / "mmseg" / "__init__.py")
+    write(
+        project / "mmseg" / "registry.py",
+        "from mmengine.registry import MODELS as ROOT, Registry\n"
+        "MODELS = Registry('model', parent=ROOT, locations=['mmseg.models'])",
+    )
+    write(project / "mmseg" / "models" / "__init__.py", "from .heads import *")
+    write(
+        project / "mmseg" / "models" / "heads.py", HEAD.format(name="FCNHead", arguments="").replace("depth", "width")
+    )
+    info = seen_by(project / "configs" / "c.py").find("FCNHead", "model")
+    assert info is not None
+    assert info.required[0] == "width"
+
+
+def test_the_scope_of_a_package_in_the_repository_is_known(project: Path) -> None:
+    write(project / "lane" / "__init__.py")
+    write(
+        project / "lane" / "registry.py",
+        "from mmengine.registry import MODELS as ROOT, Registry\n"
+        "MODELS = Registry('model', parent=ROOT, locations=['lane.models'])",
+    )
+    write(project / "lane" / "models.py", HEAD.format(name="Net", arguments="").replace("mmseg.reg", "lane.reg"))
+    registry = seen_by(project / "configs" / "c.py", default_scope="lane")
+    assert registry.judges_scope("lane")
+    for name in ("Net", "lane.Net"):
+        info = registry.find(name, "model")
+        assert info is not None
+        assert info.scope == "lane"
+    assert seen_by(project / "configs" / "d.py", default_scope="mmseg").find("Net", "model") is None
+
+
+def test_a_scope_that_nobody_has_described_may_have_a_class_of_any_name(project: Path) -> None:
+    registry = seen_by(project / "c.py", default_scope="mmpretrain")
+    hook = registry.find("EMAHook", "hook")
+    assert hook is not None
+    assert hook.is_a("EMAHook")
+    assert hook.fate("evaluate_on_origin") is Fate.UNKNOWN
+    assert not registry.is_closed
+
+
+def test_a_model_of_no_scope_that_is_none_of_mmsegs_is_left_alone(project: Path) -> None:
+    other = "model = dict(type='ImageClassifier', backbone=dict(type='VisionTransformer', arch='b'))"
+    assert codes(project / "c.py", other) == {"REG102": Severity.NOTE}
+    misspelt = "model = dict(type='EncoderDecodr', backbone=dict(type='ResNet', depth=18))"
+    assert codes(project / "c.py", misspelt) == {"REG001": Severity.ERROR}
+
+
+def test_parts_that_an_own_class_takes_are_its_own_affair(project: Path) -> None:
+    write(
+        project / "own.py",
+        "from mmcv.transforms import BaseTransform\nfrom mmseg.registry import TRANSFORMS\n"
+        "@TRANSFORMS.register_module()\nclass Policies(BaseTransform):\n    def __init__(self, policies): ...\n",
+    )
+    policies = "dict(type='Policies', policies=[dict(type='RandomFlip', magnitude_key='prob', prob=0.5)])"
+    loader = "train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[{}]))"
+    assert "REG002" not in codes(project / "c.py", loader.format(policies))
+    assert "REG002" in codes(project / "c.py", loader.format("dict(type='RandomFlip', magnitude_key='prob', prob=0.5)"))
+
+
+def test_packages_of_the_settings_are_read(tmp_path: Path) -> None:
+    head(tmp_path / "shared" / "heads.py")
+    project = tmp_path / "project"
+    settings = write(project / "pyproject.toml", "[tool.provecfg]\npackages = ['../shared']\n")
+    assert seen_by(project / "c.py").find("OwnHead", "model") is not None
+    settings.write_text("[tool.provecfg]\npackages = ['no_such_package']\n")
+    with pytest.raises(ProvecfgError, match="'no_such_package' is neither a folder nor a package"):
+        seen_by(project / "c.py")
+
+
+def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config(tmp_path: Path) -> None:
+    config = write(tmp_path / "p" / "q" / "configs" / "x" / "c.py")
+    around = (config.parent, tmp_path / "p" / "q")
+    assert project_of(config, Path("/")) == Project(around, is_marked=False)
+    assert project_of(config, tmp_path / "p") == Project((*around, tmp_path / "p"), is_marked=False)
+    write(tmp_path / "p" / "q" / "setup.py")
+    assert project_of(config, Path("/")) == Project((tmp_path / "p" / "q",), is_marked=True)
+    (tmp_path / "p" / ".git").mkdir()
+    assert project_of(config, Path("/")) == Project((tmp_path / "p",), is_marked=True)
+    installed = write(tmp_path / "p" / "venv" / "site-packages" / "lib" / "configs" / "c.py")
+    around = (installed.parent, installed.parent.parent)
+    assert project_of(installed, tmp_path / "p") == Project(around, is_marked=False)
+
+
+def test_of_a_folder_that_nothing_marks_only_modules_and_packages_are_read(tmp_path: Path) -> None:
+    head(tmp_path / "beside.py", name="Beside")
+    head(tmp_path / "package" / "deep" / "m.py", name="Packaged")
+    write(tmp_path / "package" / "__init__.py")
+    head(tmp_path / "downloads" / "m.py", name="Far")
+    assert set(seen_by(tmp_path / "c.py").local.names) == {"Beside", "Packaged"}
+
+
+def test_tests_builds_hidden_folders_and_links_are_passed_over(project: Path) -> None:
+    for folder in ("tests", "build", ".venv", "site-packages", "docs"):
+        head(project / folder / "m.py")
+    (project / "loop").symlink_to(project, target_is_directory=True)
+    (project / "link.py").symlink_to(head(project.parent / f"{project.name}-outside" / "m.py"))
+    assert seen_by(project / "c.py").local.names == ()
+
+
+def test_what_a_large_repository_says_is_kept_and_read_again_where_it_changed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "_WORTH_KEEPING", 3)
+    files = [head(project / f"m{number}.py", name=f"Head{number}") for number in range(4)]
+    assert set(index_of(project).names) == {"Head0", "Head1", "Head2", "Head3"}
+    repository._indices.clear()  # as in the next process
+    reads: list[str] = []
+    contents = repository._contents
+    monkeypatch.setattr(
+        repository, "_contents", lambda path, *rest: reads.append(Path(path).name) or contents(path, *rest)
+    )
+    head(files[2], name="Changed")
+    os.utime(files[2], ns=(1, 1))
+    assert set(index_of(project).names) == {"Head0", "Head1", "Changed", "Head3"}
+    assert reads == ["m2.py"]
+
+
+def test_a_spoilt_cache_is_read_over(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "_WORTH_KEEPING", 1)
+    head(project / "own.py")
+    index_of(project)
+    for text in ("[]", "{", '{"format": 1, "root": 3, "files": {}}', '{"format": 1, "files": 7}'):
+        repository._indices.clear()
+        repository._cache_file(project).write_text(text)
+        assert set(index_of(project).names) == {"OwnHead"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MOST_FILES", 5), ("MOST_ENTRIES", 5), ("MOST_BYTES", 100), ("DEEPEST", 2)]
+)
+def test_a_tree_too_large_is_read_in_part_and_said_to_be(
+    project: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(repository, limit, value)
+    if limit.startswith("MOST"):
+        monkeypatch.setattr(repository._Budget, "__init__", lambda self: vars(self).update(_budget(limit, value)))
+    for number in range(10):
+        head(project / "a" / "b" / f"m{number}.py", name=f"Head{number}")
+    index = index_of(project)
+    assert not index.is_complete
+    assert len(index.names) < 10
+
+
+def _budget(limit: str, value: int) -> dict[str, object]:
+    budget = {"files": 10**6, "entries": 10**6, "size": 10**9, "parsed": 10, "is_enough": True}
+    return {**budget, {"MOST_FILES": "files", "MOST_ENTRIES": "entries", "MOST_BYTES": "size"}[limit]: value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@A.register_module(\n" + "\n" * 200_000,
+        "@A.register_module()\n" + "\n" * 200_000 + "@\n" * 1000,
+        "A.register_module(" * 50_000,
+        "x = " + "(" * 90_000 + "\nA.register_module(x)(y)",
+        "@A.register_module(name='" + "a" * 400_000,
+    ],
+)
+def test_hostile_text_takes_no_time(project: Path, text: str) -> None:
+    write(project / "m.py", text)
+    start = time.perf_counter()
+    index_of(project)
+    assert time.perf_counter() - start < 3
+
+
+def test_a_config_of_mmcv_1_is_one_sentence(project: Path) -> None:
+    old = (
+        "model = dict(type='Segmenter0')\noptimizer = dict(type='SDG')\nlr_config = dict(policy='poly')\ndata = dict()"
+    )
+    assert codes(project / "c.py", old) == {"REG103": Severity.ERROR}
+    write(project / "train.py", "from mmcv.runner import HOOKS\n")
+    assert codes(project / "c.py", old) == {"REG104": Severity.NOTE}
+    assert "REG103" not in codes(project / "c.py", "optimizer = dict()\ndata = dict()\ntrain_dataloader = dict()")
+
+
+def test_of_a_config_without_its_base_nothing_else_is_judged(project: Path) -> None:
+    assert codes(project / "c.py", "_base_ = './gone.py'\ncustom_hooks = [dict(type='NoHook')]") == {}
+    assert [one.code for one in read_config(project / "c.py").problems] == ["CFG003"]
