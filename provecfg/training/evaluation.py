@@ -32,9 +32,9 @@ from provecfg.findings import Severity
 from provecfg.plugin.hooks.atomic_backend import AtomicLocalBackend
 from provecfg.plugin.metrics import SegCountsMetric
 from provecfg.training.adapt import without_amp, without_pretrained
-from provecfg.training.progress import Display, Status
+from provecfg.training.progress import Display, RunStatus
 from provecfg.training.weight_checks import check_checkpoint
-from provecfg.training.work_dir import latest_checkpoint, step_of
+from provecfg.training.work_dir import checkpoints_of, step_of
 
 _METRIC_ARGUMENTS = ("ignore_index", "iou_metrics", "nan_to_num", "beta")
 
@@ -101,7 +101,7 @@ def checkpoint_of(work_dir: Path, chosen: str, best: str | None = None) -> Path:
         ProvecfgError: There is none, or there are several best ones.
     """
     if chosen == "last":
-        last = latest_checkpoint(work_dir)
+        last = next(iter(checkpoints_of(work_dir)), None)
         if last is None:
             raise ProvecfgError(f"{work_dir} has no checkpoint", hint="name a file with --checkpoint")
         return last
@@ -192,7 +192,7 @@ class _Progress(Hook):
     """Shows how many batches are evaluated."""
 
     def __init__(self, name: str, display: Display) -> None:
-        self.status = Status(name, "mIoU", max_iters=0)
+        self.status = RunStatus(name, "mIoU", max_iters=0)
         self.display = display
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
