@@ -28,7 +28,8 @@ from provecfg.spelling import unknown
     "--save-predictions",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the predicted label maps as mmseg does, for a test server.",
+    help="Write the predicted label maps as mmseg does, for a test server and for `report --predictions`; of several "
+    "targets into a folder of each.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--trust-checkpoint", is_flag=True, help="Load a checkpoint that holds more than data and can run code.")
@@ -56,8 +57,11 @@ def command(
         raise ProvecfgError(unknown("dataset", dataset, DATASETS))
     rows = []
     for target in targets:
+        predictions = save_predictions
+        if predictions is not None and len(targets) > 1:
+            predictions /= target.absolute().stem if target.is_file() else target.absolute().name
         outcome, name = _evaluated(
-            target, checkpoint, split, dataset, data_root, save_predictions, device, trust_checkpoint, terminal
+            target, checkpoint, split, dataset, data_root, predictions, device, trust_checkpoint, terminal
         )
         rows.append(
             {

@@ -62,7 +62,8 @@ class Run:
         iterations: Done.
         max_iters: To be done, or None.
         losses: Term of the training loss -> (iteration, value), at most `_MOST_POINTS` of each.
-        counts: Files of counts by iteration, the kept ones.
+        counts: Files of counts of its validations by iteration, the kept ones.
+        evaluations: Files of counts that `provecfg eval` made of its checkpoints.
         seconds: Of an iteration, the median; None where the log does not say.
         memory_mb: Of the device at most, as mmengine logged it, or None.
         device: What it trained on, or "".
@@ -87,6 +88,7 @@ class Run:
     max_iters: int | None = None
     losses: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     counts: Mapping[int, CountsFile] = field(default_factory=dict)
+    evaluations: tuple[CountsFile, ...] = ()
     seconds: float | None = None
     memory_mb: int | None = None
     device: str = ""
@@ -142,6 +144,7 @@ def read_run(work_dir: Path) -> Run:
     cell = _cell(told.get("cell"))
     if config is not None and not record:
         cell, max_iters, seed = read_foreign_config(config)
+    counts, evaluations = _counts(work_dir, problems)
     losses, memory_mb = _training(log.files if log is not None else ())
     run = Run(
         name=name,
@@ -154,7 +157,8 @@ def read_run(work_dir: Path) -> Run:
         iterations=log.last_iteration if log is not None else 0,
         max_iters=max_iters,
         losses=losses,
-        counts=_counts(work_dir, problems),
+        counts=counts,
+        evaluations=evaluations,
         seconds=log.seconds if log is not None else None,
         memory_mb=memory_mb,
         device=str(last.get("device") or ""),
@@ -224,8 +228,9 @@ def _finite(validations: Iterable[Validation], problems: list[str]) -> Iterator[
         )
 
 
-def _counts(work_dir: Path, problems: list[str]) -> dict[int, CountsFile]:
-    files = {}
+def _counts(work_dir: Path, problems: list[str]) -> tuple[dict[int, CountsFile], tuple[CountsFile, ...]]:
+    """The counts of the validations by iteration, and those of evaluations."""
+    files, evaluations = {}, []
     for path in sorted((work_dir / FOLDER).glob("*.npz")):
         try:
             file = read_counts_file(path)
@@ -233,9 +238,11 @@ def _counts(work_dir: Path, problems: list[str]) -> dict[int, CountsFile]:
             problems.append(error.message)
             continue
         occasion = file.occasion
-        if occasion.iteration is not None and occasion.checkpoint is None:
+        if occasion.checkpoint is not None:
+            evaluations.append(file)
+        elif occasion.iteration is not None:
             files[occasion.iteration] = file
-    return dict(sorted(files.items()))
+    return dict(sorted(files.items())), tuple(evaluations)
 
 
 def _config(work_dir: Path, name: str) -> Path | None:

@@ -23,6 +23,7 @@ from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import METRICS
+from torch.utils.flop_counter import FlopCounterMode
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.counts.counts_file import FOLDER, read_counts_file, to_bytes
@@ -137,13 +138,14 @@ def evaluate(evaluation: Evaluation, display: Display) -> Outcome:
     config = without_amp(without_pretrained(evaluation.config))
     loader = _loader(evaluation, config)
     metric = _metric(evaluation, config, has_labels=_has_labels(loader))
+    progress = _Progress(evaluation.name, display)
     evaluation.work_dir.mkdir(parents=True, exist_ok=True)
     # mmengine's own log of it, which nobody reads twice.
     logs = tempfile.mkdtemp(prefix=f"{evaluation.name}.", dir=evaluation.work_dir)
     try:
-        metrics = _tested(evaluation, config, loader, metric, logs, display)
+        metrics = _tested(evaluation, config, loader, metric, logs, progress)
     finally:
-        display.close()
+        progress.close()
         shutil.rmtree(logs, ignore_errors=True)
     if metric.counts is None:
         return Outcome(None, metrics, is_new=True)
@@ -153,13 +155,15 @@ def evaluate(evaluation: Evaluation, display: Display) -> Outcome:
         metrics=metrics,
         checkpoint=weights,
         split=" ".join(part for part in (evaluation.dataset, evaluation.split) if part),
+        parameters=progress.parameters,
+        operations=progress.operations,
     )
     AtomicLocalBackend().put(to_bytes(dataclasses.replace(metric.counts, occasion=occasion)), evaluation.path)
     return Outcome(evaluation.path, metrics, is_new=True)
 
 
 def _tested(
-    evaluation: Evaluation, config: Config, loader: Any, metric: SegCountsMetric, logs: str, display: Display
+    evaluation: Evaluation, config: Config, loader: Any, metric: SegCountsMetric, logs: str, progress: _Progress
 ) -> dict[str, float]:
     """The metrics of mmengine's test loop."""
     runner = Runner(
@@ -176,7 +180,7 @@ def _tested(
         experiment_name=f"evaluation {evaluation.name}",
         cfg=config,
     )
-    runner.register_hook(_Progress(evaluation.name, display), priority="LOWEST")
+    runner.register_hook(progress, priority="LOWEST")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # mmengine prints what it loads
             return {name: float(value) for name, value in runner.test().items()}
@@ -189,16 +193,38 @@ def _tested(
 
 
 class _Progress(Hook):
-    """Shows how many batches are evaluated."""
+    """Shows how many batches are evaluated, and counts what the first costs.
+
+    Attributes:
+        parameters: Of the model; None before the first batch, as the other.
+        operations: Of the model on the first image, without what it does before and after.
+    """
 
     def __init__(self, name: str, display: Display) -> None:
         self.status = RunStatus(name, "mIoU", max_iters=0)
         self.display = display
+        self.parameters: int | None = None
+        self.operations: int | None = None
+        self._counter = FlopCounterMode(display=False)
+        self._counting = contextlib.ExitStack()
+
+    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if batch_idx == 0:
+            self.parameters = sum(parameter.numel() for parameter in runner.model.parameters())
+            self._counting.enter_context(self._counter)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if batch_idx == 0:
+            self._counting.close()
+            self.operations = self._counter.get_total_flops() // max(1, len(outputs or ()))
         status = self.status
         status.iteration, status.max_iters = batch_idx + 1, len(runner.test_dataloader)
         self.display.show(status, important=status.iteration == status.max_iters)
+
+    def close(self) -> None:
+        """Count no more, and leave the terminal in order; also where the evaluation failed."""
+        self._counting.close()
+        self.display.close()
 
 
 def _loader(evaluation: Evaluation, config: Config) -> Any:

@@ -70,6 +70,7 @@ class ValidationCountsHook(Hook):
                 epoch=runner.epoch or None,
                 prefix=metric.prefix,
                 metrics={name: float(value) for name, value in (metrics or {}).items() if _is_number(value)},
+                parameters=sum(parameter.numel() for parameter in runner.model.parameters()),
             )
             self._write(runner, folder, dataclasses.replace(metric.counts, occasion=occasion))
             metric.counts = None
