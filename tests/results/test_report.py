@@ -84,7 +84,7 @@ def test_the_page_begins_with_which_cells_count(data: dict[str, Any]) -> None:
     ids = [attributes["id"] for tag, attributes in shown.elements if tag == "section"]
     assert ids == [
         *("fairness", "verdict", "coverage", "effect", "tables", "classes"),
-        *("curves", "edges", "calibration", "cost", "method"),
+        *("curves", "edges", "images", "confusion", "calibration", "cost", "method"),
     ]
     assert "31 of 32 cells are complete" in shown.text
     assert f"pspnet_r50_bdd10k_focal_s0 : {HOSTILE}" in shown.text

@@ -322,8 +322,8 @@ def _cost(data: Mapping[str, Any]) -> Table:
     head += ["hours of training", "memory, MB", "iterations to 95 %"]
     caption = (
         "Parameters of the model; floating-point operations of it on an image, where provecfg eval counted them; "
-        "median time of an iteration, and images that one process trains on in a second; time of all iterations, greatest "
-        "memory and the iteration at which 95 % of the final mIoU was reached, as logged"
+        "median time of an iteration, and images that one process trains on in a second; time of all iterations, "
+        "greatest memory and the iteration at which 95 % of the final mIoU was reached, as logged"
     )
     return Table("costs", caption, head, rows)
 
