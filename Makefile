@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all test-gpu lint bench statistics install generate docs constraints clean
+.PHONY: help demo quick test test-all test-gpu lint bench statistics small-study install generate docs constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-gpu  the tests that need a GPU"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
+	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -65,6 +66,9 @@ bench: install
 
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
+
+small-study: install
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/small-study/run.sh
 
 generate: install
 	$(BIN)/provecfg generate --all

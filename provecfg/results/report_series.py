@@ -18,6 +18,7 @@ from provecfg.facts.metrics import better
 from provecfg.mmconfig import read_config
 from provecfg.results.places import mean_of_scores
 from provecfg.results.runs import State
+from provecfg.results.scores import Scores
 from provecfg.results.study import JUDGED_AT, PRIMARY, Cell, StudyResults
 
 _NEARLY_FINAL: Final = 0.95
@@ -80,7 +81,8 @@ def confusions(results: StudyResults) -> dict[str, Any] | None:
     """
     if len(results.axes["dataset"]) != 1:
         return None
-    by_loss, names = {}, ()
+    by_loss: dict[str, Scores] = {}
+    names: tuple[str, ...] = ()
     for loss in results.losses:
         own = [cell.scores for cell in results.included if cell.coordinates["loss"] == loss and cell.scores is not None]
         matrices = [scores.confusion for scores in own if scores.confusion.size]

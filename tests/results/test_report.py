@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from html import unescape
@@ -233,11 +232,8 @@ def said_in_browser(text: str, script: str, folder: Path) -> Any:
     return json.loads(unescape(title[1]))
 
 
-browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-
-
 @pytest.mark.slow
-@browser
+@pytest.mark.browser
 def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, Any], tmp_path: Path) -> None:
     clicks = """
       const table = document.getElementById("by-loss");
@@ -263,7 +259,7 @@ def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, An
 
 
 @pytest.mark.slow
-@browser
+@pytest.mark.browser
 def test_the_replay_of_the_page_stops_where_mmengines_hook_stops(data: dict[str, Any], tmp_path: Path) -> None:
     hooks = pytest.importorskip("mmengine.hooks", reason="needs mmengine")
 
