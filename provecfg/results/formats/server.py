@@ -9,6 +9,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from provecfg.errors import ProvecfgError
+
 HOST: Final = "127.0.0.1"
 _NAMES: Final = (HOST, "localhost")
 """What a browser may call this machine: a page of elsewhere that its name server points here has another name."""
@@ -75,7 +77,11 @@ class PageServer:
                 if self.path.partition("?")[0] != "/":
                     self.send_error(HTTPStatus.NOT_FOUND)
                     return
-                body = server.page()
+                try:
+                    body = server.page()
+                except ProvecfgError as error:
+                    self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=error.message)
+                    return
                 self.send_response(HTTPStatus.OK)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))

@@ -6,7 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from provecfg.errors import ProvecfgError
 from provecfg.results.formats.server import PageServer
+
+
+def test_what_cannot_be_written_is_said_to_the_browser() -> None:
+    def write() -> str:
+        raise ProvecfgError("the study <b>has become faulty")
+
+    served = PageServer(write, 0, 3600.0)
+    thread = threading.Thread(target=served.serve)
+    thread.start()
+    status, text, _ = asked(served, "GET", "/")
+    served.stop()
+    thread.join()
+    assert status == 500
+    assert "the study &lt;b&gt;has become faulty" in text
 
 
 @pytest.fixture
