@@ -276,11 +276,11 @@ def _serve(asked: _Asked, port: int, terminal: Terminal) -> int:
     from provecfg.results.formats.page import page
     from provecfg.results.formats.server import PageServer
 
-    page(_results(asked, terminal)[0])  # what is wrong is said here, and not to the browser
     try:
         server = PageServer(lambda: page(_results(asked, terminal)[0]), port, _WATCH_SECONDS)
     except OSError as error:
         raise ProvecfgError(f"port {port} cannot be had: {error.strerror or error}", hint="choose another") from error
+    server.page()  # what is wrong is said here, and not to the browser first
     terminal.note(f"{server.address} (Ctrl-C ends it)")
     server.serve()
     return ExitCode.CLEAN
