@@ -80,6 +80,13 @@ def test_a_checkpoint_is_counted_once(config: Path, provecfg: Command) -> None:
     assert counts.num_images == 3
     assert counts.totals[:, 2].sum() <= 3 * 54 * 96
     assert counts.occasion.iteration == 40
+    weights = torch.load(config.parent / "work" / "iter_40.pth", weights_only=True)["state_dict"]
+    assert counts.occasion.parameters == sum(
+        values.numel() for name, values in weights.items() if not re.search(r"running_|num_batches", name)
+    )
+    # The last convolution alone: 4 channels to 19 at a quarter of the size, a multiplication and an addition each.
+    assert counts.occasion.operations is not None
+    assert counts.occasion.operations > 2 * 4 * 19 * (54 // 4) * (96 // 4)
     assert row["metrics"]["val/mIoU"] == counts.occasion.metrics["val/mIoU"]
     one = counts.subset(np.array([True, False, False]))
     assert one.confusion.sum() > 0, "confusion is kept for each image"
