@@ -36,4 +36,9 @@ provecfg generate docs/small-study/study.yaml -o $configs
 for model in ${*:-pspnet_r50 deeplabv3plus_r50 segformer_mit-b3 segnext_mscan-b}; do
     provecfg run $configs/${model}_*.py --no-pretrained --device cpu --fail-fast --cfg-options $(tiny $model)
 done
-[ $# -gt 0 ] || provecfg report docs/small-study/study.yaml -o docs/small-study/report.html -o docs/small-study/report.md
+[ $# -gt 0 ] && exit
+
+# The best checkpoints once more, for the label maps and what a forward pass costs.
+provecfg eval work_dirs/small-study/* --checkpoint best --device cpu --save-predictions work_dirs/small-study-predictions
+provecfg report docs/small-study/study.yaml --predictions work_dirs/small-study-predictions \
+    -o docs/small-study/report.html -o docs/small-study/report.md

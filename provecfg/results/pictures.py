@@ -18,6 +18,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.results.image_differences import ImageDifference
+from provecfg.results.runs import Run
 from provecfg.results.study import Cell
 
 _SIDE: Final = 176
@@ -64,12 +65,15 @@ def pictures_of(difference: ImageDifference, predictions: Path) -> Pictures | st
 
 
 def _pictures(difference: ImageDifference, cell: Cell, other: Cell, files: list[Path]) -> Pictures:
-    image, labels = _input(cell, difference.image)
+    if cell.run is None:
+        raise ValueError(f"{cell.name} has no run")
+    image, labels = _input(cell.run, difference.image)
+    ignored = next(iter(cell.run.counts.values())).about["ignore_index"]
     base, own = (_label_map(file) for file in files)
     if not image.shape[:2] == labels.shape == base.shape == own.shape:
         raise ValueError(f"{difference.image}: image, labels and predictions are not of one size")
     own_right, base_right = own == labels, base == labels
-    labelled = labels != _ignored(labels)
+    labelled = labels != ignored
     crop = _crop((own_right != base_right) & labelled)
     verdict = np.full((*labels.shape, 3), 235, np.uint8)
     verdict[own_right & ~base_right & labelled] = (0, 114, 178)
@@ -86,15 +90,15 @@ def _pictures(difference: ImageDifference, cell: Cell, other: Cell, files: list[
     return Pictures(", ".join(cell.coordinates[axis] for axis in ("model", "seed")), shown)
 
 
-def _input(cell: Cell, name: str) -> tuple[Rgb, LabelMap]:
+def _input(run: Run, name: str) -> tuple[Rgb, LabelMap]:
     """Image and labels, found by the config as it was run.
 
     Raises:
         ValueError: They are not there.
     """
-    if cell.run is None or cell.run.config is None:
-        raise ValueError(f"{cell.name} has no config that says where its data are")
-    view = read_config(cell.run.config)
+    if run.config is None:
+        raise ValueError(f"{run.path} has no config that says where its data are")
+    view = read_config(run.config)
     root, images, labels = (
         _text(view, f"val_dataloader.dataset.{key}")
         for key in ("data_root", "data_prefix.img_path", "data_prefix.seg_map_path")
@@ -139,11 +143,6 @@ def _label_map(file: Path) -> LabelMap:
 def _check_size(image: Image.Image, file: Path) -> None:
     if image.width * image.height > _MOST_PIXELS:
         raise ValueError(f"{file} has {image.width} x {image.height} pixels, which are too many for a picture")
-
-
-def _ignored(labels: LabelMap) -> int:
-    """The label that is left out, by its usual value."""
-    return 255 if labels.max(initial=0) <= 255 else 65535
 
 
 def _crop(differs: NDArray[np.bool_]) -> tuple[slice, slice]:
