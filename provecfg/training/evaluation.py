@@ -237,14 +237,14 @@ def _loader(evaluation: Evaluation, config: Config) -> Any:
     if evaluation.dataset is not None:
         entry = DATASETS[evaluation.dataset]
         kept = {name: dataset[name] for name in ("pipeline", "metainfo") if name in dataset}
-        loader.dataset = dataset = {
+        loader.dataset = {
             "type": entry.type,
             "data_root": entry.root,
             "data_prefix": {"img_path": entry.val.images, "seg_map_path": entry.val.labels},
             **kept,
         }
     if evaluation.data_root is not None:
-        dataset["data_root"] = str(evaluation.data_root)
+        loader.dataset["data_root"] = str(evaluation.data_root)
     return loader
 
 
