@@ -431,6 +431,8 @@ class Expressions(Calls):
                 self.budget.spend(1)
                 yield value[index], value.origins[index]
                 index += 1
+                if id(value) in self.doubtful:
+                    raise NotKnownError("an iterator over what may have changed meanwhile")
             return
         size = len(value) if isinstance(value, (dict, set)) else None
         iterator = value if isinstance(value, Iterated) else Iterated(sources=[value])
@@ -438,7 +440,7 @@ class Expressions(Calls):
             yield item, origin
             if size is not None and len(value) != size:
                 raise RuntimeError(f"{python_name(value)} changed size during iteration")
-        if not iterator.is_current():
+        if not iterator.is_current(self.doubtful):
             raise NotKnownError("an iterator over what changed meanwhile")
 
 

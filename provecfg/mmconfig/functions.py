@@ -33,7 +33,7 @@ def items_of(value: Any, reader: Reader, *, any_order: bool = False) -> tuple[li
     if isinstance(value, (list, tuple, str, dict, range, set, frozenset)):
         count = len(value) if not isinstance(value, range) else _length(value)
         reader.budget.spend(1 + count)
-    if isinstance(value, Iterated) and not value.is_current():
+    if isinstance(value, Iterated) and not value.is_current(reader.doubtful):
         raise NotKnownError("an iterator over what has changed since")
     if isinstance(value, (list, tuple)):
         return list(value), origins_of(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,10 +119,17 @@ class Iterated(ConfigList):
             (source, _content(source)) for source in sources if isinstance(source, (ConfigDict, list, set))
         ]
 
-    def is_current(self) -> bool:
-        """Whether its sources still have the items that they had when it was made."""
-        return all(_are_same(_content(source), content) for source, content in self._sources) and all(
-            source.is_current() for source, _ in self._sources if isinstance(source, Iterated)
+    def is_current(self, doubtful: Container[int]) -> bool:
+        """Whether its sources still have the items that they had when it was made.
+
+        Args:
+            doubtful: Identities of what may have changed without its being known here.
+        """
+        return all(
+            id(source) not in doubtful
+            and _are_same(_content(source), content)
+            and (not isinstance(source, Iterated) or source.is_current(doubtful))
+            for source, content in self._sources
         )
 
 

@@ -128,3 +128,10 @@ def test_what_is_run_is_run_as_python_does(tmp_path: Path, text: str, values: di
     view = read_config(tmp_path / "config.py", text=text)
     assert {name: view.values[name] for name in values} == values == {name: namespace[name] for name in values}
     assert [problem for problem in view.problems if problem.severity is Severity.ERROR] == []
+
+
+def test_how_often_a_loop_runs_over_what_may_have_changed_is_not_known() -> None:
+    for iterable in ("l", "enumerate(l)", "zip(l, 'ab')"):
+        text = f"l = [1, 2]\nj = 0\nfor i in {iterable}:\n    j += 1\n    l[:] = unknown\n"
+        view = read_config(Path("config.py"), text=f"from os import path as unknown\n{text}")
+        assert isinstance(view.values["j"], Opaque), iterable
