@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from provecfg.registry import ClassInfo, Fate, Registry
+from provecfg.registry.preconditions import Refusal
 
 
 class Memory:
-    """Classes by scope, name and registry; fates by class and slot, then key.
+    """Classes by scope, name and registry; fates by class and slot, then key; refusals by class and what it is given.
 
     Neither depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
     those are not kept.
@@ -18,6 +19,8 @@ class Memory:
         self.registry = registry  # held, so that its id stays its own
         self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
         self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
+        self.refusals: dict[tuple[int, bool, str], Refusal | None] = {}
+        self.held: list[object] = []  # values of configs, so that their ids stay their own
 
 
 _MOST_REGISTRIES: Final = 32

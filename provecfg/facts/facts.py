@@ -22,6 +22,7 @@ from provecfg.facts.unknown import UNKNOWN
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate, Registry, registry_for
 from provecfg.registry.lookup import NO_SCOPE
+from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
 from provecfg.registry.release import installed_release
 
 _CERTAIN: Final = frozenset(
@@ -73,6 +74,25 @@ _OF_MMENGINE_ALONE: Final = frozenset(
         "val_evaluator",
     }
 )
+_RUNNER: Final = "mmengine.runner.runner.Runner"
+_METHODS_OF_RUNNER: Final = {
+    # mmengine 0.10.7, runner/runner.py: what is done with each top-level key, and as which argument
+    "train_dataloader": ("build_dataloader", "dataloader"),
+    "val_dataloader": ("build_dataloader", "dataloader"),
+    "test_dataloader": ("build_dataloader", "dataloader"),
+    "train_cfg": ("build_train_loop", "loop"),
+    "val_cfg": ("build_val_loop", "loop"),
+    "test_cfg": ("build_test_loop", "loop"),
+    "val_evaluator": ("build_evaluator", "evaluator"),
+    "test_evaluator": ("build_evaluator", "evaluator"),
+    "optim_wrapper": ("build_optim_wrapper", "optim_wrapper"),
+    "param_scheduler": ("_check_scheduler_cfg", "param_scheduler"),
+    "default_hooks": ("register_default_hooks", "hooks"),
+    "custom_hooks": ("register_custom_hooks", "hooks"),
+    "log_processor": ("build_log_processor", "log_processor"),
+    "visualizer": ("build_visualizer", "visualizer"),
+    "model": ("build_model", "model"),
+}
 _PARTS_OF_MODELS: Final = frozenset({"model", "task util", "weight initializer"})
 
 CHECKPOINT_HOOKS: Final = ("CheckpointHook", "PlainCheckpointHook")
@@ -305,6 +325,43 @@ class Facts:
     def _registry_at(self) -> dict[int, str]:
         """Which registry builds a dict, by the id of the dict; the config holds it, so that the id stays its own."""
         return {id(typed.node.value): typed.registry for typed in self.typed}
+
+    @cached_property
+    def refusals(self) -> tuple[tuple[Typed, ClassInfo, Refusal], ...]:
+        """Dicts that their class is certain to refuse, with its reason."""
+        return tuple(self._refusals())
+
+    def _refusals(self) -> Iterator[tuple[Typed, ClassInfo, Refusal]]:
+        refusals = self.memory.refusals
+        for typed, known in self.known:
+            if not has_excerpt(known) or not self._is_built_as_it_stands(typed):
+                continue
+            key = (id(known), typed.is_direct, repr(typed.node.value))
+            if key not in refusals:
+                refusals[key] = refusal(known, typed.node.value, is_whole=typed.is_direct)
+            refused = refusals[key]
+            if refused is not None:
+                yield typed, known, refused
+
+    @cached_property
+    def refusals_of_runner(self) -> tuple[tuple[Node, Refusal], ...]:
+        """Top-level values that mmengine's Runner is certain to refuse, with its reason."""
+        runner = self.registry.find_dotted(_RUNNER)
+        return () if runner is None else tuple(self._refusals_of_runner(runner))
+
+    def _refusals_of_runner(self, runner: ClassInfo) -> Iterator[tuple[Node, Refusal]]:
+        refusals = self.memory.refusals
+        for key, (method, argument) in _METHODS_OF_RUNNER.items():
+            node = self.root.get(key)
+            if node is None or node.value is None:
+                continue
+            called = (id(node.value), False, method)
+            if called not in refusals:
+                refusals[called] = refusal_by_method(runner, method, {argument: node.value})
+                self.memory.held.append(node.value)
+            refused = refusals[called]
+            if refused is not None:
+                yield node, refused
 
     def _is_built_as_it_stands(self, typed: Typed) -> bool:
         """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""

@@ -32,8 +32,8 @@ SUPPLIED: Final[dict[str, frozenset[str]]] = {
     # ... build_visualizer
     "visualizer": frozenset({"name", "save_dir"}),
     "vis_backend": frozenset({"save_dir"}),
-    # ... build_param_scheduler
-    "parameter scheduler": frozenset({"optimizer", "epoch_length"}),
+    # ... build_param_scheduler, which fills in the end
+    "parameter scheduler": frozenset({"optimizer", "epoch_length", "end"}),
     # optim/optimizer/default_constructor.py, DefaultOptimWrapperConstructor.__call__
     "optimizer": frozenset({"params"}),
     "optim_wrapper": frozenset({"optimizer"}),

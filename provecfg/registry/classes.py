@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import enum
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +13,7 @@ from typing import Any
 
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN, taken_in_slot
 from provecfg.registry.kwargs_flow import NEXT_INIT, Delegate, Flow, Target
-from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter
+from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter, parameters_of
 from provecfg.spelling import nearest_names
 
 _DEEPEST_CHAIN = 40
@@ -44,6 +46,9 @@ class ClassRecord:
         flow: Where that one's `**kwargs` go; None if it has none.
         forward: Parameters of its own `forward`, or None if it defines none.
         has_loss_name: Whether it defines `loss_name`, which mmseg's heads read of each of their losses.
+        excerpts: Source of what can refuse a value (`preconditions`), by method; '' for a method that an excerpt calls
+            and that cannot be followed.
+        constants: Source of the class's own attributes that excerpts look at.
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
     """
@@ -55,12 +60,32 @@ class ClassRecord:
     flow: Flow | None = None
     forward: tuple[Parameter, ...] | None = None
     has_loss_name: bool = False
+    excerpts: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     row: int = 0
 
     @property
     def dotted(self) -> str:
         return f"{self.module}.{self.name}"
+
+    def body(self, name: str) -> list[ast.stmt] | None:
+        """The excerpt of the constructor, or of a function itself."""
+        text = self.excerpts.get(name)
+        return _statements(text) if text else None
+
+    def method(self, name: str) -> tuple[tuple[Parameter, ...], list[ast.stmt]] | None:
+        """Parameters and excerpt of a method that an excerpt calls; None where it cannot be followed."""
+        text = self.excerpts.get(name)
+        function = _statements(text)[0] if text else None
+        if not isinstance(function, ast.FunctionDef):
+            return None
+        return parameters_of(function.args, origin=self.dotted, skip_first=True), function.body
+
+
+@functools.lru_cache(maxsize=4096)
+def _statements(text: str) -> list[ast.stmt]:
+    return ast.parse(text).body
 
 
 Records = Callable[[str], "ClassRecord | None"]

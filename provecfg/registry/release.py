@@ -76,8 +76,9 @@ class Snapshot:
 
 
 def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
-    """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name."""
-    bases, signature, flow, forward, has_loss_name = row + [None] * (5 - len(row))
+    """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name, excerpts,
+    constants."""
+    bases, signature, flow, forward, has_loss_name, excerpts, constants = row + [None] * (7 - len(row))
     dotted = f"{module}.{name}"
     return ClassRecord(
         module=module,
@@ -87,6 +88,8 @@ def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
         flow=None if flow is None else _flow(flow),
         forward=None if forward is None else _parameters(forward, dotted),
         has_loss_name=bool(has_loss_name),
+        excerpts=excerpts or {},
+        constants=constants or {},
     )
 
 

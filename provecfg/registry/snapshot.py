@@ -36,6 +36,9 @@ _TOP_PACKAGES = ("mmengine", "mmcv", "mmseg", "mmdet", "torch")
 
 _UNINFORMATIVE = {"object", "Generic", "Protocol", "ABC"}
 
+_DRIVERS = ("mmengine.runner.runner.Runner",)
+"""Classes that a config's own top level is given to."""
+
 _LATER = ("mmengine.runner.runner.Runner.save_checkpoint",)
 """Methods that a hook hands its **kwargs to, see `kwargs_flow`."""
 
@@ -107,6 +110,9 @@ def snapshot(release: str) -> dict[str, Any]:
             reader.add_function(*_find(dotted))
         for module in _torch_modules():
             reader.add_class(module)
+        for dotted in _DRIVERS:
+            reader.add_class(_find(dotted)[2])
+        reader.add_excerpts()
     return {
         "format": FORMAT,
         "release": release,
@@ -171,6 +177,7 @@ def _find(dotted: str) -> tuple[str, str, Any]:
 class _Reader:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, list[Any]]] = {}
+        self.classes: dict[str, type] = {}
 
     def registered(self) -> dict[str, dict[str, dict[str, str]]]:
         found: dict[str, dict[str, dict[str, str]]] = {}
@@ -201,6 +208,7 @@ class _Reader:
             return dotted
         row: list[Any] = [[], None, None, None, None]
         rows[cls.__qualname__] = row
+        self.classes[dotted] = cls
         row[0] = [
             self.add_class(base)
             for base in cls.__bases__
@@ -218,9 +226,24 @@ class _Reader:
                 row[3] = _text(function, forward, skip_first=True)
         if tree is not None and defines_loss_name(tree):
             row[4] = 1
-        while row and row[-1] is None:
-            row.pop()
         return dotted
+
+    def add_excerpts(self) -> None:
+        """What the constructors refuse, after all classes were read."""
+        from provecfg.registry.snapshot_excerpts import Excerpts
+
+        excerpts = Excerpts(self.classes, self.add_class, _function_tree)
+        for cls, (of_methods, constants) in excerpts.rows().items():
+            row = self.rows[cls.__module__][cls.__qualname__]
+            row += [of_methods or None, constants or None]
+        for dotted, (function, text) in excerpts.function_rows().items():
+            self.add_function(function.__module__, function.__qualname__, function)
+            row = self.rows[function.__module__][function.__qualname__]
+            row += [None] * (5 - len(row)) + [{dotted.rpartition(".")[2]: text}]
+        for rows in self.rows.values():
+            for row in rows.values():
+                while row and row[-1] is None:
+                    row.pop()
 
     def _constructor(self, cls: type, tree: ast.ClassDef | None) -> tuple[str, dict[str, Any] | None]:
         wrapped = inspect.unwrap(vars(cls)["__init__"])

@@ -13,7 +13,7 @@ from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
 from provecfg.mmconfig.problems import MISSING_BASE
 from provecfg.registry import Registry
-from provecfg.rules.mined import ABOUT_MMCV_1
+from provecfg.rules.mined import ABOUT_MMCV_1, MINED
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
@@ -50,7 +50,7 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
             if wants_traceback():
                 raise
             found.append(_bug(rule, view, error))
-    return in_file_order(_once(found))
+    return in_file_order(_once(_without_echoes(found)))
 
 
 def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
@@ -60,6 +60,18 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
         filename=view.path,
         hint="the other rules were judged; PROVECFG_FULL_ERROR=1 shows where it failed",
     )
+
+
+def _without_echoes(found: list[Finding]) -> list[Finding]:
+    """The findings without mined ones where a rule of its own says what is wrong."""
+    said = [one.key for one in found if one.code not in MINED and one.severity is Severity.ERROR]
+    return [one for one in found if one.code not in MINED or not any(_is_within(one.key, key) for key in said)]
+
+
+def _is_within(key: str, other: str) -> bool:
+    """Equal, or one is the other's beginning, cut at a dot or bracket."""
+    short, long = sorted((key, other), key=len)
+    return bool(short) and long.startswith(short) and long[len(short) :][:1] in ("", ".", "[")
 
 
 def _once(found: list[Finding]) -> list[Finding]:

@@ -9,6 +9,7 @@ from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
+from provecfg.registry.preconditions import Refusal
 from provecfg.rules.names import is_harmless
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling
@@ -194,6 +195,81 @@ def dropped_by_own_class(facts: Facts) -> Iterator[Mark]:
         yield Mark(node.get("type") or node, f"{name} takes {first_few(keys)} without a word and drops them")
 
 
+@rule("REG106", Severity.ERROR, needs_whole=False)
+def refused_value(facts: Facts) -> Iterator[Mark]:
+    """The class refuses the values that it is given.
+
+    Why it matters: its constructor raises when the part is built: an assertion does not hold, a condition is checked,
+    or the value is of a kind that it cannot work with.
+
+    Bad:
+        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
+            dict(type='RandomCrop', crop_size=(512, 1024, 3)),
+        ]))
+
+    Good:
+        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
+            dict(type='RandomCrop', crop_size=(512, 1024)),
+        ]))
+
+    Known problems: what depends on anything but the config's own values is left alone.
+
+    Source: the source of the class, its parents, and of the functions that they call.
+    """
+    for typed, known, refused in facts.refusals:
+        yield _refused(typed.node, known.type_name, refused)
+
+
+@rule("REG107", Severity.ERROR)
+def refused_section(facts: Facts) -> Iterator[Mark]:
+    """The runner refuses a top-level value.
+
+    Why it matters: mmengine's Runner raises when it builds its data loaders, loops, hooks and so on: it wants a dict and
+    is given a list, or the loader a whole number and is given another.
+
+    Bad:
+        val_dataloader = dict(batch_size=1.5, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset'))
+
+    Good:
+        val_dataloader = dict(batch_size=1, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset'))
+
+    Source: the source of the installed mmengine's `Runner`, and of torch's `DataLoader`.
+    """
+    for node, refused in facts.refusals_of_runner:
+        yield _refused(node, "mmengine", refused, is_argument=True)
+
+
+def _refused(node: Node, name: str, refused: Refusal, *, is_argument: bool = False) -> Mark:
+    """A finding about a value that a class refuses, at the argument of which its condition speaks.
+
+    Args:
+        node: The dict, or the value that stands for one.
+        name: Who refuses.
+        refused: What and why.
+        is_argument: Whether the paths of the refusal begin with the name of the argument that `node` is.
+    """
+    paths = [path.partition(".")[2] if is_argument else path for path in refused.keys]
+    there = [found for path in paths if path and (found := node.dig(path)) is not None]
+    where = there[0] if there else node if is_argument else node.get("type") or node
+    owner = refused.owner.rpartition(".")[2]
+    if there or is_argument:
+        subject = f"{where.name}={_short(where.value)}"
+    else:
+        subject = f"{' and '.join(path for path in paths if path) or 'what it is given'} as it is"
+    hint = None
+    if refused.condition and refused.condition != refused.words:
+        hint = f"{owner} has: {refused.condition}"
+    return Mark(where, f"{name} refuses {subject}: {refused.error}: {refused.words}", hint)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+MINED: Final = frozenset({"REG106", "REG107"})
+"""The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
+
 ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})
 """The rules about configs that mmengine reads nothing of, of which nothing else is said."""
 
@@ -203,4 +279,6 @@ RULES = (
     config_of_mmcv_1,
     config_of_an_old_repository,
     dropped_by_own_class,
+    refused_value,
+    refused_section,
 )
