@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8f4e25c9bdffdd6db3c51ce54aff9fbd6d713425cf38f3fe9f5493596f4bd5b5
+# provecfg checksum: 5d8030c52f273a4060ae6c8ce973c36ae7eb201f739940a44bd5b8e8a83aae7d
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -187,4 +188,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/deeplabv3plus_r50_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/deeplabv3plus_r50_bdd10k_boundary'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 85eaeaeab2138bdc0bace38aeac2c4ff560f89dcbe5f00e771a8ab6b8fc21221
+# provecfg checksum: b9128dd851836c0741860ce88318e2f2debfb9a8d9b7cd2ca12a5f0903a043b7
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -181,4 +182,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/deeplabv3plus_r50_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/deeplabv3plus_r50_bdd10k_ce'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: ce69e95e84465618b5542c1a9612f1ceafc72c4f6a82cdfd5237d650dd4487f5
+# provecfg checksum: 991b385f4ed2d691a7e9ef9bd14c00b90a50ac8e7289e298e6a3bef9a169f0e3
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -201,4 +202,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/deeplabv3plus_r50_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/deeplabv3plus_r50_bdd10k_focal'

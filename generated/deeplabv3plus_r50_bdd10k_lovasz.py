@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 40b4cf38dde0600e6f1871a3b36199082f0b15a1cf7a9c38b7946693b3c703b6
+# provecfg checksum: aa9e885718c057ac69b09e73fac1edf52e8579e6bbe4a38ad7db81833477b05f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -203,4 +204,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/deeplabv3plus_r50_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/deeplabv3plus_r50_bdd10k_lovasz'

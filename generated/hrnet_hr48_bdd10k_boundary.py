@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: ae2f3960081d2aef893551f57a9a57877091c20402dd15d5dff018260e7bead7
+# provecfg checksum: a77233f7a3d76ff3c78d89228129f3e7438ac4e8e3f05fc49a9d35810d06676c
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -206,4 +207,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/hrnet_hr48_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/hrnet_hr48_bdd10k_boundary'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: a8d0f73ca313cdf46681b8b317165da1c03630058b818f5958879f7b3ef68e5a
+# provecfg checksum: c01c5bb6f423bf94a24f407b473f583cae5dcdc237da5afb2e6f2ab4c7aa42b9
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -200,4 +201,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/hrnet_hr48_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/hrnet_hr48_bdd10k_ce'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 519b06018939322d3cc4a3db1e078120c426aa877ab078e31768c556408ec074
+# provecfg checksum: 6a6327bf0af944d9cb0a922564aee1c7483cd5929c49c0ca09eeba32c79402b9
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -220,4 +221,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/hrnet_hr48_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/hrnet_hr48_bdd10k_focal'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6f40b045dd404f263a33b5227245166074c1458eb2c022200b852a67fc64e8af
+# provecfg checksum: f13b6778fb30d7036bf03b9804ef8821b21de9a5cffc643ac64eb59b19b758b4
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -222,4 +223,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/hrnet_hr48_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/hrnet_hr48_bdd10k_lovasz'

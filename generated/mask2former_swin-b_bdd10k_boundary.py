@@ -3,9 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 boundary[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: fd17473ebf1b4a9369de5711498a840ea2061b043a28760540d59e31a3959c41
+# provecfg checksum: d708d941d23d7278506b7a82356fb1ade41858e36c1b91bd4dfd273614e444a3
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -345,4 +346,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/mask2former_swin-b_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/mask2former_swin-b_bdd10k_boundary'

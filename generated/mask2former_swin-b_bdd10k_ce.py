@@ -3,9 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: d691fd54a7f2f92c19c1fe05553e10bbaea058c8d9bd2d99297593a9153d01ce
+# provecfg checksum: 46836ed976f666eb1318e321a2082e73a0848150f58aba1cb8f00ca2cb416421
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -343,4 +344,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/mask2former_swin-b_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/mask2former_swin-b_bdd10k_ce'

@@ -3,9 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 focal[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 9edc2980cd78fd44061bbffd055a3afcc98932a3f6ed1aef075c931721dc01b8
+# provecfg checksum: 91b1172d101bc43a2352a910c6c0aa03ce43d23fdc8ca5716be74f38fe6eb772
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -352,4 +353,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/mask2former_swin-b_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/mask2former_swin-b_bdd10k_focal'

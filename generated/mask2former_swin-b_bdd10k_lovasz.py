@@ -3,9 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 Lovasz[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: ad527ff8f6745db8766f21c16ffc2aa00788ae35e589ab596daf3efc06d551b6
+# provecfg checksum: 3c0827f4b52595c286d8d1cdb85494bf79258e78fb851ebc0e9d59da442896fc
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -353,4 +354,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/mask2former_swin-b_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/mask2former_swin-b_bdd10k_lovasz'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6992b9bc4952f89196a8e8575ae5ad5125195f4d4f45740ad559a391ca9ce4cf
+# provecfg checksum: c0647ccdd0b80877a32e17cb39268fc02d6cdacc6030bfbb8540e3bd47e874e3
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -185,4 +186,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/pspnet_r50_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/pspnet_r50_bdd10k_boundary'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 45163f461a37eb3985aa2a597bd5816f4496536c46f955c8edc42a3bab370ae1
+# provecfg checksum: 43fe25a4d0e583859f7658c271d4cbf28903b027b8be6cbe5659da961d0f2f90
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -179,4 +180,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/pspnet_r50_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/pspnet_r50_bdd10k_ce'

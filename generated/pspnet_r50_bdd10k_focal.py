@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 920f31482fbf980489e00987a6c00537f721cbe816460c5069fd8236dae7ce54
+# provecfg checksum: 8971789684d0c5f02c02d3276cf5500757b32f020ce8bde60aea8e49b47a30c8
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -199,4 +200,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/pspnet_r50_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/pspnet_r50_bdd10k_focal'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: a2586c72ddfaa07b317de59fcefa649cff5d49d71d105231423937ab3c8898bf
+# provecfg checksum: 4976bc4f5273fa905b78d28126e769a1796dd70f703f478ab9e533347ce84716
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -201,4 +202,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/pspnet_r50_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/pspnet_r50_bdd10k_lovasz'

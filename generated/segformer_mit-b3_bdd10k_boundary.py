@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: b4f827426f4b5074182a9009e4915dcac31620c4936af86483e716f2c9e03176
+# provecfg checksum: fa95bf4cd44c6d823427bb5a0a0798921ae6f5c8b85b0dc2646350107bb09935
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -180,4 +181,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segformer_mit-b3_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/segformer_mit-b3_bdd10k_boundary'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: a0000d7e0d9d2ab856b65091f942df77691967a28f8690b5cf00cd4930ad2efe
+# provecfg checksum: b88530aaf95601b91106eb47cc745989481c74c7e359a7fd4e11c632af23e973
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -177,4 +178,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segformer_mit-b3_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/segformer_mit-b3_bdd10k_ce'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 0655f44804a599e495128e795120e18d832543c792b076595dfe4ec02a722e5c
+# provecfg checksum: 29264a330676564080a25b1166a1c615f7fb2fcb84f9054954979ab97173dc90
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -187,4 +188,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segformer_mit-b3_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/segformer_mit-b3_bdd10k_focal'

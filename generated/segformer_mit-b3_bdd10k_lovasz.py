@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 03e2b85f69a9a2a70346e1cb185a358469bbec49780794688e1fffe1ee4f2a1f
+# provecfg checksum: 10d808d23df9c8a48689b41c9f48f7c7745022b8ac089393bc81f21fb3a6c563
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -188,4 +189,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segformer_mit-b3_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/segformer_mit-b3_bdd10k_lovasz'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 851d9b7dbe7d3217c680c7c2ad2348901f489f88309e409c5f81d68415a935c6
+# provecfg checksum: 145d518063bab6dac8c446ebe77982fa6ec1668eb4270245834cef42fe27ec19
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -179,4 +180,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segnext_mscan-b_bdd10k_boundary'
+work_dir = 'work_dirs/loss-study/segnext_mscan-b_bdd10k_boundary'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 15a617ac6b25676e96b76bdd20053f5f172866ed2bd9da670051a3093bb5cae7
+# provecfg checksum: 93ad65852186abb68e22232e799106de13ba0a1c686c362cfa3a2c6d0e70d112
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -176,4 +177,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segnext_mscan-b_bdd10k_ce'
+work_dir = 'work_dirs/loss-study/segnext_mscan-b_bdd10k_ce'

@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 15a012f4f02c7edf331f2f79f6f571bab56ebb9d69ae30c1499507a054611468
+# provecfg checksum: 6361ac05ccc0355c613b50ddeacb164cab0d92926567698b581c64b8950f7e78
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -186,4 +187,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segnext_mscan-b_bdd10k_focal'
+work_dir = 'work_dirs/loss-study/segnext_mscan-b_bdd10k_focal'

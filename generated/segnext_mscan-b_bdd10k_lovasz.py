@@ -2,9 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (d83ea14f1a8de8ec).
+# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 7341d67ac2281e9b689bb065ce86915c11b2946f670cbef5478dd6a8e6e4c883
+# provecfg checksum: c43caadac1cdb3be1557066f556ecc38cbc39365c306278dfda07b8633cb5dd6
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -187,4 +188,4 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-work_dir = 'work_dirs/segnext_mscan-b_bdd10k_lovasz'
+work_dir = 'work_dirs/loss-study/segnext_mscan-b_bdd10k_lovasz'

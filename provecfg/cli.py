@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,8 +15,7 @@ import click
 
 from provecfg import __version__
 from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
-
-"""Environment variable: set to 1, a traceback is shown where a message alone would be."""
+from provecfg.spelling import printable_lines
 
 COMMANDS = {
     "generate": "Write the configs of a study.",
@@ -28,6 +29,7 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "report": "Say what a study came to, and how sure that is.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 
@@ -74,7 +76,8 @@ def provecfg() -> None:
       provecfg prove generated/pspnet_r50_bdd10k_focal.py
       provecfg run generated/pspnet_r50_bdd10k_focal.py --smoke
 
-    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 130 interrupted.
+    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 75 stopped to be requeued; 130
+    interrupted.
     """
 
 
@@ -82,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # A short process makes many small objects and little garbage: fewer collections save a tenth of `validate`.
     gc.set_threshold(100_000, 50, 100)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal's code has not
     sys.exit(run(arguments))
 
 
@@ -95,32 +101,66 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
+        code = _run(arguments)
+    except BrokenPipeError:
+        # The reader of our output went away (`provecfg ... | head`): nobody is left to say anything to.
+        code = ExitCode.FINDINGS
+    except OSError as error:
+        _show_traceback_if_asked()
+        # A write to a full disk behind standard output has no name.
+        _say_error(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
+        code = ExitCode.USAGE
+    _let_go_of_what_cannot_be_written()
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
         code: Any = provecfg.main(
             list(arguments) if arguments is not None else None, prog_name="provecfg", standalone_mode=False
         )
         return int(code or 0)
     except click.ClickException as error:
         _show_traceback_if_asked()
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _say(printable_lines(shown.getvalue().rstrip("\n")))
         return ExitCode.USAGE
     except ProvecfgError as error:
         _show_traceback_if_asked()
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        _say_error(str(error))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`provecfg ... | head`); say nothing, and do not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FINDINGS
+
+
+def _say_error(message: str) -> None:
+    _say(f"{click.style('error', fg='red', bold=True)}: {printable_lines(message)}")
+
+
+def _say(text: str) -> None:
+    # Where standard error cannot be written, the exit code is all that can be said.
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+
+
+def _let_go_of_what_cannot_be_written() -> None:
+    """Turn a stream that holds text it cannot get rid of to nowhere: Python writes it once more, and fails, at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _show_traceback_if_asked() -> None:
     if wants_traceback():
         import traceback
 
-        traceback.print_exc()
+        _say(printable_lines(traceback.format_exc()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Names close to one that was not found, for the hints of error messages."""
+"""Names and other people's text as messages show them: what they may have been meant to be, and fit for a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+# C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
+# (no stream would take them; names of files have them)
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -75,3 +78,17 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def printable(text: str) -> str:
+    """The text with control characters, which a file or a name may hold, written as escapes; tabs stay."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """The text with control characters in its lines written as escapes; its line ends, `\\r\\n` too, stay."""
+    if not _CONTROL.search(text):
+        return text
+    *lines, last = text.split("\n")
+    ended = [f"{printable(line[:-1])}\r\n" if line.endswith("\r") else f"{printable(line)}\n" for line in lines]
+    return "".join((*ended, printable(last)))

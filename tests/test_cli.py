@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provecfg.cli import COMMANDS
 
@@ -62,9 +65,111 @@ def test_lists_are_tables_and_json(provecfg: Command, what: str) -> None:
     assert len(rows) == len(text.splitlines()) - 1 >= 1
 
 
-def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m provecfg schema | head -c 1",
-        shell=True, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.stderr == ""
+def run_in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = command.replace("provecfg", f"{sys.executable} -m provecfg")
+    return subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", ["schema", "list rules", "show config.py"])
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, arguments: str) -> None:
+    (tmp_path / "config.py").write_text("x = ['a long text'] * 9000\n")
+    assert run_in_shell(f"provecfg {arguments} | head -c 1", tmp_path).stderr == ""
+    assert run_in_shell(f"provecfg {arguments} >&-", tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("list rules > /dev/full", "cannot write the output: No space left on device"),
+        ("show config.py > /dev/full", "cannot write the output: No space left on device"),
+        ("validate config.py -o /dev/full", "cannot write /dev/full: No space left on device"),
+        ("validate config.py -o link", "cannot write link: it is a link to"),
+        ("validate config.py -o config.py/report", "cannot write config.py/report: config.py is not a folder"),
+        ("generate --all -o link", "cannot write link/"),
+        ("generate --all -o full", "File too large"),
+        ("generate --all -o pipes", "pspnet_r50_bdd10k_ce.py, which would be replaced: it is a pipe"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_2(
+    tmp_path: Path, command: str, reason: str
+) -> None:
+    (tmp_path / "config.py").write_text("x = 1\n")
+    (tmp_path / "link").symlink_to("gone/gone")
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes" / "pspnet_r50_bdd10k_ce.py")
+    limit = "ulimit -f 1; " if "full" in command and "/dev" not in command else ""  # in blocks of 1024 bytes
+    done = run_in_shell(f"{limit}provecfg {command}", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert reason in done.stderr
+
+
+def test_an_error_of_the_system_that_nothing_foresaw_is_named(
+    provecfg: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error", "/mnt/gone")
+
+    monkeypatch.setattr("provecfg.commands.list.as_table", fail)
+    assert provecfg("list", "models") == (2, "", "error: /mnt/gone: Input/output error\n")
+    monkeypatch.setenv("PROVECFG_FULL_ERROR", "1")
+    assert "Traceback" in provecfg("list", "models")[2]
+
+
+def test_nowhere_to_write_an_error_leaves_the_exit_code(tmp_path: Path) -> None:
+    for command in ("generate gone.yaml", "nonsense", "list rules > /dev/full"):
+        assert run_in_shell(f"provecfg {command} 2> /dev/full", tmp_path).returncode == 2
+
+
+HOSTILE = "\x1b[31mred\x1b[0m\x07\x9b2J\u202egnol\r\x00"
+"""What a terminal would obey: colours, a bell, clearing the screen, turning the direction of text, overwriting."""
+NAME = HOSTILE.replace("\x00", "").replace("\x9b", "")  # a file's name; the byte alone is not UTF-8
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (HOSTILE,),
+        ("--" + HOSTILE,),
+        ("list", HOSTILE),
+        ("show", NAME),
+        ("show", f"{NAME}.yaml"),
+        ("show", f"{NAME}.yaml", "--output-format", "json"),
+        ("show", f"{NAME}.yaml", "--output-format", "yaml"),
+        ("validate", NAME),
+        ("validate", f"{NAME}.yaml"),
+        ("validate", f"{NAME}.yaml", "--cfg-options", f"{HOSTILE}.x=1"),
+        ("validate", f"study{NAME}.yaml"),
+        ("validate", "hostile.py", "--color", "always"),
+        ("validate", "hostile.py", "--output-format", "github"),
+        ("validate", "hostile.py", "--output-format", "junit"),
+        ("show", "hostile.py"),
+        ("compare", f"{NAME}.yaml", "hostile.py"),
+        ("compare", "hostile.py", "other.py"),
+        ("generate", f"study{NAME}.yaml", "--check"),
+        ("generate", "--all", "--set", HOSTILE),
+        ("generate", "--model", HOSTILE),
+        ("generate", "--all", "-o", NAME, "--check"),
+        ("generate", "--all", "-o", NAME, "-v"),
+        ("rule", HOSTILE),
+        ("replay", NAME),
+        ("class-weights", "--data-root", NAME),
+    ],
+)
+def test_control_characters_never_reach_the_terminal(
+    provecfg: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mapping = {HOSTILE: {HOSTILE: HOSTILE}, "model": {"type": HOSTILE, HOSTILE: [HOSTILE]}}
+    (tmp_path / f"{NAME}.yaml").write_text(yaml.safe_dump(mapping), encoding="utf-8")
+    study = {"name": HOSTILE, "models": [HOSTILE], HOSTILE: 1, "losses": {"auxiliary": [{"type": HOSTILE}]}}
+    (tmp_path / f"study{NAME}.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    escaped = repr(HOSTILE)
+    raw = HOSTILE.replace("\x00", "").replace("\r", "")
+    text = f"model = {{'type': {escaped}, {escaped}: 1}}  # {raw}\nvisualizer = dict(type='{raw}')\n"
+    (tmp_path / "hostile.py").write_text(text, encoding="utf-8")
+    (tmp_path / "other.py").write_text("model = dict(type='EncoderDecoder')\n", encoding="utf-8")
+    code, out, err = provecfg(*arguments)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out + err) if "always" in arguments else out + err
+    assert not [character for character in text if character != "\n" and not character.isprintable()]
+    assert "red" in text or code == 0, text

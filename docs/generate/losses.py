@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,6 +15,7 @@ import yaml
 
 from docs.generate.plugin import class_doc
 from docs.generate.tables import cell, field_table
+from provecfg.catalog.losses import PLUGIN_LOSSES
 from provecfg.catalog.models import MODELS
 from provecfg.catalog.studies import CITYSCAPES_CLASS_WEIGHTS
 from provecfg.class_weights.formulas import METHODS
@@ -48,18 +48,30 @@ def losses_page() -> str:
         autoescape=False,  # Markdown
     )
     environment.filters["study"] = _study
-    text = environment.get_template("losses.md.j2").render(
-        overview=_overview,
-        fields=_fields,
-        shared_fields=_shared_fields,
-        arguments=_arguments,
-        shared_arguments=_shared_arguments,
-        promises=_promises,
-        source=_source,
-        rule=_rule,
-        methods=_methods,
-    )
-    return text.rstrip("\n") + "\n"
+    environment.globals |= {
+        "auxiliary_losses": lambda: _auxiliary_losses(environment),
+        "overview": _overview,
+        "fields": _fields,
+        "shared_fields": _shared_fields,
+        "arguments": _arguments,
+        "shared_arguments": _shared_arguments,
+        "promises": _promises,
+        "summary": _summary,
+        "source": _source,
+        "rule": _rule,
+        "methods": _methods,
+    }
+    return environment.get_template("losses.md.j2").render().rstrip("\n") + "\n"
+
+
+def _auxiliary_losses(environment: jinja2.Environment) -> str:
+    """A section for each: its own prose where `templates/docs/losses` has some, else what the definitions say of it."""
+    sections = []
+    for name, spec in AUXILIARY_LOSSES.items():
+        template = environment.select_template([f"losses/{name}.md.j2", "losses/plain.md.j2"])
+        text = template.render(name=name, spec=spec, is_of_plugin=spec.registered in PLUGIN_LOSSES)
+        sections.append(text.rstrip("\n"))
+    return "\n\n".join(sections)
 
 
 # --- What the template asks for -----------------------------------------------------------------------------------
@@ -123,6 +135,15 @@ def _promises() -> str:
     return "\n".join(re.findall(r"^(?:- .*|  \S.*)$", body, re.MULTILINE))
 
 
+def _summary(name: str) -> str:
+    """What a class computes: its docstring up to the first section, or what the study says of one that is mmseg's."""
+    if name not in PLUGIN_LOSSES:
+        spec = next(spec for spec in AUXILIARY_LOSSES.values() if spec.registered == name)
+        return str(spec.__doc__)
+    doc = class_doc(name)
+    return f"{doc.summary}\n\n{doc.body}".rstrip("\n")
+
+
 def _source(name: str) -> str:
     """Where a class is from, papers linked."""
     text = _linked(class_doc(name).sections["Source"])
@@ -173,7 +194,7 @@ def _study(text: str) -> str:
 
 
 def _of_plan(plan: Plan, *, is_only: bool) -> Iterator[str]:
-    yield f"# {plan.equation}"
+    yield f"# {plan.header.equation}"
     if is_only:
         for hook in plan.custom_hooks:
             if hook["type"] == "LossWeightScheduleHook":
@@ -188,13 +209,13 @@ def _on_masks(fields: Mapping[str, Any]) -> str:
     if study is None:
         return f"refused, {problems}."
     *others, plan = plans_of(study)
-    return f"taken, {'the last one ' if others else ''}as `{plan.equation}`."
+    return f"taken, {'the last one ' if others else ''}as `{plan.header.equation}`."
 
 
 def _planned(fields: Mapping[str, Any]) -> tuple[Study | None, str]:
     """The study, or what is wrong with it."""
-    study, mistakes = study_from_fields(_with_example_weights(fields), Path())
-    return study, "; ".join(f"{mistake.message} ({mistake.hint})" for mistake in mistakes)
+    study, findings = study_from_fields(_with_example_weights(fields))
+    return study, "; ".join(f"{finding.message} ({finding.hint})" for finding in findings)
 
 
 def _with_example_weights(fields: Mapping[str, Any]) -> dict[str, Any]:

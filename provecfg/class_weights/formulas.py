@@ -35,7 +35,7 @@ class LabelCounts:
         classes: One count a class, in the order of the dataset's classes.
         files: Label maps.
         ignored_pixels: Pixels of no class.
-        digest: Of the label maps' names and of what each holds; see `training.label_counts`.
+        digest: Of the label maps' names and of what each holds; see `data.label_counts`.
     """
 
     classes: tuple[ClassCount, ...]
@@ -106,9 +106,8 @@ def parameters_of(method: str) -> Mapping[str, float]:
 
 
 def _check(method: str, parameters: Mapping[str, float]) -> None:
-    known = METHODS[method].parameters
     for name, value in parameters.items():
-        if name not in known:
+        if name not in METHODS[method].parameters:
             raise ProvecfgError(f"method {method!r} has no parameter {name!r}")
         low, high = _RANGES[name]
         if not low <= value < high:

@@ -13,6 +13,7 @@ import yaml
 from provecfg import __version__, spelling
 from provecfg.class_weights.formulas import METHODS, LabelCounts
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import TooLargeError, read_text
 
 _LARGEST_FILE = 1_000_000  # bytes; such a file is a page of text
 _DIGITS = 6  # of a weight; the counts are not known better
@@ -102,12 +103,12 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> list[float]:
 
 def _fields(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise _refusal(path, f"it is larger than {_LARGEST_FILE} bytes")
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = yaml.safe_load(read_text(path, max_bytes=_LARGEST_FILE))
+    except TooLargeError as error:
+        raise _refusal(path, f"it is larger than {_LARGEST_FILE} bytes") from error
     except OSError as error:
-        said = f"cannot read class weights {path}: {error.strerror or error}"
-        raise ProvecfgError(said, hint="write it with `provecfg class-weights`") from error
+        message = f"cannot read class weights {path}: {error.strerror or error}"
+        raise ProvecfgError(message, hint="write it with `provecfg class-weights`") from error
     except UnicodeDecodeError as error:
         raise _refusal(path, f"it is not UTF-8 at byte {error.start}") from error
     except (yaml.YAMLError, RecursionError) as error:

@@ -89,10 +89,7 @@ def command(
     if output is None:
         terminal.result(text.removesuffix("\n"))
     else:
-        try:
-            write_atomically(output, text)
-        except OSError as error:
-            raise ProvecfgError(f"cannot write {output}: {error.strerror or error}") from error
+        write_atomically(output, text)
     terminal.note(_summary(counts, dataset.classes, output))
     return ExitCode.CLEAN
 

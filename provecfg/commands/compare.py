@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
 
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.comparison import FACTORS, as_data, as_text, compare, read_targets
 from provecfg.errors import ExitCode
-from provecfg.findings import Finding, Severity, in_file_order
+from provecfg.findings import Finding, is_failure
+from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import report
+from provecfg.findings.reporters.report import text_of_file
 
 
 @click.command()
@@ -44,18 +48,27 @@ def command(targets: tuple[str, ...], factors: tuple[str, ...], output_format: s
     if not problems and len(configs) < 2:
         raise click.UsageError(f"{' '.join(targets)} is one config; name two, a folder of them, or a study")
     comparisons = compare(configs, list(dict.fromkeys(factors))) if not problems else []
-    found = in_file_order([*problems, *(one for comparison in comparisons for one in comparison.findings)])
+    findings = [*problems, *(finding for comparison in comparisons for finding in comparison.findings)]
+    texts = {file: config.view.sources(file) for config in configs for file in config.view.files}
+    shown = screened(_by_file(findings, texts), settings_reader())
     if output_format == "json":
-        findings = json.loads(report(found, format="json"))
-        terminal.result(json.dumps({**as_data(configs, comparisons), "findings": findings}, indent=2))
+        array = json.loads(report(shown, format="json"))
+        terminal.result(json.dumps({**as_data(configs, comparisons), "findings": array}, indent=2))
     else:
         if comparisons:
             terminal.result(as_text(configs, comparisons))
-        shown = [one for one in found if one.severity is not Severity.NOTE or terminal.verbose]
-        if shown:
-            terminal.result("\n" * bool(comparisons) + report(shown, format="text", color=terminal.colors_output))
-    return ExitCode.FINDINGS if _has_errors(found) else ExitCode.CLEAN
+            if shown:
+                terminal.result("")
+        show_findings(shown, terminal, texts=texts, says_none=False)
+    return ExitCode.FINDINGS if is_failure(shown) else ExitCode.CLEAN
 
 
-def _has_errors(found: list[Finding]) -> bool:
-    return any(one.severity is Severity.ERROR for one in found)
+def _by_file(findings: Iterable[Finding], texts: Mapping[Path, str]) -> list[Judgement]:
+    """The findings by the file that was asked about; of a study's cells that is the study."""
+    of_file: dict[Path, list[Finding]] = {}
+    for finding in findings:
+        of_file.setdefault(finding.asked, []).append(finding)
+    return [
+        Judgement(file, tuple(its), texts if file in texts else {file: text_of_file(file)})
+        for file, its in of_file.items()
+    ]

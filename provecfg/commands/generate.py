@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 
-from provecfg.catalog.studies import LOSS_STUDY, STUDIES, CatalogStudy
+from provecfg.catalog.studies import LOSS_STUDY, STUDIES
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.generate.write import Change, Selection, refuse_clashes, targets_of
-from provecfg.study.load import key_of, read_study, set_field, study_from_fields
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.reporters.report import text_of_file
+from provecfg.generate.cells import Selection
+from provecfg.generate.write import Change, refuse_clashes, targets_of
+from provecfg.study.load import checked_study, read_study
+from provecfg.study.named import studies_of
 from provecfg.study.schema import Study
 
 _REFUSED = (Change.EDITED, Change.FOREIGN)
@@ -75,11 +78,11 @@ def command(
     read: list[Study | None] = []
     for path in studies:
         if str(path) in STUDIES and not path.exists():
-            read += _catalog_studies(STUDIES[str(path)], settings)
+            read += studies_of(STUDIES[str(path)], settings)
         else:
             read.append(_read(path, settings, terminal))
     if everything or not studies:
-        read += _catalog_studies(LOSS_STUDY, settings)
+        read += studies_of(LOSS_STUDY, settings)
     if None in read:
         return ExitCode.FINDINGS
     selected = [_with_axes(study, selection) for study in read if study is not None]
@@ -125,20 +128,10 @@ def _would_be(change: Change) -> str:
 def _read(path: Path, settings: tuple[str, ...], terminal: Terminal) -> Study | None:
     study, findings = read_study(path, settings)
     if findings:
-        from provecfg.findings.reporters import report
-
-        terminal.result(report(findings, format="text", files=[path], color=terminal.colors_output))
+        texts = {path: text_of_file(path)}
+        judgement = Judgement(path, tuple(findings), texts)
+        show_findings(screened([judgement], settings_reader()), terminal, files=[path], texts=texts)
     return study
-
-
-def _catalog_studies(study: CatalogStudy, settings: tuple[str, ...]) -> list[Study]:
-    read = []
-    for part in study.parts:
-        fields: dict[str, Any] = copy.deepcopy(dict(part))
-        for setting in settings:
-            set_field(fields, setting)
-        read.append(_study_or_refusal(fields))
-    return read
 
 
 def _with_axes(study: Study, selection: Selection) -> Study:
@@ -147,13 +140,4 @@ def _with_axes(study: Study, selection: Selection) -> Study:
         return study
     fields = study.fields()
     losses = axes.pop("losses", {})
-    return _study_or_refusal({**fields, **axes, "losses": {**fields["losses"], **losses}})
-
-
-def _study_or_refusal(fields: dict[str, Any]) -> Study:
-    study, mistakes = study_from_fields(fields)
-    if study is None:
-        said = "\n".join(f"  {key_of(mistake.location) or 'study'}: {mistake.message}" for mistake in mistakes)
-        hints = [mistake.hint for mistake in mistakes if mistake.hint]
-        raise ProvecfgError(f"no such study:\n{said}", hint="; ".join(hints) or None)
-    return study
+    return checked_study({**fields, **axes, "losses": {**fields["losses"], **losses}})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -68,18 +68,17 @@ def _strategies() -> list[Row]:
 
 def _studies() -> list[Row]:
     from provecfg.catalog.studies import STUDIES
+    from provecfg.generate.cells import cells_of
+    from provecfg.study.named import studies_of
 
     return [
-        {"name": study.name, "cells": sum(map(_cells, study.parts)), "title": study.title} for study in STUDIES.values()
+        {
+            "name": catalog.name,
+            "cells": sum(1 for study in studies_of(catalog) for _ in cells_of(study)),
+            "title": catalog.title,
+        }
+        for catalog in STUDIES.values()
     ]
-
-
-def _cells(fields: Mapping[str, Any]) -> int:
-    from provecfg.generate.plan import cells_of
-    from provecfg.study.load import study_from_fields
-
-    study, _ = study_from_fields(fields)
-    return 0 if study is None else sum(1 for _ in cells_of(study))
 
 
 def _rules() -> list[Row]:

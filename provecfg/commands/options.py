@@ -10,12 +10,16 @@ from typing import Any, TypeVar
 
 import click
 
+from provecfg.spelling import printable_lines
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
     """Where a command writes: its result on standard output, progress and notes on standard error.
+
+    Control characters, which names and values of other people's files may hold, are written as escapes.
 
     Args:
         color: Whether to colour, or None to ask each stream.
@@ -27,19 +31,33 @@ class Terminal:
     quiet: bool
     verbose: bool
 
-    def result(self, text: str) -> None:
-        """The command's result, on standard output."""
-        click.echo(text, color=self.color)
+    def result(self, text: str, *, styled: bool = False) -> None:
+        """The command's result, on standard output.
+
+        Args:
+            text: Of any number of lines.
+            styled: The text may be coloured, and what stands in it has been made printable.
+        """
+        click.echo(text if styled else printable_lines(text), color=self.color)
 
     def note(self, text: str) -> None:
         """A note for a person, on standard error."""
         if not self.quiet:
-            click.echo(text, err=True, color=self.color)
+            click.echo(printable_lines(text), err=True, color=self.color)
 
     def detail(self, text: str) -> None:
         """A note that only -v shows."""
         if self.verbose:
-            click.echo(text, err=True, color=self.color)
+            click.echo(printable_lines(text), err=True, color=self.color)
+
+    def failure(self, text: str, *, styled: bool = False) -> None:
+        """What went wrong, on standard error, also where notes are left out; see `result`."""
+        click.echo(text if styled else printable_lines(text), err=True, color=self.color)
+
+    @property
+    def colors_errors(self) -> bool:
+        """Whether text for standard error is to be coloured."""
+        return self.color if self.color is not None else sys.stderr.isatty()
 
     @property
     def colors_output(self) -> bool:

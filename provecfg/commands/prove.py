@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.findings import Finding, Severity
-from provecfg.findings.reporters import FORMATS, report
+from provecfg.findings.reporters import FORMATS
 from provecfg.paths import write_atomically
-from provecfg.validate import files_of, is_study
+from provecfg.targets import files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
+    from provecfg.proof.receipt import Receipt
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -71,7 +72,8 @@ def command(
     from provecfg.proof.memory.memory_size import parse_memory
     from provecfg.proof.prover import ProofOptions, prove_configs
     from provecfg.proof.receipt import receipt_path
-    from provecfg.proof.report import receipt_of, receipts_as_text, work_dir_of
+    from provecfg.proof.report import receipt_of, receipts_as_text
+    from provecfg.training.work_dir import work_dir_of
 
     configs = _configs(targets)
     options = ProofOptions(
@@ -81,19 +83,37 @@ def command(
         parsed_options=parse_cfg_options(cfg_options),
         gpu_memory=parse_memory(gpu_memory) if gpu_memory is not None else None,
         processes=jobs,
+        settings_at=settings_reader(),
     )
     written = output_format or "text"
     proofs: list[Proof] = []
+    receipts: list[Receipt] = []
+    unwritten: list[ProvecfgError] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
-        own = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
+        receipts.append(receipt_of(proof))
+        chosen = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
-            receipt_of(proof).write(receipt_path(work_dir_of(proof, own), proof.path.stem))
+            folder = work_dir_of(proof.path, proof.config, chosen=chosen, cfg_options=cfg_options)
+            try:
+                receipts[-1].write(receipt_path(folder, proof.path.stem))
+            except ProvecfgError as error:  # what was proved is said all the same
+                unwritten.append(error)
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
+    if written == "text":
+        terminal.result("")
+    show_findings(
+        [finding for proof in proofs for finding in proof.findings],
+        terminal,
+        output_format=written,
+        files=[proof.path for proof in proofs],
+        texts={file: text for proof in proofs for file, text in proof.files.items()},
+    )
     if output is not None:
-        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
-    found = [finding for proof in proofs for finding in proof.findings]
-    _report(found, proofs, written, terminal)
+        write_atomically(output, receipts_as_text(receipts) + "\n")
+    if unwritten:
+        others = f"; nor {len(unwritten) - 1} more receipts" if len(unwritten) > 1 else ""
+        raise ProvecfgError(f"{unwritten[0].message}{others}", hint=unwritten[0].hint)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
 
 
@@ -113,7 +133,7 @@ def _configs(targets: Sequence[str]) -> list[Path]:
     found = [file for file in files_of(targets, here) if not is_study(file)]
     if not found:
         raise ProvecfgError(f"no config below {', '.join(targets)}")
-    # As they were named, where that is shorter to read.
+    # From here, where that is shorter to read.
     return [file.relative_to(here) if file.is_relative_to(here) else file for file in found]
 
 
@@ -125,26 +145,3 @@ def _tell(proof: Proof, terminal: Terminal, *, whole: bool, as_result: bool) -> 
         terminal.result(text)
     elif not whole:
         terminal.note(as_line(proof))
-
-
-def _report(found: list[Finding], proofs: list[Proof], output_format: str, terminal: Terminal) -> None:
-    texts = {file: text for proof in proofs for file, text in proof.files.items()}
-    shown = found
-    if output_format == "text":
-        shown = [one for one in found if one.severity is not Severity.NOTE or terminal.verbose]
-        terminal.result("")
-    pages = {}
-    if output_format == "sarif":
-        from provecfg.codes import problems as all_problems
-
-        pages = all_problems()
-    terminal.result(
-        report(
-            shown,
-            format=output_format,
-            files=[proof.path for proof in proofs],
-            color=terminal.colors_output,
-            source=lambda file: texts.get(file) or file.read_text(encoding="utf-8", errors="replace"),
-            pages=pages,
-        )
-    )

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.findings import Finding, Severity, placed, worst
+from provecfg.findings import Finding, is_failure, placed
+from provecfg.findings.pipeline import screened
+from provecfg.header import Header
+from provecfg.interruption import StopRequested, StopSignals
 from provecfg.mmconfig import ConfigView, read_config
 
 if TYPE_CHECKING:
     from provecfg.training.options import RunOptions
+    from provecfg.training.outcome import Outcome
     from provecfg.training.preflight import Prepared
-    from provecfg.training.runner import Outcome
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -80,10 +81,12 @@ def command(
 
     Each is validated first, then the data, the weights, the device and the disk are checked, and all that is wrong is
     said before anything trains. The work dir keeps the config, a record and the checkpoints; running the same command
-    again goes on where it stopped. Ctrl-C writes a checkpoint first.
+    again goes on where it stopped. Ctrl-C, SIGTERM and SIGHUP write a checkpoint first (exit code 130); SIGUSR1 and
+    SIGUSR2, which schedulers send before a time limit, too, and ask to be started again (exit code 75).
     """
     from provecfg.training.options import RunOptions
 
+    signals = StopSignals()
     for path in configs:
         if not path.is_file():
             raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
@@ -102,111 +105,109 @@ def command(
             "this process was started by torchrun, which `provecfg run` starts itself",
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
-    _interrupt_on_sigterm()
+    try:
+        with signals.listening():
+            return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
+    except StopRequested as stop:
+        click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
+        return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
+
+
+def _run_all(
+    configs: tuple[Path, ...],
+    options: RunOptions,
+    signals: StopSignals,
+    terminal: Terminal,
+    dry_run: bool,
+    require_proof: bool,
+    fail_fast: bool,
+) -> int:
     failed: list[str] = []
+    work_dir = options.work_dir
     for path in configs:
+        signals.start_over()
         own = replace(options, work_dir=work_dir / path.stem) if work_dir and len(configs) > 1 else options
         try:
-            code = _run(path, own, terminal, dry_run=dry_run, require_proof=require_proof)
+            code = _run(path, own, signals, terminal, dry_run=dry_run, require_proof=require_proof)
         except ProvecfgError as error:
             if len(configs) == 1:
                 raise
-            click.echo(f"{path.stem}: error: {error}", err=True)
+            terminal.failure(f"{path.stem}: error: {error}")
             code = error.exit_code
-        if code == ExitCode.INTERRUPTED:
+        if code in (ExitCode.INTERRUPTED, ExitCode.REQUEUE):
             return code
         if code != ExitCode.CLEAN:
             failed.append(path.stem)
             if fail_fast or len(configs) == 1:
                 return code
     if failed:
-        click.echo(f"{len(failed)} of {len(configs)} failed: {', '.join(failed)}", err=True)
+        terminal.failure(f"{len(failed)} of {len(configs)} failed: {', '.join(failed)}")
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
-def findings_for(path: Path, cfg_options: Sequence[str]) -> tuple[ConfigView, list[Finding]]:
-    """The config as data, and what `provecfg validate` would say of it."""
-    from provecfg.findings.settings import settings_for
-    from provecfg.findings.suppressions import suppress
-    from provecfg.rules import judge
-
-    view = read_config(path, cfg_options=parse_cfg_options(cfg_options))
-    settings = settings_for(path.parent)
-    found = [one for one in (*view.problems, *judge(view)) if settings.is_on(one.code, one.filename)]
-    texts = {file: view.sources(file) for file in view.files}
-    return view, suppress(found, texts, judged={path.absolute()}, is_on=settings.is_on)
-
-
-def _run(path: Path, options: RunOptions, terminal: Terminal, *, dry_run: bool, require_proof: bool) -> int:
+def _run(
+    path: Path,
+    options: RunOptions,
+    signals: StopSignals,
+    terminal: Terminal,
+    *,
+    dry_run: bool,
+    require_proof: bool,
+) -> int:
     from provecfg.training import preflight
+    from provecfg.validate import judgement_of_view
 
     preflight.require_stack()
-    view, findings = findings_for(path, options.cfg_options)
-    _show(findings, path, view, terminal)
-    if worst(findings) is Severity.ERROR:
+    view = read_config(path, cfg_options=parse_cfg_options(options.cfg_options))
+    judgement = judgement_of_view(view)
+    settings_at = settings_reader()
+
+    def passes(findings: Iterable[Finding], *, says_unused: bool = False) -> bool:
+        """Show what was found, and say whether none of it keeps the config from training."""
+        judged = replace(judgement, findings=tuple(findings))
+        shown = screened([judged], settings_at, says_unused=says_unused)
+        show_findings(shown, terminal, files=[view.path], texts=judgement.texts, on_stderr=True, says_none=False)
+        return not is_failure(shown)
+
+    if not passes(judgement.findings, says_unused=True):
         terminal.note(f"{path.stem}: not trained, see `provecfg validate {path}`")
         return ExitCode.FINDINGS
-    if require_proof and not _is_proved(path, options, view, terminal):
+    if require_proof and not passes(_missing_proof(path, options, view)):
+        terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
         return ExitCode.FINDINGS
     prepared = preflight.prepare(path, options, view)
-    _show(list(prepared.findings), path, view, terminal)
-    if not prepared.is_ready:
+    if not passes(prepared.findings):
         terminal.note(f"{path.stem}: not trained")
         return ExitCode.FINDINGS
     if dry_run:
         terminal.result(_plan_of(prepared))
         return ExitCode.CLEAN
-    if prepared.is_complete:
-        terminal.note(f"{prepared.name}: already finished, see {prepared.work_dir.path}")
+    if prepared.is_complete and prepared.work_dir.record is not None:
+        terminal.note(f"{prepared.name}: already {prepared.work_dir.record.state}, see {prepared.work_dir.path}")
         return ExitCode.CLEAN
     terminal.detail(_plan_of(prepared))
     if options.is_launched:
-        return _launch(prepared, terminal)
-    from provecfg.training.runner import train
+        from provecfg.training.launch import launch
 
-    outcome = train(prepared)
+        outcome = launch(prepared, signals)
+    else:
+        from provecfg.training.runner import train
+
+        outcome = train(prepared, signals)
     _tell(outcome, terminal)
     return int(outcome.exit_code)
 
 
-def _is_proved(path: Path, options: RunOptions, view: ConfigView, terminal: Terminal) -> bool:
-    """Whether the work dir holds a receipt of the config as it is now; otherwise says what is missing."""
+def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Finding]:
+    """What is wrong with the receipt in the work dir, which has to be of the config as it is now."""
     from provecfg.proof.receipt import check_receipt, receipt_path
     from provecfg.training.preflight import read_by_mmengine
+    from provecfg.training.work_dir import work_dir_of
 
-    config = read_by_mmengine(path, options.cfg_options)
-    work_dir = options.work_dir or Path(config.get("work_dir") or Path("work_dirs", path.stem))
+    config = read_by_mmengine(path, options.cfg_options).to_dict()  # as the proof had it, imported names aside
+    work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
-    _show([placed(finding, path.absolute(), view) for finding in findings], path, view, terminal)
-    if findings:
-        terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
-    return not findings
-
-
-def _launch(prepared: Prepared, terminal: Terminal) -> int:
-    from provecfg.training.launch import launch
-    from provecfg.training.record import read_record
-
-    prepared.work_dir.clear()
-    code: int = launch(prepared.path, prepared.options, prepared.work_dir.path)
-    record = read_record(prepared.work_dir.path)
-    if record is not None and record.attempts:
-        terminal.note(f"{prepared.name}: {record.state} after iteration {record.attempts[-1].last_iter}")
-    return code
-
-
-def _show(findings: list[Finding], path: Path, view: ConfigView, terminal: Terminal) -> None:
-    shown = [finding for finding in findings if finding.severity is not Severity.NOTE or terminal.verbose]
-    if shown:
-        from provecfg.findings.reporters import report
-
-        # Standard error: a run has no report of its own, and what it prints there is for people.
-        terminal_color = terminal.color if terminal.color is not None else sys.stderr.isatty()
-        click.echo(
-            report(shown, format="text", files=[path], color=terminal_color, source=view.sources),
-            err=True,
-            color=terminal.color,
-        )
+    return [placed(finding, path, view) for finding in findings]
 
 
 def _plan_of(prepared: Prepared) -> str:
@@ -214,10 +215,8 @@ def _plan_of(prepared: Prepared) -> str:
     loop = config.train_cfg
     length = f"{loop.get('max_iters')} iterations" if loop.get("max_iters") else f"{loop.get('max_epochs')} epochs"
     resume = prepared.resume_from
-    equation = next(
-        (line[2:] for text in prepared.files.values() for line in text.splitlines() if line.startswith("# total = ")),
-        None,
-    )
+    header = Header.of(next(iter(prepared.files.values())))  # the config's own: it may train other losses than its base
+    equation = header.equation if header is not None else ""
     lines = [
         prepared.name,
         f"  loss      {equation or 'as the config says'}",
@@ -247,17 +246,7 @@ def _tell(outcome: Outcome, terminal: Terminal) -> None:
     if outcome.max_iters:
         summary += f" of {outcome.max_iters}"
     summary += f" after {duration(outcome.seconds)}{best}; {outcome.work_dir}"
-    if outcome.state in (record.FAILED, record.INTERRUPTED):
-        click.echo(f"{summary}\n{outcome.message}", err=True)
+    if outcome.state not in (record.FINISHED, record.STOPPED):
+        terminal.failure(f"{summary}\n{outcome.message}")
     else:
         terminal.note(summary)
-
-
-def _interrupt_on_sigterm() -> None:
-    """Before training has begun, SIGTERM ends the command as Ctrl-C does: with a word, and exit code 130."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)

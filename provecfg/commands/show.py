@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from provecfg.commands.findings import show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.findings import Severity
+from provecfg.findings import is_failure
 
 
 @click.command()
@@ -27,13 +28,10 @@ def command(config: Path, output_format: str, terminal: Terminal) -> int:
     if not config.exists():
         raise ProvecfgError(f"no such file: {config}")
     view = read_config(config)
-    if view.problems:
-        from provecfg.findings.reporters import report
-
-        terminal.note(report(view.problems, format="text", files=[config], color=False))
+    texts = {file: view.sources(file) for file in view.files}
+    show_findings(view.problems, terminal, files=[config], texts=texts, on_stderr=True, says_none=False)
     terminal.result(WRITERS[output_format](plain(view.values)).rstrip("\n"))
-    unreadable = any(problem.severity is Severity.ERROR for problem in view.problems)
-    return ExitCode.FINDINGS if unreadable else ExitCode.CLEAN
+    return ExitCode.FINDINGS if is_failure(view.problems) else ExitCode.CLEAN
 
 
 def plain(value: Any) -> Any:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
+from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode
-from provecfg.findings import Finding, Severity, in_file_order
-from provecfg.findings.reporters import FORMATS, report
-from provecfg.findings.settings import ALL, Settings, settings_for
-from provecfg.findings.suppressions import suppress
+from provecfg.findings import is_failure
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.reporters import FORMATS
 from provecfg.parallel import map_in_processes
-from provecfg.paths import write_atomically
-from provecfg.validate import FOUND_ELSEWHERE, files_of, findings_in
+from provecfg.targets import files_of
+from provecfg.validate import judge_for_fixes, judgement_of
 
 if TYPE_CHECKING:
-    from provecfg.findings import Problem
-    from provecfg.findings.fixes import Fixed
+    from provecfg.findings.edits import FixResult
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -59,81 +56,37 @@ def command(
     """
     here = Path.cwd()
     options = parse_cfg_options(cfg_options)
-
-    @functools.cache
-    def settings_at(folder: Path) -> Settings:
-        found = settings_for(folder).with_options(
-            select=select or None, ignore=ignore or None, strict=strict, output_format=output_format
-        )
-        if found.selectors != (ALL,):
-            from provecfg.codes import problems
-
-            found.check_selectors(problems())
-        return found
-
+    settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)
     settings = settings_at(here)
     files = files_of(targets, here)
 
-    def is_on(code: str, file: Path) -> bool:
-        return not code.startswith(FOUND_ELSEWHERE) and settings_at(file.parent).is_on(code, file)
-
-    def judged() -> tuple[list[Finding], dict[Path, str]]:
-        found: list[Finding] = []
-        texts: dict[Path, str] = {}
+    def judgements() -> list[Judgement]:
         # Forking pays from a few files on.
-        processes = None if len(files) >= 8 else 1
-        results = map_in_processes(lambda file: findings_in(file, options), files, processes)
-        for file, (findings, read) in zip(files, results, strict=True):
-            own = settings_at(file.parent)  # also for what a base file says: the config was asked about
-            found += [one for one in findings if own.is_on(one.code, one.filename)]
-            texts |= read
-        kept = suppress(found, texts, judged={file.absolute() for file in files}, is_on=is_on)
-        return in_file_order(kept), texts
+        return map_in_processes(lambda file: judgement_of(file, options), files, None if len(files) >= 8 else 1)
 
-    editable = {file.absolute() for file in files}  # not their bases, which others may inherit from
     if diff or fix:
-        from provecfg.findings.fixes import fixed, mend
-    if diff:
-        return _show_fixes(fixed(judged()[0], unsafe=unsafe_fixes, editable=editable), here, terminal)
-    if fix:
-        mended = mend(lambda: judged()[0], unsafe=unsafe_fixes, editable=editable)
-        terminal.note(f"{_count(len(mended.applied), 'finding')} mended in {_count(len(mended.files), 'file')}")
-    findings, texts = judged()
+        from provecfg.findings.fixes import apply_fixes
 
-    def text_of(file: Path) -> str:
-        return texts.get(file) or file.read_text(encoding="utf-8", errors="replace")
-
-    shown = findings
-    if settings.output_format == "text" and not terminal.verbose:
-        shown = [one for one in findings if one.severity is not Severity.NOTE]
-    text = report(
-        shown,
-        format=settings.output_format,
+        result = apply_fixes(files, judge_for_fixes(settings_at, options), unsafe=unsafe_fixes)
+        if diff:
+            return _show_fixes(result, here, terminal)
+        result.write()
+        terminal.note(f"{_count(len(result.applied), 'finding')} mended in {_count(len(result.files), 'file')}")
+    judged = judgements()
+    findings = screened(judged, settings_at, says_unused=True)
+    show_findings(
+        findings,
+        terminal,
+        output_format=settings.output_format,
         files=files,
-        color=output is None and terminal.colors_output,
+        texts={file: text for judgement in judged for file, text in judgement.texts.items()},
         strict=settings.strict,
-        source=text_of,
-        pages=_pages_for(settings.output_format),
+        output=output,
     )
-    if output is not None:
-        write_atomically(output, text + "\n")
-    else:
-        terminal.result(text)
-    if len(shown) < len(findings):
-        terminal.note(f"{_count(len(findings) - len(shown), 'note')} not shown; -v shows them")
-    failing = Severity.WARNING if settings.strict else Severity.ERROR
-    return ExitCode.FINDINGS if any(one.severity >= failing for one in findings) else ExitCode.CLEAN
+    return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
 
 
-def _pages_for(output_format: str) -> Mapping[str, Problem]:
-    if output_format != "sarif":
-        return {}
-    from provecfg.codes import problems
-
-    return problems()
-
-
-def _show_fixes(outcome: Fixed, here: Path, terminal: Terminal) -> int:
+def _show_fixes(outcome: FixResult, here: Path, terminal: Terminal) -> int:
     if not outcome.files:
         return ExitCode.CLEAN
     terminal.result(outcome.diff(here).rstrip("\n"))

@@ -16,7 +16,7 @@ from provecfg.mmconfig import ConfigView, DottedName, Opaque
 from provecfg.mmconfig import Node as ConfigNode
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.builders import SUPPLIED, SUPPLIED_TO
-from provecfg.rules.names import TOP_LEVEL
+from provecfg.registry.layout import TOP_LEVEL
 
 _STRICT_KEYS: Final = frozenset({"scale", "scales"})
 """Arguments of transforms to which a tuple is one size and a list several (mmcv 2.1.0, transforms/processing.py:
@@ -31,12 +31,12 @@ class Leaf:
     Args:
         key: Dotted path in the config as it was written.
         value: It.
-        is_said: Whether the config says it; otherwise it is a default.
+        is_explicit: Whether the config has it; otherwise it is a default.
     """
 
     key: str
     value: Any
-    is_said: bool = True
+    is_explicit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Unknown:
         key: Dotted path in the config.
         reason: Why, as an end of "not compared: ...".
         origin: What two configs that have the same unknown value have in common; None where nothing tells.
-        is_said: Whether the config says it.
+        is_explicit: Whether the config says it.
     """
 
     key: str
     reason: str
     origin: object = None
-    is_said: bool = True
+    is_explicit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Row:
         key: Dotted path in the config.
         items: What it holds.
         kind: `list` or `tuple` where that matters, else "".
-        is_said: Whether the config says it.
+        is_explicit: Whether the config says it.
     """
 
     key: str
     items: tuple[Value, ...]
     kind: str = ""
-    is_said: bool = True
+    is_explicit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ class Table:
         items: What it holds, defaults of its class included.
         type: Full name of the class that it builds, or the text that names it, or "" of a plain dict.
         is_known: Whether the class is known, so that the defaults are all there.
-        is_said: Whether the config says it.
+        is_explicit: Whether the config says it.
     """
 
     key: str
     items: Mapping[Any, Value] = field(default_factory=dict)
     type: str = ""
     is_known: bool = False
-    is_said: bool = True
+    is_explicit: bool = True
 
     @property
     def class_name(self) -> str:
@@ -102,10 +102,10 @@ class Table:
 
     def dig(self, *keys: str) -> Value | None:
         """What stands under keys of dicts in dicts, or None."""
-        found: Value | None = self
+        value: Value | None = self
         for key in keys:
-            found = found.get(key) if isinstance(found, Table) else None
-        return found
+            value = value.get(key) if isinstance(value, Table) else None
+        return value
 
 
 Value = Leaf | Unknown | Row | Table
@@ -125,32 +125,32 @@ class _Canonical:
         self._registries = {id(typed.node.value): typed.registry for typed in typed_nodes(view.root)}
 
     def top(self) -> Table:
-        said = dict(self._view.values)
-        preprocessor = said.pop("data_preprocessor", None)
+        values = dict(self._view.values)
+        preprocessor = values.pop("data_preprocessor", None)
         for name, default in TOP.items():
-            if said.get(name) is None:
-                said[name] = default
-            elif name == "default_hooks" and isinstance(said[name], dict):
-                # mmengine 0.10.7, Runner.register_default_hooks: a name that is not said keeps its hook, None drops it
-                hooks = {**default, **said[name]}
-                said[name] = {key: hook for key, hook in hooks.items() if hook is not None}
+            if values.get(name) is None:
+                values[name] = default
+            elif name == "default_hooks" and isinstance(values[name], dict):
+                # mmengine 0.10.7, Runner.register_default_hooks: an absent name keeps its hook, None drops it
+                hooks = {**default, **values[name]}
+                values[name] = {key: hook for key, hook in hooks.items() if hook is not None}
         items: dict[Any, Value] = {}
-        for name, value in said.items():
+        for name, value in values.items():
             if name in TOP_LEVEL:
                 origin = self._view.values.origins.get(name)
-                registry, is_said = REGISTRIES.get(name, ""), name in self._view.values
-                items[name] = self._value(value, name, name, registry, origin, is_said, 0)
+                registry, is_explicit = REGISTRIES.get(name, ""), name in self._view.values
+                items[name] = self._value(value, name, name, registry, origin, is_explicit, 0)
         model = items.get("model")
         if preprocessor is not None and isinstance(model, Table):
             own = model.get("data_preprocessor")
             if own is None or (isinstance(own, Leaf) and own.value is None):
                 # mmengine 0.10.7, Runner.__init__: the top level's goes into a model that has none
-                given = self._value(preprocessor, "data_preprocessor", "data_preprocessor", "model", None, True, 0)
-                items["model"] = Table(model.key, {**model.items, "data_preprocessor": given}, model.type, True)
+                moved = self._value(preprocessor, "data_preprocessor", "data_preprocessor", "model", None, True, 0)
+                items["model"] = Table(model.key, {**model.items, "data_preprocessor": moved}, model.type, True)
         return Table("", items)
 
     def _value(
-        self, value: Any, key: str, slot: str, registry: str, origin: object, is_said: bool, depth: int
+        self, value: Any, key: str, slot: str, registry: str, origin: object, is_explicit: bool, depth: int
     ) -> Value:
         """
         Args:
@@ -159,37 +159,41 @@ class _Canonical:
             origin: Where the file writes it.
         """
         if isinstance(value, Opaque):
-            return Unknown(key, value.reason, origin, is_said)
+            return Unknown(key, value.reason, origin, is_explicit)
         if value is UNKNOWN_DEFAULT or depth > _DEEPEST:
-            return Unknown(key, "the class's own default, which is not a plain value", UNKNOWN_DEFAULT, is_said)
+            return Unknown(key, "the class's own default, which is not a plain value", UNKNOWN_DEFAULT, is_explicit)
         if slot in ALWAYS_LISTS and isinstance(value, dict) and not key.startswith("default_hooks"):
-            one = self._value(value, key, f"{slot}[]", registry, origin, is_said, depth + 1)
-            return Row(key, (one,), is_said=is_said)
+            only_item = self._value(value, key, f"{slot}[]", registry, origin, is_explicit, depth + 1)
+            return Row(key, (only_item,), is_explicit=is_explicit)
         if isinstance(value, dict):
-            return self._table(value, key, slot.removesuffix("[]"), registry, is_said, depth)
+            return self._table(value, key, slot.removesuffix("[]"), registry, is_explicit, depth)
         if isinstance(value, (list, tuple)):
             origins = getattr(value, "origins", None) or [None] * len(value)
             items = tuple(
-                self._value(item, f"{key}[{index}]", f"{slot.removesuffix('[]')}[]", registry, at, is_said, depth + 1)
-                for index, (item, at) in enumerate(zip(value, origins, strict=False))
+                self._value(
+                    item, f"{key}[{index}]", f"{slot.removesuffix('[]')}[]", registry, where, is_explicit, depth + 1
+                )
+                for index, (item, where) in enumerate(zip(value, origins, strict=False))
             )
             strict = registry == "transform" and slot.removesuffix("[]") in _STRICT_KEYS
-            return Row(key, items, ("list" if isinstance(value, list) else "tuple") if strict else "", is_said)
+            return Row(key, items, ("list" if isinstance(value, list) else "tuple") if strict else "", is_explicit)
         if isinstance(value, (set, frozenset)):
-            return Leaf(key, frozenset(map(repr, value)), is_said)
-        return Leaf(key, value, is_said)
+            return Leaf(key, frozenset(map(repr, value)), is_explicit)
+        return Leaf(key, value, is_explicit)
 
-    def _table(self, value: Mapping[Any, Any], key: str, slot: str, registry: str, is_said: bool, depth: int) -> Table:
+    def _table(
+        self, value: Mapping[Any, Any], key: str, slot: str, registry: str, is_explicit: bool, depth: int
+    ) -> Table:
         registry = self._registries.get(id(value), registry)
-        named = value.get("type") or _unsaid_type(key, value)
-        info = self._class_of(named, registry, value.get("_scope_"))
+        class_name = value.get("type") or _default_type(key, value)
+        info = self._class_of(class_name, registry, value.get("_scope_"))
         origins = getattr(value, "origins", {})
         items: dict[Any, Value] = {}
         for name, item in value.items():
             if name in ("type", "_scope_"):
                 continue
             below = f"{key}.{name}" if key else str(name)
-            items[name] = self._value(item, below, str(name), registry, origins.get(name), is_said, depth + 1)
+            items[name] = self._value(item, below, str(name), registry, origins.get(name), is_explicit, depth + 1)
         defaults = dict(_defaults(info))
         for ending, of_builder in BY_SLOT.items():
             if slot.endswith(ending):
@@ -197,18 +201,18 @@ class _Canonical:
         for name, default in defaults.items():
             if name not in items:
                 items[name] = self._value(default, f"{key}.{name}", name, registry, None, False, depth + 1)
-        text = str(named) if isinstance(named, str) else ""
-        return Table(key, items, info.record.dotted if info else text, info is not None, is_said)
+        text = str(class_name) if isinstance(class_name, str) else ""
+        return Table(key, items, info.record.dotted if info else text, info is not None, is_explicit)
 
-    def _class_of(self, named: Any, registry: str, scope: Any) -> ClassInfo | None:
-        if not isinstance(named, str):
+    def _class_of(self, name: Any, registry: str, scope: Any) -> ClassInfo | None:
+        if not isinstance(name, str):
             return None
-        if isinstance(named, DottedName) or not registry:
-            return self._registry.find_dotted(str(named), registry)
-        return self._registry.find(str(named), registry, scope=scope if isinstance(scope, str) else None)
+        if isinstance(name, DottedName) or not registry:
+            return self._registry.find_dotted(str(name), registry)
+        return self._registry.find(str(name), registry, scope=scope if isinstance(scope, str) else None)
 
 
-def _unsaid_type(key: str, value: Mapping[Any, Any]) -> str | None:
+def _default_type(key: str, value: Mapping[Any, Any]) -> str | None:
     """The class that mmengine builds where a dict names none."""
     if key == "train_cfg" and ("by_epoch" in value or "max_iters" in value or "max_epochs" in value):
         by_epoch = value.get("by_epoch", "max_epochs" in value)
@@ -227,7 +231,7 @@ def _defaults(info: ClassInfo | None) -> Iterator[tuple[str, Any]]:
             yield name, parameter.default
 
 
-def place_of(view: ConfigView, key: str) -> ConfigNode | None:
+def node_at(view: ConfigView, key: str) -> ConfigNode | None:
     """The node of the config at a key of its canonical form, or the nearest above it that is written."""
     while key:
         node = view.dig(key)

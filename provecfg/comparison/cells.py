@@ -1,18 +1,15 @@
-"""What a config says it is: the cell of a study that its header and its name tell."""
+"""What a config says it is: the cell of a study that its header names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from provecfg.catalog.datasets import DATASETS
-from provecfg.catalog.models import MODELS
-from provecfg.catalog.strategies import STRATEGIES
 from provecfg.comparison.canonical import Table, canonical
 from provecfg.comparison.factors import Factor
+from provecfg.header import Header
 from provecfg.mmconfig import ConfigView
 
 AXES: Final[Mapping[str, frozenset[Factor]]] = {
@@ -24,9 +21,6 @@ AXES: Final[Mapping[str, frozenset[Factor]]] = {
 }
 """Axis of a study, as `--factor` names it -> what its cells differ in along it."""
 
-_STUDY: Final = re.compile(r"^# Written by provecfg \S+ from the study (\S+) \([0-9a-f]+\)", re.MULTILINE)
-_SEED: Final = re.compile(r"_s(\d+)$")
-
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -37,7 +31,7 @@ class Compared:
         view: The config as read.
         values: The config in one form.
         study: The study that it is a cell of, or "".
-        place: Axis -> where on it the cell is; empty where the config says nothing.
+        coordinates: Axis -> where on it the cell is; empty where the config says nothing.
         study_file: The study that it was made from just now, so that there is no file of it; else None.
     """
 
@@ -45,42 +39,23 @@ class Compared:
     view: ConfigView
     values: Table
     study: str = ""
-    place: Mapping[str, str] = field(default_factory=dict)
+    coordinates: Mapping[str, str] = field(default_factory=dict)
     study_file: Path | None = None
 
 
 def compared(view: ConfigView, name: str, study_file: Path | None = None) -> Compared:
-    """The config, with the cell that it says it is.
+    """The config, with the cell that its header says it is.
 
     Args:
         view: The config.
         name: What reports call it.
         study_file: The study that it was made from, where it is no file of the user's.
     """
-    text = view.layers[0].source.text if view.layers else ""
-    found = _STUDY.search(text)
-    place = place_of_name(view.path.stem) if found else None
-    if found is None or place is None:
-        return Compared(name, view, canonical(view))
-    return Compared(name, view, canonical(view), found.group(1), place, study_file)
-
-
-def place_of_name(name: str) -> dict[str, str] | None:
-    """The axes that the name of a cell tells: `<model>_<dataset>[_<strategy>]_<losses>[_s<seed>]`, or None."""
-    place: dict[str, str] = {}
-    for axis, known in (("model", MODELS), ("dataset", DATASETS), ("strategy", STRATEGIES)):
-        fits = [one for one in known if name.startswith(f"{one}_")]
-        if fits:
-            place[axis] = max(fits, key=len)
-            name = name[len(place[axis]) + 1 :]
-        elif axis == "strategy":
-            place[axis] = "baseline"  # left out of names
-        else:
-            return None
-    seed = _SEED.search(name)
-    place["loss"] = name[: seed.start()] if seed else name
-    place["seed"] = seed.group(1) if seed else ""
-    return place
+    header = Header.of(view.layers[0].source.text) if view.layers else None
+    if header is None or header.cell is None:
+        return Compared(name, view, canonical(view), study_file=study_file)
+    coordinates = {axis: str(value) for axis, value in header.cell._asdict().items()}
+    return Compared(name, view, canonical(view), header.study, coordinates, study_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +72,17 @@ def steps_between(cells: Sequence[Compared], axes: Iterable[str] = tuple(AXES)) 
 
     Whatever differs between two others differs from the first in one of them. A cell without auxiliary loss is first.
     """
-    cells = sorted(cells, key=lambda cell: cell.place.get("loss") != "ce")
+    cells = sorted(cells, key=lambda cell: cell.coordinates.get("loss") != "ce")
     for axis in axes:
         first: dict[tuple[object, ...], Compared] = {}
         for cell in cells:
-            if cell.place:
-                rest = (cell.study, *(value for name, value in cell.place.items() if name != axis))
+            if cell.coordinates:
+                rest = (cell.study, *(value for name, value in cell.coordinates.items() if name != axis))
                 reference = first.setdefault(rest, cell)
-                if reference is not cell and reference.place[axis] != cell.place[axis]:
+                if reference is not cell and reference.coordinates[axis] != cell.coordinates[axis]:
                     yield Step(axis, reference, cell)
 
 
 def axes_that_vary(cells: Sequence[Compared]) -> list[str]:
-    """The axes along which the cells have more than one place."""
-    return [axis for axis in AXES if len({cell.place[axis] for cell in cells if cell.place}) > 1]
+    """The axes along which the cells have more than one coordinate."""
+    return [axis for axis in AXES if len({cell.coordinates[axis] for cell in cells if cell.coordinates}) > 1]

@@ -50,11 +50,6 @@ class Difference:
         """What is there on either side."""
         return tuple(value for value in (self.before, self.after) if value is not None)
 
-    @property
-    def type_names(self) -> tuple[str, ...]:
-        """Full names of the classes that stand there."""
-        return tuple(value.type for value in self.values if isinstance(value, Table) and value.type)
-
 
 Within = tuple[str, ...]
 
@@ -87,9 +82,10 @@ def _same_unknown(before: Value, after: Value) -> bool:
     )
 
 
-def _same(one: object, other: object) -> bool:
+def _same(before: object, after: object) -> bool:
     # True is no 1: an argument of yes or no is not one that counts.
-    return isinstance(one, bool) == isinstance(other, bool) and (one == other or (one != one and other != other))
+    are_nan = before != before and after != after
+    return isinstance(before, bool) == isinstance(after, bool) and (before == after or are_nan)
 
 
 def _between_tables(before: Table, after: Table, within: Within) -> Iterator[Difference]:
@@ -104,13 +100,11 @@ def _between_tables(before: Table, after: Table, within: Within) -> Iterator[Dif
 
 def _between_items(before: Table, after: Table, keys: Sequence[object], within: Within) -> Iterator[Difference]:
     for key in keys:
-        one, other = before.get(key), after.get(key)
-        if one is not None and other is not None:
-            yield from differences(one, other, within)
-        elif other is not None:
-            yield from _alone(None, other, within)
-        elif one is not None:
-            yield from _alone(one, None, within)
+        first, second = before.get(key), after.get(key)
+        if first is not None and second is not None:
+            yield from differences(first, second, within)
+        elif first is not None or second is not None:
+            yield from _alone(first, second, within)
 
 
 def _alone(before: Value | None, after: Value | None, within: Within) -> Iterator[Difference]:
@@ -123,17 +117,17 @@ def _alone(before: Value | None, after: Value | None, within: Within) -> Iterato
 
 
 def _between_rows(before: Row, after: Row, within: Within) -> Iterator[Difference]:
-    one, other = before.items, after.items
-    if not any(isinstance(item, Table) for item in (*one, *other)):
-        inner = [found for pair in zip(one, other, strict=False) for found in differences(*pair, within)]
-        if len(one) != len(other) or any(found.is_known for found in inner):
+    if not any(isinstance(item, Table) for item in (*before.items, *after.items)):
+        pairs_in_order = zip(before.items, after.items, strict=False)
+        inner = [difference for pair in pairs_in_order for difference in differences(*pair, within)]
+        if len(before.items) != len(after.items) or any(difference.is_known for difference in inner):
             yield Difference(after.key, before, after, within)
         else:
             yield from inner
         return
     last = after.key.rpartition(".")[2]
-    pairs = _paired(one, other) if last in _IN_ANY_ORDER else _aligned(one, other)
-    for first, second in pairs:
+    pair_up = _paired if last in _IN_ANY_ORDER else _aligned
+    for first, second in pair_up(before.items, after.items):
         if first is not None and second is not None:
             yield from differences(first, second, within)
         else:
@@ -143,30 +137,30 @@ def _between_rows(before: Row, after: Row, within: Within) -> Iterator[Differenc
 Pairs = list[tuple[Value | None, Value | None]]
 
 
-def _paired(one: Sequence[Value], other: Sequence[Value]) -> Pairs:
+def _paired(before: Sequence[Value], after: Sequence[Value]) -> Pairs:
     """The items by what they are, in the order of the second; those that only the first has come last."""
-    left = list(one)
-    found: dict[int, Value] = {}
-    for what in (_identity, _kind):
-        for index, item in enumerate(other):
-            same = next((candidate for candidate in left if what(candidate) == what(item)), None)
-            if same is not None and index not in found:
-                left.remove(same)
-                found[index] = same
-    pairs: Pairs = [(found.get(index), item) for index, item in enumerate(other)]
-    return pairs + [(item, None) for item in left]
+    unpaired = list(before)
+    partners: dict[int, Value] = {}
+    for likeness in (_identity, _kind):
+        for index, item in enumerate(after):
+            same = next((candidate for candidate in unpaired if likeness(candidate) == likeness(item)), None)
+            if same is not None and index not in partners:
+                unpaired.remove(same)
+                partners[index] = same
+    pairs: Pairs = [(partners.get(index), item) for index, item in enumerate(after)]
+    return pairs + [(item, None) for item in unpaired]
 
 
-def _aligned(one: Sequence[Value], other: Sequence[Value]) -> Pairs:
+def _aligned(before: Sequence[Value], after: Sequence[Value]) -> Pairs:
     """The items in order, those that only one has facing None."""
-    matcher = difflib.SequenceMatcher(None, [_kind(item) for item in one], [_kind(item) for item in other], False)
+    matcher = difflib.SequenceMatcher(None, [_kind(item) for item in before], [_kind(item) for item in after], False)
     pairs: Pairs = []
-    for tag, start, end, other_start, other_end in matcher.get_opcodes():
-        if tag == "equal" or (tag == "replace" and end - start == other_end - other_start):
-            pairs += list(zip(one[start:end], other[other_start:other_end], strict=True))
+    for tag, start, end, after_start, after_end in matcher.get_opcodes():
+        if tag == "equal" or (tag == "replace" and end - start == after_end - after_start):
+            pairs += list(zip(before[start:end], after[after_start:after_end], strict=True))
         else:
-            pairs += [(item, None) for item in one[start:end]]
-            pairs += [(None, item) for item in other[other_start:other_end]]
+            pairs += [(item, None) for item in before[start:end]]
+            pairs += [(None, item) for item in after[after_start:after_end]]
     return pairs
 
 

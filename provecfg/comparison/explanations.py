@@ -45,7 +45,7 @@ def copied_to_auxiliary_head(difference: Difference, pair: Pair) -> str | None:
     for other in pair.differences:
         if other.key.startswith("model.decode_head") and _tail(other.key) == _tail(difference.key):
             sides = ((other.before, difference.before), (other.after, difference.after))
-            if all(_alike(one, copy) for one, copy in sides):
+            if all(_alike(original, copy) for original, copy in sides):
                 return "the auxiliary head has the same losses"
     return None
 
@@ -54,10 +54,10 @@ def _tail(key: str) -> str:
     return key[key.find(".loss_decode") :]
 
 
-def _alike(one: Value | None, other: Value | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return not any(True for _ in differences(one, other))
+def _alike(original: Value | None, copy: Value | None) -> bool:
+    if original is None or copy is None:
+        return original is copy
+    return not any(True for _ in differences(original, copy))
 
 
 Explain = Callable[[Difference, Pair], "str | None"]
@@ -77,8 +77,8 @@ def _imported_class(difference: Difference, pair: Pair) -> str | None:
     for config, module in _modules_of_one(pair):
         own = [
             value.class_name
-            for found in pair.differences
-            for value in [found.after if config is pair.after else found.before]
+            for other in pair.differences
+            for value in [other.after if config is pair.after else other.before]
             if isinstance(value, Table) and (value.type == module or value.type.startswith(f"{module}."))
         ]
         if not own:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from provecfg.comparison.differences import Difference
+from provecfg.registry.layout import EARLY_STOPPING_HOOKS
 
 
 class Factor(enum.Enum):
@@ -56,7 +57,7 @@ NAMES: Final[Mapping[str, frozenset[Factor]]] = MappingProxyType(
 """What a user calls a factor -> what may differ then. Those that others follow from come first."""
 
 _PRIMARY: Final = frozenset({"CrossEntropyLoss", "SegCrossEntropyLoss", "OhemCrossEntropy"})
-_STOPPING_HOOKS: Final = frozenset({"EarlyStoppingHook", "ResumableEarlyStoppingHook", "FiniteLossHook"})
+_STOPPING_HOOKS: Final = frozenset({*EARLY_STOPPING_HOOKS, "FiniteLossHook"})
 
 _KEYS: Final = tuple(
     (factor, re.compile(pattern))

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provecfg.comparison.canonical import Unknown, place_of
+from provecfg.comparison.canonical import Unknown, node_at
 from provecfg.comparison.cells import AXES, Compared, steps_between
 from provecfg.comparison.differences import Difference
 from provecfg.comparison.explanations import Pair, copied_to_auxiliary_head, explanation
@@ -49,9 +49,9 @@ class Comparison:
 
     Args:
         before, after: They.
-        declared: What they were said to differ in, or what alone explains all differences; None where nothing does.
+        declared: What they are declared to differ in, or what alone explains all differences; None where nothing does.
         factors: The factors that this stands for.
-        was_said: Whether it was said, by the user or by the study.
+        was_declared: Whether the user or the study declared it.
         differences: All of them, judged.
     """
 
@@ -59,12 +59,12 @@ class Comparison:
     after: Compared
     declared: str | None
     factors: frozenset[Factor]
-    was_said: bool
+    was_declared: bool
     differences: tuple[Judged, ...]
 
     def of_status(self, status: Status) -> list[Judged]:
         """The differences of one status."""
-        return [one for one in self.differences if one.status is status]
+        return [judged for judged in self.differences if judged.status is status]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -72,27 +72,28 @@ class Comparison:
         return tuple(_findings(self))
 
 
-def compare(configs: Sequence[Compared], said: Sequence[str] = ()) -> list[Comparison]:
+def compare(configs: Sequence[Compared], declared: Sequence[str] = ()) -> list[Comparison]:
     """Compare cells of a study along its axes, and other configs with the first.
 
     Args:
         configs: At least two.
-        said: What may differ, by the names of `NAMES`. Of cells, the axes to compare along. Where nothing is said, the
+        declared: What may differ, by the names of `NAMES`. Of cells, the axes to compare along. Where nothing is, the
             axis is what cells differ in; other configs are compared for the one factor that explains all differences.
     """
-    axes = [name for name in said if name in AXES] if said else list(AXES)
-    steps = list(steps_between(configs, axes)) if len(axes) == len(said) or not said else []
+    axes = [name for name in declared if name in AXES] if declared else list(AXES)
+    steps = list(steps_between(configs, axes)) if len(axes) == len(declared) or not declared else []
     comparisons = [
-        _compared(step.before, step.after, step.axis, NAMES[step.axis] if said else AXES[step.axis]) for step in steps
+        _compared(step.before, step.after, step.axis, NAMES[step.axis] if declared else AXES[step.axis])
+        for step in steps
     ]
     covered = {id(config) for step in steps for config in (step.before, step.after)}
     first = configs[0]
     for config in configs[1:]:
         if id(config) in covered:
             continue
-        if said:
-            factors = frozenset().union(*(NAMES[name] for name in said))
-            comparisons.append(_compared(first, config, " and ".join(said), factors))
+        if declared:
+            factors = frozenset().union(*(NAMES[name] for name in declared))
+            comparisons.append(_compared(first, config, " and ".join(declared), factors))
         else:
             comparisons.append(_inferred(first, config))
     return comparisons
@@ -108,7 +109,7 @@ def _inferred(before: Compared, after: Compared) -> Comparison:
     pair = Pair.of(before.values, after.values)
     for name, factors in NAMES.items():
         judged = tuple(_judged(pair, factors))
-        statuses = {one.status for one in judged}
+        statuses = {difference.status for difference in judged}
         if Status.DECLARED in statuses and Status.UNEXPLAINED not in statuses:
             return Comparison(before, after, name, factors, False, judged)
     return Comparison(before, after, None, frozenset(), False, tuple(_judged(pair, frozenset())))
@@ -136,17 +137,18 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
     unexplained = comparison.of_status(Status.UNEXPLAINED)
     unknown = comparison.of_status(Status.NOT_COMPARED)
     if comparison.declared is not None:
-        for one in unexplained:
+        for judged in unexplained:
+            factor = names_of([judged.factor])[0]
             yield _finding(
                 comparison,
                 DIFFERS_ELSEWHERE,
-                one.difference,
+                judged.difference,
                 f"{before} and {after} are to differ in the {meant} alone, and differ in the "
-                f"{one.factor.value}: {change_in_words(one.difference)}",
-                f"make it the same in both, or say that it is meant to differ: --factor {names_of([one.factor])[0]}",
+                f"{judged.factor.value}: {change_in_words(judged.difference)}",
+                f"make it the same in both, or say that it is meant to differ: --factor {factor}",
             )
-        may_differ = any(one.factor in comparison.factors for one in unknown)
-        if comparison.was_said and not comparison.of_status(Status.DECLARED) and not may_differ:
+        may_differ = any(judged.factor in comparison.factors for judged in unknown)
+        if comparison.was_declared and not comparison.of_status(Status.DECLARED) and not may_differ:
             yield Finding(
                 DIFFERS_NOWHERE,
                 f"{before} and {after} are to differ in the {meant}, and do not",
@@ -154,7 +156,7 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
                 hint="two runs of them show the noise of training, and nothing else",
             )
     elif unexplained:
-        several = names_of(one.factor for one in unexplained)
+        several = names_of(judged.factor for judged in unexplained)
         yield _finding(
             comparison,
             SEVERAL_FACTORS,
@@ -163,12 +165,12 @@ def _findings(comparison: Comparison) -> Iterator[Finding]:
             "difference",
             "compare configs that differ in one of them, or declare what is meant to differ with --factor",
         )
-    for one in unknown:
+    for judged in unknown:
         yield _finding(
             comparison,
             NOT_COMPARED,
-            one.difference,
-            f"{one.difference.key} of {before} and {after} is not compared: {one.reason}",
+            judged.difference,
+            f"{judged.difference.key} of {before} and {after} is not compared: {judged.reason}",
             None,
         )
 
@@ -178,9 +180,9 @@ def _finding(
 ) -> Finding:
     config = comparison.before if difference.after is None else comparison.after
     key = difference.key
-    node = place_of(config.view, key) if config.study_file is None else None
-    asked = config.study_file or config.view.path
-    file = asked if node is None else node.file
+    node = node_at(config.view, key) if config.study_file is None else None
+    target = config.study_file or config.view.path
+    file = target if node is None else node.file
     return Finding(
         problem,
         message,
@@ -188,7 +190,7 @@ def _finding(
         hint,
         file,
         None if node is None else node.span,
-        target=asked if file != asked else None,
+        target=target if file != target else None,
     )
 
 

@@ -30,5 +30,3 @@ NOT_COMPARED = Problem(
     "Nothing by itself; whether the two differ there is for you to see.",
     Severity.NOTE,
 )
-
-PROBLEMS: tuple[Problem, ...] = (DIFFERS_ELSEWHERE, SEVERAL_FACTORS, DIFFERS_NOWHERE, NOT_COMPARED)

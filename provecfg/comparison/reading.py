@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from provecfg.catalog.studies import STUDIES
 from provecfg.comparison.cells import Compared, compared
-from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding, Severity
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
-from provecfg.study.load import read_study, study_from_fields
+from provecfg.study.load import read_study
+from provecfg.study.named import studies_of
 from provecfg.study.schema import Study
-from provecfg.validate import files_of, is_study
+from provecfg.targets import files_of, is_study
 
 
 def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], list[Finding]]:
@@ -36,34 +34,29 @@ def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], li
     problems: list[Finding] = []
     for target in targets:
         if target in STUDIES and not (here / target).exists():
-            for part in STUDIES[target].parts:
-                study, _ = study_from_fields(copy.deepcopy(dict(part)))
-                if study is None:
-                    raise ProvecfgError(f"the catalog's study {target} cannot be read; this is a mistake in provecfg")
-                configs += _cells_of(study, Path(target))
+            for part in studies_of(STUDIES[target]):
+                configs += _cells_of(part, Path(target))
             continue
         for file in files_of([target], here):
             if is_study(file):
-                study, wrong = read_study(file)
-                problems += wrong
+                study, findings = read_study(file)
+                problems += findings
                 configs += _cells_of(study, file) if study is not None else ()
                 continue
             view = read_config(file)
-            problems += [one for one in view.problems if one.severity is Severity.ERROR]
+            problems += [problem for problem in view.problems if problem.severity is Severity.ERROR]
             if view.is_whole:
-                configs.append(compared(view, _shown(file, here)))
+                configs.append(compared(view, _name(file, here)))
     return configs, problems
 
 
 def _cells_of(study: Study, file: Path) -> Iterator[Compared]:
-    with tempfile.TemporaryDirectory(prefix="provecfg-") as folder:
-        for plan in plans_of(study):
-            path = Path(folder, f"{plan.name}.py")
-            path.write_text(render(plan), encoding="utf-8")
-            yield compared(read_config(path), plan.name, file)
-            path.unlink()
+    """The configs of a study, read as if they stood beside its file."""
+    for plan in plans_of(study):
+        view = read_config(file.with_name(f"{plan.name}.py"), text=render(plan))
+        yield compared(view, plan.name, file)
 
 
-def _shown(path: Path, here: Path) -> str:
+def _name(path: Path, here: Path) -> str:
     """A file as reports name it: from here where it is below."""
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()

@@ -19,11 +19,10 @@ def as_text(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> s
     blocks = [_what_is_compared(configs)]
     told: dict[tuple[str, ...], list[Comparison]] = {}
     for comparison in comparisons:
-        step, lines = _step(comparison), tuple(_lines(comparison))
-        told.setdefault((step, *lines), []).append(comparison)
-    for said, alike in told.items():
-        head = said[0] + _shared_by(alike, configs)
-        blocks.append("\n".join([head, *(f"  {line}" for line in said[1:] or ["no difference"])]))
+        told.setdefault((_step(comparison), *_lines(comparison)), []).append(comparison)
+    for (step, *lines), alike in told.items():
+        head = step + _shared_by(alike, configs)
+        blocks.append("\n".join([head, *(f"  {line}" for line in lines or ["no difference"])]))
     blocks.append(_verdict(configs, comparisons))
     return "\n\n".join(blocks)
 
@@ -31,20 +30,22 @@ def as_text(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> s
 def as_data(configs: Sequence[Compared], comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Factors of each config and every difference, as JSON holds it."""
     return {
-        "factors": {config.name: {"study": config.study, **config.place} if config.study else {} for config in configs},
+        "factors": {
+            config.name: {"study": config.study, **config.coordinates} if config.study else {} for config in configs
+        },
         "differences": [
             {
                 "configs": [comparison.before.name, comparison.after.name],
                 "declared": comparison.declared,
-                "key": one.difference.key,
-                "factor": one.factor.value,
-                "status": one.status.value,
-                "reason": one.reason or None,
-                "before": plain(one.difference.before),
-                "after": plain(one.difference.after),
+                "key": judged.difference.key,
+                "factor": judged.factor.value,
+                "status": judged.status.value,
+                "reason": judged.reason or None,
+                "before": plain(judged.difference.before),
+                "after": plain(judged.difference.after),
             }
             for comparison in comparisons
-            for one in comparison.differences
+            for judged in comparison.differences
         ],
     }
 
@@ -58,43 +59,42 @@ def _what_is_compared(configs: Sequence[Compared]) -> str:
             continue
         lines.append(f"study {study}: {_count(len(members), 'config')}")
         for axis in axes_that_vary(members):
-            values = list(dict.fromkeys(config.place[axis] for config in members))
+            values = list(dict.fromkeys(config.coordinates[axis] for config in members))
             lines.append(f"  {axis}: {', '.join(values)}")
     return "\n".join(lines)
 
 
 def _step(comparison: Comparison) -> str:
     axis, before, after = comparison.declared, comparison.before, comparison.after
-    if axis is not None and axis in AXES and before.place and after.place and before.study == after.study:
-        return f"{axis}: {before.place[axis] or before.name} -> {after.place[axis] or after.name}"
-    what = "nothing declared" if axis is None else axis if comparison.was_said else f"{axis} alone"
+    if axis is not None and axis in AXES and before.coordinates and after.coordinates and before.study == after.study:
+        return f"{axis}: {before.coordinates[axis]} -> {after.coordinates[axis]}"
+    what = "nothing declared" if axis is None else axis if comparison.was_declared else f"{axis} alone"
     return f"{before.name} -> {after.name}: {what}"
 
 
 def _shared_by(alike: Sequence[Comparison], configs: Sequence[Compared]) -> str:
     """Where on the other axes the comparisons are that are told at once."""
     axis = alike[0].declared
-    cells = [one.after for one in alike if one.after.place]
+    cells = [comparison.after for comparison in alike if comparison.after.coordinates]
     if axis is None or axis not in AXES or len(cells) != len(alike):
         return ""
     others = [name for name in axes_that_vary(configs) if name != axis]
-    parts = [_some(list(dict.fromkeys(cell.place[name] for cell in cells)), 6) for name in others]
+    parts = [_some(list(dict.fromkeys(cell.coordinates[name] for cell in cells)), 6) for name in others]
     return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
     for status in Status:
-        judged = comparison.of_status(status)
+        of_status = comparison.of_status(status)
         if status is Status.RECORD:
-            if judged:
-                yield f"{status.value}: {_some([one.difference.key for one in judged], 6)}"
+            if of_status:
+                yield f"{status.value}: {_some([judged.difference.key for judged in of_status], 6)}"
             continue
         label = "differs" if comparison.declared is None and status is Status.UNEXPLAINED else status.value
-        reasons = list(dict.fromkeys(one.reason for one in judged))
-        for reason in reasons:
-            for one in judged:
-                if one.reason == reason:
-                    yield f"{label}: {change_in_words(one.difference)}"
+        for reason in dict.fromkeys(judged.reason for judged in of_status):
+            for judged in of_status:
+                if judged.reason == reason:
+                    yield f"{label}: {change_in_words(judged.difference)}"
             if reason:
                 yield f"    since {reason}" if status is Status.DERIVED else f"    {reason}"
 

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from provecfg.registry.layout import DEFAULT_HOOKS, TOP_LEVEL
+
 TOP: Final[Mapping[str, Any]] = MappingProxyType(
     {
         # mmengine 0.10.7, runner/runner.py: Runner.__init__ and Runner.from_cfg
-        "default_hooks": {
-            "runtime_info": {"type": "RuntimeInfoHook"},
-            "timer": {"type": "IterTimerHook"},
-            "sampler_seed": {"type": "DistSamplerSeedHook"},
-            "logger": {"type": "LoggerHook"},
-            "param_scheduler": {"type": "ParamSchedulerHook"},
-            "checkpoint": {"type": "CheckpointHook"},
-        },
+        "default_hooks": dict(DEFAULT_HOOKS),
         "custom_hooks": [],
         "param_scheduler": [],
         "load_from": None,
@@ -48,17 +43,7 @@ TYPES: Final = MappingProxyType(
 )
 """Dotted path of a dict -> the class that it builds if it names none."""
 
-REGISTRIES: Final = MappingProxyType(
-    {
-        "default_hooks": "hook",
-        "optim_wrapper": "optim_wrapper",
-        "log_processor": "log_processor",
-        "train_cfg": "loop",
-        "val_cfg": "loop",
-        "test_cfg": "loop",
-        "visualizer": "visualizer",
-    }
-)
+REGISTRIES: Final = MappingProxyType({key: TOP_LEVEL[key] or "" for key in ("default_hooks", "train_cfg", *TYPES)})
 """Top-level key -> the registry that builds its dicts, for those that need not name their class."""
 
 BY_SLOT: Final[dict[str, dict[str, Any]]] = {

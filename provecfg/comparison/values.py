@@ -29,7 +29,7 @@ def in_words(value: Value | None) -> str:
     text = _text(value)
     if len(text) > _WIDEST:
         text = f"{text[: _WIDEST - 3]}..."
-    return text if value is None or value.is_said else f"{text} (default)"
+    return text if value is None or value.is_explicit else f"{text} (default)"
 
 
 def _text(value: Value | None) -> str:
@@ -40,8 +40,8 @@ def _text(value: Value | None) -> str:
     if isinstance(value, Row):
         return f"[{', '.join(_text(item) for item in value.items)}]"
     if isinstance(value, Table):
-        said = [f"{name}={_text(item)}" for name, item in value.items.items() if item.is_said]
-        return f"{value.class_name or 'dict'}({', '.join(said)})"
+        arguments = [f"{name}={_text(item)}" for name, item in value.items.items() if item.is_explicit]
+        return f"{value.class_name or 'dict'}({', '.join(arguments)})"
     return "nothing"
 
 
@@ -54,6 +54,8 @@ def plain(value: Value | None) -> Any:
     if isinstance(value, Row):
         return [plain(item) for item in value.items]
     if isinstance(value, Table):
-        items = {str(name): plain(item) for name, item in value.items.items() if item.is_said or not value.is_said}
+        items = {
+            str(name): plain(item) for name, item in value.items.items() if item.is_explicit or not value.is_explicit
+        }
         return {"type": value.type, **items} if value.type else items
     return None

@@ -5,14 +5,12 @@ Only what the config and the class's defaults settle; for anything else the answ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from provecfg.facts.lookup import Lookup, kind_of
+from provecfg.facts.model import model_of
 from provecfg.facts.numbers import count
-from provecfg.facts.unknown import kind_of
 from provecfg.mmconfig import Node
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
 
 _RESNETS: Final = frozenset({"ResNet", "ResNetV1c", "ResNetV1d", "ResNeXt", "ResNeSt"})
 _BASIC_BLOCKS: Final = frozenset({18, 34})
@@ -22,79 +20,79 @@ _BASIC_BLOCKS: Final = frozenset({18, 34})
 _MOST_FEATURES: Final = 100
 
 
-def feature_channels(facts: Facts) -> tuple[int | None, ...] | None:
+def feature_channels(config: Lookup) -> tuple[int | None, ...] | None:
     """Channels of each feature map that the heads see, None for one that is not known; None if their number is not."""
-    model = facts.model
+    model = model_of(config)
     if model is None:
         return None
     neck, backbone = model.get("neck"), model.get("backbone")
     if neck is not None and neck.value is not None:
-        return _of_neck(facts, neck)
-    return _of_backbone(facts, backbone) if backbone is not None and backbone.is_dict else None
+        return _of_neck(config, neck)
+    return _of_backbone(config, backbone) if backbone is not None and backbone.is_dict else None
 
 
-def _of_neck(facts: Facts, neck: Node) -> tuple[int | None, ...] | None:
+def _of_neck(config: Lookup, neck: Node) -> tuple[int | None, ...] | None:
     if not neck.is_dict:
         return None
     kind = kind_of(neck.value.get("type"))
     if kind == "FPN":
-        outs = count(facts.argument(neck, "num_outs"))
+        outs = count(config.argument(neck, "num_outs"))
         if outs is None or not 0 < outs <= _MOST_FEATURES:
             return None
-        return (count(facts.argument(neck, "out_channels")),) * outs
+        return (count(config.argument(neck, "out_channels")),) * outs
     if kind == "MultiLevelNeck":
-        scales = facts.argument(neck, "scales")
-        channels = count(facts.argument(neck, "out_channels"))
+        scales = config.argument(neck, "scales")
+        channels = count(config.argument(neck, "out_channels"))
         return (channels,) * len(scales) if isinstance(scales, (list, tuple)) else None
     return None
 
 
-def _of_backbone(facts: Facts, backbone: Node) -> tuple[int | None, ...] | None:
+def _of_backbone(config: Lookup, backbone: Node) -> tuple[int | None, ...] | None:
     kind = kind_of(backbone.value.get("type"))
     if kind == "HRNet":
-        return _of_hrnet(facts, backbone)
-    stages = _stage_channels(facts, backbone, kind)
+        return _of_hrnet(config, backbone)
+    stages = _stage_channels(config, backbone, kind)
     if kind == "MSCAN":  # all of its stages
         return stages
     if kind == "UNet":  # the decoder's stages, deepest first
         return stages
-    indices = facts.argument(backbone, "out_indices")
+    indices = config.argument(backbone, "out_indices")
     if not isinstance(indices, (list, tuple)) or not all(isinstance(index, int) for index in indices):
         return None
-    known = stages or ()
-    return tuple(known[index] if 0 <= index < len(known) else None for index in indices)
+    stages = stages or ()
+    return tuple(stages[index] if 0 <= index < len(stages) else None for index in indices)
 
 
-def _stage_channels(facts: Facts, backbone: Node, kind: str) -> tuple[int | None, ...] | None:
-    def given(name: str) -> Any:
-        return facts.argument(backbone, name)
+def _stage_channels(config: Lookup, backbone: Node, kind: str) -> tuple[int | None, ...] | None:
+    def argument(name: str) -> Any:
+        return config.argument(backbone, name)
 
     if kind in _RESNETS:
-        depth, base = given("depth"), given("base_channels")
+        depth, base = argument("depth"), argument("base_channels")
         if not isinstance(depth, int) or not isinstance(base, int):
             return None
         wide = 1 if depth in _BASIC_BLOCKS else 4
         return tuple(base * wide * 2**stage for stage in range(4))
     if kind == "SwinTransformer":
-        width = given("embed_dims")
+        width = argument("embed_dims")
         return tuple(width * 2**stage for stage in range(4)) if isinstance(width, int) else None
     if kind == "MixVisionTransformer":
-        width, heads = given("embed_dims"), given("num_heads")
+        width, heads = argument("embed_dims"), argument("num_heads")
         if isinstance(width, int) and isinstance(heads, (list, tuple)) and all(isinstance(n, int) for n in heads):
             return tuple(width * n for n in heads)
         return None
     if kind == "MSCAN":
-        widths = given("embed_dims")
+        widths = argument("embed_dims")
         return tuple(count(width) for width in widths) if isinstance(widths, (list, tuple)) else None
     if kind == "UNet":
-        stages, base = given("num_stages"), given("base_channels")
+        stages, base = argument("num_stages"), argument("base_channels")
         if isinstance(stages, int) and isinstance(base, int) and 0 < stages < 20:
             return tuple(base * 2**stage for stage in reversed(range(stages)))
     return None
 
 
-def _of_hrnet(facts: Facts, backbone: Node) -> tuple[int | None, ...] | None:
-    if facts.value(backbone, "multiscale_output", True) is not True:
+def _of_hrnet(config: Lookup, backbone: Node) -> tuple[int | None, ...] | None:
+    if config.value(backbone, "multiscale_output", True) is not True:
         return None
     widths = backbone.dig("extra.stage4.num_channels")
     if widths is None or not widths.is_list:

@@ -8,10 +8,10 @@ from provecfg.registry import ClassInfo, Fate, Registry
 from provecfg.registry.preconditions import Refusal
 
 
-class Memory:
+class ClassCache:
     """Classes by scope, name and registry; fates by class and slot, then key; refusals by class and what it is given.
 
-    Neither depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
+    None depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
     those are not kept.
     """
 
@@ -20,18 +20,17 @@ class Memory:
         self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
         self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
         self.refusals: dict[tuple[int, bool, str], Refusal | None] = {}
-        self.held: list[object] = []  # values of configs, so that their ids stay their own
 
 
 _MOST_REGISTRIES: Final = 32
-_kept: dict[int, Memory] = {}
+_caches: dict[int, ClassCache] = {}
 
 
-def memory_of(registry: Registry) -> Memory:
-    """The memory of a registry."""
-    found = _kept.get(id(registry))
-    if found is None:
-        if len(_kept) >= _MOST_REGISTRIES:  # a long --watch: the user's modules are read anew when they change
-            _kept.clear()
-        found = _kept[id(registry)] = Memory(registry)
-    return found
+def class_cache_of(registry: Registry) -> ClassCache:
+    """The cache of a registry."""
+    cache = _caches.get(id(registry))
+    if cache is None:
+        if len(_caches) >= _MOST_REGISTRIES:  # a long --watch: the user's modules are read anew when they change
+            _caches.clear()
+        cache = _caches[id(registry)] = ClassCache(registry)
+    return cache

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
+from provecfg.facts.lookup import Lookup
 from provecfg.mmconfig import Node
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
 
 DATASET_CLASSES: Final = {
     # mmsegmentation 1.2.2 and 1.4.2, datasets/*.py, METAINFO['classes']
@@ -44,7 +42,9 @@ DATASET_CLASSES: Final = {
 ZERO_LABEL_REDUCED: Final = frozenset(
     {"ADE20KDataset", "ISPRSDataset", "LoveDADataset", "PascalContextDataset59", "PotsdamDataset"}
 )
-"""Datasets whose `reduce_zero_label` is True unless said otherwise (the same files)."""
+"""Datasets whose `reduce_zero_label` is True unless the config sets it (the same files)."""
+
+Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class Loader:
     """One data loader.
 
     Args:
-        which: `train`, `val` or `test`.
+        split: `train`, `val` or `test`.
         node: Its dict.
-        facts: The config's.
+        config: The config.
     """
 
-    which: Literal["train", "val", "test"]
+    split: Split
     node: Node
-    facts: Facts
+    config: Lookup
 
     @cached_property
     def datasets(self) -> tuple[Dataset, ...]:
         """The datasets at the bottom of it: wrappers are looked through."""
         node = self.node.get("dataset")
-        return tuple(_leaves(node, self.facts, 0)) if node is not None else ()
+        return tuple(_leaves(node, self.config, 0)) if node is not None else ()
 
     @cached_property
     def batch_size(self) -> int | None:
@@ -75,12 +75,17 @@ class Loader:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset that is not a wrapper."""
+    """One dataset that is not a wrapper.
+
+    Args:
+        node: Its dict.
+        config: The config.
+        outer_pipeline: The pipeline of a wrapper around it, which runs after its own.
+    """
 
     node: Node
-    facts: Facts
+    config: Lookup
     outer_pipeline: Node | None = None
-    """The pipeline of a wrapper around it, which runs after its own."""
 
     @cached_property
     def kind(self) -> str:
@@ -88,28 +93,32 @@ class Dataset:
 
     @cached_property
     def transforms(self) -> tuple[Node, ...]:
-        """Its pipeline's dicts."""
-        node = self.node.get("pipeline")
-        inner = tuple(one for one in node if one.is_dict) if node is not None and node.is_list else ()
-        outer = self.outer_pipeline
-        return inner + (tuple(one for one in outer if one.is_dict) if outer is not None and outer.is_list else ())
+        """Its pipeline's dicts, then those of the wrapper's."""
+        pipelines = (self.node.get("pipeline"), self.outer_pipeline)
+        return tuple(
+            transform
+            for pipeline in pipelines
+            if pipeline is not None and pipeline.is_list
+            for transform in pipeline
+            if transform.is_dict
+        )
 
     def transform(self, *kinds: str) -> Node | None:
-        return next((one for one in self.transforms if one.type in kinds), None)
+        return next((transform for transform in self.transforms if transform.type in kinds), None)
 
     @cached_property
     def classes(self) -> int | None:
         """How many classes it has: its `metainfo`'s, else those of mmseg's class of this name."""
-        given = self.node.dig("metainfo.classes")
-        if given is not None:
-            return len(given.value) if given.is_list else None
+        names = self.node.dig("metainfo.classes")
+        if names is not None:
+            return len(names.value) if names.is_list else None
         if self.node.dig("metainfo") is not None and not isinstance(self.node.value["metainfo"], dict):
             return None
         return DATASET_CLASSES.get(self.kind)
 
     @cached_property
     def reduces_zero_label(self) -> bool | None:
-        value = self.facts.value(self.node, "reduce_zero_label", self.kind in ZERO_LABEL_REDUCED)
+        value = self.config.value(self.node, "reduce_zero_label", self.kind in ZERO_LABEL_REDUCED)
         return value if isinstance(value, bool) else None
 
 
@@ -204,23 +213,31 @@ def pair(value: Any) -> tuple[int, int] | None:
     return first, second
 
 
-def loader(facts: Facts, which: Literal["train", "val", "test"]) -> Loader | None:
-    """The loader of a split, or None where the config sets none up."""
-    node = facts.section(f"{which}_dataloader")
-    return Loader(which, node, facts) if node is not None else None
+def loaders_of(config: Lookup) -> Iterator[Loader]:
+    """The data loaders that the config sets up, training first."""
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    for split in splits:
+        node = config.section(f"{split}_dataloader")
+        if node is not None:
+            yield Loader(split, node, config)
 
 
-def _leaves(node: Node, facts: Facts, depth: int, outer: Node | None = None) -> Iterator[Dataset]:
+def preprocessor_of(config: Lookup) -> Node | None:
+    """The data preprocessor: the model's, which goes before the top level's."""
+    return config.section("model.data_preprocessor") or config.section("data_preprocessor")
+
+
+def _leaves(node: Node, config: Lookup, depth: int, outer: Node | None = None) -> Iterator[Dataset]:
     if depth > 20:
         return
     if node.is_list:
-        for one in node:
-            yield from _leaves(one, facts, depth + 1, outer)
+        for item in node:
+            yield from _leaves(item, config, depth + 1, outer)
         return
     if not node.is_dict:
         return
-    inner = [found for key in ("dataset", "datasets") if (found := node.get(key)) is not None]
-    for one in inner:
-        yield from _leaves(one, facts, depth + 1, node.get("pipeline") or outer)
-    if not inner:
-        yield Dataset(node, facts, outer)
+    wrapped = [inner for key in ("dataset", "datasets") if (inner := node.get(key)) is not None]
+    for inner in wrapped:
+        yield from _leaves(inner, config, depth + 1, node.get("pipeline") or outer)
+    if not wrapped:
+        yield Dataset(node, config, outer)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from provecfg.facts.unknown import kind_of
+from provecfg.facts.lookup import Lookup, entries, kind_of
 from provecfg.mmconfig import Node
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
+from provecfg.spelling import nearest_names
 
 IOU_METRICS: Final = {
     # mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py, total_area_to_metrics and compute_metrics
@@ -31,7 +29,7 @@ class Evaluator:
 
     Args:
         node: Its dict.
-        kind: Its class's name.
+        kind: Its class's name; `IoUMetric` for provecfg's own that inherit from it, which give what it gives.
         prefix: What its keys start with, or None.
         keys: What it returns, prefix included, in order; None if not known.
     """
@@ -42,33 +40,56 @@ class Evaluator:
     keys: tuple[str, ...] | None
 
 
-def evaluators_of(facts: Facts, key: str) -> tuple[Evaluator, ...]:
+def evaluators_of(config: Lookup, key: str) -> tuple[Evaluator, ...]:
     """The metrics of `val_evaluator` or `test_evaluator`."""
-    node = facts.get(key)
-    if node is None:
-        return ()
-    inner = node.get("metrics") if node.is_dict and node.type == "Evaluator" else None
-    node = inner or node
-    nodes = [node] if node.is_dict else list(node)
-    return tuple(_evaluator(facts, one) for one in nodes)
+    node = config.get(key)
+    if node is not None and node.is_dict and node.type == "Evaluator":
+        node = node.get("metrics") or node
+    return tuple(_evaluator(config, metric) for metric in entries(node))
 
 
-def _evaluator(facts: Facts, node: Node) -> Evaluator:
+def keys_of(evaluators: tuple[Evaluator, ...]) -> frozenset[str] | None:
+    """The keys that a validation's result will have, or None where one evaluator's are not known, or there is none."""
+    keys: frozenset[str] = frozenset()
+    if not evaluators:
+        return None
+    for evaluator in evaluators:
+        if evaluator.keys is None:
+            return None
+        keys |= frozenset(evaluator.keys)
+    return keys
+
+
+def _evaluator(config: Lookup, node: Node) -> Evaluator:
     kind = kind_of(node.value.get("type")) if node.is_dict else ""
+    known = config.class_of(node, "metric")
+    # A user's subclass may give anything.
+    if known is not None and known.dotted.startswith("provecfg.") and known.is_a("IoUMetric"):
+        kind = "IoUMetric"
     if kind != "IoUMetric":
         return Evaluator(node, kind, None, None)
-    prefix = facts.value(node, "prefix")
-    metrics = facts.value(node, "iou_metrics", ["mIoU"])
+    prefix = config.value(node, "prefix")
+    metrics = config.value(node, "iou_metrics", ["mIoU"])
     metrics = [metrics] if isinstance(metrics, str) else metrics
     settled = (prefix is None or isinstance(prefix, str)) and isinstance(metrics, (list, tuple))
     if not settled or not all(isinstance(metric, str) for metric in metrics):
         return Evaluator(node, kind, None, None)
-    if facts.value(node, "format_only", False) is True:
+    if config.value(node, "format_only", False) is True:
         return Evaluator(node, kind, prefix, ())
     keys = dict.fromkeys(["aAcc", *(key for metric in metrics for key in IOU_METRICS.get(metric, ()))])
     if any(metric not in IOU_METRICS for metric in metrics):
         return Evaluator(node, kind, prefix, None)
     return Evaluator(node, kind, prefix, tuple(f"{prefix}/{key}" if prefix else key for key in keys))
+
+
+def meant_key(name: str, keys: frozenset[str]) -> str | None:
+    """The key that a name means: the same metric under another prefix, or one that is spelt alike."""
+    metric = name.rpartition("/")[2].lower()
+    same = [key for key in keys if key.rpartition("/")[2].lower() == metric]
+    if len(same) == 1:
+        return same[0]
+    near = nearest_names(name, keys, limit=1)
+    return near[0] if near and not same else None
 
 
 def guessed_rule(monitor: str) -> str | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from provecfg.facts.numbers import count
-from provecfg.facts.unknown import UNKNOWN, kind_of
-from provecfg.mmconfig import Node
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
+from provecfg.catalog.losses import PLUGIN_LOSSES, PluginLoss
+from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
+from provecfg.facts.numbers import count, number
+from provecfg.mmconfig import DottedName, Node
+from provecfg.registry.lookup import NO_SCOPE
 
 OWN_LOSS_CALLS: Final = frozenset(
     {
@@ -28,13 +27,14 @@ OWN_LOSS_CALLS: Final = frozenset(
     }
 )
 CALLS_PLAINLY: Final = frozenset({"Mask2FormerPixelLossHead"})
-"""Heads that inherit from one of the above, and call `loss_decode` as BaseDecodeHead does all the same."""
+"""Heads that inherit from one of the above, and call `loss_decode` as BaseDecodeHead does all the same: provecfg's own,
+which adds losses on pixels to the set losses."""
 
 _HEAD_DEFAULTS: Final[dict[str, Any]] = {"ignore_index": 255}
 """What BaseDecodeHead takes where a fragment does not say which head it is (mmsegmentation 1.2.2)."""
 
-SOFTMAX_LOSSES: Final = frozenset({"TverskyLoss", "HuasdorffDisstanceLoss", "SoftmaxFocalLoss", "OhemCrossEntropy"})
-"""Losses that take the softmax over the channels, whatever their arguments."""
+SOFTMAX_LOSSES: Final = frozenset({"TverskyLoss", "HuasdorffDisstanceLoss", "OhemCrossEntropy"})
+"""Losses of mmseg's that take the softmax over the channels, whatever their arguments."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +58,43 @@ class Loss:
 
     @cached_property
     def kind(self) -> str:
-        """The name of an mmseg loss, `scope.Name` for one of another scope, '' if it is not said."""
+        """The name of an mmseg loss, `scope.Name` for one of another scope, '' if none is set."""
         return kind_of(self.values.get("type"))
 
+    @property
+    def plugin(self) -> PluginLoss | None:
+        """What it says of itself, for a loss of provecfg's plugin."""
+        return PLUGIN_LOSSES.get(self.kind)
+
+    @cached_property
+    def wrapped(self) -> Loss | None:
+        """The loss that it is made of, as a multi-scale loss is of another."""
+        inner = self.node.get("loss") if self.plugin is not None and self.plugin.wraps_loss else None
+        return Loss(inner, self.head, inner.value) if inner is not None and inner.is_dict else None
+
     def get(self, name: str) -> Any:
-        """What it is given, or its default, or UNKNOWN."""
+        """What it is called with: what the config sets, or its default, or UNKNOWN."""
         if self.is_default:
             return self.values.get(name, UNKNOWN)
-        return self.head.facts.argument(self.node, name)
+        return self.head.config.argument(self.node, name)
 
     def at(self, name: str) -> Node:
-        """The node of an argument, or that of the loss where it is not given."""
+        """The node of an argument, or that of the loss where it is not set."""
         return self.node.get(name) or self.node
+
+    @property
+    def class_weight(self) -> list[float] | None:
+        """The class weights that the config spells out, or None."""
+        value = self.get("class_weight")
+        if not isinstance(value, (list, tuple)) or not value or any(number(item) is None for item in value):
+            return None
+        return list(value)
 
     @cached_property
     def is_softmax(self) -> bool | None:
         """Whether it takes the softmax over the channels; None if that is not known."""
+        if self.plugin is not None:  # made for softmax classifiers, all of them
+            return True if not self.plugin.wraps_loss else self.wrapped.is_softmax if self.wrapped is not None else None
         if self.kind == "CrossEntropyLoss":
             use_sigmoid, use_mask = self.get("use_sigmoid"), self.get("use_mask")
             if use_sigmoid is True or use_mask is True:
@@ -96,13 +117,13 @@ class Head:
         node: Its dict.
         role: Which of the two.
         index: Its place in a list of heads, or None.
-        facts: The config's.
+        config: The config.
     """
 
     node: Node
     role: Literal["decode", "auxiliary"]
     index: int | None
-    facts: Facts
+    config: Lookup
 
     @cached_property
     def kind(self) -> str:
@@ -110,11 +131,11 @@ class Head:
         return kind_of(self.node.value.get("type"))
 
     def get(self, name: str) -> Any:
-        """What it is given, or its default, or UNKNOWN."""
-        found = self.facts.argument(self.node, name)
+        """What it is called with: what the config sets, or its default, or UNKNOWN."""
+        value = self.config.argument(self.node, name)
         if not isinstance(self.node.value.get("type"), str) and name not in self.node.value:
-            return _HEAD_DEFAULTS.get(name, found)
-        return found
+            return _HEAD_DEFAULTS.get(name, value)
+        return value
 
     def at(self, name: str) -> Node:
         return self.node.get(name) or self.node
@@ -124,18 +145,23 @@ class Head:
         """Whether it calls each of `loss_decode` with prediction, label, weight and ignore_index."""
         if not self.kind or self.kind in CALLS_PLAINLY:
             return True
-        known = self.facts.class_of(self.node)
-        if known is None or any(known.is_a(name) for name in CALLS_PLAINLY):
-            return known is not None
-        return known.is_a("BaseDecodeHead") and not any(known.is_a(name) for name in OWN_LOSS_CALLS)
+        info = self.config.class_of(self.node)
+        if info is None or any(info.is_a(name) for name in CALLS_PLAINLY):
+            return info is not None
+        return info.is_a("BaseDecodeHead") and not any(info.is_a(name) for name in OWN_LOSS_CALLS)
 
     @cached_property
     def is_mask_head(self) -> bool:
         """Whether it is trained on sets of masks, as Mask2Former's is."""
-        known = self.facts.class_of(self.node)
-        if known is None:
+        info = self.config.class_of(self.node)
+        if info is None:
             return self.kind in CALLS_PLAINLY
-        return known.is_a("Mask2FormerHead") or known.is_a("MaskFormerHead")
+        return info.is_a("Mask2FormerHead") or info.is_a("MaskFormerHead")
+
+    @property
+    def adds_pixel_losses(self) -> bool:
+        """Whether it is provecfg's own mask head, which is trained on losses of pixels, too."""
+        return self.kind in CALLS_PLAINLY
 
     @cached_property
     def num_classes(self) -> int | None:
@@ -144,12 +170,10 @@ class Head:
     @cached_property
     def out_channels(self) -> int | None:
         """Channels of its prediction: `out_channels`, else one a class. None for heads that mean other things by it."""
-        if self.is_mask_head or (self.kind and self.facts.class_of(self.node) is None):
+        if self.is_mask_head or (self.kind and self.config.class_of(self.node) is None):
             return None
-        given = self.facts.value(self.node, "out_channels")
-        if given is None:
-            return self.num_classes
-        return count(given)
+        channels = self.config.value(self.node, "out_channels")
+        return self.num_classes if channels is None else count(channels)
 
     @cached_property
     def losses(self) -> tuple[Loss, ...]:
@@ -158,26 +182,46 @@ class Head:
             return ()
         node = self.node.get("loss_decode")
         if node is None:
-            default = self.facts.argument(self.node, "loss_decode") if self.kind else None
+            default = self.config.argument(self.node, "loss_decode") if self.kind else None
             return (Loss(self.node, self, dict(default)),) if isinstance(default, dict) else ()
-        nodes = [node] if node.is_dict else list(node)
-        return tuple(Loss(one, self, one.value) for one in nodes if one.is_dict)
+        return tuple(self.listed_losses)
+
+    @property
+    def listed_losses(self) -> Iterator[Loss]:
+        """What `loss_decode` lists, whether the head calls it plainly or in its own way."""
+        for node in entries(self.node.get("loss_decode")):
+            if node.is_dict:
+                yield Loss(node, self, node.value)
 
 
-def all_losses(facts: Facts) -> Iterator[Loss]:
-    """Every loss that a `loss_decode` lists, whether its head calls it plainly or in its own way."""
-    for head in facts.heads:
+def all_losses(heads: Iterable[Head]) -> Iterator[Loss]:
+    """Every loss that these heads list, and those of the heads in them."""
+    for head in heads:
+        yield from head.listed_losses
         inner = head.node.get("kernel_generate_head")  # K-Net's
-        for holder in (head, Head(inner, head.role, None, facts)) if inner is not None and inner.is_dict else (head,):
-            node = holder.node.get("loss_decode")
-            for one in [] if node is None else [node] if node.is_dict else list(node):
-                if one.is_dict:
-                    yield Loss(one, holder, one.value)
+        if inner is not None and inner.is_dict:
+            yield from Head(inner, head.role, None, head.config).listed_losses
 
 
-def heads_of(facts: Facts) -> Iterator[Head]:
-    """The heads of the config's model."""
-    model = facts.model
+def is_mmseg(config: Lookup) -> bool:
+    """Whether unscoped names mean mmseg's classes. A fragment that sets no scope counts."""
+    scope = config.value(config.root, "default_scope")
+    if scope is not None:
+        return bool(scope == "mmseg")
+    if config.registry.default_scope == NO_SCOPE:
+        return False
+    segmentor = config.value(config.section("model"), "type")  # the read_base() style names modules, not scopes
+    return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
+
+
+def model_of(config: Lookup) -> Node | None:
+    """The config's model, if it is mmseg's."""
+    return config.section("model") if is_mmseg(config) else None
+
+
+def heads_of(config: Lookup) -> Iterator[Head]:
+    """The heads of the config's model: decode heads, then auxiliary heads."""
+    model = model_of(config)
     if model is None:
         return
     roles: tuple[tuple[str, Literal["decode", "auxiliary"]], ...] = (
@@ -189,6 +233,6 @@ def heads_of(facts: Facts) -> Iterator[Head]:
         if node is None:
             continue
         if node.is_dict:
-            yield Head(node, role, None, facts)
+            yield Head(node, role, None, config)
         elif node.is_list:
-            yield from (Head(one, role, int(one.step), facts) for one in node if one.is_dict)
+            yield from (Head(item, role, int(item.step), config) for item in node if item.is_dict)

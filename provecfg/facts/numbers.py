@@ -1,4 +1,4 @@
-"""Numbers out of what a config says: anything else is None, and so is what no setting can be meant to be."""
+"""Numbers out of a config's values: anything else is None, and so is what no setting can be meant to be."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def number(value: Any) -> int | float | None:
 
 def whole(value: Any) -> int | None:
     """An int, or a float without a fraction."""
-    found = number(value)
-    if isinstance(found, float):
-        return int(found) if found.is_integer() else None
-    return found
+    finite = number(value)
+    if isinstance(finite, float):
+        return int(finite) if finite.is_integer() else None
+    return finite
 
 
 def count(value: Any) -> int | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from provecfg.facts.data import Dataset, pair
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
+from provecfg.facts.data import Dataset, Loader, pair
+from provecfg.facts.lookup import Lookup
+from provecfg.mmconfig import Node
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,9 @@ class Padding:
     least: float
 
 
-def padding(facts: Facts) -> Padding | None:
-    """The padding that SegDataPreProcessor adds, or None where the config does not tell."""
-    size = pair(facts.value(facts.preprocessor, "size"))
-    train = facts.loader("train")
+def padding_of(preprocessor: Node | None, train: Loader | None) -> Padding | None:
+    """The padding that SegDataPreProcessor adds to training images, or None where the config does not tell."""
+    size = pair(Lookup.value(preprocessor, "size"))
     if size is None or train is None:
         return None
     height, width = size

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from provecfg.facts.lookup import Lookup, entries
 from provecfg.facts.numbers import whole
 from provecfg.mmconfig import Node
-
-if TYPE_CHECKING:
-    from provecfg.facts.facts import Facts
 
 _NEVER: Final = 10**8
 """mmengine's `INF`, the end of a scheduler that names none (optim/scheduler/param_scheduler.py)."""
@@ -104,60 +102,57 @@ class Schedule:
         length, interval, begin = self.length or 0, self.val_interval or 0, self.val_begin or 0
         milestones = [*(self.dynamic_intervals or ()), (length + 1, 0)]
         now, count = 0, 0
-        for milestone, following in milestones:
+        for milestone, interval_after in milestones:
             while interval > 0 and count < 1000:
-                next_one = (max(now, begin - 1) // interval + 1) * interval
-                if next_one >= milestone or next_one > length:
+                validation = (max(now, begin - 1) // interval + 1) * interval
+                if validation >= milestone or validation > length:
                     break
-                now = next_one
+                now = validation
                 count += 1
                 yield now
-            now, interval = max(now, milestone - 1), following
+            now, interval = max(now, milestone - 1), interval_after
 
 
-def schedule_of(facts: Facts) -> Schedule:
+def schedule_of(config: Lookup) -> Schedule:
     """The timeline of a config."""
-    loop = facts.section("train_cfg")
-    named = loop.type if loop is not None else None
+    loop = config.section("train_cfg")
+    kind = loop.type if loop is not None else None
     by_epoch: bool | None = None
-    if named is not None:
-        by_epoch = {"EpochBasedTrainLoop": True, "IterBasedTrainLoop": False}.get(named)
+    if kind is not None:
+        by_epoch = {"EpochBasedTrainLoop": True, "IterBasedTrainLoop": False}.get(kind)
     elif loop is not None:
-        said = facts.value(loop, "by_epoch")
-        by_epoch = said if isinstance(said, bool) else None
-    dynamic = facts.value(loop, "dynamic_intervals")
-    val = facts.get("val_dataloader")
+        value = config.value(loop, "by_epoch")
+        by_epoch = value if isinstance(value, bool) else None
+    dynamic = config.value(loop, "dynamic_intervals")
+    val = config.get("val_dataloader")
     return Schedule(
         loop=loop,
         by_epoch=by_epoch,
-        length=whole(facts.value(loop, "max_epochs" if by_epoch else "max_iters")),
+        length=whole(config.value(loop, "max_epochs" if by_epoch else "max_iters")),
         # both loops: val_begin=1, val_interval=1000 iterations or 1 epoch (mmengine 0.10.7, runner/loops.py)
-        val_interval=whole(facts.value(loop, "val_interval", 1 if by_epoch else 1000)),
-        val_begin=whole(facts.value(loop, "val_begin", 1)),
+        val_interval=whole(config.value(loop, "val_interval", 1 if by_epoch else 1000)),
+        val_begin=whole(config.value(loop, "val_begin", 1)),
         dynamic_intervals=_pairs(dynamic),
         validates=val is not None and val.value is not None,
-        schedulers=tuple(_schedulers(facts)),
+        schedulers=tuple(_schedulers(config)),
     )
 
 
-def _schedulers(facts: Facts) -> Iterator[Scheduler]:
-    node = facts.get("param_scheduler")
-    if node is None:
-        return
-    for one in [node] if node.is_dict else list(node):
-        kind = one.type
-        if not one.is_dict or kind is None:
+def _schedulers(config: Lookup) -> Iterator[Scheduler]:
+    for node in entries(config.get("param_scheduler")):
+        kind = node.type
+        if not node.is_dict or kind is None:
             continue
         # by_epoch=True, begin=0, end=INF (mmengine 0.10.7, optim/scheduler/lr_scheduler.py)
-        by_epoch = facts.value(one, "by_epoch", True)
-        end = facts.value(one, "end", _NEVER)
+        by_epoch = config.value(node, "by_epoch", True)
+        end = config.value(node, "end", _NEVER)
         yield Scheduler(
-            node=one,
+            node=node,
             kind=kind,
             by_epoch=by_epoch if isinstance(by_epoch, bool) else None,
-            begin=whole(facts.value(one, "begin", 0)),
+            begin=whole(config.value(node, "begin", 0)),
             end=None if end == _NEVER else whole(end),
-            converts=facts.value(one, "convert_to_iter_based") is True,
+            converts=config.value(node, "convert_to_iter_based") is True,
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provecfg.mmconfig import Node
+from provecfg.registry.layout import TOP_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +26,12 @@ class Typed:
     is_direct: bool
 
 
-_TOP: Final = {
-    # mmengine 0.10.7, runner/runner.py: which registry builds which part of the config
-    "model": "model",
-    "train_dataloader": "",
-    "val_dataloader": "",
-    "test_dataloader": "",
-    "train_cfg": "loop",
-    "val_cfg": "loop",
-    "test_cfg": "loop",
-    "val_evaluator": "metric",
-    "test_evaluator": "metric",
-    "optim_wrapper": "optim_wrapper",
-    "param_scheduler": "parameter scheduler",
-    "default_hooks": "hook",
-    "custom_hooks": "hook",
-    "visualizer": "visualizer",
+_BUILT: Final = {
+    **{key: registry for key, registry in TOP_LEVEL.items() if registry is not None},
     "vis_backends": "vis_backend",
-    "data_preprocessor": "model",
-    "log_processor": "log_processor",
-    "tta_model": "model",
-    "model_wrapper_cfg": "model_wrapper",
 }
-"""Top-level keys that are built, and the registry; other keys are variables, judged where they are used."""
+"""Top-level keys that are built, and the registry, and the one variable that every config has; other variables are
+judged where they are used."""
 
 _SLOTS: Final = {
     "dataset": "dataset",
@@ -97,40 +81,40 @@ _DEEPEST: Final = 60
 
 def typed_nodes(root: Node) -> list[Typed]:
     """All of them, in the order of the config; an object that stands at several places, once."""
-    found: list[Typed] = []
+    typed: list[Typed] = []
     seen: set[int] = set()
-    for key, registry in _TOP.items():
+    for key, registry in _BUILT.items():
         node = root.get(key)
         if node is not None and isinstance(node.value, (dict, list, tuple)):
-            _collect(node, registry, key, found, seen, 0)
-    return found
+            _collect(node, registry, key, typed, seen, 0)
+    return typed
 
 
-def _collect(node: Node, registry: str, slot: str, found: list[Typed], seen: set[int], depth: int) -> None:
+def _collect(node: Node, registry: str, slot: str, typed: list[Typed], seen: set[int], depth: int) -> None:
     value = node.value
     if depth > _DEEPEST:
         return
     if not isinstance(value, dict):
         for index, child in enumerate(value):
             if child and isinstance(child, (dict, list, tuple)):
-                _collect(Node(child, node, index), registry, slot, found, seen, depth + 1)
+                _collect(Node(child, node, index), registry, slot, typed, seen, depth + 1)
         return
     if id(value) in seen:
         return
     seen.add(id(value))
-    named = value.get("type")
-    if registry and isinstance(named, str):
-        found.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
-        if named == "Albu":
+    type_name = value.get("type")
+    if registry and isinstance(type_name, str):
+        typed.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
+        if type_name == "Albu":
             return  # its transforms are albumentations'
     for key, child in value.items():
         if child and isinstance(child, (dict, list, tuple)):
-            below, place = _place(registry, slot, key)
-            _collect(Node(child, node, key), below, place, found, seen, depth + 1)
+            child_registry, child_slot = _registry_and_slot(registry, slot, key)
+            _collect(Node(child, node, key), child_registry, child_slot, typed, seen, depth + 1)
 
 
-def _place(registry: str, slot: str, key: Any) -> tuple[str, str]:
-    """Registry and slot of what stands under a key."""
+def _registry_and_slot(registry: str, slot: str, key: Any) -> tuple[str, str]:
+    """Of what stands under a key of a dict that has these."""
     if not isinstance(key, str):
         return registry, slot
     if key == "sampler":

@@ -5,7 +5,7 @@ It needs the standard library alone: whoever finds something brings the config a
 
 from __future__ import annotations
 
-from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span, in_file_order, worst
+from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span, in_file_order, is_failure
 from provecfg.findings.place import placed
 from provecfg.findings.problem import Problem, Severity, family_of
 
@@ -19,6 +19,6 @@ __all__ = [
     "Span",
     "family_of",
     "in_file_order",
+    "is_failure",
     "placed",
-    "worst",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,15 +21,24 @@ class Span(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """Replace the text under `span` in `filename` by `text`; an empty span inserts."""
+    """Replace the text under `span` in `filename` by `text`; an empty span inserts.
+
+    `keys` are the dotted paths in the config whose values this is meant to change.
+    """
 
     filename: Path
     span: Span
     text: str
+    keys: tuple[str, ...] = ()
 
 
 class Applicability(enum.Enum):
-    """SAFE keeps what is trained, UNSAFE changes it."""
+    """Whether a fix is made without being asked for by name.
+
+    SAFE: the config could not load, build or run as it stood, and there is one way to mean it: a misspelt key or class
+    that would be refused, an int where a float has to be, a key whose right place is certain. UNSAFE: all else, and
+    whatever takes out what a person wrote, changes to another class, or changes what trains.
+    """
 
     SAFE = "safe"
     UNSAFE = "unsafe"
@@ -44,6 +54,13 @@ class Fix:
     message: str
     applicability: Applicability
     edits: tuple[Edit, ...]
+
+
+class Cause(NamedTuple):
+    """What a finding follows from: another one, by its code and key."""
+
+    code: str
+    key: str
 
 
 NOWHERE: Final = Path()
@@ -66,6 +83,9 @@ class Finding:
         span: Where in that file, or None for the file as a whole.
         fix: The edit that does it, where one is known.
         target: The file that was asked about, where `filename` is one of its bases.
+        covers: Dotted path of the part of the config that means nothing while this stands, '' for all of it: what is
+            found there follows from it. None if it is about itself alone.
+        caused_by: The finding that this one follows from; see `folding`.
     """
 
     problem: Problem
@@ -76,6 +96,8 @@ class Finding:
     span: Span | None = None
     fix: Fix | None = None
     target: Path | None = None
+    covers: str | None = None
+    caused_by: Cause | None = None
 
     @property
     def code(self) -> str:
@@ -93,10 +115,15 @@ class Finding:
         return self.problem.severity
 
     @property
+    def asked(self) -> Path:
+        """The file that was asked about."""
+        return self.target or self.filename
+
+    @property
     def sort_key(self) -> tuple[str, bool, str, int, int, str, str, str]:
         """File order: by the file asked about, what it says itself before what its bases say, then by place."""
         row, column = (self.span.row, self.span.column) if self.span else (0, 0)
-        asked = str(self.target or self.filename)
+        asked = str(self.asked)
         of_base = self.target is not None and self.target != self.filename
         return (asked, of_base, str(self.filename), row, column, self.code, self.key, self.message)
 
@@ -106,6 +133,10 @@ def in_file_order(findings: list[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda d: d.sort_key)
 
 
-def worst(findings: list[Finding]) -> Severity | None:
-    """The highest severity among the findings, or None if there are none."""
-    return max((d.severity for d in findings), default=None)
+def is_failure(findings: Iterable[Finding], *, strict: bool = False) -> bool:
+    """Whether a command ends with exit code 1: something is an error, or with `strict` a warning.
+
+    What follows from another finding counts for nothing.
+    """
+    failing = Severity.WARNING if strict else Severity.ERROR
+    return any(finding.severity >= failing for finding in findings if finding.caused_by is None)

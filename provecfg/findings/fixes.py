@@ -1,287 +1,149 @@
-"""Make the edits that findings propose, in place: exact spans, everything else byte for byte as it was."""
+"""Fixes that hold: each is judged before it is kept, with every config that its file is part of.
+
+A fix is made if the finding is gone then, no other one has come, and, where it is said to be safe, the values of the
+config differ in the fix's own keys and nowhere else. Nothing is written here but by `FixResult.write`.
+"""
 
 from __future__ import annotations
 
-import ast
-import difflib
-import os
-import re
-import warnings
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from provecfg.errors import ProvecfgError
-from provecfg.findings import Applicability, Edit, Finding, Fix
-from provecfg.paths import write_atomically
+from provecfg.findings.edits import FixResult, as_read, edited, text_on_disk
+from provecfg.findings.finding import Applicability, Finding
+from provecfg.findings.problem import Severity
 
-MOST_ROUNDS: Final = 10
-"""Rounds of judging and mending; a fix may uncover another, and two that undo each other must end."""
+MOST_ROUNDS: Final = 30
+"""Rounds of judging and mending: a fix may uncover another, and some go one by one."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_BOM = "\ufeff"
+_ABSENT: Final = object()
 
 
-@dataclass(frozen=True)
-class Fixed:
-    """What a round of fixes makes of the files; nothing is written yet.
+@dataclass(frozen=True, slots=True)
+class JudgedTarget:
+    """A config or study, as its files would be.
 
     Args:
-        files: Each changed file with its text before and after, line ends and byte order mark as on disk.
-        applied: Findings whose fix is made.
-        skipped: Findings whose fix is not: it overlaps another one, or no longer fits the file.
+        findings: What is found in it, after selection and suppression.
+        files: The file and its bases.
+        values: Dotted path of every value that holds no others -> the value, inheritance applied.
     """
 
-    files: Mapping[Path, tuple[str, str]]
-    applied: tuple[Finding, ...]
-    skipped: tuple[Finding, ...]
-
-    def write(self) -> None:
-        """Write the changed files, each atomically and with its mode kept; all of them or none.
-
-        Raises:
-            ProvecfgError: A file cannot be written; those written before it are put back.
-        """
-        done: list[Path] = []
-        for path, (_, after) in self.files.items():
-            try:
-                if not os.access(path, os.W_OK):
-                    raise PermissionError("it is read-only")
-                write_atomically(path.resolve(), after)  # of a link, the file that it points to
-            except OSError as error:
-                for written in done:
-                    write_atomically(written.resolve(), self.files[written][0])
-                raise ProvecfgError(f"cannot write {path}: {error.strerror or error}") from error
-            done.append(path)
-
-    def diff(self, base: Path | None = None) -> str:
-        """The changes as a unified diff, paths relative to `base`; '' where there are none."""
-        return "".join(
-            diff_of(before, after, _shown(path, base or Path.cwd())) for path, (before, after) in self.files.items()
-        )
+    findings: tuple[Finding, ...]
+    files: frozenset[Path]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Mended:
-    """The end of judging and mending in turn.
+Judge = Callable[[Path, Mapping[Path, str]], JudgedTarget]
+"""Judges a target, given the text of files that are read as if they held it."""
+
+
+def apply_fixes(targets: Sequence[Path], judge: Judge, *, unsafe: bool = False) -> FixResult:
+    """Make as many fixes as hold, in memory, until none is left.
 
     Args:
-        left: What is found in the end.
-        applied: Findings that were mended, round after round.
-        files: The files that were written.
-    """
-
-    left: list[Finding]
-    applied: tuple[Finding, ...]
-    files: tuple[Path, ...]
-
-
-def mend(
-    judge: Callable[[], list[Finding]], *, unsafe: bool = False, editable: Collection[Path] | None = None
-) -> Mended:
-    """Judge and mend in turn until nothing is left to mend, writing the files.
-
-    Args:
-        judge: Finds what is wrong with the files as they are now.
+        targets: What was asked about; only these files are changed, not their bases, which others may inherit from.
+        judge: Reads and judges one of them.
         unsafe: Also make fixes that change what is trained.
-        editable: See `fixed`.
     """
-    applied: list[Finding] = []
-    files: dict[Path, None] = {}
-    left = judge()
-    for _ in range(MOST_ROUNDS):
-        outcome = fixed(left, unsafe=unsafe, editable=editable)
-        if not outcome.files:
-            break
-        outcome.write()
-        applied += outcome.applied
-        files |= dict.fromkeys(outcome.files)
-        left = judge()
-    return Mended(left, tuple(applied), tuple(files))
+    return _Fixing(targets, judge, unsafe).result()
 
 
-def fixed(
-    findings: Iterable[Finding],
-    *,
-    unsafe: bool = False,
-    editable: Collection[Path] | None = None,
-    judged: Mapping[Path, str] | None = None,
-) -> Fixed:
-    """Make as many of the fixes as go together, in memory.
+class _Fixing:
+    def __init__(self, targets: Sequence[Path], judge: Judge, unsafe: bool) -> None:
+        self._judge = judge
+        self._unsafe = unsafe
+        self._editable = set(targets)
+        self._texts: dict[Path, str] = {}
+        self._judged = {target: judge(target, {}) for target in targets}
+        self._rejected: set[tuple[Path, str, str, str]] = set()
+        self._applied: list[Finding] = []
 
-    A fix is made whole or not at all. Of two that overlap, the one of the worse finding is made, else the first; the
-    other is left for the next round. A Python file that parsed still does.
+    def result(self) -> FixResult:
+        for _ in range(MOST_ROUNDS):
+            batch = self._edited(self._candidates())
+            if not batch.files:
+                break
+            if not self._keep(batch):
+                # Not all together: one that holds alone, since it moves what the others point at.
+                alone = (self._edited([finding]) for finding in batch.applied)
+                if not any(result.files and self._keep(result) for result in alone):
+                    self._rejected |= {_identity(finding) for finding in batch.applied}
+        skipped = tuple(finding for finding in self._findings() if finding.fix is not None and self._may_make(finding))
+        originals = {path: text_on_disk(path) or "" for path in self._texts}
+        files = {path: (originals[path], after) for path, after in self._texts.items() if after != originals[path]}
+        return FixResult(files, tuple(self._applied), skipped)
 
-    Args:
-        findings: Findings, with or without fixes.
-        unsafe: Also make fixes that change what is trained.
-        editable: Files that may be changed; any but those of installed packages unless given.
-        judged: The text that was judged, by file, newlines made `\\n`; a file that has changed since is left alone.
-    """
-    wanted = [d for d in findings if d.fix is not None and (unsafe or d.fix.applicability is Applicability.SAFE)]
-    wanted.sort(key=lambda finding: -finding.severity)
-    texts: dict[Path, _Text | None] = {}
-    made: dict[Fix, None] = {}
-    refused: set[Fix] = set()
-    for finding in wanted:
+    def _findings(self) -> Iterable[Finding]:
+        return (finding for judged in self._judged.values() for finding in judged.findings)
+
+    def _may_make(self, finding: Finding) -> bool:
         fix = finding.fix
-        if fix is None or fix in made or fix in refused:
-            continue
-        for edit in fix.edits:
-            if edit.filename not in texts:
-                allowed = _is_editable(edit.filename) if editable is None else edit.filename in editable
-                texts[edit.filename] = _read(edit.filename, judged or {}) if allowed else None
-        if _take(fix, texts):
-            made[fix] = None
-        else:
-            refused.add(fix)
-    for fix in _breaking(list(made), texts):
-        del made[fix]
-    files = {}
-    for path, text in texts.items():
-        after = None if text is None else text.after(text.edits)
-        if text is not None and after is not None and after != text.raw:
-            files[path] = (text.raw, after)
-    return Fixed(
-        files,
-        applied=tuple(d for d in wanted if d.fix in made),
-        skipped=tuple(d for d in wanted if d.fix not in made),
+        return fix is not None and (self._unsafe or fix.applicability is Applicability.SAFE)
+
+    def _candidates(self) -> list[Finding]:
+        """What follows from another finding is not mended: it may mean nothing once its cause is."""
+        return [
+            finding
+            for finding in self._findings()
+            if self._may_make(finding) and finding.caused_by is None and _identity(finding) not in self._rejected
+        ]
+
+    def _edited(self, findings: Iterable[Finding]) -> FixResult:
+        return edited(findings, unsafe=self._unsafe, editable=self._editable, unsaved=self._texts)
+
+    def _keep(self, result: FixResult) -> bool:
+        """Judge the files as they would be, and keep them so if every fix holds; otherwise nothing is changed."""
+        texts = self._texts | {path: after for path, (_, after) in result.files.items()}
+        unsaved = {path: as_read(text) for path, text in texts.items()}
+        affected = {
+            target: judged for target, judged in self._judged.items() if not judged.files.isdisjoint(result.files)
+        }
+        after = {target: self._judge(target, unsaved) for target in affected}
+        if not all(_holds(affected[target], after[target], result.applied) for target in affected):
+            if len(result.applied) == 1:
+                self._rejected.add(_identity(result.applied[0]))
+            return False
+        self._texts = texts
+        self._judged |= after
+        self._applied += result.applied
+        return True
+
+
+def _identity(finding: Finding) -> tuple[Path, str, str, str]:
+    return finding.filename, finding.code, finding.key, finding.message
+
+
+def _holds(before: JudgedTarget, after: JudgedTarget, mended: Collection[Finding]) -> bool:
+    """Whether fixes mend a config and do nothing else to it."""
+    came = _counted(after.findings) - _counted(before.findings)
+    if came:
+        return False
+    left = {_identity(finding) for finding in after.findings}
+    if any(_identity(finding) in left for finding in mended if finding in before.findings):
+        return False
+    if any(finding.fix and finding.fix.applicability is Applicability.UNSAFE for finding in mended):
+        return True
+    own = [key for finding in mended for key in (finding.key, *_keys_of(finding)) if key]
+    return all(
+        any(path == key or path.startswith((f"{key}.", f"{key}[")) for key in own)
+        for path in before.values.keys() | after.values.keys()
+        if not _same(before.values.get(path, _ABSENT), after.values.get(path, _ABSENT))
     )
 
 
-def diff_of(before: str, after: str, name: str) -> str:
-    """A unified diff of one file, as `git apply` takes it."""
-    # not str.splitlines, which also ends lines at form feeds and the like
-    old, new = (re.findall(r"[^\n]*\n|[^\n]+", _LINE_END.sub("\n", text)) for text in (before, after))
-    lines = []
-    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
-        lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
-    return "".join(lines)
+def _keys_of(finding: Finding) -> Iterable[str]:
+    return (key for edit in finding.fix.edits for key in edit.keys) if finding.fix is not None else ()
 
 
-@dataclass
-class _Text:
-    """A file's text as on disk, and the edits that it is to get.
-
-    Args:
-        raw: With its own line ends and byte order mark.
-        edits: (start, end, text, fix), offsets in `raw`, in order and apart from each other.
-    """
-
-    raw: str
-    edits: list[tuple[int, int, str, Fix]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._starts = [len(_BOM) if self.raw.startswith(_BOM) else 0]
-        self._ends = []
-        for match in _LINE_END.finditer(self.raw):
-            self._ends.append(match.start())
-            self._starts.append(match.end())
-        self._ends.append(len(self.raw))
-        ends = _LINE_END.findall(self.raw)
-        self._newline = max(sorted(set(ends)), key=ends.count) if ends else "\n"
-
-    def place(self, edit: Edit) -> tuple[int, int] | None:
-        """Offsets of an edit's span, or None if the file has no such place."""
-        start = self._offset(edit.span.row, edit.span.column)
-        end = self._offset(edit.span.end_row, edit.span.end_column)
-        return None if start is None or end is None or end < start else (start, end)
-
-    def _offset(self, row: int, column: int) -> int | None:
-        if not 1 <= row <= len(self._starts) or column < 1:
-            return None
-        offset = self._starts[row - 1] + column - 1
-        return offset if offset <= self._ends[row - 1] else None
-
-    def is_free(self, start: int, end: int) -> bool:
-        """Whether no edit is there yet; an insertion may not even touch another edit."""
-        for other_start, other_end, *_ in self.edits:
-            if start < other_end and other_start < end:
-                return False
-            touches = start <= other_end and other_start <= end
-            if touches and (start == end or other_start == other_end):
-                return False
-        return True
-
-    def add(self, start: int, end: int, text: str, fix: Fix) -> None:
-        written = text if self._newline == "\n" else text.replace("\n", self._newline)
-        index = bisect_left(self.edits, (start, end), key=lambda edit: edit[:2])
-        self.edits.insert(index, (start, end, written, fix))
-
-    def after(self, edits: Iterable[tuple[int, int, str, Fix]]) -> str:
-        """The text with some of its edits made."""
-        parts = []
-        position = 0
-        for start, end, text, _ in edits:
-            parts += [self.raw[position:start], text]
-            position = end
-        return "".join([*parts, self.raw[position:]])
+def _counted(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:
+    """Findings that matter, by code and key: lines may have moved."""
+    return Counter((finding.code, finding.key) for finding in findings if finding.severity is not Severity.NOTE)
 
 
-def _take(fix: Fix, texts: Mapping[Path, _Text | None]) -> bool:
-    """Add a fix's edits where all of them fit; says whether they did."""
-    added: list[tuple[_Text, int]] = []
-    for edit in fix.edits:
-        text = texts[edit.filename]
-        place = None if text is None else text.place(edit)
-        if text is None or place is None or not text.is_free(*place):
-            for changed, _ in added:
-                changed.edits = [kept for kept in changed.edits if kept[3] is not fix]
-            return False
-        text.add(*place, edit.text, fix)
-        added.append((text, place[0]))
-    return bool(added)
-
-
-def _breaking(made: list[Fix], texts: Mapping[Path, _Text | None]) -> list[Fix]:
-    """Take out the fixes that would leave a Python file unparsable, and say which they were."""
-    broken: list[Fix] = []
-    for path, text in texts.items():
-        if text is None or path.suffix != ".py" or not text.edits or not _parses(text.raw):
-            continue
-        if _parses(text.after(text.edits)):
-            continue
-        kept: list[Fix] = []
-        for fix in made:
-            if fix in broken:
-                continue
-            if _parses(text.after([edit for edit in text.edits if edit[3] in kept or edit[3] is fix])):
-                kept.append(fix)
-            else:
-                broken.append(fix)
-    for text in texts.values():
-        if text is not None:
-            text.edits = [edit for edit in text.edits if edit[3] not in broken]
-    return broken
-
-
-def _parses(text: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the config, such as an invalid escape
-        try:
-            ast.parse(text.removeprefix(_BOM))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
-
-
-def _read(path: Path, judged: Mapping[Path, str]) -> _Text | None:
-    try:
-        raw = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if path in judged and _LINE_END.sub("\n", raw.removeprefix(_BOM)) != judged[path].removeprefix(_BOM):
-        return None
-    return _Text(raw)
-
-
-def _is_editable(path: Path) -> bool:
-    """Whether a file is the user's own, and none of an installed package's."""
-    return not {"site-packages", "dist-packages"} & set(path.absolute().parts)
-
-
-def _shown(path: Path, base: Path) -> str:
-    absolute = path.absolute()
-    return (absolute.relative_to(base) if absolute.is_relative_to(base) else absolute).as_posix().lstrip("/")
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one: 1, 1.0 and True are three."""
+    return type(one) is type(other) and bool(one == other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from provecfg.findings.finding import NOWHERE, Finding, Span
 
 
-class Node(Protocol):
+class PlacedNode(Protocol):
     """A value of a config that was read, and where it stands."""
 
     @property
@@ -21,7 +22,9 @@ class Node(Protocol):
 class View(Protocol):
     """A config that was read."""
 
-    def dig(self, path: str, /) -> Node | None:
+    @property
+    def path(self) -> Path: ...
+    def dig(self, path: str, /) -> PlacedNode | None:
         """The node at a dotted path, or None."""
 
 
@@ -30,18 +33,19 @@ def placed(finding: Finding, path: Path, view: View | None) -> Finding:
 
     Args:
         finding: One that names a key, or the config as a whole.
-        path: The config, absolute.
+        path: The config.
         view: The same config as data; None where it cannot be read, so that the finding is of the file as a whole.
     """
     if finding.filename != NOWHERE:
         return finding
+    asked = view.path if view is not None else Path(os.path.abspath(path))
     node = _nearest(view, finding.key)
     if node is None:
-        return replace(finding, filename=path)
-    return replace(finding, filename=node.file, span=node.span, target=path if node.file != path else None)
+        return replace(finding, filename=asked)
+    return replace(finding, filename=node.file, span=node.span, target=asked if node.file != asked else None)
 
 
-def _nearest(view: View | None, key: str) -> Node | None:
+def _nearest(view: View | None, key: str) -> PlacedNode | None:
     while view is not None and key:
         node = view.dig(key)
         if node is not None:

@@ -52,3 +52,8 @@ class Problem:
 def family_of(code: str) -> str:
     """The letters that a code begins with."""
     return code.rstrip("0123456789")
+
+
+def is_found_by_running(code: str) -> bool:
+    """Whether a code is found by `run` or `prove` alone, on the machine, the data or the real classes."""
+    return code.startswith(("RUN1", "PROOF"))

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import TooLargeError, read_bytes
+from provecfg.findings.problems import RETIRED
 from provecfg.spelling import nearest_names
 
 ALL: Final = "ALL"
@@ -20,7 +22,9 @@ ALL: Final = "ALL"
 OUTPUT_FORMATS: Final = ("text", "json", "sarif", "github", "junit")
 """The names of `reporters.FORMATS`, which is not imported for reading settings."""
 
-_MENTIONS_TABLE = re.compile(rb"tool\s*\.\s*[\"']?provecfg|^\s*\[\s*tool\s*\]", re.MULTILINE)
+_MENTIONS_TABLE = re.compile(rb"tool[ \t]*\.[ \t]*[\"']?provecfg|^[ \t]*\[[ \t]*tool[ \t]*\]", re.MULTILINE)
+_DEEP_KEY = re.compile(rb"(?:[\w\"'-]+[ \t]*\.[ \t]*){50}")
+"""Python's TOML parser takes time with the square of a dotted key's length."""
 _SELECTOR = re.compile(r"[A-Z]{2,}\d{0,3}")
 
 
@@ -110,7 +114,7 @@ class Settings:
         return tuple(dict.fromkeys([*self.select, *self.extend_select, *self.ignore, *of_files]))
 
     def check_selectors(self, codes: Iterable[str]) -> None:
-        """Refuse a selector that means none of the codes that exist.
+        """Refuse a selector that means none of the codes that exist. A retired code is known, and means nothing.
 
         Raises:
             ProvecfgError: Names the selector and close codes.
@@ -118,7 +122,7 @@ class Settings:
         codes = list(codes)
         families = dict.fromkeys(code.rstrip("0123456789") for code in codes)
         for selector in self.selectors:
-            if selector != ALL and not any(code.startswith(selector) for code in codes):
+            if selector not in (ALL, *RETIRED) and not any(code.startswith(selector) for code in codes):
                 near = nearest_names(selector, [*families, *codes])
                 raise ProvecfgError(
                     f"no rule has the code {selector}",
@@ -139,7 +143,9 @@ def settings_for(target: Path) -> Settings:
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
         try:
-            text = file.read_bytes()
+            text = read_bytes(file)
+        except TooLargeError as error:
+            raise ProvecfgError(f"{file} cannot be read for its settings: {error.strerror}") from error
         except OSError:
             continue
         if not _MENTIONS_TABLE.search(text):  # most files have no such table; they cost no parsing
@@ -156,8 +162,12 @@ def _read(file: Path, text: bytes) -> Settings | None:
         import tomllib
     else:
         import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+    if _DEEP_KEY.search(text):
+        raise ProvecfgError(f"{file} cannot be read for its settings: a key of it is nested too deeply")
     try:
         tools = tomllib.loads(text.decode("utf-8")).get("tool", {})
+    except RecursionError as error:
+        raise ProvecfgError(f"{file} cannot be read for its settings: it is nested too deeply") from error
     except ValueError as error:
         raise ProvecfgError(f"{file} is not TOML: {error}") from error
     table = tools.get("provecfg") if isinstance(tools, dict) else None

@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span, in_file_order
+from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span
 from provecfg.findings.problems import MALFORMED, UNUSED
 
 MARKER: Final = "provecfg:"
@@ -56,52 +56,65 @@ def suppressions_in(text: str, file: Path) -> list[Suppression]:
     return [found for row, column, comment in _comments(text, file) if (found := _parsed(comment, file, row, column))]
 
 
-def suppress(
-    findings: Iterable[Finding],
-    texts: dict[Path, str],
-    *,
-    judged: Collection[Path] | None = None,
-    is_on: Callable[[str, Path], bool] = lambda code, file: True,
-) -> list[Finding]:
-    """Leave out what comments silence, and report the comments that are unused or malformed; in file order.
+Silenced = frozenset[tuple[Path, Span, str]]
+"""Comments, by file and span, each with a code that it silenced."""
+
+
+def silence(findings: Iterable[Finding], texts: Mapping[Path, str]) -> tuple[list[Finding], Silenced]:
+    """Leave out what comments silence.
 
     A finding about a file as a whole is silenced by a comment in its first line.
 
     Args:
-        findings: What was found.
+        findings: What was found, placed.
         texts: Text of every file that was read.
-        judged: Files that were judged in their own right. In a base file alone, a code may be unused because the
-            config that inherits from it replaces what is there. All of `texts` unless given.
-        is_on: Whether a code was judged for a file; for one that was not, nothing is said to be unused.
+
+    Returns:
+        What is left, and which comments silenced what.
     """
-    comments = [comment for file, text in texts.items() for comment in suppressions_in(text, file)]
-    silencing: dict[tuple[Path, int, str], list[Suppression]] = {}
-    for comment in comments:
-        for code in comment.codes:
-            silencing.setdefault((comment.file, comment.span.row, code), []).append(comment)
-    used: set[tuple[Path, Span, str]] = set()
+    comments: dict[tuple[Path, int, str], list[Suppression]] = {}
+    for file, text in texts.items():
+        for comment in suppressions_in(text, file):
+            for code in comment.codes:
+                comments.setdefault((file, comment.span.row, code), []).append(comment)
     kept: list[Finding] = []
+    silenced: set[tuple[Path, Span, str]] = set()
     for finding in findings:
         row = finding.span.row if finding.span else 1
-        by = silencing.get((finding.filename, row, finding.code))
-        if by is None:
+        silencing = comments.get((finding.filename, row, finding.code), [])
+        silenced |= {(comment.file, comment.span, finding.code) for comment in silencing}
+        if not silencing:
             kept.append(finding)
-        else:
-            used |= {(comment.file, comment.span, finding.code) for comment in by}
-    for comment in comments:
-        if comment.problem is not None and is_on(MALFORMED.code, comment.file):
-            kept.append(
-                Finding(MALFORMED, comment.problem, hint=f"write {_FORM}", filename=comment.file, span=comment.span)
-            )
-        if is_on(UNUSED.code, comment.file) and (judged is None or comment.file in judged):
+    return kept, frozenset(silenced)
+
+
+def unused_suppressions(
+    texts: Mapping[Path, str],
+    silenced: Silenced,
+    *,
+    asked: Collection[Path],
+    is_judged: Callable[[str, Path], bool],
+) -> Iterator[Finding]:
+    """The comments that silence nothing, and those that are malformed.
+
+    Args:
+        texts: Text of every file that was read.
+        silenced: What `silence` said of them.
+        asked: Files that were judged in their own right: only of their comments one is said to be unused.
+        is_judged: Whether a code was looked for in a file; of one that was not, nothing is said to be unused.
+    """
+    for file, text in texts.items():
+        for comment in suppressions_in(text, file):
+            if comment.problem is not None and is_judged(MALFORMED.code, file):
+                hint = f"write {_FORM}"
+                yield Finding(MALFORMED, comment.problem, hint=hint, filename=file, span=comment.span)
+            if file not in asked or not is_judged(UNUSED.code, file):
+                continue
             unused = [
-                code
-                for code in comment.codes
-                if (comment.file, comment.span, code) not in used and is_on(code, comment.file)
+                code for code in comment.codes if (file, comment.span, code) not in silenced and is_judged(code, file)
             ]
             if unused:
-                kept.append(_unused(comment, unused, texts[comment.file]))
-    return in_file_order(kept)
+                yield _unused(comment, unused, text)
 
 
 def _unused(comment: Suppression, unused: list[str], text: str) -> Finding:

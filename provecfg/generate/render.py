@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import re
 from typing import Any
 
 import jinja2
 
 from provecfg.generate.literal import literal
 from provecfg.generate.plan import Plan
+from provecfg.header import sealed
 from provecfg.paths import templates_dir
-
-_CHECKSUM = re.compile(r"^# provecfg checksum: ([0-9a-f]{64})$", re.MULTILINE)
 
 
 def render(plan: Plan) -> str:
     """The config, ending in a newline; its header holds a checksum of all the rest."""
-    text = _template(plan.model.template).render(plan=plan, numbers=plan.model.numbers)
-    return _CHECKSUM.sub(f"# provecfg checksum: {_checksum(text)}", text, count=1)
-
-
-def is_untouched(text: str) -> bool:
-    """Whether `text` is a rendered config that nobody has edited since."""
-    found = _CHECKSUM.search(text)
-    return found is not None and found.group(1) == _checksum(text)
-
-
-def is_rendered(text: str) -> bool:
-    """Whether `text` began as a rendered config."""
-    return _CHECKSUM.search(text) is not None
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(_CHECKSUM.sub("", text, count=1).encode()).hexdigest()
+    return sealed(_template(plan.model.template).render(plan=plan, numbers=plan.model.numbers))
 
 
 @functools.cache

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from provecfg import spelling
-from provecfg.catalog.datasets import DATASETS
-from provecfg.catalog.models import MODELS
-from provecfg.catalog.strategies import STRATEGIES
 from provecfg.errors import ProvecfgError
-from provecfg.findings.fixes import diff_of
-from provecfg.generate.plan import Cell, Planner, cells_of
-from provecfg.generate.render import is_rendered, is_untouched, render
+from provecfg.files import read_bytes
+from provecfg.findings.edits import diff_of
+from provecfg.generate.cells import Selection, cells_of
+from provecfg.generate.plan import Planner
+from provecfg.generate.render import render
+from provecfg.header import Header, is_untouched
 from provecfg.paths import write_atomically
-from provecfg.study.losses import AUXILIARY_LOSSES, NO_AUXILIARY, cell_label
 from provecfg.study.schema import Study
 
 
@@ -33,7 +29,7 @@ class Change(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ConfigFile:
     """A config to write.
 
     Args:
@@ -57,71 +53,7 @@ class Target:
         return diff_of(self.before or "", self.text, self.path.as_posix())
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Values of a study's axes that were asked for; an empty tuple asks for all."""
-
-    models: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-    strategies: tuple[str, ...] = ()
-    auxiliary: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
-
-    def check(self) -> None:
-        """Refuse names that nothing has.
-
-        Raises:
-            ProvecfgError: An unknown name, with the nearest known one.
-        """
-        known: tuple[tuple[str, tuple[str, ...], Mapping[str, Any]], ...] = (
-            ("model", self.models, MODELS),
-            ("dataset", self.datasets, DATASETS),
-            ("strategy", self.strategies, STRATEGIES),
-        )
-        for what, asked, names in known:
-            for name in asked:
-                if name not in names:
-                    raise ProvecfgError(spelling.unknown(what, name, names))
-        for label in self.auxiliary:
-            for name in label.split("-"):
-                if name not in (NO_AUXILIARY, "ce", *AUXILIARY_LOSSES):
-                    raise ProvecfgError(spelling.unknown("auxiliary loss", name, [NO_AUXILIARY, *AUXILIARY_LOSSES]))
-
-    def settings(self, study: Study) -> dict[str, Any]:
-        """Axes of the study that do not hold what is asked for, as they have to be."""
-        axes: dict[str, Any] = {}
-        for axis in ("models", "datasets", "strategies", "seeds"):
-            asked = getattr(self, axis)
-            if not set(asked) <= set(getattr(study, axis)):
-                axes[axis] = list(asked)
-        labels = {cell_label(selection) for selection in study.losses.auxiliary}
-        if not {_as_label(label) for label in self.auxiliary} <= labels:
-            axes["losses"] = {"auxiliary": [_as_entry(label) for label in self.auxiliary]}
-        return axes
-
-    def holds(self, cell: Cell) -> bool:
-        """Whether the cell is among those asked for."""
-        return (
-            (not self.models or cell.model.name in self.models)
-            and (not self.datasets or cell.dataset.name in self.datasets)
-            and (not self.strategies or cell.strategy.name in self.strategies)
-            and (not self.seeds or cell.seed in self.seeds)
-            and (not self.auxiliary or cell_label(cell.auxiliary) in {_as_label(label) for label in self.auxiliary})
-        )
-
-
-def _as_label(asked: str) -> str:
-    return "ce" if asked == NO_AUXILIARY else asked
-
-
-def _as_entry(asked: str) -> str | list[str]:
-    if asked in ("ce", NO_AUXILIARY):
-        return NO_AUXILIARY
-    names = asked.split("-")
-    return names if len(names) > 1 else names[0]
-
-
-def targets_of(study: Study, selection: Selection, folder: Path) -> Iterator[Target]:
+def targets_of(study: Study, selection: Selection, folder: Path) -> Iterator[ConfigFile]:
     """Each selected cell's config and what writing it would change, one at a time."""
     planner = Planner(study)
     for cell in cells_of(study):
@@ -150,21 +82,19 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
                 )
 
 
-_STUDY_LINE = re.compile(r"^# Written by provecfg \S+ from the study (\S+) \(", re.MULTILINE)
-
-
-def _target(path: Path, text: str, study: str) -> Target:
+def _target(path: Path, text: str, study: str) -> ConfigFile:
     try:
-        before = path.read_bytes().decode("utf-8")
+        before = read_bytes(path).decode("utf-8")
     except FileNotFoundError:
-        return Target(path, text, None, Change.NEW)
-    except (OSError, UnicodeDecodeError) as error:
+        return ConfigFile(path, text, None, Change.NEW)
+    except OSError as error:
+        raise ProvecfgError(f"cannot read {path}, which would be replaced: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error}") from error
     if before == text:
         change = Change.UNCHANGED
-    elif not is_rendered(before) or not is_untouched(before):
+    elif (header := Header.of(before)) is None or not is_untouched(before):
         change = Change.EDITED
     else:
-        written_for = _STUDY_LINE.search(before)
-        change = Change.CHANGED if written_for and written_for.group(1) == study else Change.FOREIGN
-    return Target(path, text, before, change)
+        change = Change.CHANGED if header.study == study else Change.FOREIGN
+    return ConfigFile(path, text, before, change)

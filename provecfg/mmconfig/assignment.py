@@ -9,7 +9,7 @@ from provecfg.mmconfig.functions import items_of, key_of
 from provecfg.mmconfig.methods import hooked
 from provecfg.mmconfig.reader import Reader, python_name
 from provecfg.mmconfig.sizes import SCALARS
-from provecfg.mmconfig.source import Place, place_of
+from provecfg.mmconfig.source import Position, position_of
 from provecfg.mmconfig.special import NotKnownError
 from provecfg.mmconfig.values import ConfigDict, ConfigList, Opaque, Origin
 
@@ -35,7 +35,7 @@ class Assignment(Reader):
             if self.scopes:
                 self.scopes[-1][target.id] = value
             else:
-                self.variables.put(target.id, value, self._origin(place_of(target), origin, value_node))
+                self.variables.put(target.id, value, self._origin(position_of(target), origin, value_node))
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, value, value_node)
         elif isinstance(target, ast.Starred):
@@ -47,10 +47,10 @@ class Assignment(Reader):
         else:
             raise NotKnownError("a target of assignment that is not read")
 
-    def _origin(self, key: Place, origin: Origin | None, value_node: ast.expr | None) -> Origin:
+    def _origin(self, key: Position, origin: Origin | None, value_node: ast.expr | None) -> Origin:
         if origin is not None:
             return Origin(origin.source, key if origin.source is self.source else origin.key, origin.value)
-        return Origin(self.source, key, key if value_node is None else place_of(value_node))
+        return Origin(self.source, key, key if value_node is None else position_of(value_node))
 
     def _unpack(self, target: ast.Tuple | ast.List, value: Any, value_node: ast.expr | None) -> None:
         names = target.elts
@@ -82,7 +82,7 @@ class Assignment(Reader):
         if isinstance(target.slice, ast.Slice):
             raise NotKnownError("an assignment to a slice")
         index = self.known(self.evaluate(target.slice))
-        written = self._origin(place_of(target.slice), origin, value_node)
+        written = self._origin(position_of(target.slice), origin, value_node)
         if isinstance(container, ConfigDict):
             self.put(container, key_of(index, self), value, written)
         elif isinstance(container, ConfigList):
@@ -98,7 +98,7 @@ class Assignment(Reader):
     ) -> None:
         container = self.known(self.evaluate(target.value))
         if isinstance(container, ConfigDict) and container.by_attribute:
-            self.put(container, target.attr, value, self._origin(place_of(target), origin, value_node))
+            self.put(container, target.attr, value, self._origin(position_of(target), origin, value_node))
         elif isinstance(container, (*SCALARS, dict, list, tuple, set)):
             raise AttributeError(f"{python_name(container)!r} object has no attribute {target.attr!r}")
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import MISSING_BASE, NOT_A_CONFIG
-from provecfg.mmconfig.source import Place
+from provecfg.mmconfig.source import Position
 
 # mmengine config/utils.py, MODULE2PACKAGE: the packages that `package::path` may name.
 _PACKAGES_LISTED = """
@@ -27,25 +27,25 @@ class Base:
 
     Args:
         name: As written.
-        place: Where.
+        position: Where.
         path: Absolute.
         scope: The package, of `package::path`.
     """
 
     name: str
-    place: Place | None
+    position: Position | None
     path: Path
     scope: str | None
 
 
-def classic_base(name: str, place: Place | None, file: Path) -> Base:
-    """The base that `file` names in `_base_` at `place`.
+def classic_base(name: str, position: Position | None, file: Path) -> Base:
+    """The base that `file` names in `_base_` at `position`.
 
     Raises:
         UnreadableError: The name is of no form that mmengine takes, or its package is not installed.
     """
     if "::" not in name:
-        return Base(name, place, Path(os.path.abspath(os.path.join(file.parent, name))), None)
+        return Base(name, position, Path(os.path.abspath(os.path.join(file.parent, name))), None)
     if _EXTERNAL.match(name) is None or name.count("::") > 1:
         raise UnreadableError(
             NOT_A_CONFIG,
@@ -55,8 +55,8 @@ def classic_base(name: str, place: Place | None, file: Path) -> Base:
     package, _, path = name.partition("::")
     if package not in _PACKAGES:
         raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
-    found = os.path.abspath(_package_folder(package) / ".mim" / "configs" / path)
-    return Base(name, place, Path(found), package)
+    path_in_package = os.path.abspath(_package_folder(package) / ".mim" / "configs" / path)
+    return Base(name, position, Path(path_in_package), package)
 
 
 def read_base_module(module: str, level: int, file: Path) -> Path:

@@ -22,23 +22,23 @@ _NEEDS_KNOWN = frozenset(("get", "pop", "setdefault", "extend", "update", "remov
 class Calls(Assignment):
     """Calls functions on values."""
 
-    def call(self, function: Any, given: list[Any], keywords: ConfigDict) -> Any:
-        """`function(*given, **keywords)` on values.
+    def call(self, function: Any, positional: list[Any], keywords: ConfigDict) -> Any:
+        """`function(*positional, **keywords)` on values.
 
         Raises:
             NotKnownError: The function is not known, or what it does with these values.
         """
         if isinstance(function, LocalFunction):
-            return self.call_local(function, given, keywords)
+            return self.call_local(function, positional, keywords)
         if isinstance(function, Method):
             if not isinstance(function.receiver, (dict, list, set)) or function.name in _NEEDS_KNOWN:
-                for value in given:
+                for value in positional:
                     self.known(value)
-            return call_method(self, function.receiver, function.name, given, keywords)
+            return call_method(self, function.receiver, function.name, positional, keywords)
         if isinstance(function, Builtin) and function.run is not None:
-            for value in (*given, *(() if function.name == "builtins.dict" else keywords.values())):
+            for value in (*positional, *(() if function.name == "builtins.dict" else keywords.values())):
                 self.known(value)
-            return function.run(self, given, keywords)
+            return function.run(self, positional, keywords)
         if isinstance(function, (DottedName, Imported)):
             name = function if isinstance(function, DottedName) else function.name
             raise NotKnownError(f"{name}() is not run")
@@ -46,11 +46,11 @@ class Calls(Assignment):
             raise TypeError(f"{python_name(function)!r} object is not callable")
         raise NotKnownError("a function that is not known is not run")
 
-    def call_local(self, function: LocalFunction, given: list[Any], keywords: ConfigDict) -> Any:
+    def call_local(self, function: LocalFunction, positional: list[Any], keywords: ConfigDict) -> Any:
         """Call a function of the config."""
         if self.calls >= MAX_CALLS:
             raise LimitError("its functions call each other too deeply")
-        scope = _bind(function, given, keywords)
+        scope = _bind(function, positional, keywords)
         outer = self.scopes
         self.scopes = (*function.scopes, scope)
         self.calls += 1
@@ -84,21 +84,21 @@ class Calls(Assignment):
         """
         if module == "os" and name == "path":
             return Module("os.path")
-        known = MODULES.get(module, {})
-        if name in known:
-            return known[name]
+        functions = MODULES.get(module, {})
+        if name in functions:
+            return functions[name]
         return Imported(f"{module}.{name}")
 
 
-def _bind(function: LocalFunction, given: list[Any], keywords: ConfigDict) -> Scope:
+def _bind(function: LocalFunction, positional: list[Any], keywords: ConfigDict) -> Scope:
     """The parameters of a call by name."""
     arguments = function.arguments
     names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    scope: Scope = dict(zip(names, given, strict=False))
-    if len(given) > len(names) and arguments.vararg is None:
-        raise TypeError(f"{function.name}() takes {len(names)} positional arguments but {len(given)} were given")
+    scope: Scope = dict(zip(names, positional, strict=False))
+    if len(positional) > len(names) and arguments.vararg is None:
+        raise TypeError(f"{function.name}() takes {len(names)} positional arguments but {len(positional)} were given")
     if arguments.vararg is not None:
-        scope[arguments.vararg.arg] = ConfigTuple(given[len(names) :])
+        scope[arguments.vararg.arg] = ConfigTuple(positional[len(names) :])
     only_keywords = [argument.arg for argument in arguments.kwonlyargs]
     rest = ConfigDict()
     by_keyword = {*(argument.arg for argument in arguments.args), *only_keywords}

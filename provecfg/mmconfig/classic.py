@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provecfg.findings import Finding, Problem
 from provecfg.mmconfig.bases import Base
-from provecfg.mmconfig.budget import MAX_BASE_DEPTH, MAX_FILES, Budget, LimitError
+from provecfg.mmconfig.budget import Budget, LimitError
+from provecfg.mmconfig.chain import Chain
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.functions import deep_copy
-from provecfg.mmconfig.library import Library, ParsedFile
 from provecfg.mmconfig.merge import Clash, merge_child, with_scope, without
+from provecfg.mmconfig.parsed_file import ParsedFile
 from provecfg.mmconfig.problems import (
-    BASE_CYCLE,
     CANNOT_MERGE,
     DEPRECATED_CONFIG,
     DUPLICATE_BASE_KEY,
@@ -26,76 +25,16 @@ from provecfg.mmconfig.problems import (
     UNDEFINED_NAME,
     file_finding,
 )
+from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.settle import settled
 from provecfg.mmconfig.sizes import size_of
-from provecfg.mmconfig.source import Place
+from provecfg.mmconfig.source import Position
 from provecfg.mmconfig.special import BaseReference
 from provecfg.mmconfig.statements import BASE_KEY, Statements
 from provecfg.mmconfig.values import ConfigDict, ConfigList, ConfigTuple, Opaque, Origin
 from provecfg.mmconfig.view import Layer
 
 DEPRECATION_KEY = "_deprecation_"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resolved:
-    """What a file and its bases came to.
-
-    Args:
-        values: Merged.
-        layers: The file, then its bases, depth first.
-        problems: Of all of them.
-        bases: What it was merged from, to tell whether they are still the same.
-        cost: The work that this file's own statements took.
-        may_be_kept: Not where a limit or a cycle cut it short, or a file was missing.
-        hidden: Of the read_base() style: names that were imported, which the config does not keep.
-    """
-
-    values: ConfigDict
-    layers: tuple[Layer, ...]
-    problems: tuple[Finding, ...]
-    bases: tuple[Resolved, ...] = ()
-    cost: int = 0
-    may_be_kept: bool = True
-    hidden: frozenset[str] = frozenset()
-
-
-class Chain:
-    """One reading: the files that were opened for it, and what is left of its budget."""
-
-    def __init__(self, library: Library, budget: Budget) -> None:
-        self.library = library
-        self.budget = budget
-        self.open_paths: list[Path] = []
-        self.done: dict[Path, Resolved] = {}
-        self._opened: dict[tuple[Path, bool], ParsedFile] = {}
-
-    def open(self, path: Path, *, lazy: bool) -> ParsedFile:
-        """A file, parsed; see `Library.open`."""
-        parsed = self._opened.get((path, lazy))
-        if parsed is None:
-            parsed = self._opened[path, lazy] = self.library.open(path, self.budget, lazy=lazy)
-        return parsed
-
-    def enter(self, path: Path) -> None:
-        """Begin with a file.
-
-        Raises:
-            UnreadableError: It is under way already.
-            LimitError: There are too many, or too deep.
-        """
-        if path in self.open_paths:
-            names = " -> ".join(one.name for one in (*self.open_paths[self.open_paths.index(path) :], path))
-            raise UnreadableError(BASE_CYCLE, f"the config inherits from itself: {names}")
-        if len(self.open_paths) >= MAX_BASE_DEPTH:
-            raise LimitError("its bases are nested too deeply")
-        if len(self.done) >= MAX_FILES:
-            raise LimitError("it has too many bases")
-        self.open_paths.append(path)
-
-    def leave(self) -> None:
-        """End with the file that was begun last."""
-        self.open_paths.pop()
 
 
 def resolve_classic(chain: Chain, path: Path) -> Resolved:
@@ -137,7 +76,7 @@ class _Classic:
             kept is not None
             and self._may_be_kept
             and len(kept.bases) == len(bases)
-            and all(one is other for one, (other, _) in zip(kept.bases, bases, strict=True))
+            and all(base is before for before, (base, _) in zip(kept.bases, bases, strict=True))
         ):
             self._budget.spend(kept.cost)
             return kept
@@ -150,7 +89,7 @@ class _Classic:
             )
         spent_on_bases = before - self._budget.left
         base = self._union(bases)
-        own, reads = ConfigDict(), dict[str, list[Place]]()
+        own, reads = ConfigDict(), dict[str, list[Position]]()
         try:
             own, reads = self._own(base)
             if self._parsed.references:
@@ -163,9 +102,9 @@ class _Classic:
             values=self._merged(own, base if self._base_copy is None else self._base_copy),
             layers=_unique_layers(Layer(self._source, own, reads), bases),
             problems=_unique_problems(self._parsed.problems, self._problems, bases),
-            bases=tuple(one for one, _ in bases),
+            bases=tuple(base for base, _ in bases),
             cost=before - self._budget.left - spent_on_bases,
-            may_be_kept=self._may_be_kept and all(one.may_be_kept for one, _ in bases),
+            may_be_kept=self._may_be_kept and all(base.may_be_kept for base, _ in bases),
         )
         if resolved.may_be_kept:
             self._parsed.resolved = resolved
@@ -173,9 +112,9 @@ class _Classic:
         return resolved
 
     def _report(
-        self, problem: Problem, message: str, place: Place | None, hint: str | None = None, key: str = ""
+        self, problem: Problem, message: str, position: Position | None, hint: str | None = None, key: str = ""
     ) -> None:
-        span = self._source.span(place) if place is not None else None
+        span = self._source.span(position) if position is not None else None
         self._problems.append(file_finding(problem, message, self._source.path, span, key=key, hint=hint))
 
     # Bases
@@ -192,16 +131,16 @@ class _Classic:
                 self._report_unreadable(error, base)
             except LimitError as limit:
                 self._may_be_kept = False
-                self._report(TOO_LARGE, f"the base {base.name!r}: {limit.what}", base.place)
+                self._report(TOO_LARGE, f"the base {base.name!r}: {limit.what}", base.position)
         return bases
 
     def _report_unreadable(self, error: UnreadableError, base: Base) -> None:
         if error.span is not None:  # something in the base, not in how it is named
             self._problems.append(file_finding(error.problem, error.message, base.path, error.span, hint=error.hint))
         elif error.problem is MISSING_FILE:
-            self._report(MISSING_BASE, f"the base {base.name!r}: {error.message}", base.place, error.hint)
+            self._report(MISSING_BASE, f"the base {base.name!r}: {error.message}", base.position, error.hint)
         else:
-            self._report(error.problem, error.message, base.place, error.hint)
+            self._report(error.problem, error.message, base.position, error.hint)
 
     def _union(self, bases: list[tuple[Resolved, Base]]) -> ConfigDict:
         """The bases side by side; mmengine lets no two of them set the same key."""
@@ -218,7 +157,7 @@ class _Classic:
                 self._report(
                     DUPLICATE_BASE_KEY,
                     f"{base.name!r} sets {names}, which a base before it sets too",
-                    base.place,
+                    base.position,
                     "set it in one of the bases only, or here",
                 )
             for key, value in values.items():
@@ -228,7 +167,7 @@ class _Classic:
 
     # The file itself
 
-    def _own(self, base: ConfigDict) -> tuple[ConfigDict, dict[str, list[Place]]]:
+    def _own(self, base: ConfigDict) -> tuple[ConfigDict, dict[str, list[Position]]]:
         if self._source.path.suffix != ".py":
             return self._own_data(), {}
         tree = self._parsed.syntax_tree()
@@ -342,10 +281,10 @@ class _Classic:
 
 
 def _unique_layers(own: Layer, bases: list[tuple[Resolved, Base]]) -> tuple[Layer, ...]:
-    return tuple(dict.fromkeys((own, *(layer for one, _ in bases for layer in one.layers))))
+    return tuple(dict.fromkeys((own, *(layer for base, _ in bases for layer in base.layers))))
 
 
 def _unique_problems(
     of_text: list[Finding], own: list[Finding], bases: list[tuple[Resolved, Base]]
 ) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys((*of_text, *own, *(problem for one, _ in bases for problem in one.problems))))
+    return tuple(dict.fromkeys((*of_text, *own, *(problem for base, _ in bases for problem in base.problems))))

@@ -8,11 +8,11 @@ from bisect import bisect_right
 from typing import Any
 
 from provecfg.mmconfig.budget import MAX_NESTING, Budget, LimitError
-from provecfg.mmconfig.source import Place, SourceFile
+from provecfg.mmconfig.source import Position, SourceFile
 from provecfg.mmconfig.special import BaseReference
 from provecfg.mmconfig.values import ConfigDict, ConfigList, Opaque, Origin
 
-Unread = tuple[str, Place]
+Unread = tuple[str, Position]
 """Why a value is opaque, and where it stands."""
 
 
@@ -21,13 +21,13 @@ class DataError(Exception):
 
     Args:
         message: What is wrong.
-        place: Where, in the parsed text.
+        position: Where, in the parsed text.
     """
 
-    def __init__(self, message: str, place: Place) -> None:
+    def __init__(self, message: str, position: Position) -> None:
         super().__init__(message)
         self.message = message
-        self.place = place
+        self.position = position
 
 
 class _Lines:
@@ -38,7 +38,7 @@ class _Lines:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._is_ascii = text.isascii()
 
-    def place(self, start: int, end: int) -> Place:
+    def position(self, start: int, end: int) -> Position:
         return (*self._at(start), *self._at(end))
 
     def _at(self, offset: int) -> tuple[int, int]:
@@ -90,7 +90,7 @@ class _JsonReader:
         return match.end() if match else at
 
     def _error(self, message: str, at: int) -> DataError:
-        return DataError(message, self._lines.place(at, min(at + 1, len(self._text))))
+        return DataError(message, self._lines.position(at, min(at + 1, len(self._text))))
 
     def _value(self, at: int, levels: int) -> tuple[Any, int]:
         self._budget.spend(3)
@@ -137,7 +137,7 @@ class _JsonReader:
                 raise self._error("':' is expected here", colon)
             start = self._skip(colon + 1)
             value, end = self._value(start, levels - 1)
-            origin = Origin(self._source, self._lines.place(at, key_end), self._lines.place(start, end))
+            origin = Origin(self._source, self._lines.position(at, key_end), self._lines.position(start, end))
             made.put(key, value, origin)
             at = self._skip(end)
             if self._text[at : at + 1] == "}":
@@ -154,7 +154,7 @@ class _JsonReader:
         while True:
             value, end = self._value(at, levels - 1)
             made.append(value)
-            made.origins.append(Origin(self._source, None, self._lines.place(at, end)))
+            made.origins.append(Origin(self._source, None, self._lines.position(at, end)))
             at = self._skip(end)
             if self._text[at : at + 1] == "]":
                 return made, at + 1
@@ -215,9 +215,9 @@ class _YamlReader:
             offset = min(mark.index, len(self._source.parsed)) if mark else 0
             end = min(offset + 1, len(self._source.parsed))
             message = error.problem or error.context or "not YAML"
-            raise DataError(message, self._lines.place(offset, end)) from None
+            raise DataError(message, self._lines.position(offset, end)) from None
         except yaml.YAMLError as error:
-            raise DataError(str(error).splitlines()[0], self._lines.place(0, 0)) from None
+            raise DataError(str(error).splitlines()[0], self._lines.position(0, 0)) from None
         finally:
             self._events.dispose()
 
@@ -225,8 +225,8 @@ class _YamlReader:
         self._budget.spend(4)
         return self._events.get_event()
 
-    def _place(self, event: Any, end: Any = None) -> Place:
-        return self._lines.place(event.start_mark.index, (end or event).end_mark.index)
+    def _place(self, event: Any, end: Any = None) -> Position:
+        return self._lines.position(event.start_mark.index, (end or event).end_mark.index)
 
     def _value(self, event: Any, levels: int) -> Any:
         yaml = self._yaml
@@ -273,9 +273,9 @@ class _YamlReader:
         if event.anchor:
             self._anchors[event.anchor] = made  # an item may refer to the list it is in
         while not isinstance(event_of_item := self._next(), self._yaml.SequenceEndEvent):
-            value, place = self._placed(event_of_item, levels - 1)
+            value, position = self._placed(event_of_item, levels - 1)
             made.append(value)
-            made.origins.append(Origin(self._source, None, place))
+            made.origins.append(Origin(self._source, None, position))
         self._end = event_of_item
         return made if _is_plain_container(event) else self._opaque(event, event.tag)
 
@@ -286,30 +286,30 @@ class _YamlReader:
         merged: list[Any] = []
         while not isinstance(key_event := self._next(), self._yaml.MappingEndEvent):
             merges = isinstance(key_event, self._yaml.ScalarEvent) and key_event.value == "<<" and key_event.implicit[0]
-            key, key_place = self._placed(key_event, levels - 1)
-            value, place = self._placed(self._next(), levels - 1)
+            key, key_position = self._placed(key_event, levels - 1)
+            value, position = self._placed(self._next(), levels - 1)
             if merges:
-                merged.append((value, place))
+                merged.append((value, position))
             elif isinstance(key, (dict, list, Opaque)):
-                raise DataError("a key is not a plain value", key_place)
+                raise DataError("a key is not a plain value", key_position)
             else:
-                made.put(key, value, Origin(self._source, key_place, place))
+                made.put(key, value, Origin(self._source, key_position, position))
         self._end = key_event
-        for value, place in merged:
-            self._merge(made, value, place)
+        for value, position in merged:
+            self._merge(made, value, position)
         return made if _is_plain_container(event) else self._opaque(event, event.tag)
 
-    def _merge(self, target: ConfigDict, value: Any, place: Place) -> None:
+    def _merge(self, target: ConfigDict, value: Any, position: Position) -> None:
         """`<<: *anchor`: keys that the mapping itself does not have."""
         for part in value if isinstance(value, list) else [value]:
             if not isinstance(part, ConfigDict):
-                raise DataError("'<<' takes a mapping or a list of mappings", place)
+                raise DataError("'<<' takes a mapping or a list of mappings", position)
             self._budget.spend(len(part))
             for key, item in part.items():
                 if key not in target:
                     target.put(key, item, part.origins.get(key))
 
-    def _placed(self, event: Any, levels: int) -> tuple[Any, Place]:
+    def _placed(self, event: Any, levels: int) -> tuple[Any, Position]:
         self._end = event
         value = self._value(event, levels)
         return value, self._place(event, self._end)

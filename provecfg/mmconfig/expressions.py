@@ -23,7 +23,7 @@ from provecfg.mmconfig.operators import binary, compare, origins_of, unary
 from provecfg.mmconfig.problems import LATE_REFERENCE, UNDEFINED_NAME
 from provecfg.mmconfig.reader import PYTHON_ERRORS, Scope, python_name
 from provecfg.mmconfig.sizes import SCALARS
-from provecfg.mmconfig.source import key_place, place_of
+from provecfg.mmconfig.source import key_position, position_of
 from provecfg.mmconfig.special import (
     BaseReference,
     Iterated,
@@ -80,7 +80,7 @@ class Expressions(Calls):
                     self.report(
                         LATE_REFERENCE,
                         f"{{{{_base_.{dotted}}}}} is part of a longer string and is not replaced",
-                        place_of(node),
+                        position_of(node),
                         f"write an expression with _base_.{dotted}, outside the quotes",
                     )
                     return Opaque("a placeholder of mmengine stays in it")
@@ -92,7 +92,7 @@ class Expressions(Calls):
             if name in scope:
                 return scope[name]
         if name in self.variables:
-            self.reads.setdefault(name, []).append(place_of(node))
+            self.reads.setdefault(name, []).append(position_of(node))
             return self.variables[name]
         if name == "_base_" and self.base is not None:
             return self.base()
@@ -107,7 +107,7 @@ class Expressions(Calls):
         hint = None
         if self.base is not None and name in self.base():
             hint = f"a variable of the base is _base_.{name} here"
-        self.report(UNDEFINED_NAME, f"name {name!r} is not defined", place_of(node), hint)
+        self.report(UNDEFINED_NAME, f"name {name!r} is not defined", position_of(node), hint)
         return Opaque(f"the name {name!r} is not defined")
 
     def _list(self, node: ast.List) -> ConfigList:
@@ -130,7 +130,7 @@ class Expressions(Calls):
                 origins += more_origins
                 continue
             items.append(evaluate(node))
-            origins.append(Origin(source, None, place_of(node)))
+            origins.append(Origin(source, None, position_of(node)))
         return items, origins
 
     def _set(self, node: ast.Set) -> set[Any]:
@@ -144,7 +144,7 @@ class Expressions(Calls):
                 self._fill(made, value, value_node)
                 continue
             key = key_of(self.known(self.evaluate(key_node)), self)
-            made.put(key, value, Origin(self.source, place_of(key_node), place_of(value_node)))
+            made.put(key, value, Origin(self.source, position_of(key_node), position_of(value_node)))
         return made
 
     def _fill(self, target: ConfigDict, value: Any, node: ast.expr) -> None:
@@ -164,7 +164,7 @@ class Expressions(Calls):
             self.report(
                 LATE_REFERENCE,
                 f"{{{{_base_.{dotted}}}}} in an operation is still a placeholder",
-                place_of(node),
+                position_of(node),
                 f"write _base_.{dotted}, without braces",
             )
             return Opaque("a placeholder of mmengine is part of it")
@@ -223,7 +223,9 @@ class Expressions(Calls):
         value = self.evaluate(node.value)
         if self.scopes:
             raise NotKnownError("an assignment in an expression, in a function or a comprehension")
-        self.variables.put(node.target.id, value, Origin(self.source, place_of(node.target), place_of(node.value)))
+        self.variables.put(
+            node.target.id, value, Origin(self.source, position_of(node.target), position_of(node.value))
+        )
         return value
 
     # Parts of values
@@ -301,22 +303,22 @@ class Expressions(Calls):
         ):
             return self._keywords(node.keywords)
         function = self.evaluate(function_node)
-        given: list[Any] = []
+        positional: list[Any] = []
         nodes: list[ast.expr] = []
         for argument in node.args:
             if isinstance(argument, ast.Starred):
                 more = items_of(self.known(self.evaluate(argument.value)), self)[0]
-                given += more
+                positional += more
                 nodes += [argument] * len(more)
             else:
-                given.append(self.evaluate(argument))
+                positional.append(self.evaluate(argument))
                 nodes.append(argument)
         keywords = self._keywords(node.keywords)
         if isinstance(function, Opaque):
             return function
         outer, self._argument_nodes = self._argument_nodes, nodes
         try:
-            return self.call(function, given, keywords)
+            return self.call(function, positional, keywords)
         finally:
             self._argument_nodes = outer
 
@@ -332,7 +334,7 @@ class Expressions(Calls):
                 self._fill(made, value, value_node)
             else:
                 made[name] = value
-                origins[name] = Origin(source, key_place(keyword), place_of(value_node))
+                origins[name] = Origin(source, key_position(keyword), position_of(value_node))
         return made
 
     def _lambda(self, node: ast.Lambda) -> LocalFunction:
@@ -344,7 +346,7 @@ class Expressions(Calls):
         made = ConfigList()
         for _ in self._bindings(node.generators):
             made.append(self.evaluate(node.elt))
-            made.origins.append(Origin(self.source, None, place_of(node.elt)))
+            made.origins.append(Origin(self.source, None, position_of(node.elt)))
         return made
 
     def _generator(self, node: ast.GeneratorExp) -> Iterated:
@@ -357,7 +359,9 @@ class Expressions(Calls):
         made = ConfigDict()
         for _ in self._bindings(node.generators):
             key = key_of(self.known(self.evaluate(node.key)), self)
-            made.put(key, self.evaluate(node.value), Origin(self.source, place_of(node.key), place_of(node.value)))
+            made.put(
+                key, self.evaluate(node.value), Origin(self.source, position_of(node.key), position_of(node.value))
+            )
         return made
 
     def _bindings(self, generators: list[ast.comprehension]) -> Iterator[None]:

@@ -1,22 +1,14 @@
-"""Opening the files that a config names, which may be anything: folders, devices, gigabytes, another encoding."""
+"""The text of the files that a config names, or what is wrong with them as a problem of the config."""
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
+from provecfg import files
 from provecfg.findings import Problem, Span
 from provecfg.mmconfig.budget import MAX_FILE_BYTES
 from provecfg.mmconfig.problems import MISSING_FILE, TOO_LARGE, UNREADABLE_FILE, UNREADABLE_TEXT
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 class UnreadableError(Exception):
@@ -44,13 +36,11 @@ def status_of(path: Path) -> os.stat_result:
         UnreadableError: It is not one.
     """
     try:
-        status = os.stat(path)
+        return files.status_of(path, max_bytes=MAX_FILE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise UnreadableError(MISSING_FILE, f"{path} does not exist") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise UnreadableError(UNREADABLE_FILE, f"{path} cannot be opened: {_reason(error)}") from None
-    _check(path, status)
-    return status
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def read_text(path: Path) -> str:
@@ -59,20 +49,10 @@ def read_text(path: Path) -> str:
     Raises:
         UnreadableError: It cannot be read, is not UTF-8, or is too large.
     """
-    # Without O_NONBLOCK, a pipe that took the file's place since it was looked at would wait for a writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-        try:
-            _check(path, os.fstat(descriptor))
-            # Not the size that fstat gives: files under /proc have none.
-            data = _read_at_most(descriptor, MAX_FILE_BYTES + 1)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        raise UnreadableError(UNREADABLE_FILE, f"{path} cannot be opened: {_reason(error)}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise _too_large(path)
+        data = files.read_bytes(path, max_bytes=MAX_FILE_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,8 +64,27 @@ def read_text(path: Path) -> str:
             Span(row, column, row, column + 1),
             "save the file as UTF-8",
         ) from None
+    return checked_text(text)
+
+
+def checked_text(text: str) -> str:
+    """A config's text, its newlines made `\\n` as mmengine's `open` does.
+
+    Raises:
+        UnreadableError: It has a byte order mark, a null or a lone surrogate, or is too large.
+    """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        size = len(text) if text.isascii() else len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise UnreadableError(
+            UNREADABLE_TEXT,
+            f"U+{ord(text[error.start]):04X} is half of a character and cannot be saved as UTF-8",
+            _span_of(text, error.start),
+        ) from None
+    if size > MAX_FILE_BYTES:
+        raise UnreadableError(TOO_LARGE, f"its text is larger than {MAX_FILE_BYTES:,} bytes")
     if text.startswith("\ufeff"):
         raise UnreadableError(
             UNREADABLE_TEXT,
@@ -95,30 +94,18 @@ def read_text(path: Path) -> str:
         )
     null = text.find("\0")
     if null >= 0:
-        row, column = text.count("\n", 0, null) + 1, null - text.rfind("\n", 0, null)
-        raise UnreadableError(UNREADABLE_TEXT, "the file has a null byte", Span(row, column, row, column + 1))
+        raise UnreadableError(UNREADABLE_TEXT, "the file has a null byte", _span_of(text, null))
     return text
 
 
-def _read_at_most(descriptor: int, size: int) -> bytes:
-    chunks: list[bytes] = []
-    while size > 0 and (chunk := os.read(descriptor, size)):
-        chunks.append(chunk)
-        size -= len(chunk)
-    return b"".join(chunks)
+def _span_of(text: str, offset: int) -> Span:
+    row, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    return Span(row, column, row, column + 1)
 
 
-def _check(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = next((name for test, name in _KINDS if test(status.st_mode)), "not a file")
-        raise UnreadableError(UNREADABLE_FILE, f"{path} is {kind}")
-    if status.st_size > MAX_FILE_BYTES:
-        raise _too_large(path)
-
-
-def _too_large(path: Path) -> UnreadableError:
-    return UnreadableError(TOO_LARGE, f"{path} is larger than {MAX_FILE_BYTES:,} bytes")
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+def _unreadable(path: Path, error: OSError) -> UnreadableError:
+    reason = error.strerror or str(error)
+    if isinstance(error, (files.NotRegularError, files.TooLargeError)):
+        problem = TOO_LARGE if isinstance(error, files.TooLargeError) else UNREADABLE_FILE
+        return UnreadableError(problem, f"{path} {reason.removeprefix('it ')}")
+    return UnreadableError(UNREADABLE_FILE, f"{path} cannot be opened: {reason}")

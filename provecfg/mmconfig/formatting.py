@@ -52,8 +52,8 @@ def format_percent(template: str, values: Any, budget: Budget) -> str:
     for match in _PERCENT.finditer(template):
         for number in match.groups():
             if number == "*":
-                given = values if isinstance(values, tuple) else (values,)
-                _check_numbers(value for value in given if isinstance(value, int))
+                arguments = values if isinstance(values, tuple) else (values,)
+                _check_numbers(value for value in arguments if isinstance(value, int))
             elif number:
                 _check_numbers((int(number[:20]),))
     spend_whole(values, budget)

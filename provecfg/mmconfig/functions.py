@@ -71,9 +71,9 @@ def _length(value: Any) -> int:
         raise LimitError("a range is too long") from None
 
 
-def _check_count(name: str, given: Sequence[Any], least: int, most: int) -> None:
-    if not least <= len(given) <= most:
-        raise TypeError(f"{name}() takes {least} to {most} arguments, {len(given)} given")
+def _check_count(name: str, positional: Sequence[Any], least: int, most: int) -> None:
+    if not least <= len(positional) <= most:
+        raise TypeError(f"{name}() takes {least} to {most} arguments, {len(positional)} given")
 
 
 def _no_keywords(name: str, keywords: Keywords, allowed: tuple[str, ...] = ()) -> None:
@@ -85,24 +85,24 @@ def _no_keywords(name: str, keywords: Keywords, allowed: tuple[str, ...] = ()) -
 # Containers
 
 
-def make_dict(reader: Reader, given: list[Any], keywords: Keywords) -> ConfigDict:
-    _check_count("dict", given, 0, 1)
+def make_dict(reader: Reader, positional: list[Any], keywords: Keywords) -> ConfigDict:
+    _check_count("dict", positional, 0, 1)
     made = ConfigDict()
-    if given:
-        fill_dict(made, given[0], reader)
+    if positional:
+        fill_dict(made, positional[0], reader)
     made.update(keywords)
     made.origins.update(keywords.origins)
     return made
 
 
-def fill_dict(target: ConfigDict, given: Any, reader: Reader) -> None:
-    """Add what `dict(given)` holds to `target`, with origins."""
-    if isinstance(given, dict):
-        reader.budget.spend(len(given))
-        target.update(given)
-        target.origins.update(getattr(given, "origins", {}))
+def fill_dict(target: ConfigDict, items: Any, reader: Reader) -> None:
+    """Add what `dict(items)` holds to `target`, with origins."""
+    if isinstance(items, dict):
+        reader.budget.spend(len(items))
+        target.update(items)
+        target.origins.update(getattr(items, "origins", {}))
         return
-    for pair in items_of(given, reader)[0]:
+    for pair in items_of(items, reader)[0]:
         (key, value), (_, origin) = _pair(pair, reader)
         target.put(key_of(key, reader), value, origin)
 
@@ -114,47 +114,47 @@ def _pair(pair: Any, reader: Reader) -> tuple[list[Any], list[Origin | None]]:
     return items, origins
 
 
-def _list(reader: Reader, given: list[Any], keywords: Keywords) -> ConfigList:
-    _check_count("list", given, 0, 1)
-    return ConfigList(*items_of(given[0], reader)) if given else ConfigList()
+def _list(reader: Reader, positional: list[Any], keywords: Keywords) -> ConfigList:
+    _check_count("list", positional, 0, 1)
+    return ConfigList(*items_of(positional[0], reader)) if positional else ConfigList()
 
 
-def _tuple(reader: Reader, given: list[Any], keywords: Keywords) -> ConfigTuple:
-    _check_count("tuple", given, 0, 1)
-    return ConfigTuple(*items_of(given[0], reader)) if given else ConfigTuple()
+def _tuple(reader: Reader, positional: list[Any], keywords: Keywords) -> ConfigTuple:
+    _check_count("tuple", positional, 0, 1)
+    return ConfigTuple(*items_of(positional[0], reader)) if positional else ConfigTuple()
 
 
-def _set(reader: Reader, given: list[Any], keywords: Keywords) -> set[Any]:
-    _check_count("set", given, 0, 1)
-    items = items_of(given[0], reader, any_order=True)[0] if given else []
+def _set(reader: Reader, positional: list[Any], keywords: Keywords) -> set[Any]:
+    _check_count("set", positional, 0, 1)
+    items = items_of(positional[0], reader, any_order=True)[0] if positional else []
     return {key_of(item, reader) for item in items}
 
 
-def _frozenset(reader: Reader, given: list[Any], keywords: Keywords) -> frozenset[Any]:
-    return frozenset(_set(reader, given, keywords))
+def _frozenset(reader: Reader, positional: list[Any], keywords: Keywords) -> frozenset[Any]:
+    return frozenset(_set(reader, positional, keywords))
 
 
 # Iterators, written out
 
 
-def _range(reader: Reader, given: list[Any], keywords: Keywords) -> range:
-    return range(*given)
+def _range(reader: Reader, positional: list[Any], keywords: Keywords) -> range:
+    return range(*positional)
 
 
-def _enumerate(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
-    _check_count("enumerate", given, 1, 2)
+def _enumerate(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
+    _check_count("enumerate", positional, 1, 2)
     _no_keywords("enumerate", keywords, ("start",))
-    start = given[1] if len(given) > 1 else keywords.get("start", 0)
-    items, origins = items_of(given[0], reader)
+    start = positional[1] if len(positional) > 1 else keywords.get("start", 0)
+    items, origins = items_of(positional[0], reader)
     return Iterated(
         ConfigTuple((start + index, item), (None, origin))
         for index, (item, origin) in enumerate(zip(items, origins, strict=True))
     )
 
 
-def _zip(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
+def _zip(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     _no_keywords("zip", keywords, ("strict",))
-    columns = [items_of(value, reader) for value in given]
+    columns = [items_of(value, reader) for value in positional]
     if keywords.get("strict") and len({len(items) for items, _ in columns}) > 1:
         raise ValueError("zip() arguments have different lengths")
     rows = zip(*(items for items, _ in columns), strict=False)
@@ -162,23 +162,23 @@ def _zip(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
     return Iterated(ConfigTuple(row, row_origins) for row, row_origins in zip(rows, origins, strict=True))
 
 
-def _reversed(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
-    _check_count("reversed", given, 1, 1)
-    items, origins = items_of(given[0], reader)
+def _reversed(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
+    _check_count("reversed", positional, 1, 1)
+    items, origins = items_of(positional[0], reader)
     return Iterated(items[::-1], origins[::-1])
 
 
-def _map(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
-    if len(given) < 2:
+def _map(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
+    if len(positional) < 2:
         raise TypeError("map() must have at least two arguments.")
-    columns = [items_of(value, reader)[0] for value in given[1:]]
-    return Iterated(reader.call(given[0], list(row), ConfigDict()) for row in zip(*columns, strict=False))
+    columns = [items_of(value, reader)[0] for value in positional[1:]]
+    return Iterated(reader.call(positional[0], list(row), ConfigDict()) for row in zip(*columns, strict=False))
 
 
-def _filter(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
-    _check_count("filter", given, 2, 2)
-    items, origins = items_of(given[1], reader)
-    test = given[0]
+def _filter(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
+    _check_count("filter", positional, 2, 2)
+    items, origins = items_of(positional[1], reader)
+    test = positional[0]
     kept = [
         (item, origin)
         for item, origin in zip(items, origins, strict=True)
@@ -187,17 +187,17 @@ def _filter(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
     return Iterated([item for item, _ in kept], [origin for _, origin in kept])
 
 
-def _chain(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
+def _chain(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     made = Iterated()
-    for value in given:
+    for value in positional:
         items, origins = items_of(value, reader)
         made += items
         made.origins += origins
     return made
 
 
-def _product(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
-    columns = [items_of(value, reader)[0] for value in given]
+def _product(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
+    columns = [items_of(value, reader)[0] for value in positional]
     repeat = keywords.get("repeat", 1)
     if not isinstance(repeat, int) or repeat > 20:
         raise LimitError("a product is too large")
@@ -209,9 +209,9 @@ def _product(reader: Reader, given: list[Any], keywords: Keywords) -> Iterated:
 # From many to one
 
 
-def _len(reader: Reader, given: list[Any], keywords: Keywords) -> int:
-    _check_count("len", given, 1, 1)
-    value = given[0]
+def _len(reader: Reader, positional: list[Any], keywords: Keywords) -> int:
+    _check_count("len", positional, 1, 1)
+    value = positional[0]
     if not isinstance(value, (str, list, tuple, dict, set, frozenset, range)):
         if isinstance(value, SCALARS):
             raise TypeError(f"object of type {type(value).__name__!r} has no len()")
@@ -219,23 +219,23 @@ def _len(reader: Reader, given: list[Any], keywords: Keywords) -> int:
     return _length(value)
 
 
-def _sum(reader: Reader, given: list[Any], keywords: Keywords) -> Any:
-    _check_count("sum", given, 1, 2)
+def _sum(reader: Reader, positional: list[Any], keywords: Keywords) -> Any:
+    _check_count("sum", positional, 1, 2)
     _no_keywords("sum", keywords, ("start",))
-    total = given[1] if len(given) > 1 else keywords.get("start", 0)
+    total = positional[1] if len(positional) > 1 else keywords.get("start", 0)
     if isinstance(total, str):
         raise TypeError("sum() can't sum strings [use ''.join(seq) instead]")
-    for item in items_of(given[0], reader, any_order=True)[0]:
+    for item in items_of(positional[0], reader, any_order=True)[0]:
         total = reader.operate(ast.Add(), total, item)
     return total
 
 
 def _extreme(name: str, choose: Callable[..., Any]) -> Callable[..., Any]:
-    def run(reader: Reader, given: list[Any], keywords: Keywords) -> Any:
+    def run(reader: Reader, positional: list[Any], keywords: Keywords) -> Any:
         _no_keywords(name, keywords, ("key", "default"))
-        if not given:
+        if not positional:
             raise TypeError(f"{name} expected at least 1 argument, got 0")
-        items = items_of(given[0], reader, any_order=True)[0] if len(given) == 1 else given
+        items = items_of(positional[0], reader, any_order=True)[0] if len(positional) == 1 else positional
         if not items and "default" in keywords:
             return keywords["default"]
         ranks = _ranks(reader, items, keywords.get("key"))
@@ -244,10 +244,10 @@ def _extreme(name: str, choose: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _sorted(reader: Reader, given: list[Any], keywords: Keywords) -> ConfigList:
-    _check_count("sorted", given, 1, 1)
+def _sorted(reader: Reader, positional: list[Any], keywords: Keywords) -> ConfigList:
+    _check_count("sorted", positional, 1, 1)
     _no_keywords("sorted", keywords, ("key", "reverse"))
-    items, origins = items_of(given[0], reader, any_order=True)
+    items, origins = items_of(positional[0], reader, any_order=True)
     return sorted_list(reader, items, origins, keywords)
 
 
@@ -269,49 +269,49 @@ def _ranks(reader: Reader, items: Sequence[Any], key: Any) -> list[Any]:
     return ranks
 
 
-def _any(reader: Reader, given: list[Any], keywords: Keywords) -> bool:
-    _check_count("any", given, 1, 1)
-    return any(reader.truth(item) for item in items_of(given[0], reader, any_order=True)[0])
+def _any(reader: Reader, positional: list[Any], keywords: Keywords) -> bool:
+    _check_count("any", positional, 1, 1)
+    return any(reader.truth(item) for item in items_of(positional[0], reader, any_order=True)[0])
 
 
-def _all(reader: Reader, given: list[Any], keywords: Keywords) -> bool:
-    _check_count("all", given, 1, 1)
-    return all(reader.truth(item) for item in items_of(given[0], reader, any_order=True)[0])
+def _all(reader: Reader, positional: list[Any], keywords: Keywords) -> bool:
+    _check_count("all", positional, 1, 1)
+    return all(reader.truth(item) for item in items_of(positional[0], reader, any_order=True)[0])
 
 
 # Scalars
 
 
-def _str(reader: Reader, given: list[Any], keywords: Keywords) -> str:
-    _check_count("str", given, 0, 1)
-    return text_of(given[0], reader.budget) if given else ""
+def _str(reader: Reader, positional: list[Any], keywords: Keywords) -> str:
+    _check_count("str", positional, 0, 1)
+    return text_of(positional[0], reader.budget) if positional else ""
 
 
-def _repr(reader: Reader, given: list[Any], keywords: Keywords) -> str:
-    _check_count("repr", given, 1, 1)
-    return text_of(given[0], reader.budget, "r")
+def _repr(reader: Reader, positional: list[Any], keywords: Keywords) -> str:
+    _check_count("repr", positional, 1, 1)
+    return text_of(positional[0], reader.budget, "r")
 
 
-def _format(reader: Reader, given: list[Any], keywords: Keywords) -> str:
-    _check_count("format", given, 1, 2)
-    return format_value(given[0], given[1] if len(given) > 1 else "", reader.budget)
+def _format(reader: Reader, positional: list[Any], keywords: Keywords) -> str:
+    _check_count("format", positional, 1, 2)
+    return format_value(positional[0], positional[1] if len(positional) > 1 else "", reader.budget)
 
 
-def _bool(reader: Reader, given: list[Any], keywords: Keywords) -> bool:
-    _check_count("bool", given, 0, 1)
-    return bool(given) and reader.truth(given[0])
+def _bool(reader: Reader, positional: list[Any], keywords: Keywords) -> bool:
+    _check_count("bool", positional, 0, 1)
+    return bool(positional) and reader.truth(positional[0])
 
 
 def _on_scalars(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of Python that takes and gives scalars of bounded size."""
 
-    def run(reader: Reader, given: list[Any], keywords: Keywords) -> Any:
-        for value in (*given, *keywords.values()):
+    def run(reader: Reader, positional: list[Any], keywords: Keywords) -> Any:
+        for value in (*positional, *keywords.values()):
             if not isinstance(value, SCALARS):
                 if isinstance(value, (dict, list, tuple, set)):
                     raise TypeError(f"{function.__name__}() takes no {type(value).__name__}")
                 raise NotKnownError("an argument that is not known")
-        result = function(*given, **keywords)
+        result = function(*positional, **keywords)
         if isinstance(result, str):
             reader.budget.spend_text(len(result))
         elif isinstance(result, tuple):
@@ -331,27 +331,27 @@ def _divmod(left: Any, right: Any) -> Any:
     return divmod(left, right)
 
 
-def _isinstance(reader: Reader, given: list[Any], keywords: Keywords) -> bool:
-    _check_count("isinstance", given, 2, 2)
-    value, classes = given
-    wanted = list(classes) if isinstance(classes, tuple) else [classes]
-    if not all(isinstance(one, Builtin) and one.instances for one in wanted):
+def _isinstance(reader: Reader, positional: list[Any], keywords: Keywords) -> bool:
+    _check_count("isinstance", positional, 2, 2)
+    value, classes = positional
+    classes_wanted = list(classes) if isinstance(classes, tuple) else [classes]
+    if not all(isinstance(cls, Builtin) and cls.instances for cls in classes_wanted):
         raise NotKnownError("isinstance with a class that is not known")
     if not isinstance(value, (*SCALARS, dict, list, tuple, set, frozenset, range)):
         raise NotKnownError("the class of a value that is not known")
-    return isinstance(value, tuple(python for one in wanted for python in one.instances))
+    return isinstance(value, tuple(python for cls in classes_wanted for python in cls.instances))
 
 
-def _callable(reader: Reader, given: list[Any], keywords: Keywords) -> bool:
-    _check_count("callable", given, 1, 1)
-    if isinstance(given[0], (Builtin, LocalFunction, Method)):
+def _callable(reader: Reader, positional: list[Any], keywords: Keywords) -> bool:
+    _check_count("callable", positional, 1, 1)
+    if isinstance(positional[0], (Builtin, LocalFunction, Method)):
         return True
-    if isinstance(given[0], (*SCALARS, dict, list, tuple, set)):
+    if isinstance(positional[0], (*SCALARS, dict, list, tuple, set)):
         return False
     raise NotKnownError("whether a value is callable")
 
 
-def _print(reader: Reader, given: list[Any], keywords: Keywords) -> None:
+def _print(reader: Reader, positional: list[Any], keywords: Keywords) -> None:
     """Nothing is printed: reading a config has no effects."""
 
 
@@ -387,15 +387,15 @@ def deep_copy(value: Any, reader: Reader, *, by_attribute: bool | None = None) -
     return set(value) if isinstance(value, set) else value
 
 
-def _copy(reader: Reader, given: list[Any], keywords: Keywords) -> Any:
-    _check_count("copy", given, 1, 1)
-    return copy_value(given[0], reader)
+def _copy(reader: Reader, positional: list[Any], keywords: Keywords) -> Any:
+    _check_count("copy", positional, 1, 1)
+    return copy_value(positional[0], reader)
 
 
-def _deepcopy(reader: Reader, given: list[Any], keywords: Keywords) -> Any:
-    _check_count("deepcopy", given, 1, 1)
-    spend_whole_or_not_known(given[0], reader)
-    return deep_copy(given[0], reader)
+def _deepcopy(reader: Reader, positional: list[Any], keywords: Keywords) -> Any:
+    _check_count("deepcopy", positional, 1, 1)
+    spend_whole_or_not_known(positional[0], reader)
+    return deep_copy(positional[0], reader)
 
 
 def spend_whole_or_not_known(value: Any, reader: Reader) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from provecfg.mmconfig.bases import read_base_module
 from provecfg.mmconfig.budget import Budget, LimitError
-from provecfg.mmconfig.classic import Chain, Resolved
+from provecfg.mmconfig.chain import Chain
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.functions import deep_copy
-from provecfg.mmconfig.library import ParsedFile, is_name
+from provecfg.mmconfig.parsed_file import ParsedFile, is_name
 from provecfg.mmconfig.problems import (
     ILLEGAL_IMPORT,
     MISSING_BASE,
@@ -21,8 +21,9 @@ from provecfg.mmconfig.problems import (
     UNDEFINED_NAME,
     file_finding,
 )
+from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.settle import settled
-from provecfg.mmconfig.source import place_of
+from provecfg.mmconfig.source import position_of
 from provecfg.mmconfig.statements import BASE_KEY, Statements
 from provecfg.mmconfig.values import ConfigDict, Opaque
 from provecfg.mmconfig.view import Layer
@@ -94,7 +95,7 @@ class _LazyFile(Statements):
         )
         return Resolved(
             own,
-            tuple(dict.fromkeys((layer, *(one for base in bases for one in base.layers)))),
+            tuple(dict.fromkeys((layer, *(layer_of_base for base in bases for layer_of_base in base.layers)))),
             tuple(dict.fromkeys(problems)),
             hidden=frozenset(self._hidden).union(*(base.hidden for base in bases)),
         )
@@ -107,7 +108,7 @@ class _LazyFile(Statements):
                 self.report(
                     MIXED_STYLES,
                     "_base_ does not work in the read_base() style",
-                    place_of(node),
+                    position_of(node),
                     "import the base in 'with read_base():'",
                 )
             if isinstance(node, ast.With) and self._read_base is None:
@@ -122,7 +123,7 @@ class _LazyFile(Statements):
         for node in self._read_base.body:
             if not isinstance(node, ast.ImportFrom) or node.module is None:
                 self.report(
-                    ILLEGAL_IMPORT, "in 'with read_base():' only 'from base import ...' is allowed", place_of(node)
+                    ILLEGAL_IMPORT, "in 'with read_base():' only 'from base import ...' is allowed", position_of(node)
                 )
                 continue
             base = self._base(node)
@@ -146,9 +147,9 @@ class _LazyFile(Statements):
                 self.problems.append(file_finding(error.problem, error.message, path, error.span, hint=error.hint))
             else:
                 problem = MISSING_BASE if error.problem is MISSING_FILE else error.problem
-                self.report(problem, f"the base {name!r}: {error.message}", place_of(node), error.hint)
+                self.report(problem, f"the base {name!r}: {error.message}", position_of(node), error.hint)
         except LimitError as limit:
-            self.report(TOO_LARGE, f"the base {name!r}: {limit.what}", place_of(node))
+            self.report(TOO_LARGE, f"the base {name!r}: {limit.what}", position_of(node))
         self._bases[name] = base
         return base
 
@@ -156,7 +157,7 @@ class _LazyFile(Statements):
         names = list(base.values) if alias.name == "*" else [alias.name]
         for name in names:
             if name not in base.values:
-                self.report(UNDEFINED_NAME, f"the base {node.module!r} does not set {name!r}", place_of(node))
+                self.report(UNDEFINED_NAME, f"the base {node.module!r} does not set {name!r}", position_of(node))
                 self.bind_import(alias.asname or name, Opaque(f"the base does not set {name!r}"), alias)
                 continue
             # mmengine reads a base anew for each that imports it, so each may change its own.
@@ -169,14 +170,14 @@ class _LazyFile(Statements):
         if isinstance(node, ast.With):
             if node is not self._read_base:
                 self.report(
-                    ILLEGAL_IMPORT, "only one 'with', that of read_base(), is allowed in a config", place_of(node)
+                    ILLEGAL_IMPORT, "only one 'with', that of read_base(), is allowed in a config", position_of(node)
                 )
             return None
         return super()._statement(node)
 
     def _import(self, node: ast.Import) -> None:
         if len(node.names) > 1:
-            self.report(ILLEGAL_IMPORT, "mmengine takes one module to an import here", place_of(node))
+            self.report(ILLEGAL_IMPORT, "mmengine takes one module to an import here", position_of(node))
         super()._import(node)
 
     def _import_from(self, node: ast.ImportFrom) -> None:

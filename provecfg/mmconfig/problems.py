@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provecfg.findings import Finding, Problem, Severity, Span
+from provecfg.spelling import printable
 
 _LONGEST_MESSAGE = 300
 
@@ -15,17 +16,14 @@ _LONGEST_MESSAGE = 300
 def file_finding(
     problem: Problem, message: str, file: Path, span: Span | None = None, *, key: str = "", hint: str | None = None
 ) -> Finding:
-    """A finding of the reader, its message bounded and printable: a hostile file has its say in it."""
-    return Finding(problem, _printable(message), key, hint, file, span)
+    """A finding of the reader, its message bounded and printable: a hostile file has its say in it.
 
-
-def _printable(message: str) -> str:
-    """A message of bounded length without control characters, which a hostile file could put in its names."""
+    Where keys are lost and the config does not load, all else that is found in it may follow from that.
+    """
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}..."
-    if message.isprintable():
-        return message
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+    covers = "" if problem in KEYS_LOST and problem.severity is Severity.ERROR else None
+    return Finding(problem, printable(message), key, hint, file, span, covers=covers)
 
 
 SYNTAX_ERROR = Problem(
@@ -272,3 +270,23 @@ PROBLEMS: tuple[Problem, ...] = (
     BAD_OPTION,
 )
 """Every code of this family, in order."""
+
+KEYS_LOST: frozenset[Problem] = frozenset(
+    {
+        SYNTAX_ERROR,
+        MISSING_FILE,
+        MISSING_BASE,
+        BASE_CYCLE,
+        DUPLICATE_BASE_KEY,
+        CANNOT_MERGE,
+        UNREADABLE_TEXT,
+        TOO_LARGE,
+        UNREADABLE_FILE,
+        UNSUPPORTED_TYPE,
+        UNREAD_STATEMENT,
+        MIXED_STYLES,
+        ILLEGAL_IMPORT,
+        NOT_A_CONFIG,
+    }
+)
+"""After these, keys may be missing that a file does set."""

@@ -11,7 +11,7 @@ from provecfg.findings import Finding, Problem
 from provecfg.mmconfig.budget import MAX_PROBLEMS, Budget
 from provecfg.mmconfig.operators import binary
 from provecfg.mmconfig.problems import FAILING_EXPRESSION, UNREAD_VALUE, file_finding
-from provecfg.mmconfig.source import Located, Place, SourceFile, place_of
+from provecfg.mmconfig.source import Located, Position, SourceFile, position_of
 from provecfg.mmconfig.special import NotKnownError
 from provecfg.mmconfig.values import ConfigDict, Opaque, Origin
 
@@ -48,7 +48,7 @@ class Reader(ABC):
         self.scopes: tuple[Scope, ...] = ()
         """Of functions and comprehensions, the outermost first."""
         self.problems: list[Finding] = []
-        self.reads: dict[str, list[Place]] = {}
+        self.reads: dict[str, list[Position]] = {}
         self.calls = 0
         """Calls of the config's own functions that are under way."""
         self._argument_nodes: list[ast.expr] = []
@@ -62,8 +62,8 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    def call(self, function: Any, given: list[Any], keywords: ConfigDict) -> Any:
-        """`function(*given, **keywords)` on values.
+    def call(self, function: Any, positional: list[Any], keywords: ConfigDict) -> Any:
+        """`function(*positional, **keywords)` on values.
 
         Raises:
             NotKnownError: The function is not known, or what it does with these values.
@@ -71,22 +71,22 @@ class Reader(ABC):
 
     # What goes wrong
 
-    def report(self, problem: Problem, message: str, place: Place | None, hint: str | None = None) -> None:
+    def report(self, problem: Problem, message: str, position: Position | None, hint: str | None = None) -> None:
         """Say a problem of this file."""
         self.budget.spend(10)
         if len(self.problems) < MAX_PROBLEMS:
-            span = self.source.span(place) if place is not None else None
+            span = self.source.span(position) if position is not None else None
             self.problems.append(file_finding(problem, message, self.source.path, span, hint=hint))
 
     def unknown(self, node: Located, reason: str) -> Opaque:
         """A value that cannot be known, with a note."""
-        self.report(UNREAD_VALUE, f"not judged: {reason}", place_of(node))
+        self.report(UNREAD_VALUE, f"not judged: {reason}", position_of(node))
         return Opaque(reason)
 
     def fails(self, node: Located, error: Exception) -> Opaque:
         """The value of an expression that raises `error`, with a problem."""
-        said = str(error) if not isinstance(error, KeyError) else f"no key {error}"
-        self.report(FAILING_EXPRESSION, f"{type(error).__name__}: {said}", place_of(node))
+        description = str(error) if not isinstance(error, KeyError) else f"no key {error}"
+        self.report(FAILING_EXPRESSION, f"{type(error).__name__}: {description}", position_of(node))
         return Opaque(_FAILED)
 
     def truth(self, value: Any) -> bool:
@@ -116,7 +116,7 @@ class Reader(ABC):
     def argument_origin(self, index: int) -> Origin | None:
         """Where a positional argument of the method call under way was written."""
         if index < len(self._argument_nodes):
-            return Origin(self.source, None, place_of(self._argument_nodes[index]))
+            return Origin(self.source, None, position_of(self._argument_nodes[index]))
         return None
 
 

@@ -32,14 +32,14 @@ def size_of(value: Any) -> Size:
     return _size_of(value, {}, set(), MAX_NESTING)
 
 
-def _size_of(value: Any, known: dict[int, Size], open_ids: set[int], levels: int) -> Size:
+def _size_of(value: Any, sizes: dict[int, Size], open_ids: set[int], levels: int) -> Size:
     if type(value) in _PLAIN_LEAVES:
         return Size(1, 0, False)
     if not isinstance(value, (dict, list, tuple, set, frozenset)):
         return Size(1, 0, True)
     identity = id(value)
-    if identity in known:
-        return known[identity]
+    if identity in sizes:
+        return sizes[identity]
     if identity in open_ids:
         raise LimitError("a value contains itself")
     if levels == 0:
@@ -50,7 +50,7 @@ def _size_of(value: Any, known: dict[int, Size], open_ids: set[int], levels: int
         if type(item) in _PLAIN_LEAVES:
             items += 1
             continue
-        inner = _size_of(item, known, open_ids, levels - 1)
+        inner = _size_of(item, sizes, open_ids, levels - 1)
         items += inner.items
         depth = max(depth, inner.depth)
         special = special or inner.special
@@ -58,7 +58,7 @@ def _size_of(value: Any, known: dict[int, Size], open_ids: set[int], levels: int
         raise LimitError("its values are too large")
     open_ids.discard(identity)
     size = Size(items, depth + 1, special)
-    known[identity] = size
+    sizes[identity] = size
     return size
 
 

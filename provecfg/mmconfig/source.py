@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from provecfg.findings import Span
 
-Place = tuple[int, int, int, int]
+Position = tuple[int, int, int, int]
 """Line and column of a start and of an end, exclusive: lines from 1, columns in UTF-8 bytes from 0. A plain tuple,
 because there is one for every key and value."""
 
@@ -29,7 +29,7 @@ class Located(Protocol):
     end_col_offset: int | None
 
 
-def place_of(node: Located) -> Place:
+def position_of(node: Located) -> Position:
     """Where a node stands."""
     end_row, end_column = node.end_lineno, node.end_col_offset
     if end_row is None or end_column is None:
@@ -37,7 +37,7 @@ def place_of(node: Located) -> Place:
     return (node.lineno, node.col_offset, end_row, end_column)
 
 
-def key_place(keyword: ast.keyword) -> Place:
+def key_position(keyword: ast.keyword) -> Position:
     """Where the name of `name=value` stands."""
     row, column = keyword.lineno, keyword.col_offset
     name = keyword.arg or ""
@@ -71,10 +71,10 @@ class SourceFile:
     _line_starts: list[int] = field(default_factory=list, init=False, repr=False)
     _parsed_line_starts: list[int] = field(default_factory=list, init=False, repr=False)
 
-    def span(self, place: Place) -> Span:
-        """Where `place` is in the file on disk."""
-        start = self._offset(place[0], place[1])
-        end = self._offset(place[2], place[3])
+    def span(self, position: Position) -> Span:
+        """Where `position` is in the file on disk."""
+        start = self._offset(position[0], position[1])
+        end = self._offset(position[2], position[3])
         for replacements in reversed(self.passes):
             start = _before(start, replacements, at_end=False)
             end = _before(end, replacements, at_end=True)

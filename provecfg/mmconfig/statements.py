@@ -12,7 +12,7 @@ from provecfg.mmconfig.expressions import Expressions
 from provecfg.mmconfig.functions import fill_dict, items_of
 from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNREAD_STATEMENT
 from provecfg.mmconfig.reader import PYTHON_ERRORS
-from provecfg.mmconfig.source import place_of
+from provecfg.mmconfig.source import position_of
 from provecfg.mmconfig.special import Imported, Module, NotKnownError
 from provecfg.mmconfig.values import ConfigDict, ConfigList, DottedName, Opaque, Origin
 
@@ -89,7 +89,7 @@ class Statements(Expressions):
 
     def unread(self, node: ast.stmt, reason: str) -> None:
         """Note a statement that cannot be read; what it assigns is opaque."""
-        self.report(UNREAD_STATEMENT, f"not judged: {reason}", place_of(node))
+        self.report(UNREAD_STATEMENT, f"not judged: {reason}", position_of(node))
         self._forget(node, reason)
 
     def _forget(self, node: ast.stmt, reason: str) -> None:
@@ -157,10 +157,10 @@ class Statements(Expressions):
 
     def _assert(self, node: ast.Assert) -> None:
         if not self.truth(self.evaluate(node.test)):
-            self.report(FAILING_EXPRESSION, "AssertionError: this assertion does not hold", place_of(node))
+            self.report(FAILING_EXPRESSION, "AssertionError: this assertion does not hold", position_of(node))
 
     def _raise(self, node: ast.Raise) -> None:
-        self.report(FAILING_EXPRESSION, "the config raises an exception here", place_of(node))
+        self.report(FAILING_EXPRESSION, "the config raises an exception here", position_of(node))
 
     # Blocks
 
@@ -221,7 +221,7 @@ class Statements(Expressions):
                 self.report(
                     ILLEGAL_IMPORT,
                     f"'from {module} import *' is only allowed of a base config, in 'with read_base():'",
-                    place_of(node),
+                    position_of(node),
                 )
                 continue
             self.bind_import(alias.asname or alias.name, self.imported_name(module, alias.name), alias)
@@ -231,7 +231,7 @@ class Statements(Expressions):
         if self.scopes:
             self.scopes[-1][name] = value
         else:
-            self.variables.put(name, value, Origin(self.source, place_of(alias), place_of(alias)))
+            self.variables.put(name, value, Origin(self.source, position_of(alias), position_of(alias)))
 
     def imported_module(self, module: str) -> Any:
         """What `import module` gives."""

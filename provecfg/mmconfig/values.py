@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from provecfg.findings import Span
-from provecfg.mmconfig.source import Place, SourceFile
+from provecfg.mmconfig.source import Position, SourceFile
 
 
 class Origin(NamedTuple):
@@ -24,8 +24,8 @@ class Origin(NamedTuple):
     """
 
     source: SourceFile
-    key: Place | None
-    value: Place
+    key: Position | None
+    value: Position
 
     @property
     def key_span(self) -> Span:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.findings import Finding, Severity, Span
-from provecfg.mmconfig.source import Place, SourceFile
+from provecfg.mmconfig.source import Position, SourceFile
 from provecfg.mmconfig.values import ConfigDict, DottedName, Opaque, Origin, origin_of
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
@@ -28,7 +28,7 @@ class Layer:
 
     source: SourceFile
     values: ConfigDict
-    reads: Mapping[str, list[Place]] = field(default_factory=dict)
+    reads: Mapping[str, list[Position]] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -36,7 +36,7 @@ class Layer:
 
     def spans_of_reads(self, name: str) -> tuple[Span, ...]:
         """Where this file reads its own top-level variable `name`."""
-        return tuple(self.source.span(place) for place in self.reads.get(name, ()))
+        return tuple(self.source.span(position) for position in self.reads.get(name, ()))
 
     @property
     def root(self) -> Node:

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_bytes, read_json
 from provecfg.findings import Finding
 from provecfg.paths import write_atomically
 from provecfg.proof.problems import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
+from provecfg.training.fingerprint import digests_of
 from provecfg.training.record import now, versions
 
 PROVED, FAILED = "proved", "failed"
 _FORMAT = 1
-_PLACES = frozenset({"work_dir", "experiment_name"})
-"""Top-level keys that say where a run's files go, and change nothing of what it trains."""
+_LARGEST_MODULE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Receipt:
         name: The config's name.
         config: Its file.
         verdict: `proved` or `failed`.
-        digests: Top-level key of the loaded config -> digest of its value.
+        digests: Of the loaded config, see `training.fingerprint.digests_of`.
         code: Module that the config imports -> digest of its source.
         versions: Of Python, provecfg and the packages that decide the numbers.
         device: What it was proved on.
@@ -68,21 +69,21 @@ class Receipt:
         """Why the receipt does not speak for a config here and now, each in words; empty where it does.
 
         Args:
-            config: As mmengine loads it, with the options it is to run with.
+            config: As mmengine loads it, with the options it is to run with, as plain data.
             folder: Where the config is.
         """
-        found = []
+        reasons = []
         changed = _changed(self.digests, digests_of(config))
         if changed:
-            found.append(f"the config has changed since in {', '.join(changed)}")
+            reasons.append(f"the config has changed since in {', '.join(changed)}")
         code = _changed(self.code, code_of(config, folder))
         if code:
-            found.append(f"the code of {', '.join(code)} has changed since")
+            reasons.append(f"the code of {', '.join(code)} has changed since")
         installed = versions()
         for package in _changed(self.versions, installed):
-            was, now_ = self.versions.get(package, "not installed"), installed.get(package, "not installed")
-            found.append(f"{package} was {was} and is {now_}")
-        return found
+            was, is_now = self.versions.get(package, "not installed"), installed.get(package, "not installed")
+            reasons.append(f"{package} was {was} and is {is_now}")
+        return reasons
 
 
 def receipt_path(work_dir: Path, name: str) -> Path:
@@ -97,7 +98,7 @@ def read_receipt(path: Path) -> Receipt | None:
         ProvecfgError: The file holds no receipt.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         if data.pop("format") != _FORMAT:
             raise ValueError("of another format")
         return Receipt(**data)
@@ -115,7 +116,7 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     Args:
         path: The receipt's place, see `receipt_path`.
         config_path: The config's file.
-        config: As mmengine loads it, with the options it is to run with.
+        config: As mmengine loads it, with the options it is to run with, as plain data.
 
     Raises:
         ProvecfgError: The file holds no receipt.
@@ -128,19 +129,10 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     if differences:
         return [Finding(STALE_RECEIPT, f"the proof at {path} is stale: {'; '.join(differences)}", hint=again)]
     if receipt.verdict != PROVED:
-        found = [one for one in receipt.findings if one["severity"] == "error"]
-        first = f": {found[0]['code']} {found[0]['message']}" if found else ""
+        errors = [finding for finding in receipt.findings if finding["severity"] == "error"]
+        first = f": {errors[0]['code']} {errors[0]['message']}" if errors else ""
         return [Finding(PROOF_FAILED, f"the config was not proved at {receipt.made}{first}", hint=again)]
     return []
-
-
-def digests_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Top-level key -> digest of its value, of everything that is not a mere place."""
-    return {
-        key: _digest(json.dumps(_plain(value), sort_keys=True, default=repr).encode())
-        for key, value in config.items()
-        if key not in _PLACES
-    }
 
 
 def code_of(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -159,33 +151,24 @@ def _code_digest(name: str, folder: Path) -> str:
     spec = _spec(name, folder)
     if spec is None:
         return "absent"
-    roots = [Path(place) for place in spec.submodule_search_locations or []]
+    roots = [Path(folder) for folder in spec.submodule_search_locations or []]
     files = sorted(file for root in roots for file in root.rglob("*.py"))
     if not files and spec.origin is not None and Path(spec.origin).is_file():
         files = [Path(spec.origin)]
-    return _digest(b"\0".join(file.read_bytes() for file in files))
+    return hashlib.sha256(b"\0".join(read_bytes(file, max_bytes=_LARGEST_MODULE) for file in files)).hexdigest()[:16]
 
 
 def _spec(name: str, folder: Path) -> ModuleSpec | None:
     """Where a module is, without importing the packages that it is in."""
-    places: Sequence[str] = [*sys.path, str(folder.absolute())]
+    search: Sequence[str] = [*sys.path, str(folder.absolute())]
     spec = None
-    parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:count]), places)
+    for part in name.split("."):
+        # By the last part of its name: the path of a namespace package asks for its parent among the imported modules.
+        spec = PathFinder.find_spec(part, search)
         if spec is None:
             return None
-        places = spec.submodule_search_locations or []
+        search = list(spec.submodule_search_locations or [])
     return spec
-
-
-def _plain(value: Any) -> Any:
-    """The value with keys that can be sorted, and tuples told from lists as little as mmengine's own files do."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _as_json_has_it(value: Any) -> Any:
@@ -195,10 +178,6 @@ def _as_json_has_it(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_as_json_has_it(item) for item in value]
     return str(value) if isinstance(value, float) and not isfinite(value) else value
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _changed(was: Mapping[str, str], is_now: Mapping[str, str]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from provecfg.findings.reporters import report
 from provecfg.proof.prover import Proof
-from provecfg.proof.receipt import FAILED, PROVED, Receipt, code_of, digests_of, made_now
+from provecfg.proof.receipt import FAILED, PROVED, Receipt, code_of, made_now
 from provecfg.proof.section import Section
+from provecfg.training.fingerprint import digests_of
 
 _MARGIN = 16
 """Columns of the sections' names."""
@@ -82,14 +82,8 @@ def receipt_of(proof: Proof) -> Receipt:
 
 def findings_as_data(proof: Proof) -> list[dict[str, Any]]:
     """What is wrong, as `--output-format json` writes it."""
-    found: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
-    return found
-
-
-def work_dir_of(proof: Proof, given: Path | None) -> Path:
-    """Where `provecfg run` would train the config."""
-    named = (proof.config or {}).get("work_dir")
-    return given or Path(named or Path("work_dirs", proof.path.stem))
+    findings: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
+    return findings
 
 
 def receipts_as_text(receipts: Sequence[Receipt]) -> str:

@@ -150,7 +150,7 @@ class _Walk:
         for found in registrations_in(module, self.modules):
             there = self.registered.setdefault(found.registry, {}).setdefault(found.scope, {})
             there |= dict.fromkeys(found.names, found.target)
-        row = registers_unseen(module) or _imports_unseen(module)
+        row = registers_unseen(module) or (None if module.imports_folder else _imports_unseen(module))
         if row is not None:
             self._note(module.name, f"{module.file}:{row}: what this registers is known only when it runs")
 

@@ -9,7 +9,8 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provecfg.registry.syntax import dotted_text, is_text, outer_statements
+from provecfg.files import open_regular
+from provecfg.registry.syntax import dotted_text, is_text, last_name, outer_statements
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Module:
         body: Its statements.
         definitions: Classes and functions that it defines.
         imported: Names that it imports, each with the dotted name it stands for.
-        starred: Modules of which it imports all names.
+        starred: Modules of which it imports all names, or may hand on any.
         wanted: Every module that importing it imports.
+        imports_folder: Whether it is a package that imports every module of its folder.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Module:
     imported: dict[str, str] = field(default_factory=dict)
     starred: list[str] = field(default_factory=list)
     wanted: list[str] = field(default_factory=list)
+    imports_folder: bool = False
 
     def resolve(self, name: str) -> str | None:
         """The full name of what `name` means in this module, or None if it is a variable."""
@@ -72,12 +75,19 @@ def parsed(file: Path, changed_at: int) -> ast.Module:
     del changed_at
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the user's module, such as an invalid escape
-        return ast.parse(file.read_bytes(), filename=str(file))
+        with open_regular(file) as stream:
+            return ast.parse(stream.read(), filename=str(file))
 
 
 def outline_of(name: str, file: Path, tree: ast.Module) -> Module:
     """The outline of a module's syntax tree."""
-    module = Module(name, file, file.name == "__init__.py", tree.body)
+    is_package = file.name == "__init__.py"
+    imports_folder = is_package and any(map(_goes_through_folder, outer_statements(tree.body)))
+    module = Module(name, file, is_package, tree.body, imports_folder=imports_folder)
+    if imports_folder:
+        beside = [f"{name}.{other}" for other in _modules_beside(file)]
+        module.starred.extend(beside)
+        module.wanted.extend(beside)
     package = name if module.is_package else name.rpartition(".")[0]
     for statement in outer_statements(tree.body):
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
@@ -107,6 +117,20 @@ def outline_of(name: str, file: Path, tree: ast.Module) -> Module:
                 if isinstance(target, ast.Name) and alias_of is not None:
                     module.imported.setdefault(target.id, alias_of)
     return module
+
+
+def _goes_through_folder(statement: ast.stmt) -> bool:
+    """Whether it is `for ... in pkgutil.iter_modules(__path__)`."""
+    if not isinstance(statement, ast.For) or not isinstance(statement.iter, ast.Call):
+        return False
+    call = statement.iter
+    return last_name(call.func) == "iter_modules" and bool(call.args) and dotted_text(call.args[0]) == "__path__"
+
+
+def _modules_beside(file: Path) -> list[str]:
+    """The modules and packages in the folder of a package's `__init__.py`, by name."""
+    modules = {path.stem for path in file.parent.glob("*.py") if path != file}
+    return sorted(modules | {path.parent.name for path in file.parent.glob("*/__init__.py")})
 
 
 def _locations(call: ast.Call) -> list[str]:

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from provecfg.facts.model import Loss
 from provecfg.findings import Applicability, Edit, Fix, Span
 from provecfg.mmconfig import Node
 from provecfg.mmconfig.source import SourceFile
@@ -25,11 +26,17 @@ def fix(message: str, edits: tuple[Edit, ...], *, safe: bool) -> Fix | None:
     Args:
         message: What applying it does, an imperative.
         edits: All are made, or none.
-        safe: It keeps what is trained (or a config that fails begins to train as it says).
+        safe: See `Applicability`. A fix that only takes something out never is.
     """
     if not edits:
         return None
-    return Fix(message, Applicability.SAFE if safe else Applicability.UNSAFE, edits)
+    keeps_all = any(edit.text for edit in edits)
+    return Fix(message, Applicability.SAFE if safe and keeps_all else Applicability.UNSAFE, edits)
+
+
+def argument_set(loss: Loss, name: str, value: Any, message: str, *, safe: bool) -> Fix | None:
+    """A fix that sets an argument of a loss; None for one that its head has by default, which stands in no file."""
+    return None if loss.is_default else fix(message, put(loss.node, name, value), safe=safe)
 
 
 def replaced(node: Node, value: Any) -> tuple[Edit, ...]:
@@ -39,9 +46,9 @@ def replaced(node: Node, value: Any) -> tuple[Edit, ...]:
         return ()
     span = origin.span
     old = _text(origin.source, span)
-    if not _says(old, node.value, origin.source) or not _is_plain(value):
+    if not _is_literal_of(old, node.value, origin.source) or not _is_plain(value):
         return ()
-    return (Edit(origin.source.path, span, _written(value, origin.source, quote=old[:1])),)
+    return (Edit(origin.source.path, span, _written(value, origin.source, quote=old[:1]), (node.key,)),)
 
 
 def renamed(node: Node, name: str) -> tuple[Edit, ...]:
@@ -54,7 +61,7 @@ def renamed(node: Node, name: str) -> tuple[Edit, ...]:
     quote = old[:1] if old[:1] in "'\"" else ""
     if old.strip("'\"") != node.step:
         return ()
-    return (Edit(origin.source.path, span, f"{quote}{name}{quote}"),)
+    return (Edit(origin.source.path, span, f"{quote}{name}{quote}", (node.key, _sibling(node, name))),)
 
 
 def removed(node: Node) -> tuple[Edit, ...]:
@@ -77,7 +84,7 @@ def removed(node: Node) -> tuple[Edit, ...]:
         before = re.search(r",\s*$", text[:start])
         if before:
             start = before.start()
-    return (Edit(source.path, Span(*source.row_and_column(start), *source.row_and_column(end)), ""),)
+    return (Edit(source.path, Span(*source.row_and_column(start), *source.row_and_column(end)), "", (node.key,)),)
 
 
 def added(after: Node, name: str, value: Any) -> tuple[Edit, ...]:
@@ -90,15 +97,15 @@ def added(after: Node, name: str, value: Any) -> tuple[Edit, ...]:
     source, span = origin.source, origin.span
     literal = _text(source, origin.key_span)[:1]
     item = f"{name}={value!r}" if literal not in ("'", '"') else f"{literal}{name}{literal}: {value!r}"
-    place = Span(span.end_row, span.end_column, span.end_row, span.end_column)
-    return (Edit(source.path, place, f", {item}"),)
+    behind = Span(span.end_row, span.end_column, span.end_row, span.end_column)
+    return (Edit(source.path, behind, f", {item}", (_sibling(after, name),)),)
 
 
 def put(holder: Node, name: str, value: Any) -> tuple[Edit, ...]:
     """Set an item of a dict: in place where the dict's text says it, behind the `type` where nothing does."""
-    there = holder.get(name)
-    if there is not None:
-        return replaced(there, value)
+    present = holder.get(name)
+    if present is not None:
+        return replaced(present, value)
     anchor = holder.get("type") or next((child for child in holder if child.origin is not None), None)
     if anchor is None or holder.origin is None or anchor.file != holder.file:
         return ()
@@ -107,10 +114,10 @@ def put(holder: Node, name: str, value: Any) -> tuple[Edit, ...]:
 
 def moved(node: Node, home: Node) -> tuple[Edit, ...]:
     """Take an item out of its dict and set it in another one of the same file."""
-    gone, written = removed(node), put(home, node.name, node.value)
-    if not gone or not written or gone[0].filename != written[0].filename:
+    removal, insertion = removed(node), put(home, node.name, node.value)
+    if not removal or not insertion or removal[0].filename != insertion[0].filename:
         return ()
-    return (*gone, *written)
+    return (*removal, *insertion)
 
 
 def _is_plain(value: Any) -> bool:
@@ -120,6 +127,12 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
     return value is None or type(value) in (bool, int, float, str)
+
+
+def _sibling(node: Node, name: str) -> str:
+    """The dotted path of another item of the dict that a node is in."""
+    parent = node.parent.key if node.parent is not None else ""
+    return f"{parent}.{name}" if parent else name
 
 
 def _is_top(node: Node) -> bool:
@@ -141,14 +154,14 @@ def _offset(text: str, row: int, column: int) -> int:
     return start + column - 1
 
 
-def _says(text: str, value: Any, source: SourceFile) -> bool:
+def _is_literal_of(text: str, value: Any, source: SourceFile) -> bool:
     """Whether the text is a literal of the value."""
     if source.path.suffix == ".py":
         try:
-            said = ast.literal_eval(text.strip())
+            literal = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return False
-        return type(said) is type(value) and bool(said == value)
+        return type(literal) is type(value) and bool(literal == value)
     return text.strip("'\" ") == str(value) or text == json.dumps(value)
 
 

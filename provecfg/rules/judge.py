@@ -11,19 +11,14 @@ from provecfg.errors import wants_traceback
 from provecfg.facts.facts import Facts
 from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
-from provecfg.mmconfig.problems import MISSING_BASE
+from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
-from provecfg.rules.mined import ABOUT_MMCV_1, MINED
+from provecfg.rules.names.mined import ABOUT_MMCV_1, MINED
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
 MOST_FINDINGS: Final = 200
 """Of one rule in one config: more than any real one has, and little enough to work out for a hostile one."""
-KEYS_LOST: Final = frozenset(
-    {"CFG001", "CFG002", "CFG003", "CFG004", "CFG005", "CFG006", "CFG007", "CFG008", "CFG009", "CFG010", "CFG013"}
-    | {"CFG017", "CFG018", "CFG019"}
-)
-"""Problems of the files after which keys may be missing that a file does set."""
 
 
 def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry | None = None) -> list[Finding]:
@@ -34,23 +29,23 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         rules: Others than all of them.
         registry: What the classes accept; that of the installed release unless given.
     """
-    if any(problem.code == MISSING_BASE.code for problem in view.problems):
+    if any(finding.problem is MISSING_BASE for finding in view.problems):
         return []  # whatever is found without it may be its absence
     facts = Facts(view, registry)
     if facts.is_of_mmcv_1:
         rules = [rule for rule in rules if rule.code in ABOUT_MMCV_1]
-    is_whole = not any(problem.code in KEYS_LOST for problem in view.problems)
-    found: list[Finding] = []
+    is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
+    findings: list[Finding] = []
     for rule in rules:
         if not is_whole and rule.needs_whole:
             continue
         try:
-            found += islice(rule(facts), MOST_FINDINGS)
+            findings += islice(rule(facts), MOST_FINDINGS)
         except Exception as error:
             if wants_traceback():
                 raise
-            found.append(_bug(rule, view, error))
-    return in_file_order(_once(_without_echoes(found)))
+            findings.append(_bug(rule, view, error))
+    return in_file_order(_once(_without_echoes(findings)))
 
 
 def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
@@ -62,22 +57,26 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
     )
 
 
-def _without_echoes(found: list[Finding]) -> list[Finding]:
-    """The findings without mined ones where a rule of its own says what is wrong."""
-    said = [one.key for one in found if one.code not in MINED and one.severity is Severity.ERROR]
-    return [one for one in found if one.code not in MINED or not any(_is_within(one.key, key) for key in said)]
+def _without_echoes(findings: list[Finding]) -> list[Finding]:
+    """The findings without mined ones about a value of which a rule of its own says what is wrong."""
+    keys = [finding.key for finding in findings if finding.code not in MINED and finding.severity is Severity.ERROR]
+    return [
+        finding
+        for finding in findings
+        if finding.code not in MINED or not any(_is_within(finding.key, key) for key in keys)
+    ]
 
 
 def _is_within(key: str, other: str) -> bool:
-    """Equal, or one is the other's beginning, cut at a dot or bracket."""
+    """Whether they are equal, or one is the other's beginning, cut at a dot or bracket."""
     short, long = sorted((key, other), key=len)
     return bool(short) and long.startswith(short) and long[len(short) :][:1] in ("", ".", "[")
 
 
-def _once(found: list[Finding]) -> list[Finding]:
+def _once(findings: list[Finding]) -> list[Finding]:
     """Each finding once: a value that is used at several places is mentioned where it is used first."""
-    kept: dict[tuple[object, ...], Finding] = {}
-    for one in found:
-        place = (one.code, one.filename, one.span, one.message) if one.span else (one.code, one.key, one.message)
-        kept.setdefault(place, one)
-    return list(kept.values())
+    firsts: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        where = (finding.filename, finding.span) if finding.span else (finding.key,)
+        firsts.setdefault((finding.code, finding.message, *where), finding)
+    return list(firsts.values())

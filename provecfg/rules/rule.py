@@ -6,7 +6,7 @@ def negative_min_delta(facts: Facts) -> Iterator[Mark]:
     \"\"\"...\"\"\"
 ```
 
-The code is written once, here; the name is the function's.
+The code is written once, here, and in no other table; the name is the function's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provecfg.findings import Finding, Fix, Problem, Severity
 from provecfg.mmconfig import Node
@@ -38,6 +38,7 @@ class Mark:
         fix: The edit that does it.
         at_key: Point at the key instead of the value.
         missing: Name of a key that should stand in `node` and does not; it ends the dotted path.
+        covers: The part of the config that means nothing while this stands; see `Finding.covers`.
     """
 
     node: Node
@@ -46,6 +47,7 @@ class Mark:
     fix: Fix | None = None
     at_key: bool = False
     missing: str = ""
+    covers: Node | None = None
 
 
 Check = Callable[["Facts"], Iterable[Mark]]
@@ -58,7 +60,7 @@ class Rule:
     Args:
         code: Family and three digits; never reused.
         severity: Of all its findings.
-        check: Yields the findings for the facts of a config.
+        check: Yields the marks for the facts of a config.
         needs_whole: It takes the absence of a key for a fact, so that a config of which something could not be read
             is not judged by it.
     """
@@ -77,11 +79,11 @@ class Rule:
     def problem(self) -> Problem:
         """Its docstring, taken apart."""
         text = inspect.cleandoc(self.check.__doc__ or "")
-        marks = list(_SECTION.finditer(text))
-        ends = [*(mark.start() for mark in marks), len(text)]
+        headings = list(_SECTION.finditer(text))
+        ends = [*(heading.start() for heading in headings), len(text)]
         sections = {
-            mark[1]: inspect.cleandoc(f"{mark[2]}\n{text[mark.end() : end]}").strip()
-            for mark, end in zip(marks, ends[1:], strict=True)
+            heading[1]: inspect.cleandoc(f"{heading[2]}\n{text[heading.end() : end]}").strip()
+            for heading, end in zip(headings, ends[1:], strict=True)
         }
         return Problem(
             code=self.code,
@@ -96,32 +98,52 @@ class Rule:
         )
 
     def __call__(self, facts: Facts) -> Iterator[Finding]:
-        for found in self.check(facts):
-            node = found.node
+        for mark in self.check(facts):
+            node = mark.node
             key = node.key
-            if found.missing:
-                key = f"{key}.{found.missing}" if key else found.missing
-            at_key = found.at_key or bool(found.missing) or node.is_dict or node.is_list
+            if mark.missing:
+                key = f"{key}.{mark.missing}" if key else mark.missing
+            at_key = mark.at_key or bool(mark.missing) or node.is_dict or node.is_list
             file = node.file
             yield Finding(
                 problem=self.problem,
-                message=found.message,
+                message=mark.message,
                 filename=file,
                 span=node.key_span if at_key else node.span,
                 key=key,
-                hint=found.hint,
-                fix=found.fix,
+                hint=mark.hint,
+                fix=mark.fix,
+                covers=mark.covers.key if mark.covers is not None else None,
                 target=None if file == facts.view.path else facts.view.path,
             )
 
 
+_registered: Final[dict[str, Rule]] = {}
+
+
 def rule(code: str, severity: Severity, *, needs_whole: bool = True) -> Callable[[Check], Rule]:
-    """Make a function that yields findings a rule; see `Rule`."""
+    """Make a function that yields marks a rule, and register it; see `Rule`.
 
-    def made(check: Check) -> Rule:
-        return Rule(code, severity, check, needs_whole)
+    Raises:
+        ValueError: Another rule has the code.
+    """
 
-    return made
+    def register(check: Check) -> Rule:
+        if code in _registered:
+            other = _registered[code].check
+            raise ValueError(
+                f"{code} is the code of {other.__module__}.{other.__qualname__} and of "
+                f"{check.__module__}.{check.__qualname__}: give the newer one the next free number"
+            )
+        _registered[code] = Rule(code, severity, check, needs_whole)
+        return _registered[code]
+
+    return register
+
+
+def registered_rules() -> Iterable[Rule]:
+    """The rules of all modules that were imported."""
+    return _registered.values()
 
 
 def _flowing(text: str) -> str:

@@ -1,16 +1,20 @@
 """The losses that a study can name.
 
 A spec class names the registered class that it becomes (`registered`); its fields are that class's arguments, with the
-seed's values as defaults, and `weight` becomes `loss_weight`.
+seed's values as defaults, and `weight` becomes `loss_weight`. A subclass of `AuxiliaryLoss` is all that a new one needs
+here: the tables below are made of the subclasses.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import functools
+import operator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from provecfg import spelling
+from provecfg.catalog.losses import PLUGIN_LOSSES
 from provecfg.study.spec import NonNegativeFloat, PositiveFloat, Spec, problem
 
 
@@ -20,13 +24,30 @@ class Loss(Spec):
     registered: ClassVar[str]
     """Name in mmseg's MODELS."""
     title: ClassVar[str]
-    """Name in the equation of the total loss."""
+    """Name in the equation of the total loss; a class of provecfg's plugin says it itself."""
     purpose: ClassVar[str]
     """What it is for, in a line."""
     fixed: ClassVar[dict[str, Any]] = {}
     """Arguments that the seed fixes: written out in the config, not open to choice."""
     takes_pixel_weights: ClassVar[bool] = True
-    """Whether a pixel sampler (OHEM) can choose this loss's pixels."""
+    """Whether a pixel sampler (OHEM) can choose this loss's pixels; a class of the plugin says it itself."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Take from the plugin's class what it says of itself.
+
+        Raises:
+            TypeError: Neither the spec nor a class of the plugin says what the equation calls the loss.
+        """
+        registered = getattr(cls, "registered", None)
+        of_plugin = PLUGIN_LOSSES.get(registered or "")
+        if of_plugin is not None:
+            cls.title, cls.takes_pixel_weights = of_plugin.title, of_plugin.takes_pixel_weight
+        elif registered is not None and not hasattr(cls, "title"):
+            raise TypeError(
+                f"{cls.__name__} has no title, and {registered} is no known loss of provecfg.plugin: give it one, or "
+                "run `python -m docs.generate.plugin_snapshot` if the plugin has it by now"
+            )
 
     def arguments(self) -> dict[str, Any]:
         """What the registered class is called with, `type` and `loss_weight` aside."""
@@ -120,7 +141,6 @@ class Focal(AuxiliaryLoss):
     """Softmax focal loss, alpha (1 - p)^gamma CE (Lin et al. 2017, eq. 5, arXiv:1708.02002)."""
 
     registered: ClassVar[str] = "SoftmaxFocalLoss"
-    title: ClassVar[str] = "focal"
     purpose: ClassVar[str] = "weighs easy pixels down, so that hard ones count"
     fixed: ClassVar[dict[str, Any]] = {"reduction": "mean"}
 
@@ -135,9 +155,7 @@ class Lovasz(AuxiliaryLoss):
     """Lovasz-Softmax loss, a surrogate of the mean IoU (Berman et al. 2018, arXiv:1705.08790)."""
 
     registered: ClassVar[str] = "SegLovaszLoss"
-    title: ClassVar[str] = "Lovasz"
     purpose: ClassVar[str] = "optimises the IoU itself"
-    takes_pixel_weights: ClassVar[bool] = False
     fixed: ClassVar[dict[str, Any]] = {"loss_type": "multi_class", "reduction": "mean"}
 
     type: Literal["lovasz"] = "lovasz"
@@ -151,9 +169,7 @@ class Boundary(AuxiliaryLoss):
     """Binary cross-entropy between the Sobel boundaries of the prediction and of the labels."""
 
     registered: ClassVar[str] = "SegBoundaryLoss"
-    title: ClassVar[str] = "boundary"
     purpose: ClassVar[str] = "penalises errors at the boundaries of objects"
-    takes_pixel_weights: ClassVar[bool] = False
 
     type: Literal["boundary"] = "boundary"
     per_class: bool = Field(
@@ -166,7 +182,6 @@ class Dice(AuxiliaryLoss):
     """Softmax Dice loss, averaged over classes, blind to ignored pixels (Milletari et al. 2016, arXiv:1606.04797)."""
 
     registered: ClassVar[str] = "SegDiceLoss"
-    title: ClassVar[str] = "Dice"
     purpose: ClassVar[str] = "optimises the F1 score of each class"
     log_name: ClassVar[str] = "loss_seg_dice"  # Mask2Former has a loss_dice of its own
     fixed: ClassVar[dict[str, Any]] = {"reduction": "mean"}
@@ -183,7 +198,6 @@ class BoundaryFocal(AuxiliaryLoss):
     """Softmax focal loss that weighs pixels at the labels' boundaries up: focal x (1 + boundary weight)."""
 
     registered: ClassVar[str] = "BoundaryAwareFocalLoss"
-    title: ClassVar[str] = "boundary-aware focal"
     purpose: ClassVar[str] = "focal loss that counts more at boundaries"
     fixed: ClassVar[dict[str, Any]] = {"reduction": "mean"}
 
@@ -199,7 +213,6 @@ class DistanceBoundary(AuxiliaryLoss):
     """Boundary loss over signed distance maps of the labels (Kervadec et al. 2019, eq. 5, arXiv:1812.07032)."""
 
     registered: ClassVar[str] = "DistanceBoundaryLoss"
-    title: ClassVar[str] = "distance boundary"
     purpose: ClassVar[str] = "weighs an error by its distance from the object's boundary"
     fixed: ClassVar[dict[str, Any]] = {"reduction": "mean"}
 
@@ -210,14 +223,16 @@ class DistanceBoundary(AuxiliaryLoss):
     )
 
 
-AuxiliarySpec = Annotated[
-    Focal | Lovasz | Boundary | Dice | BoundaryFocal | DistanceBoundary, Field(discriminator="type")
-]
+# Auxiliary losses are defined above this line.
 
 AUXILIARY_LOSSES: dict[str, type[AuxiliaryLoss]] = {
-    str(cls.model_fields["type"].default): cls
-    for cls in (Focal, Lovasz, Boundary, Dice, BoundaryFocal, DistanceBoundary)
+    str(cls.model_fields["type"].default): cls for cls in AuxiliaryLoss.__subclasses__()
 }
+if TYPE_CHECKING:
+    AuxiliarySpec: TypeAlias = AuxiliaryLoss
+else:
+    AuxiliarySpec = Annotated[functools.reduce(operator.or_, AUXILIARY_LOSSES.values()), Field(discriminator="type")]
+
 PRIMARY_LOSSES: dict[str, type[Loss]] = {"cross_entropy": CrossEntropy}
 
 NO_AUXILIARY = "none"

@@ -46,5 +46,3 @@ CONFLICT: Final = Problem(
     "name: a\nschedule: {max_iters: 1000, val_interval: 100}\n",
     "provecfg.invariants",
 )
-
-STUDY_PROBLEMS: Final = (SYNTAX, UNKNOWN_KEY, VALUE, CONFLICT)

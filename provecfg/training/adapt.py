@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmengine.config import Config
 
 from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.errors import ProvecfgError
+from provecfg.registry.layout import CHECKPOINT_HOOKS
 
 SMOKE_ITERS = 4
 SMOKE_VAL_INTERVAL = 2
@@ -23,7 +25,6 @@ _SMOKE_SCALE = (128, 72)  # (width, height): half of a drawn image
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _SYNC_NORMS = frozenset({"SyncBN", "MMSyncBN", "SyncBatchNorm", "NaiveSyncBN"})
-_CHECKPOINT_HOOKS = frozenset({"CheckpointHook", "PlainCheckpointHook"})
 
 
 def with_max_iters(config: Config, max_iters: int) -> Config:
@@ -39,7 +40,7 @@ def with_max_iters(config: Config, max_iters: int) -> Config:
     if max_iters < 1:
         raise ProvecfgError(f"--max-iters is {max_iters}, must be at least 1")
     config = copy.deepcopy(config)
-    loop = config.get("train_cfg") or {}
+    loop: Any = config.get("train_cfg") or {}
     old = loop.get("max_iters")
     if old is None:
         raise ProvecfgError(
@@ -70,12 +71,12 @@ def with_max_iters(config: Config, max_iters: int) -> Config:
     if isinstance(config.get("param_scheduler"), (list, tuple)):
         config.param_scheduler = _without_stubs(config.param_scheduler)
     for hook in _hooks(config):
-        if hook.get("type") in _CHECKPOINT_HOOKS and not hook.get("by_epoch", True):
+        if hook.get("type") in CHECKPOINT_HOOKS and not hook.get("by_epoch", True):
             _replace(hook, {"interval": interval, "save_begin": moment})
         elif hook.get("type") == "LoggerHook":
             # At least one line between validations, or there is nothing to see in a short run.
             most = loop.get("val_interval", max_iters)
-            _replace(hook, {"interval": lambda old_interval, most=most: min(old_interval, most)})
+            _replace(hook, {"interval": partial(min, most)})
         elif hook.get("type") == "LossWeightScheduleHook":
             for weights in hook.get("schedules") or ():
                 _replace(weights, {"begin_iter": moment, "end_iter": moment})
@@ -142,7 +143,7 @@ def for_smoke(config: Config, data_root: Path) -> Config:
     config = with_max_iters(without_pretrained(config), SMOKE_ITERS)
     config.train_cfg.val_interval = SMOKE_VAL_INTERVAL
     for hook in _hooks(config):
-        if hook.get("type") in _CHECKPOINT_HOOKS:
+        if hook.get("type") in CHECKPOINT_HOOKS:
             hook.update(interval=SMOKE_VAL_INTERVAL, max_keep_ckpts=1)
         elif hook.get("type") == "LoggerHook":
             hook.interval = 1
@@ -177,7 +178,7 @@ def catalog_dataset(dataset: dict[str, Any]) -> Dataset | None:
 def without_amp(config: Config) -> Config:
     """The config in full precision."""
     config = copy.deepcopy(config)
-    wrapper = config.get("optim_wrapper") or {}
+    wrapper: Any = config.get("optim_wrapper") or {}
     if wrapper.get("type") == "AmpOptimWrapper":
         wrapper.type = "OptimWrapper"
         for key in ("loss_scale", "dtype", "use_fsdp"):
@@ -210,7 +211,7 @@ def datasets_of(config: Config) -> Iterator[tuple[str, Any]]:
     for name in DATALOADERS:
         loader = config.get(name)
         if isinstance(loader, dict) and isinstance(loader.get("dataset"), dict):
-            yield from _inner_datasets(loader.dataset, f"{name}.dataset")
+            yield from _inner_datasets(loader["dataset"], f"{name}.dataset")
 
 
 def _inner_datasets(dataset: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from provecfg.findings import Severity
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.study.load import study_from_fields
-from provecfg.validate import findings_in
+from provecfg.validate import judgement_of
 
 
 @pytest.mark.parametrize("catalog", STUDIES.values(), ids=lambda catalog: catalog.name)
@@ -30,5 +30,5 @@ def test_every_config_of_a_catalog_study_passes_validation(catalog: CatalogStudy
         for plan in plans_of(study):
             path = tmp_path / f"{plan.name}.py"
             path.write_text(render(plan))
-            found = [one for one in findings_in(path)[0] if one.severity > Severity.NOTE]
+            found = [one for one in judgement_of(path).findings if one.severity > Severity.NOTE]
             assert found == [], path.name

@@ -1,20 +1,18 @@
-"""`provecfg prove` as it is typed, and `run --require-proof`."""
+"""`provecfg prove` as it is typed, and `run --require-proof`, each in a process of its own."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from provecfg.proof.receipt import read_receipt
+from tests.command_server import CommandServer
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]  # starts processes that import the stack
+pytestmark = [pytest.mark.stack, pytest.mark.slow]  # proves, which builds and trains
 
 Command = Callable[..., tuple[int, str, str]]
 NAME = "pspnet_r50_bdd10k_ce"
@@ -27,17 +25,9 @@ def config(project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def typed(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def typed(config: Path, command_server: CommandServer, command_environment: dict[str, str]) -> Command:
     """Type a command in the config's folder."""
-    home = tmp_path_factory.getbasetemp() / "provecfg-home"
-    environment = {**os.environ, "PROVECFG_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-    def call(*words: object) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "provecfg", *map(str, words)]
-        done = subprocess.run(command, cwd=config.parent, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    return call
+    return lambda *words: command_server.run(words, config.parent, command_environment)
 
 
 def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: Command, config: Path) -> None:
@@ -48,7 +38,7 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     code, out, err = typed("prove", ".", "--device", "cpu", "-o", "receipt.json")
     assert code == 0, out + err
     assert "total = " in out
-    receipt = read_receipt(config.parent / "work_dirs" / NAME / f"{NAME}.proof.json")
+    receipt = read_receipt(config.parent / "work_dirs" / "loss-study" / NAME / f"{NAME}.proof.json")
     assert receipt is not None
     assert receipt.verdict == "proved"
     assert json.loads((config.parent / "receipt.json").read_text()) == receipt.as_data()
@@ -59,6 +49,19 @@ def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: C
     config.write_text(config.read_text().replace("loss_weight=0.4", "loss_weight=0.5"))
     code, _, err = typed(*required)
     assert (code, "PROOF115" in err, "changed since in model" in err) == (1, True, True), err
+
+
+def test_a_config_that_imports_its_classes_is_trained_by_its_proof(typed: Command, config: Path) -> None:
+    (config.parent / "lazy.py").write_text(
+        "from mmengine.config import read_base\nfrom mmengine.hooks import IterTimerHook\n\n"
+        f"with read_base():\n    from .{NAME} import *\n\n"
+        "default_hooks.update(timer=dict(type=IterTimerHook))\n"
+    )
+    code, out, err = typed("prove", "lazy.py", "--device", "cpu")
+    assert code == 0, out + err
+    assert (config.parent / "work_dirs" / "lazy" / "lazy.proof.json").exists()
+    code, _, err = typed("run", "lazy.py", "--smoke", "--device", "cpu", "--dry-run", "--require-proof")
+    assert code == 0, err
 
 
 def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Command, config: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from provecfg.mmconfig import ConfigView
+
 Command = Callable[..., tuple[int, str, str]]
 
 DROPPED = """\
@@ -56,6 +58,7 @@ def test_json_is_one_array_with_the_contracts_fields_and_nothing_else(provecfg: 
     (entry,) = json.loads(stdout)
     assert set(entry) == {
         "code", "name", "severity", "message", "hint", "filename", "location", "end_location", "key", "fix", "url",
+        "caused_by",
     }  # fmt: skip
     assert entry["location"] == {"row": 11, "column": 48}
 
@@ -192,16 +195,16 @@ def test_colour_is_asked_for_and_refused(provecfg: Command, here: Path, monkeypa
 def test_a_mistake_of_ours_in_one_file_does_not_hide_the_others(
     provecfg: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provecfg import mmconfig
+    from provecfg import validate
 
-    read = mmconfig.read_config
+    read = validate.read_config
 
-    def failing(path: Path, **options: object) -> mmconfig.ConfigView:
+    def failing(path: Path, **options: object) -> ConfigView:
         if path.name == "a.py":
             raise ZeroDivisionError("made for this test")
         return read(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(mmconfig, "read_config", failing)
+    monkeypatch.setattr(validate, "read_config", failing)
     Path("a.py").write_text(CLEAN)
     Path("b.py").write_text(DROPPED)
     assert [code for code, _ in findings(provecfg, "a.py", "b.py")] == ["CFG092", "LOSS022"]

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from provecfg.comparison import Comparison, Status, compare, read_targets
-from provecfg.comparison.cells import place_of_name
 
 PROJECT = Path(__file__).parents[2]
 GENERATED = PROJECT / "generated"
@@ -16,14 +16,14 @@ GENERATED = PROJECT / "generated"
 def compared(tmp_path: Path):
     """Compare texts, written to `a.py`, `b.py` and so on; `{PSPNET}` in them is the path of a generated config."""
 
-    def of(*texts: str, said: tuple[str, ...] = ()) -> list[Comparison]:
+    def of(*texts: str, declared: tuple[str, ...] = ()) -> list[Comparison]:
         names = []
         for name, text in zip("abcdefgh", texts, strict=False):
             (tmp_path / f"{name}.py").write_text(text.replace("{PSPNET}", str(GENERATED / "pspnet_r50_bdd10k_ce.py")))
             names.append(f"{name}.py")
         configs, problems = read_targets(names, tmp_path)
         assert problems == []
-        return compare(configs, said)
+        return compare(configs, declared)
 
     return of
 
@@ -73,9 +73,15 @@ def test_what_is_said_in_other_words_is_no_difference(compared, one: str, other:
 
 
 def test_hooks_that_mmengine_adds_by_itself_are_no_difference(compared) -> None:
-    said = "default_hooks = dict(timer=dict(type='IterTimerHook'), checkpoint=dict(type='CheckpointHook'))\n"
-    (comparison,) = compared("", said + "param_scheduler = None\nrandomness = dict(seed=None)\nresume = False\n")
+    saving = "dict(type='CheckpointHook', interval=1)"
+    hooks = f"default_hooks = dict(timer=dict(type='IterTimerHook'), checkpoint={saving})\n"
+    (comparison,) = compared("", hooks + "param_scheduler = None\nrandomness = dict(seed=None)\nresume = False\n")
     assert differing(comparison) == []
+
+
+def test_a_checkpoint_hook_without_interval_never_saves_and_mmengines_does(compared) -> None:
+    (comparison,) = compared("", "default_hooks = dict(checkpoint=dict(type='CheckpointHook'))\n")
+    assert differing(comparison) == [("default_hooks.checkpoint.interval", "declared")]
 
 
 def test_a_hook_that_is_left_out_is_a_difference(compared) -> None:
@@ -155,9 +161,9 @@ def test_two_factors_are_not(compared) -> None:
 
 def test_two_factors_that_are_both_declared_are(compared) -> None:
     change = "randomness = dict(seed=1)\noptim_wrapper = dict(optimizer=dict(lr=0.02))\n"
-    (comparison,) = compared(CHILD, CHILD + change, said=("seed", "optimizer"))
+    (comparison,) = compared(CHILD, CHILD + change, declared=("seed", "optimizer"))
     assert codes(comparison) == []
-    (comparison,) = compared(CHILD, CHILD + change, said=("seed",))
+    (comparison,) = compared(CHILD, CHILD + change, declared=("seed",))
     (finding,) = comparison.findings
     assert (finding.code, finding.key) == ("PROOF100", "optim_wrapper.optimizer.lr")
     assert finding.span is not None
@@ -177,9 +183,9 @@ def test_what_follows_from_the_length_of_the_run_is_derived(compared) -> None:
 def test_a_schedule_that_ends_elsewhere_does_not_follow_from_the_model(compared) -> None:
     scheduler = "param_scheduler = [dict(type='PolyLR', eta_min={}, power=0.9, begin=0, end={}, by_epoch=False)]\n"
     other_model = CHILD + "model = dict(backbone=dict(depth=101))\n"
-    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 80000), said=("model",))
+    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 80000), declared=("model",))
     assert codes(comparison) == []
-    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 160000), said=("model",))
+    (comparison,) = compared(CHILD, other_model + scheduler.format(0.0, 160000), declared=("model",))
     assert [finding.key for finding in comparison.findings] == ["param_scheduler[0].end"]
 
 
@@ -195,7 +201,7 @@ def test_an_import_is_explained_by_the_class_that_it_registers_and_not_otherwise
 
 
 def test_equal_configs_that_are_to_differ_are_found(compared) -> None:
-    (comparison,) = compared(CHILD, CHILD + "work_dir = 'elsewhere'\n", said=("loss",))
+    (comparison,) = compared(CHILD, CHILD + "work_dir = 'elsewhere'\n", declared=("loss",))
     assert codes(comparison) == ["PROOF102"]
     (comparison,) = compared(CHILD, CHILD)
     assert codes(comparison) == []
@@ -268,6 +274,15 @@ def test_a_study_file_is_compared_along_all_its_axes(tmp_path: Path) -> None:
     assert {comparison.declared for comparison in compare(configs, ["seed"])} == {"seed"}
 
 
+def test_a_study_is_compared_without_a_file_of_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text("name: s\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none, dice]}\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    configs, problems = read_targets(["study.yaml"], tmp_path)
+    assert (len(configs), problems) == (2, [])
+    assert {config.view.path.parent for config in configs} == {tmp_path}
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
@@ -297,24 +312,36 @@ def test_a_difference_in_the_record_is_none(study) -> None:
 def test_a_cell_without_the_loss_that_it_is_named_for_is_found(study) -> None:
     equal = "dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True, loss_weight=1.0)"
     ce, comparisons = "segformer_mit-b3_bdd10k_ce.py", study("segformer_mit-b3", ce=(equal, f"{equal},\n{BOUNDARY}"))
-    found = {one.after.place["loss"]: codes(one) for one in comparisons if one.before.name == ce}
+    found = {one.after.coordinates["loss"]: codes(one) for one in comparisons if one.before.name == ce}
     assert found == {"boundary": ["PROOF102"], "focal": [], "lovasz": []}
 
 
 def test_the_auxiliary_heads_loss_follows_from_the_decode_heads(study) -> None:
-    comparison = next(one for one in study() if one.after.place["loss"] == "focal")
+    comparison = next(one for one in study() if one.after.coordinates["loss"] == "focal")
     assert differing(comparison) == [
         ("model.decode_head.loss_decode[1]", "declared"),
         ("model.auxiliary_head.loss_decode[1]", "derived"),
     ]
 
 
-def test_the_name_of_a_cell_tells_its_axes() -> None:
-    assert place_of_name("segformer_mit-b3_cityscapes_focal-lovasz_s3") == {
-        "model": "segformer_mit-b3",
-        "dataset": "cityscapes",
+def test_a_cell_is_one_by_any_name(tmp_path: Path) -> None:
+    for name, new in (("ce", "a.py"), ("focal", "b.py")):
+        (tmp_path / new).write_text((GENERATED / f"pspnet_r50_bdd10k_{name}.py").read_text())
+    configs, _ = read_targets(["."], tmp_path)
+    (comparison,) = compare(configs)
+    assert (comparison.declared, comparison.was_declared, codes(comparison)) == ("loss", True, [])
+    assert configs[1].coordinates == {
+        "model": "pspnet_r50",
+        "dataset": "bdd10k",
         "strategy": "baseline",
-        "loss": "focal-lovasz",
-        "seed": "3",
+        "loss": "focal",
+        "seed": "42",
     }
-    assert place_of_name("my_own_config") is None
+
+
+def test_a_child_of_a_cell_is_none(tmp_path: Path) -> None:
+    (tmp_path / "pspnet_r50_bdd10k_ce.py").write_text(
+        CHILD.replace("{PSPNET}", str(GENERATED / "pspnet_r50_bdd10k_ce.py"))
+    )
+    ((config,), _) = read_targets(["."], tmp_path)
+    assert (config.study, config.coordinates) == ("", {})

@@ -1,238 +1,161 @@
+"""Fixes are judged before they are kept; `validate`'s own judge is the one that judges here."""
+
 from __future__ import annotations
 
-import ast
-import os
-import stat
-import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from provecfg.errors import ProvecfgError
 from provecfg.findings import Applicability, Edit, Finding, Fix, Problem, Severity, Span
-from provecfg.findings.fixes import diff_of, fixed, mend
+from provecfg.findings.edits import FixResult
+from provecfg.findings.fixes import JudgedTarget, apply_fixes
+from provecfg.findings.settings import Settings
+from provecfg.validate import judge_for_fixes
 
-SOURCE = "# focal, weighted\nloss = dict(\n    type='FocalLoss',  # sigmoid\n    gamma=2,\n)\n"
-GAMMA = Span(4, 11, 4, 12)
+WRONG = Problem("LOSS900", "wrong", "A value is wrong.", "It fails.")
+NEW = Problem("LOSS901", "new", "A value is new.", "It fails.")
+JUDGE = judge_for_fixes(lambda folder: Settings())
+TEXT = "model = dict(type='EncoderDecoder', gamma=2)\nnorm = 1\n"
+GAMMA = Span(1, 43, 1, 44)
+NORM = Span(2, 8, 2, 9)
+
+Judge = Callable[[Path, Mapping[Path, str]], JudgedTarget]
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "net.py"
-    path.write_text(SOURCE, encoding="utf-8")
+    path.write_text(TEXT)
     return path
 
 
-def edit(path: Path, span: Span, text: str) -> Edit:
-    return Edit(path, span, text)
-
-
-def finding(
-    *edits: Edit, safe: bool = True, severity: Severity = Severity.ERROR, message: str = "gamma is an int"
-) -> Finding:
-    applicability = Applicability.SAFE if safe else Applicability.UNSAFE
-    return Finding(
-        Problem("LOSS035", "int", "", "", severity),
-        message,
-        filename=edits[0].filename,
-        span=edits[0].span,
-        fix=Fix("mend", applicability, edits),
+def finding(path: Path, *edits: tuple[Span, str], key: str, keys: tuple[str, ...] = (), safe: bool = True) -> Finding:
+    fix = Fix(
+        f"mend {key}",
+        Applicability.SAFE if safe else Applicability.UNSAFE,
+        tuple(Edit(path, span, text, keys) for span, text in edits),
     )
+    return Finding(WRONG, f"{key} is wrong", key, filename=path, span=edits[0][0], fix=fix)
 
 
-def test_only_the_span_changes(config: Path) -> None:
-    outcome = fixed([finding(edit(config, GAMMA, "2.0"))])
-    assert config.read_text() == SOURCE
-    outcome.write()
-    assert config.read_text() == SOURCE.replace("gamma=2,", "gamma=2.0,")
+def judging(findings: Callable[[Path, str], list[Finding]]) -> Judge:
+    """A judge that finds what the text of the target makes it find, and reads values as `validate` does."""
+
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
+        text = unsaved.get(target) or target.read_text()
+        return replace(JUDGE(target, unsaved), findings=tuple(findings(target, text)))
+
+    return judge
 
 
-def test_unsafe_fixes_are_made_only_when_asked_for(config: Path) -> None:
-    unsafe = finding(edit(config, GAMMA, "0.5"), safe=False)
-    assert fixed([unsafe]).files == {}
-    assert fixed([unsafe], unsafe=True).applied == (unsafe,)
+def mended(config: Path, findings: Callable[[Path, str], list[Finding]], *, unsafe: bool = False) -> FixResult:
+    result = apply_fixes([config], judging(findings), unsafe=unsafe)
+    assert config.read_text() == TEXT  # nothing is written before it is asked for
+    return result
 
 
-def test_a_finding_that_several_configs_inherit_is_mended_once(config: Path) -> None:
-    one = finding(edit(config, GAMMA, "2.0"))
-    twice = [replace(one, target=Path("a.py")), replace(one, target=Path("b.py"))]
-    outcome = fixed(twice)
-    assert outcome.files[config][1].count("2.0") == 1
-    assert len(outcome.applied) == 2
-
-
-def test_of_overlapping_fixes_the_worse_findings_goes_first(config: Path) -> None:
-    mild = finding(edit(config, GAMMA, "3.0"), severity=Severity.WARNING)
-    bad = finding(edit(config, Span(4, 5, 4, 12), "gamma=4.0"))
-    outcome = fixed([mild, bad])
-    assert (outcome.applied, outcome.skipped) == ((bad,), (mild,))
-    assert "gamma=4.0," in outcome.files[config][1]
-
-
-def test_a_fix_is_made_whole_or_not_at_all(config: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.py"
-    other.write_text("x = 1\n")
-    first = finding(edit(config, GAMMA, "2.0"))
-    second = finding(edit(other, Span(1, 5, 1, 6), "2"), edit(config, GAMMA, "5.0"))
-    outcome = fixed([first, second])
-    assert list(outcome.files) == [config]
-    assert outcome.skipped == (second,)
-
-
-@pytest.mark.parametrize(
-    "span", [Span(9, 1, 9, 2), Span(4, 11, 4, 99), Span(0, 1, 1, 1), Span(4, 12, 4, 11), Span(1, 0, 1, 1)]
-)
-def test_an_edit_of_a_place_that_is_not_there_is_skipped(config: Path, span: Span) -> None:
-    assert fixed([finding(edit(config, span, "x"))]).files == {}
-
-
-def test_two_insertions_in_one_place_wait_for_each_other(config: Path) -> None:
-    place = Span(4, 12, 4, 12)
-    one, other = finding(edit(config, place, ".0")), finding(edit(config, place, ".5"), message="other")
-    assert fixed([one, other]).skipped == (other,)
-
-
-def test_neighbouring_edits_go_together(config: Path) -> None:
-    name, value = finding(edit(config, Span(4, 5, 4, 10), "alpha")), finding(edit(config, Span(4, 10, 4, 12), "=0.5"))
-    assert "    alpha=0.5,\n" in fixed([value, name]).files[config][1]
-
-
-def test_line_ends_mark_and_missing_last_newline_stay(tmp_path: Path) -> None:
-    config = tmp_path / "dos.py"
-    config.write_bytes(b"\xef\xbb\xbfx = 1\r\ny = '\xc3\xa9'; z = 2\r\nw = 3")
-    outcome = fixed(
-        [
-            finding(edit(config, Span(1, 5, 1, 6), "10")),
-            finding(edit(config, Span(2, 14, 2, 15), "(\n  20)")),
-            finding(edit(config, Span(3, 5, 3, 6), "30")),
-        ]
+def test_a_fix_whose_finding_goes_is_made(config: Path) -> None:
+    result = mended(
+        config, lambda path, text: [finding(path, (GAMMA, "2.0"), key="model.gamma")] if "gamma=2)" in text else []
     )
-    outcome.write()
-    assert config.read_bytes() == b"\xef\xbb\xbfx = 10\r\ny = '\xc3\xa9'; z = (\r\n  20)\r\nw = 30"
+    assert result.files == {config: (TEXT, TEXT.replace("gamma=2", "gamma=2.0"))}
+    result.write()
+    assert "gamma=2.0" in config.read_text()
 
 
-def test_a_fix_that_breaks_the_file_is_not_made(config: Path) -> None:
-    good = finding(edit(config, GAMMA, "2.0"))
-    bad = finding(edit(config, Span(5, 1, 5, 2), ""))
-    outcome = fixed([bad, good])
-    assert (outcome.applied, outcome.skipped) == ((good,), (bad,))
-    ast.parse(outcome.files[config][1])
+def test_a_fix_whose_finding_stays_is_not_made(config: Path) -> None:
+    result = mended(config, lambda path, text: [finding(path, (GAMMA, "3"), key="model.gamma")])
+    assert (result.files, len(result.skipped)) == ({}, 1)
 
 
-def test_a_file_that_does_not_parse_anyway_can_be_mended(tmp_path: Path) -> None:
-    config = tmp_path / "net.py"
-    config.write_text("x = {{$ROOT:data}}\ny = 1\n")
-    assert fixed([finding(edit(config, Span(2, 5, 2, 6), "2"))]).files[config][1] == "x = {{$ROOT:data}}\ny = 2\n"
+def test_a_fix_that_brings_another_finding_is_not_made(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        if "gamma=2)" in text:
+            return [finding(path, (GAMMA, "3"), key="model.gamma")]
+        return [Finding(NEW, "3 is too many", "model.gamma", filename=path)]
+
+    assert mended(config, findings).files == {}
+    assert mended(config, findings, unsafe=True).files == {}
 
 
-def test_files_not_meant_to_change_are_left_alone(config: Path, tmp_path: Path) -> None:
-    installed = tmp_path / "site-packages" / "mmseg" / "base.py"
-    installed.parent.mkdir(parents=True)
-    installed.write_text(SOURCE)
-    mine, theirs = finding(edit(config, GAMMA, "2.0")), finding(edit(installed, GAMMA, "2.0"))
-    assert list(fixed([mine, theirs]).files) == [config]
-    assert fixed([mine, theirs], editable=[]).files == {}
-    assert list(fixed([mine, theirs], editable=[installed]).files) == [installed]
+@pytest.mark.parametrize(("keys", "is_made"), [((), False), (("norm",), True)])
+def test_a_safe_fix_changes_its_own_keys_alone(config: Path, keys: tuple[str, ...], is_made: bool) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        edits = ((GAMMA, "2.0"), (NORM, "2"))
+        return [finding(path, *edits, key="model.gamma", keys=keys)] if "gamma=2)" in text else []
+
+    assert bool(mended(config, findings).files) is is_made
 
 
-def test_a_file_changed_since_it_was_judged_is_left_alone(config: Path) -> None:
-    one = finding(edit(config, GAMMA, "2.0"))
-    assert fixed([one], judged={config: SOURCE}).files
-    config.write_text("# new first line\n" + SOURCE)
-    assert fixed([one], judged={config: SOURCE}).skipped == (one,)
+def test_an_unsafe_fix_may_change_more(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        return [finding(path, (GAMMA, "2.0"), (NORM, "2"), key="model.gamma", safe=False)] if "2)" in text else []
+
+    assert mended(config, findings).files == {}
+    assert mended(config, findings, unsafe=True).files
 
 
-def test_binary_and_absent_files_are_left_alone(tmp_path: Path) -> None:
-    latin = tmp_path / "latin.py"
-    latin.write_bytes(b"x = '\xe9'")
-    for path in (latin, tmp_path / "gone.py"):
-        assert fixed([finding(edit(path, Span(1, 1, 1, 2), "y"))]).files == {}
+def test_a_fix_that_does_not_hold_keeps_no_other_from_being_made(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        good = [finding(path, (NORM, "2"), key="norm")] if "norm = 1" in text else []
+        return [finding(path, (GAMMA, "3"), key="model.gamma"), *good]
 
-
-def test_mode_and_links_stay(config: Path, tmp_path: Path) -> None:
-    config.chmod(0o640)
-    link = tmp_path / "link.py"
-    link.symlink_to(config)
-    fixed([finding(edit(link, GAMMA, "2.0"))]).write()
-    assert link.is_symlink()
-    assert stat.S_IMODE(config.stat().st_mode) == 0o640
-    assert "2.0" in config.read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.py", "net.py"]
-
-
-def test_a_failed_write_puts_the_others_back(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    other = folder / "other.py"
-    other.write_text("x = 1\n")
-    outcome = fixed([finding(edit(config, GAMMA, "2.0"), edit(other, Span(1, 5, 1, 6), "2"))])
-    other.unlink()
-    with pytest.raises(ProvecfgError, match=r"cannot write .*other.py"):
-        outcome.write()
-    assert config.read_text() == SOURCE
-
-
-def test_the_diff_is_what_git_applies(config: Path, tmp_path: Path) -> None:
-    outcome = fixed([finding(edit(config, GAMMA, "2.0"))])
-    diff = outcome.diff(tmp_path)
-    assert diff.splitlines()[:2] == ["--- a/net.py", "+++ b/net.py"]
-    assert "-    gamma=2,\n+    gamma=2.0,\n" in diff
-    assert config.read_text() == SOURCE
-    subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=tmp_path, check=True)
-    assert config.read_text() == outcome.files[config][1]
-    assert fixed([]).diff(tmp_path) == ""
-
-
-def test_a_diff_says_where_the_last_newline_is_missing() -> None:
-    assert diff_of("x = 1", "x = 2", "a.py").splitlines()[3:] == [
-        "-x = 1",
-        "\\ No newline at end of file",
-        "+x = 2",
-        "\\ No newline at end of file",
-    ]
-
-
-def test_mending_goes_on_until_nothing_is_left(config: Path) -> None:
-    def judge() -> list[Finding]:
-        text = config.read_text()
-        if "gamma=2," in text:  # two that overlap: the second waits for the next round
-            whole = finding(edit(config, Span(4, 5, 4, 12), "gamma = 2.0"))
-            return [whole, finding(edit(config, GAMMA, "2.5"), message="other")]
-        if "gamma = 2.0" in text:
-            return [finding(edit(config, Span(4, 5, 4, 16), "gamma=2.0"))]
-        return []
-
-    outcome = mend(judge)
-    assert outcome.left == []
-    assert outcome.files == (config,)
-    assert len(outcome.applied) == 2
-    assert config.read_text() == SOURCE.replace("2,", "2.0,")
-    before = os.stat(config).st_mtime_ns
-    assert mend(judge).applied == ()
-    assert os.stat(config).st_mtime_ns == before
+    assert mended(config, findings).files[config][1] == TEXT.replace("norm = 1", "norm = 2")
 
 
 def test_fixes_that_undo_each_other_end(config: Path) -> None:
-    def judge() -> list[Finding]:
-        text = config.read_text()
-        return [finding(edit(config, GAMMA, "3" if "gamma=2" in text else "2"))]
+    def findings(path: Path, text: str) -> list[Finding]:
+        return [finding(path, (GAMMA, "3" if "gamma=2" in text else "2"), key="model.gamma")]
 
-    assert len(mend(judge).left) == 1
+    assert len(mended(config, findings).skipped) == 1
 
 
-@given(
-    text=st.text(alphabet="ab\n\ré ", max_size=40),
-    spans=st.lists(st.tuples(*[st.integers(0, 6)] * 4).map(lambda s: Span(*s)), min_size=1, max_size=5),
-)
-def test_any_edits_leave_the_rest_in_order(
-    tmp_path_factory: pytest.TempPathFactory, text: str, spans: list[Span]
-) -> None:
-    config = tmp_path_factory.mktemp("any") / "net.yaml"
-    config.write_bytes(text.encode())
-    outcome = fixed([finding(edit(config, span, "X"), message=str(n)) for n, span in enumerate(spans)])
-    for before, after in outcome.files.values():
-        rest = iter(before)
-        assert all(character in rest for character in after.replace("X", ""))
+def test_a_fix_that_uncovers_another_is_followed_by_it(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        if "gamma=2)" in text:
+            return [finding(path, (GAMMA, "3"), key="model.gamma"), finding(path, (NORM, "2"), key="norm")]
+        return [finding(path, (NORM, "2"), key="norm")] if "norm = 1" in text else []
+
+    assert mended(config, findings).files[config][1] == TEXT.replace("gamma=2", "gamma=3").replace(
+        "norm = 1", "norm = 2"
+    )
+
+
+def test_what_follows_from_another_finding_is_not_mended(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        from provecfg.findings.finding import Cause
+
+        consequence = finding(path, (GAMMA, "3"), key="model.gamma")
+        return [replace(consequence, caused_by=Cause("CFG003", ""))] if "gamma=2" in text else []
+
+    assert mended(config, findings).files == {}
+
+
+def test_a_config_that_inherits_is_judged_with_its_mended_base(config: Path) -> None:
+    child = config.with_name("child.py")
+    child.write_text("_base_ = './net.py'\n")
+
+    def findings(path: Path, text: str) -> list[Finding]:
+        if path == config:
+            return [finding(path, (GAMMA, "3"), key="model.gamma")] if "gamma=2)" in text else []
+        return []
+
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
+        judged = judging(findings)(target, unsaved)
+        if target == child and judged.values["model.gamma"] == 3:
+            return replace(judged, findings=(Finding(NEW, "3 is too many", "model.gamma", filename=child),))
+        return judged
+
+    assert apply_fixes([config, child], judge).files == {}
+    assert apply_fixes([config], judge).files
+
+
+def test_an_unread_note_is_no_new_finding(config: Path) -> None:
+    def findings(path: Path, text: str) -> list[Finding]:
+        if "gamma=2)" in text:
+            return [finding(path, (GAMMA, "3"), key="model.gamma")]
+        return [Finding(replace(NEW, severity=Severity.NOTE), "not judged", "model", filename=path)]
+
+    assert mended(config, findings).files

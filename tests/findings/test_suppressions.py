@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provecfg.findings import Finding, Problem, Severity, Span
-from provecfg.findings.fixes import fixed
-from provecfg.findings.suppressions import suppress, suppressions_in
+from provecfg.findings.edits import edited
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.settings import Settings
+from provecfg.findings.suppressions import suppressions_in
 
 CONFIG = Path("/project/net.py")
 
@@ -16,13 +19,21 @@ def found(row: int, code: str = "LOSS003", file: Path = CONFIG) -> Finding:
     return Finding(Problem(code, "some-rule", "", ""), f"wrong in line {row}", filename=file, span=Span(row, 1, row, 2))
 
 
+def screen(
+    findings: Sequence[Finding], texts: dict[Path, str], settings: Settings | None = None, asked: Path | None = None
+) -> list[Finding]:
+    """What is left of the findings in a file that was asked about, with what is said of its comments."""
+    judgement = Judgement(asked or next(iter(texts)), tuple(findings), texts)
+    return screened([judgement], lambda folder: settings or Settings(), says_unused=True)
+
+
 def after(text: str, *findings: Finding, file: Path = CONFIG) -> list[tuple[str, str]]:
-    return [(d.code, d.message) for d in suppress(findings, {file: text})]
+    return [(d.code, d.message) for d in screen(findings, {file: text})]
 
 
 def test_a_comment_silences_its_codes_on_its_line() -> None:
     text = "x = 1  # provecfg: ignore[LOSS003, STOP001] the paper does it so\ny = 2\n"
-    kept = suppress([found(1), found(1, "STOP001"), found(1, "HEAD001"), found(2)], {CONFIG: text})
+    kept = screen([found(1), found(1, "STOP001"), found(1, "HEAD001"), found(2)], {CONFIG: text})
     assert [(d.code, d.span and d.span.row) for d in kept] == [("HEAD001", 1), ("LOSS003", 2)]
 
 
@@ -34,7 +45,7 @@ def test_a_finding_about_the_whole_file_is_silenced_in_its_first_line() -> None:
 
 def test_an_unused_code_is_reported_and_taken_out() -> None:
     text = "x = 1  # provecfg: ignore[LOSS003,STOP001] why\n"
-    (unused,) = suppress([found(1)], {CONFIG: text})
+    (unused,) = screen([found(1)], {CONFIG: text})
     assert (unused.code, unused.name, unused.severity) == ("CFG090", "unused-suppression", Severity.WARNING)
     assert unused.message == "STOP001 is not found on this line"
     assert unused.span == Span(1, 8, 1, 47)
@@ -51,7 +62,7 @@ def test_an_unused_code_is_reported_and_taken_out() -> None:
 def test_the_fix_takes_out_only_what_is_unused(tmp_path: Path, text: str, mended: str) -> None:
     config = tmp_path / "net.py"
     config.write_text(text)
-    fixed(suppress([found(1, file=config)], {config: text})).write()
+    edited(screen([found(1, file=config)], {config: text})).write()
     assert config.read_text() == mended
 
 
@@ -67,7 +78,7 @@ def test_the_fix_takes_out_only_what_is_unused(tmp_path: Path, text: str, mended
     ],
 )
 def test_a_malformed_comment_is_reported(comment: str, problem: str) -> None:
-    malformed = [d for d in suppress([found(1)], {CONFIG: f"x = 1  {comment}\n"}) if d.code == "CFG091"]
+    malformed = [d for d in screen([found(1)], {CONFIG: f"x = 1  {comment}\n"}) if d.code == "CFG091"]
     assert [d.message for d in malformed] == [problem]
 
 
@@ -89,10 +100,15 @@ def test_comments_count_in_yaml_and_in_files_that_do_not_parse() -> None:
 
 
 def test_what_was_not_judged_is_not_unused() -> None:
-    text = "x = 1  # provecfg: ignore[LOSS003] why\n"
-    assert suppress([], {CONFIG: text}, is_on=lambda code, file: code != "LOSS003") == []
-    assert suppress([], {CONFIG: text}, judged=[Path("/project/child.py")]) == []
-    assert suppress([], {CONFIG: text}, is_on=lambda code, file: code != "CFG090") == []
+    texts = {CONFIG: "x = 1  # provecfg: ignore[LOSS003] why\n"}
+    assert screen([], texts, Settings(ignore=("LOSS003",))) == []
+    assert screen([], texts, asked=Path("/project/child.py")) == []
+    assert screen([], texts, Settings(ignore=("CFG090",))) == []
+
+
+@pytest.mark.parametrize("code", ["RUN101", "PROOF005"])
+def test_what_is_found_by_running_alone_is_not_unused(code: str) -> None:
+    assert screen([], {CONFIG: f"x = 1  # provecfg: ignore[{code}] the data is elsewhere\n"}) == []
 
 
 def test_a_comment_in_a_base_silences_it_for_every_config() -> None:

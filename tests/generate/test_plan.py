@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from provecfg.generate.plan import Plan, digest_of, plans_of
+from provecfg.generate.plan import Plan, Planner, plans_of
 from provecfg.study.load import study_from_fields
 
 
@@ -127,7 +127,7 @@ def test_cells_that_differ_in_a_value_have_names_that_differ() -> None:
 
 def test_cells_of_a_study_differ_only_in_their_losses_and_name() -> None:
     by_loss = list(plans(models=["hrnet_hr48"]).values())
-    own = {"name", "work_dir", "losses_title", "terms", "decode_losses", "auxiliary_heads"}
+    own = {"name", "header", "work_dir", "decode_losses", "auxiliary_heads"}
     first = by_loss[0]
     for plan in by_loss[1:]:
         for field in Plan.__dataclass_fields__:
@@ -170,7 +170,7 @@ def test_deep_supervision_adds_a_head_with_every_loss_to_any_model() -> None:
         head = plan.auxiliary_heads[-1]
         assert (head.stage, head.in_channels) == (1, plan.model.stage_channels[1])
         assert [loss["loss_weight"] for loss in head.losses] == [0.2, 0.3]
-        assert "0.2 CE[stage 1] + 0.3 focal[stage 1]" in plan.equation
+        assert "0.2 CE[stage 1] + 0.3 focal[stage 1]" in plan.header.equation
 
 
 def test_a_scheduled_weight_starts_where_its_schedule_does_and_reaches_every_head() -> None:
@@ -180,7 +180,7 @@ def test_a_scheduled_weight_starts_where_its_schedule_does_and_reaches_every_hea
     assert [schedule["head"] for schedule in hook["schedules"]] == ["decode_head", "auxiliary_head"]
     assert all({"kind", "start", "end"} < set(schedule) for schedule in hook["schedules"])
     assert plan.decode_losses[-1]["loss_weight"] == 0.5
-    assert "(0.5 to 0.1) Lovasz[decode]" in plan.equation
+    assert "(0.5 to 0.1) Lovasz[decode]" in plan.header.equation
 
 
 def test_a_multi_scale_loss_holds_the_loss_that_it_wraps() -> None:
@@ -204,7 +204,7 @@ def test_the_digest_is_of_what_a_study_means_and_not_of_how_it_is_written() -> N
     assert short is not None
     assert long is not None
     assert other is not None
-    assert digest_of(short) == digest_of(long) != digest_of(other)
+    assert Planner(short).digest == Planner(long).digest != Planner(other).digest
 
 
 def test_an_optimizer_of_another_type_keeps_rate_and_decay_and_drops_foreign_arguments() -> None:

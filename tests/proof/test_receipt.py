@@ -16,11 +16,11 @@ from provecfg.proof.receipt import (
     Receipt,
     check_receipt,
     code_of,
-    digests_of,
     made_now,
     read_receipt,
     receipt_path,
 )
+from provecfg.training.fingerprint import digests_of
 
 CONFIG = {"model": {"type": "EncoderDecoder", "heads": [1, 2]}, "train_cfg": {"max_iters": 10}, "work_dir": "a"}
 

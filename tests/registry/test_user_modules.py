@@ -74,6 +74,21 @@ def test_kwargs_reach_a_parent_in_the_snapshot(config: Path) -> None:
     assert registry.find("_Wide", "model") is None
 
 
+def test_a_package_that_imports_its_whole_folder_is_read_whole(config: Path) -> None:
+    registry = lanes(
+        config,
+        __init__="""
+            import importlib, pkgutil
+            for module in pkgutil.iter_modules(__path__):
+                importlib.import_module(f"{__name__}.{module.name}")
+        """,
+        losses=LOSS,
+    )
+    assert registry.find("EdgeLoss", "model") is not None
+    assert registry.find("lanes.EdgeLoss", "model") is not None
+    assert registry.unread == ()
+
+
 def test_imports_inside_the_package_are_followed(config: Path) -> None:
     registry = lanes(
         config,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from provecfg.findings import Finding, Problem
+from provecfg.findings import Finding
 from provecfg.findings.reporters.report import Report, text_of_file
 
 FORMATS: Final[dict[str, str]] = {
@@ -32,7 +32,6 @@ def report(
     color: bool = False,
     strict: bool = False,
     source: Callable[[Path], str] | None = None,
-    pages: Mapping[str, Problem] | None = None,
     rules_url: str | None = RULES_URL,
 ) -> str:
     """Write findings in one of `FORMATS`, in the order given; the text has no newline at its end.
@@ -45,7 +44,6 @@ def report(
         color: Whether text is coloured. The caller knows the stream and NO_COLOR.
         strict: Whether warnings count as failures, for formats that say so.
         source: Text of a file, for source lines; read from disk unless given.
-        pages: Documentation of the codes, for formats that carry it.
         rules_url: Address of the page that documents the codes.
     """
     base = (base or Path.cwd()).absolute()
@@ -59,7 +57,6 @@ def report(
             color=color,
             strict=strict,
             source=source or text_of_file,
-            pages=pages or {},
             rules_url=rules_url,
         )
     )

@@ -7,14 +7,15 @@ core/src/command.ts.
 from __future__ import annotations
 
 from provecfg.findings import Finding, Severity
-from provecfg.findings.reporters.report import Report, printable, worst_first
+from provecfg.findings.reporters.report import Report, worst_first
+from provecfg.spelling import printable
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
 def as_github(report: Report) -> str:
     """A command a finding, the worst first since GitHub shows ten of a kind, then a line that counts them."""
-    lines = [_command(finding, report) for finding in worst_first(report.distinct)]
+    lines = [_command(finding, report) for finding in worst_first(report.causes)]
     return "\n".join([*lines, f"provecfg: {report.counts}"])
 
 

@@ -32,6 +32,7 @@ def record(finding: Finding, report: Report) -> dict[str, Any]:
         "key": finding.key,
         "fix": None if finding.fix is None else _fix(finding.fix, report),
         "url": report.rule_url(finding.code),
+        "caused_by": None if finding.caused_by is None else finding.caused_by._asdict(),
     }
 
 

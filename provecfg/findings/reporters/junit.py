@@ -6,14 +6,16 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from provecfg.findings import Finding
-from provecfg.findings.reporters.report import Report, printable
+from provecfg.findings.reporters.report import Report
+from provecfg.spelling import printable
 
 
 def as_junit(report: Report) -> str:
     """One test suite. What is no failure (warnings, notes) stands in the case's system-out."""
     cases: dict[Path, list[Finding]] = {path: [] for path in report.files}
     for finding in report.findings:
-        cases.setdefault(report.base / (finding.target or finding.filename), []).append(finding)
+        if finding.caused_by is None:
+            cases.setdefault(report.base / finding.asked, []).append(finding)
     failed = sum(any(map(report.is_failure, found)) for found in cases.values())
     counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
     root = ET.Element("testsuites", {"name": "provecfg", **counts})

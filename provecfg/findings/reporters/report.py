@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from provecfg.findings import Applicability, Finding, Problem, Severity
+from provecfg.files import read_bytes
+from provecfg.findings import Applicability, Finding, Severity, is_failure
 
 _LARGEST_SHOWN = 5_000_000
 """Files larger than this (bytes) are reported without their source lines."""
 
-# C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
-# (no stream would take them; names of files have them)
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -32,7 +30,6 @@ class Report:
         color: Whether to colour text.
         strict: Whether warnings count as failures.
         source: Text of a file.
-        pages: Documentation by code, as far as there is any.
         rules_url: Address of the page that documents the codes, each under its own anchor, or None.
     """
 
@@ -42,7 +39,6 @@ class Report:
     color: bool
     strict: bool
     source: Callable[[Path], str]
-    pages: Mapping[str, Problem]
     rules_url: str | None
 
     @cached_property
@@ -91,34 +87,41 @@ class Report:
 
     def is_failure(self, finding: Finding) -> bool:
         """Whether the finding alone makes the exit code 1."""
-        return finding.severity >= (Severity.WARNING if self.strict else Severity.ERROR)
+        return is_failure([finding], strict=self.strict)
+
+    @cached_property
+    def causes(self) -> tuple[Finding, ...]:
+        """The distinct findings that follow from no other one: those that count."""
+        return tuple(finding for finding in self.distinct if finding.caused_by is None)
+
+    def consequences(self, cause: Finding) -> list[Finding]:
+        """The distinct findings that follow from one."""
+        asked = {cause.asked, *self.targets(cause)}
+        return [
+            finding
+            for finding in self.distinct
+            if finding.caused_by == (cause.code, cause.key) and not asked.isdisjoint({finding.asked})
+        ]
 
     @property
     def counts(self) -> str:
         """`2 errors, 1 warning`, or `no findings`."""
         parts = []
         for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-            number = sum(d.severity is severity for d in self.distinct)
+            number = sum(finding.severity is severity for finding in self.causes)
             if number:
                 parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
         return ", ".join(parts) or "no findings"
 
     def fixable(self, applicability: Applicability) -> int:
         """How many findings have a fix of this kind."""
-        return sum(d.fix is not None and d.fix.applicability is applicability for d in self.distinct)
-
-
-def printable(text: str) -> str:
-    """The text with control characters, which could come from a config, written as escapes; tabs stay."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+        return sum(finding.fix is not None and finding.fix.applicability is applicability for finding in self.causes)
 
 
 def text_of_file(path: Path) -> str:
     """A file's text for showing lines of it; '' where it cannot be had."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_SHOWN:
-            return ""
-        return path.read_bytes().decode("utf-8-sig", errors="replace")
+        return read_bytes(path, max_bytes=_LARGEST_SHOWN).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
 

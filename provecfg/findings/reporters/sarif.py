@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provecfg import __version__
-from provecfg.findings import Edit, Finding, Fix, Severity, Span
+from provecfg.findings import Edit, Finding, Fix, Severity, Span, family_of
 from provecfg.findings.reporters.report import Report
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -44,18 +44,16 @@ def as_sarif(report: Report) -> str:
 
 
 def _rule(code: str, report: Report) -> dict[str, Any]:
-    first = next(d for d in report.distinct if d.code == code)
-    page = report.pages.get(code)
+    problem = next(finding.problem for finding in report.distinct if finding.code == code)
     rule: dict[str, Any] = {
         "id": code,
-        "name": "".join(word.capitalize() for word in first.name.split("-")),
-        "shortDescription": {"text": page.summary if page else first.name.replace("-", " ")},
-        "defaultConfiguration": {"level": _LEVELS[first.severity]},
-        "properties": {"tags": [code.rstrip("0123456789")]},
+        "name": "".join(word.capitalize() for word in problem.name.split("-")),
+        "shortDescription": {"text": problem.summary},
+        "defaultConfiguration": {"level": _LEVELS[problem.severity]},
+        "properties": {"tags": [family_of(code)]},
+        "fullDescription": {"text": problem.summary},
+        "help": {"text": f"{problem.summary}\n\n{problem.why}\n\nMore: provecfg rule {code}"},
     }
-    if page:
-        rule["fullDescription"] = {"text": page.summary}
-        rule["help"] = {"text": f"{page.summary}\n\n{page.why}\n\nMore: provecfg rule {code}"}
     url = report.rule_url(code)
     if url:
         rule["helpUri"] = url
@@ -76,11 +74,13 @@ def _result(finding: Finding, rule_index: int, seen: Counter[str], report: Repor
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": rule_index,
-        "level": _LEVELS[finding.severity],
+        "level": _LEVELS[finding.severity if finding.caused_by is None else Severity.NOTE],
         "message": {"text": text},
         "locations": [location],
         "partialFingerprints": {"configKey/v1": _fingerprint(finding, seen, report)},
     }
+    if finding.caused_by is not None:
+        result["properties"] = {"caused_by": finding.caused_by._asdict()}
     targets = report.targets(finding)
     if targets:
         result["relatedLocations"] = [

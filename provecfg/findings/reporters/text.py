@@ -6,19 +6,22 @@ import unicodedata
 from pathlib import Path
 
 from provecfg.findings import Applicability, Finding, Severity, Span
-from provecfg.findings.reporters.report import Report, printable
+from provecfg.findings.reporters.report import Report
+from provecfg.spelling import first_few, printable
 
 _WIDEST_LINE = 120
 """Source lines longer than this (characters) are cut to the part around the finding."""
 _MOST_TARGETS = 3
 """Names of inheriting configs that are listed before `and N more`."""
+_MOST_CONSEQUENCES = 3
+"""Findings that follow from one, likewise."""
 
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 
 
 def as_text(report: Report) -> str:
     """All findings, then a line that counts them."""
-    blocks = [_finding(finding, report) for finding in report.distinct]
+    blocks = [_finding(finding, report) for finding in report.causes]
     return "\n\n".join([*blocks, _summary(report)])
 
 
@@ -44,8 +47,12 @@ def _finding(finding: Finding, report: Report) -> str:
         notes.append(f"fix ({option}): {printable(finding.fix.message)}")
     targets = [printable(report.shown(target)) for target in report.targets(finding)]
     if targets:
-        more = len(targets) - _MOST_TARGETS
-        notes.append(f"inherited by {', '.join(targets[:_MOST_TARGETS])}{f' and {more} more' if more > 0 else ''}")
+        notes.append(f"inherited by {first_few(targets, _MOST_TARGETS)}")
+    consequences = report.consequences(finding)
+    if consequences:
+        listed = [f"{consequence.code} [{printable(consequence.key)}]" for consequence in consequences]
+        verb = "follows" if len(listed) == 1 else "follow"
+        notes.append(f"{first_few(listed, _MOST_CONSEQUENCES)} {verb} from it")
     lines += [f"{' ' * margin}{paint.faint('=')} {note}" for note in notes]
     return "\n".join(lines)
 
@@ -91,10 +98,10 @@ def _width(character: str) -> int:
 
 
 def _summary(report: Report) -> str:
-    paint = _Paint(report.color, "32" if not report.distinct else "1")
+    paint = _Paint(report.color, "32" if not report.causes else "1")
     number = len(report.files)
     files = f"{number} file{'s' if number != 1 else ''}"
-    if not report.distinct:
+    if not report.causes:
         return paint.strong(f"{files}: no findings" if number else "no findings")
     text = f"Found {report.counts}"
     if number:

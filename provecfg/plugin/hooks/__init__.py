@@ -5,6 +5,7 @@ from provecfg.plugin.hooks.early_stopping import ResumableEarlyStoppingHook
 from provecfg.plugin.hooks.finite_loss import FiniteLossHook, NonFiniteError
 from provecfg.plugin.hooks.interrupt import CheckpointOnInterruptHook, TrainingInterrupted
 from provecfg.plugin.hooks.loss_weight_schedule import LossWeightScheduleHook
+from provecfg.plugin.hooks.validation_counts import ValidationCountsHook
 
 __all__ = [
     "CheckpointOnInterruptHook",
@@ -14,4 +15,5 @@ __all__ = [
     "PlainCheckpointHook",
     "ResumableEarlyStoppingHook",
     "TrainingInterrupted",
+    "ValidationCountsHook",
 ]

@@ -42,6 +42,7 @@ class BoundaryAwareFocalLoss(SoftmaxFocalLoss):
     Source: the loss configuration of PROVE, "Boundary-Aware Focal Loss": focal * (1 + sobel(labels)).
     """
 
+    title = "boundary-aware focal"
     needs_image = True
 
     def __init__(

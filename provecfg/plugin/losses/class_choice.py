@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from torch import Tensor
+
+from .class_weights import class_constants
+
 Classes = Literal["all", "present"] | Sequence[int]
 
 
@@ -37,3 +41,8 @@ def chosen_classes(classes: Literal["all", "present"] | tuple[int, ...], num_cla
     if max(classes) >= num_classes:
         raise ValueError(f"classes holds {max(classes)}, the logits have {num_classes} classes")
     return classes
+
+
+def class_mask(classes: tuple[int, ...], num_classes: int, like: Tensor) -> Tensor:
+    """(C,) of `like`'s dtype and device: 1 for the classes, else 0. An index list would be waited for on CUDA."""
+    return class_constants([float(c in classes) for c in range(num_classes)], like)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 
@@ -31,4 +32,14 @@ def class_tensor(values: tuple[float, ...], logits: Tensor, name: str) -> Tensor
     """
     if len(values) != logits.shape[1]:
         raise ValueError(f"{name} has {len(values)} values, the logits have {logits.shape[1]} classes")
-    return logits.new_tensor(values)
+    return class_constants(values, logits)
+
+
+def class_constants(values: Sequence[float], like: Tensor) -> Tensor:
+    """The values as a (C,) tensor of another's dtype and device.
+
+    `like.new_tensor(values)`, which waits on CUDA until all work before it is done. A copy that need not be waited for
+    does not: of so few bytes the driver takes the host's memory at once (CUDA Runtime API, "API synchronization
+    behavior": pageable memory, asynchronous copy).
+    """
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)

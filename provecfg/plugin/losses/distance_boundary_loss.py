@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .class_choice import checked_classes, chosen_classes
+from .class_choice import checked_classes, chosen_classes, class_mask
 from .contract import Reduction, SegLoss
 from .distance_maps import signed_distance_maps
 from .reduction import pixel_scale
@@ -52,6 +52,7 @@ class DistanceBoundaryLoss(SegLoss):
         `signed_distance_maps`); a mean over the pixels that count.
     """
 
+    title = "distance boundary"
     needs_image = True
 
     def __init__(
@@ -62,12 +63,13 @@ class DistanceBoundaryLoss(SegLoss):
         avg_non_ignore: bool = True,
         ignore_index: int | None = None,
         loss_weight: float = 1.0,
-        loss_name: str = "loss_distance",
+        loss_name: str = "loss_distance_boundary",
     ) -> None:
         super().__init__(reduction=reduction, ignore_index=ignore_index, loss_weight=loss_weight, loss_name=loss_name)
-        if classes == "present":
+        checked = checked_classes(classes)
+        if checked == "present":
             raise ValueError("classes is 'present': absent classes cost nothing here, say 'all' or a list")
-        self.classes = checked_classes(classes)
+        self.classes = checked
         self.normalize = normalize
         self.avg_non_ignore = avg_non_ignore
 
@@ -113,9 +115,7 @@ class DistanceBoundaryLoss(SegLoss):
         else:
             costs = distance_maps.detach().to(logits.dtype)
             if self.classes != "all":
-                is_chosen = costs.new_zeros(targets.num_classes)
-                is_chosen[list(classes)] = 1
-                costs = costs * is_chosen.view(-1, 1, 1)
+                costs = costs * class_mask(classes, targets.num_classes, costs).view(-1, 1, 1)
         factor = self.loss_weight / len(classes)
         if self.normalize:
             factor /= math.hypot(*logits.shape[2:])

@@ -62,6 +62,7 @@ class SegBoundaryLoss(SegLoss):
         definition is this project's. Not Kervadec's boundary loss, which is `DistanceBoundaryLoss`.
     """
 
+    title = "boundary"
     takes_pixel_weight = False
     has_pixel_map = False
     needs_image = True
@@ -83,7 +84,7 @@ class SegBoundaryLoss(SegLoss):
 
     def compute(self, logits: Tensor, targets: Targets, weight: Tensor | None, reduction: Reduction) -> Tensor:
         windows = whole_windows(targets.valid)
-        scale = logits.new_tensor(self.loss_weight)
+        scale = logits.new_full((), self.loss_weight)
         if reduction == "mean":
             terms = windows.sum() * (logits.shape[1] if self.per_class else 1)
             scale = scale * reciprocal_or_zero(terms, logits.dtype)

@@ -48,6 +48,8 @@ class SegCrossEntropyLoss(SegLoss):
         reduction as in PyTorch. Differs from neither.
     """
 
+    title = "CE"
+
     def __init__(
         self,
         class_weight: Sequence[float] | None = None,

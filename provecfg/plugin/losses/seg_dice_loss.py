@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .class_choice import Classes, checked_classes, chosen_classes
+from .class_choice import Classes, checked_classes, chosen_classes, class_mask
 from .contract import Reduction, SegLoss
 from .reduction import pixel_shares, reciprocal_or_zero
 from .softmax_blocks import image_blocks, pixel_blocks, scaled_gradient, softmax_
@@ -51,6 +51,7 @@ class SegDiceLoss(SegLoss):
         predictions give one minus the Dice of sets.
     """
 
+    title = "Dice"
     has_pixel_map = False
 
     def __init__(
@@ -77,9 +78,8 @@ class SegDiceLoss(SegLoss):
         sizes = sums_by_label(labels, counted, logits.shape[1])
         if not self.per_image:
             sizes = sizes.sum(0, keepdim=True)
-        is_chosen = torch.zeros_like(sizes)
-        is_chosen[:, list(chosen_classes(self.classes, logits.shape[1]))] = 1
-        is_chosen *= (sizes > 0) if self.classes == "present" else (sizes.sum(1, keepdim=True) > 0)
+        counts = (sizes > 0) if self.classes == "present" else (sizes.sum(1, keepdim=True) > 0)
+        is_chosen = counts * class_mask(chosen_classes(self.classes, logits.shape[1]), logits.shape[1], sizes)
         factors = self.loss_weight * is_chosen * reciprocal_or_zero(is_chosen.sum(1, keepdim=True), sizes.dtype)
         if reduction == "mean":
             factors = factors * reciprocal_or_zero((sizes.sum(1) > 0).sum(), sizes.dtype)

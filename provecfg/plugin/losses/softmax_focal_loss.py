@@ -44,6 +44,8 @@ class SoftmaxFocalLoss(SegLoss):
         per class and has no 1 - alpha; mean over pixels instead of over positive anchors.
     """
 
+    title = "focal"
+
     def __init__(
         self,
         gamma: float = 2.0,

@@ -6,8 +6,10 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+from provecfg.files import open_regular, status_of
 from provecfg.findings import Finding
 from provecfg.proof.data.problems import SPLITS_OVERLAP
 from provecfg.proof.data.sample_reader import leaves
@@ -27,7 +29,7 @@ def image_files(dataset: Any, key: str) -> list[str]:
     return list(files)
 
 
-def check_disjoint(train: Iterable[str], val: Iterable[str], key: str, seconds: float) -> Iterator[Finding]:
+def check_overlap(train: Iterable[str], val: Iterable[str], key: str, seconds: float) -> Iterator[Finding]:
     """Images that both splits read: the same file, or another of the same content.
 
     Args:
@@ -35,13 +37,13 @@ def check_disjoint(train: Iterable[str], val: Iterable[str], key: str, seconds: 
         key: Dotted path of the validation's dataset.
         seconds: After this time no further content is compared.
     """
-    known = {os.path.realpath(path): path for path in train}
+    trained = {os.path.realpath(path): path for path in train}
     val = list(val)
-    same = [path for path in val if os.path.realpath(path) in known]
+    same = [path for path in val if os.path.realpath(path) in trained]
     if same:
         yield _finding(f"{len(same)} of {len(val)} validation images are training images", same, key)
         return
-    copies = [path for path, _ in _copies(known.values(), val, seconds)]
+    copies = [path for path, _ in _copies(trained.values(), val, seconds)]
     if copies:
         yield _finding(f"{len(copies)} of {len(val)} validation images are copies of training images", copies, key)
 
@@ -76,11 +78,11 @@ def _copies(train: Iterable[str], val: Iterable[str], seconds: float) -> Iterato
 
 def _length(path: str) -> int:
     try:
-        return os.path.getsize(path)
-    except OSError:  # stored elsewhere, or gone: nothing to compare
+        return status_of(Path(path), max_bytes=None).st_size
+    except OSError:  # stored elsewhere, gone, or no file: nothing to compare
         return -1
 
 
 def _digest(path: str, length: int | None) -> bytes:
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         return hashlib.blake2b(file.read() if length is None else file.read(length)).digest()

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from provecfg.findings import Applicability, Edit, Finding, Fix, Problem, Severity, Span
+from provecfg.findings.finding import Cause
 from provecfg.findings.reporters import FORMATS, report
 
 ROOT = Path("/project")
@@ -34,13 +35,15 @@ ERROR = Finding(
     fix=Fix("set use_sigmoid to False", Applicability.UNSAFE, (Edit(CONFIG, Span(3, 52, 3, 56), "False"),)),
 )
 INHERITED = Finding(
-    Problem("HEAD001", "plain-bn", "", "", Severity.WARNING),
+    Problem("HEAD001", "plain-bn", "BN on two GPUs.", "Each sees half.", Severity.WARNING),
     message="BN on two GPUs",
     filename=BASE,
     span=Span(1, 12, 1, 27),
     target=CONFIG,
 )
-NOTE = Finding(Problem("RUN001", "unjudged", "", "", Severity.NOTE), "not judged: data", filename=CONFIG)
+NOTE = Finding(
+    Problem("RUN001", "unjudged", "Not judged.", "Unknown.", Severity.NOTE), "not judged: data", filename=CONFIG
+)
 
 
 def shown(*findings: Finding, format: str, files: tuple[Path, ...] = (CONFIG, OTHER), **options: Any) -> str:
@@ -163,10 +166,37 @@ def test_json_has_exactly_the_fields_of_the_contract() -> None:
             ],
         },
         "url": "https://example.org/rules#loss004",
+        "caused_by": None,
     }
     (bare,) = json.loads(shown(NOTE, format="json"))
     assert bare["location"] == bare["end_location"] == {"row": 1, "column": 1}
     assert bare["fix"] is bare["hint"] is bare["url"] is None
+
+
+CAUSE = replace(ERROR, covers="model.decode_head")
+FOLLOWS = replace(NOTE, problem=DICE, key="model.decode_head.x", caused_by=Cause("LOSS004", ERROR.key))
+
+
+def test_a_consequence_is_named_under_its_cause_and_not_counted() -> None:
+    text = shown(CAUSE, FOLLOWS, format="text")
+    assert "= LOSS004 [model.decode_head.x] follows from it" in text
+    assert "Found 1 error in 2 files." in text
+    assert "not judged: data" not in text
+
+
+def test_programs_find_a_consequence_in_its_place_with_its_cause() -> None:
+    cause = {"code": "LOSS004", "key": ERROR.key}
+    assert [entry["caused_by"] for entry in json.loads(shown(CAUSE, FOLLOWS, format="json"))] == [None, cause]
+    results = json.loads(shown(CAUSE, FOLLOWS, format="sarif"))["runs"][0]["results"]
+    assert [(one["level"], one.get("properties")) for one in results] == [
+        ("error", None),
+        ("note", {"caused_by": cause}),
+    ]
+
+
+@pytest.mark.parametrize("format", ["github", "junit"])
+def test_annotations_and_test_reports_hold_causes_alone(format: str) -> None:
+    assert "not judged: data" not in shown(CAUSE, FOLLOWS, format=format)
 
 
 def sarif_schema() -> dict[str, Any]:
@@ -181,7 +211,7 @@ def sarif_schema() -> dict[str, Any]:
 
 
 def test_sarif_is_valid_and_relative_to_the_checkout() -> None:
-    text = shown(ERROR, INHERITED, NOTE, format="sarif", pages={"LOSS004": DICE}, rules_url="https://example.org/rules")
+    text = shown(ERROR, INHERITED, NOTE, format="sarif", rules_url="https://example.org/rules")
     log = json.loads(text)
     jsonschema.Draft202012Validator(sarif_schema()).validate(log)
     (run,) = log["runs"]

@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from torch.testing import assert_close
 
 import provecfg.plugin.losses
+from provecfg.catalog.losses import PLUGIN_LOSSES
 
 pytestmark = [
     pytest.mark.stack,
@@ -15,28 +16,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
 ]
 
-CONFIGS = {
-    "focal": {"type": "SoftmaxFocalLoss"},
+VARIANTS = {
     "focal, int gamma, alpha a class": {"type": "SoftmaxFocalLoss", "gamma": 3, "alpha": [1.0, 0.2, 0.5, 2.0]},
     "focal, gamma below 1": {"type": "SoftmaxFocalLoss", "gamma": 0.5, "alpha": 1},
-    "lovasz": {"type": "SegLovaszLoss"},
-    "lovasz, present, batch": {"type": "SegLovaszLoss", "classes": "present", "per_image": False},
-    "boundary": {"type": "SegBoundaryLoss"},
+    "Lovasz, present, batch": {"type": "SegLovaszLoss", "classes": "present", "per_image": False},
     "boundary per class": {"type": "SegBoundaryLoss", "per_class": True},
-    "boundary-aware focal": {"type": "BoundaryAwareFocalLoss"},
-    "cross entropy": {"type": "SegCrossEntropyLoss"},
-    "cross entropy, weights, smoothing": {
+    "CE, weights, smoothing": {
         "type": "SegCrossEntropyLoss",
         "class_weight": [0.5, 2.0, 1.0, 3.0],
         "label_smoothing": 0.1,
     },
-    "dice": {"type": "SegDiceLoss"},
-    "dice, all, per image": {"type": "SegDiceLoss", "classes": "all", "per_image": True, "smooth": 0},
-    "distance boundary": {"type": "DistanceBoundaryLoss"},
+    "Dice, all, per image": {"type": "SegDiceLoss", "classes": "all", "per_image": True, "smooth": 0},
     "multi-scale": {"type": "MultiScaleLoss", "loss": {"type": "SegCrossEntropyLoss"}, "scales": [1, 0.5, 0.3]},
 }
-# Ignored pixels are also neighbours to these, pixels of weight 0 are not.
-LOOKS_AROUND = {"boundary-aware focal", "distance boundary", "multi-scale"}
+CONFIGS = {loss.title: {"type": name} for name, loss in PLUGIN_LOSSES.items() if not loss.wraps_loss} | VARIANTS
 CLASS_BLIND = {"boundary"}  # one map over classes: permuting the prediction's classes changes nothing
 
 
@@ -61,6 +54,16 @@ def loss(config):
 
 def test_every_loss_of_the_package_is_in_this_suite():
     assert {config["type"] for config in CONFIGS.values()} == set(provecfg.plugin.losses.__all__)
+
+
+def test_what_is_recorded_of_a_loss_is_what_its_class_has(config):
+    loss, record = MODELS.build(config), PLUGIN_LOSSES[config["type"]]
+    assert (record.title, record.takes_pixel_weight, record.has_pixel_map) == (
+        loss.title,
+        loss.takes_pixel_weight,
+        loss.has_pixel_map,
+    )
+    assert loss.loss_name == record.loss_name
 
 
 # Edges
@@ -108,13 +111,23 @@ def test_one_pixel_that_counts_is_enough(loss, make_scene, value_and_gradient):
     assert gradient.isfinite().all()
 
 
+SHAPES = [
+    (1, 4, 1, 1),
+    (2, 4, 1, 9),
+    (2, 4, 9, 1),
+    (1, 1, 5, 6),
+    (1, 2, 5, 6),
+    (1, 150, 5, 6),
+    (0, 4, 5, 6),
+    (1, 4, 2, 2),
+]
+
+
 @pytest.mark.parametrize(
-    ("images", "classes", "height", "width"),
-    [(1, 4, 1, 1), (2, 4, 1, 9), (2, 4, 9, 1), (1, 1, 5, 6), (1, 2, 5, 6), (1, 150, 5, 6), (0, 4, 5, 6), (1, 4, 2, 2)],
+    ("name", "images", "classes", "height", "width"),
+    [(name, *shape) for name in CONFIGS for shape in SHAPES if shape[1] == 4 or not needs_four_classes(CONFIGS[name])],
 )
-def test_small_and_odd_shapes_are_finite(loss, config, make_scene, value_and_gradient, images, classes, height, width):
-    if classes != 4 and needs_four_classes(config):
-        pytest.skip("has a value for each of four classes")
+def test_small_and_odd_shapes_are_finite(loss, make_scene, value_and_gradient, images, classes, height, width):
     logits, labels = make_scene(images, classes, height, width, ignored=0, dtype=torch.float32)
     value, gradient = value_and_gradient(loss, logits, labels)
     assert value.isfinite()
@@ -380,12 +393,12 @@ def test_pixel_weights_are_honoured_or_refused(loss, name, make_scene, value_and
         return
     plain = value_and_gradient(loss, logits, labels)
     assert_close(value_and_gradient(loss, logits, labels, weight=ones), plain)
-    if name != "dice":  # whose `smooth` is a number of pixels; the others are means, where only ratios count
+    if name != "Dice":  # whose `smooth` is a number of pixels; the others are means, where only ratios count
         assert_close(value_and_gradient(loss, logits, labels, weight=3 * ones), plain)
     value, gradient = value_and_gradient(loss, logits, labels, weight=0 * ones)
     assert value == 0
     assert torch.count_nonzero(gradient) == 0
-    if name not in LOOKS_AROUND:
+    if not loss.needs_image:  # else ignored pixels are neighbours, which pixels of weight 0 are not
         some = (torch.arange(labels.numel()).view(labels.shape) % 3 == 0).float()
         assert_close(
             value_and_gradient(loss, logits, labels, weight=some),
@@ -411,18 +424,25 @@ def test_a_map_of_the_pixels_losses_is_given_or_refused(loss, make_scene):
     assert_close(from_map, 2 * from_sum)
 
 
+WRONG = [
+    ({"loss_name": "focal"}, "'focal' must contain 'loss'"),
+    ({"loss_weight": -0.4}, r"loss_weight is -0\.4, must be a finite number >= 0"),
+    ({"loss_weight": float("nan")}, "loss_weight is nan"),
+    ({"reduction": "avg"}, "reduction is 'avg', must be one of mean, sum, none"),
+]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("name", "wrong", "message"),
     [
-        ({"loss_name": "focal"}, "'focal' must contain 'loss'"),
-        ({"loss_weight": -0.4}, r"loss_weight is -0\.4, must be a finite number >= 0"),
-        ({"loss_weight": float("nan")}, "loss_weight is nan"),
-        ({"reduction": "avg"}, "reduction is 'avg', must be one of mean, sum, none"),
+        (name, wrong, message)
+        for name in CONFIGS
+        for wrong, message in WRONG
+        # which takes its loss's reduction
+        if CONFIGS[name]["type"] != "MultiScaleLoss" or "reduction" not in wrong
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(config, wrong, message):
-    if config["type"] == "MultiScaleLoss" and "reduction" in wrong:
-        pytest.skip("takes its loss's reduction")
     with pytest.raises(ValueError, match=message):
         MODELS.build({**config, **wrong})
 

@@ -17,6 +17,7 @@ from provecfg.proof.built import Built
 from provecfg.proof.section import Section
 from provecfg.proof.step import check as training_step
 from provecfg.proof.subject import Subject, nothing_printed
+from tests.proof.built_models import built_of
 
 pytestmark = [
     pytest.mark.stack,
@@ -69,9 +70,9 @@ def prove(config: Config, tmp_path: Path, built: Built | None = None) -> tuple[S
     if built is None:
         torch.manual_seed(0)
         with nothing_printed():
-            built = Built(ALL_MODELS.build(copy.deepcopy(config.model)), (64, 64))
-    subject = Subject(tmp_path / "config.py", config, None, "cpu", None, tmp_path)
-    equation, gradients = training_step.prove(subject, built)
+            built = built_of(config, ALL_MODELS.build(copy.deepcopy(config.model)))
+    subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path)
+    equation, gradients = training_step.check(subject, built)
     return equation, gradients
 
 
@@ -88,7 +89,7 @@ def test_the_total_is_the_sum_of_the_declared_terms(tmp_path: Path) -> None:
     config = config_with(head([CE, DICE]), head(dict(CE, loss_weight=0.4)))
     equation, gradients = prove(config, tmp_path)
     assert found(equation, gradients) == []
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.5 dice[decode] + 0.4 CE[aux]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0.5 dice[decode] + 0.4 CE[auxiliary]"
     evidence = equation.evidence
     terms = evidence["terms"]
     summed = sum(term["declared_weight"] * term["raw"] for term in terms)
@@ -102,8 +103,8 @@ def test_the_total_is_the_sum_of_the_declared_terms(tmp_path: Path) -> None:
 
 def test_without_a_model_nothing_is_judged(tmp_path: Path) -> None:
     config = config_with(head())
-    subject = Subject(tmp_path / "config.py", config, None, "cpu", None, tmp_path)
-    sections = training_step.prove(subject, None)
+    subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path)
+    sections = training_step.check(subject, Built.nothing())
     assert [(section.name, section.not_judged) for section in sections] == [
         ("equation", "the model cannot be built"),
         ("gradients", "the model cannot be built"),
@@ -152,7 +153,7 @@ def test_a_loss_that_is_only_logged_leaves_its_head_untrained(tmp_path: Path) ->
     equation, gradients = prove(config_with(head(dict(CE, loss_name="ce")), head()), tmp_path)
     assert found(equation) == [("loss-not-in-total", "model.decode_head.loss_decode.loss_name")]
     assert found(gradients) == [("unused-parameters", "model.decode_head")]
-    assert equation.lines[0] == "total = 1.0 CE[aux]"
+    assert equation.lines[0] == "total = 1 CE[auxiliary]"
 
 
 def test_dice_on_one_channel_trains_the_inverse(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_loss_that_an_ignored_image_breaks_is_noted_and_judged_without_it(tmp_
     assert [finding.problem.name for finding in equation.findings] == ["ignored-image-breaks-loss"]
     assert equation.is_proved
     assert gradients.is_proved
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.5 lovasz[decode]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0.5 lovasz[decode]"
 
 
 def test_padding_makes_an_average_over_all_pixels_worth_a_warning(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_a_scheduled_loss_counts_with_its_first_weight(tmp_path: Path) -> None:
     hook = {"type": "LossWeightScheduleHook", "schedules": [ramp]}
     equation, gradients = prove(config_with(head([CE, DICE]), custom_hooks=[hook]), tmp_path)
     assert found(equation, gradients) == []
-    assert equation.lines[0] == "total = 1.0 CE[decode] + 0.0 dice[decode]"
+    assert equation.lines[0] == "total = 1 CE[decode] + 0 dice[decode]"
     assert [term["is_scheduled"] for term in equation.evidence["terms"]] == [False, True]
 
 
@@ -230,7 +231,7 @@ def with_spare_part(config: Config) -> Built:
     with nothing_printed():
         model = ALL_MODELS.build(copy.deepcopy(config.model))
     model.decode_head.spare = Spare()
-    return Built(model, (64, 64))
+    return built_of(config, model)
 
 
 def test_parameters_that_no_loss_depends_on_are_named(tmp_path: Path) -> None:
@@ -269,6 +270,6 @@ def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
     with nothing_printed():
         model = ALL_MODELS.build(copy.deepcopy(config.model))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    prove(config, tmp_path, Built(model, (64, 64)))
+    prove(config, tmp_path, built_of(config, model))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.equation import Equation, check_equation, equation_of
-from provecfg.proof.step.step import Step, run_step
+from provecfg.proof.step.training_step import TrainingStep, run_step
 
 pytestmark = [
     pytest.mark.stack,
@@ -58,7 +58,7 @@ def equation(modules: list[Any], logged: Any) -> Equation:
         for index, module in enumerate(modules)
     ]
     step = run_step(Model(modules, logged), {}, losses, {})
-    assert isinstance(step, Step)
+    assert isinstance(step, TrainingStep)
     return equation_of(step, losses)
 
 
@@ -72,7 +72,7 @@ def test_weight_times_raw_value_adds_up_to_the_total() -> None:
         lambda losses, value: {"loss_a": losses[0](value), "loss_b": losses[1](value + 1), "acc": value},
     )
     assert problems(found) == []
-    assert found.as_text() == "total = 1.0 n0[head] + 0.25 n1[head]"
+    assert found.as_text() == "total = 1 n0[head] + 0.25 n1[head]"
     assert [(term.raw, term.weighted) for term in found.terms] == [(9.0, 9.0), (16.0, 4.0)]
     assert (found.total, found.declared_total) == (13.0, 13.0)
     assert math.isclose(found.share(found.terms[0]), 9 / 13)
@@ -107,7 +107,7 @@ def test_what_is_logged_and_not_optimised_is_found() -> None:
         [Square(), Square()], lambda losses, value: {"loss": losses[0](value), "boundary": losses[1](value)}
     )
     assert problems(found) == ["loss-not-in-total"]
-    assert found.as_text() == "total = 1.0 n0[head]"
+    assert found.as_text() == "total = 1 n0[head]"
 
 
 def test_what_is_computed_and_dropped_is_found() -> None:
@@ -128,7 +128,7 @@ def test_what_nobody_declared_is_found() -> None:
     found = equation([Square()], lambda losses, value: {"loss": losses[0](value), "loss_extra": value * 2})
     assert problems(found) == ["undeclared-term"]
     assert found.undeclared == {"loss_extra": 6.0}
-    assert found.as_text() == "total = 1.0 n0[head] + loss_extra (not declared)"
+    assert found.as_text() == "total = 1 n0[head] + loss_extra (not declared)"
 
 
 def test_a_loss_that_does_not_use_its_weight_is_found() -> None:

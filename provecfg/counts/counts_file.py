@@ -1,0 +1,200 @@
+"""The file that keeps what a validation counted: plain arrays in an .npz, which loads without pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provecfg.counts.boundary_bands import FRACTIONS, FRACTIONS_PER_IMAGE, BoundaryConvention
+from provecfg.counts.calibration import BINS, UNIT
+from provecfg.counts.validation import Occasion, ValidationCounts
+from provecfg.errors import ProvecfgError
+
+FOLDER: Final = "counts"
+"""Folder in a work dir."""
+_FORMAT: Final = 1
+_CONVENTIONS: Final = {
+    "distance": "chessboard, in pixels",
+    "regions": "pixels: intersection, prediction, label; ignored pixels are in none",
+    "bands": "the same, of pixels in the band along the boundaries of their own map",
+    "confusion": "rows labels, columns predictions, the last of each what is no class",
+    "calibration": f"by predicted class and {BINS} bins of confidence: pixels, correct, sum of confidences / {UNIT}",
+}
+_ARRAYS: Final[Mapping[str, type[Any]]] = {
+    "image_names": np.str_,
+    "image_sizes": np.int32,
+    "offsets": np.int64,
+    "row_classes": np.uint16,
+    "regions": np.uint32,
+    "bands": np.uint32,
+    "band_sums": np.int64,
+    "confusion": np.int64,
+    "calibration": np.int64,
+    "image_confusion": np.int64,
+    "image_calibration": np.int64,
+}
+"""Array in the file -> its type there."""
+_ABOUT: Final = ("classes", "ignore_index", "images", "data", "boundaries", "calibration_sources", "occasion")
+"""What a file says of itself, beside its format and conventions."""
+_REGIONS_AND_SUMS: Final = ("offsets", "row_classes", "regions", "band_sums", "confusion", "calibration")
+
+
+def to_bytes(counts: ValidationCounts) -> bytes:
+    """The file's contents. Equal counts give equal bytes."""
+    convention = counts.boundaries
+    about = {
+        "format": _FORMAT,
+        "classes": list(counts.classes),
+        "ignore_index": counts.ignore_index,
+        "images": counts.num_images,
+        "data": counts.data_digest,
+        "boundaries": convention
+        and {
+            **asdict(convention),
+            "fractions": list(FRACTIONS),
+            "fractions_per_image": list(FRACTIONS_PER_IMAGE),
+        },
+        "calibration_sources": dict(counts.calibration_sources),
+        "occasion": asdict(counts.occasion),
+        "conventions": _CONVENTIONS,
+    }
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = {name: np.asarray(getattr(counts, name), kind) for name, kind in _ARRAYS.items()}
+    np.savez_compressed(stream, about=np.array(json.dumps(about)), **arrays)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class CountsFile:
+    """A file of counts, of which only what is asked for is read.
+
+    Args:
+        path: The file.
+        about: What it says of itself.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+
+    @property
+    def occasion(self) -> Occasion:
+        """When and of what the validation was."""
+        return Occasion(**self.about["occasion"])
+
+    @property
+    def data_digest(self) -> str:
+        """`ValidationCounts.data_digest` of what is in it."""
+        return str(self.about["data"])
+
+    @cached_property
+    def counts(self) -> ValidationCounts:
+        """All that is in it.
+
+        Raises:
+            ProvecfgError: It is damaged.
+        """
+        return _counts(self.path, self.about, tuple(_ARRAYS))
+
+    @cached_property
+    def regions_and_sums(self) -> ValidationCounts:
+        """What the scores of all images together need, quicker to read: images have no name, no size and no bands.
+
+        Raises:
+            ProvecfgError: It is damaged.
+        """
+        return _counts(self.path, self.about, _REGIONS_AND_SUMS)
+
+
+def read_counts_file(path: Path) -> CountsFile:
+    """Open a file of counts.
+
+    Raises:
+        ProvecfgError: It cannot be read, is no such file, or is of another version of the format.
+    """
+    with _opened(path) as archive:
+        about = json.loads(str(archive["about"]))
+        if not isinstance(about, dict) or "format" not in about:
+            raise ValueError("it does not say its format")
+        if about["format"] == _FORMAT:
+            Occasion(**about["occasion"])
+            return CountsFile(path, {key: about[key] for key in _ABOUT})
+    raise ProvecfgError(
+        f"{path} is a file of counts of format {about['format']!r}, this provecfg reads {_FORMAT}",
+        hint="read it with the provecfg that wrote it, or make the counts anew with `provecfg eval`",
+    )
+
+
+def read_counts(path: Path) -> ValidationCounts:
+    """All that is in a file of counts.
+
+    Raises:
+        ProvecfgError: As `read_counts_file`, or it is damaged.
+    """
+    return read_counts_file(path).counts
+
+
+def _counts(path: Path, about: Mapping[str, Any], wanted: Sequence[str]) -> ValidationCounts:
+    count, convention = len(about["classes"]), about["boundaries"]
+    absent: dict[str, NDArray[Any]] = {
+        "image_names": np.zeros(0, np.str_),
+        "image_sizes": np.zeros((0, 2), np.int64),
+        "bands": np.zeros((0, 0, 3), np.int64),
+        "image_confusion": np.zeros((0, 3), np.int64),
+        "image_calibration": np.zeros((0, BINS, 3), np.int64),
+    }
+    with _opened(path) as archive:
+        arrays = {name: archive[name] for name in wanted}
+        for name, values in arrays.items():
+            if values.dtype.kind != "U":
+                arrays[name] = values.astype(np.int64)
+        if arrays["confusion"].shape != (count + 1, count + 1):
+            raise ValueError(f"its confusion matrix is not one of {count} classes")
+        images = len(arrays["offsets"]) - 1
+        if (
+            images != about["images"]
+            or len(arrays.get("image_names", arrays["offsets"][1:])) != images
+            or not arrays["offsets"][-1] == len(arrays["row_classes"]) == len(arrays["regions"])
+            or arrays["row_classes"].max(initial=0) >= count
+        ):
+            raise ValueError("its images and rows do not fit together")
+    return ValidationCounts(
+        classes=tuple(about["classes"]),
+        ignore_index=about["ignore_index"],
+        boundaries=convention and BoundaryConvention(convention["image_border"], convention["ignored_border"]),
+        calibration_sources=about["calibration_sources"],
+        occasion=Occasion(**about["occasion"]),
+        **{**absent, **arrays},
+    )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file; what is wrong with it is said in words."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            yield archive
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ProvecfgError(
+            f"{path} is no whole file of counts: {error}",
+            hint="remove it; `provecfg eval` makes the counts of a checkpoint anew",
+        ) from error

@@ -1,0 +1,117 @@
+"""The classes that a config names, and the arguments that they are given and do not use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from provecfg.facts.lookup import Lookup
+from provecfg.facts.model import is_mmseg
+from provecfg.facts.typed import Typed, typed_nodes
+from provecfg.mmconfig import DottedName, Node
+from provecfg.registry import ClassInfo, Fate
+
+_CERTAIN: Final = frozenset(
+    {
+        "hook",
+        "loop",
+        "transform",
+        "dataset",
+        "metric",
+        "optimizer",
+        "parameter scheduler",
+        "data sampler",
+        "optim_wrapper",
+    }
+)
+"""Registries of which the place in the config leaves no doubt. In a model, parts of all kinds stand side by side."""
+_OF_MMENGINE: Final = frozenset({"hook", "loop", "optimizer", "optim_wrapper", "parameter scheduler", "data sampler"})
+_PARTS_OF_MODELS: Final = frozenset({"model", "task util", "weight initializer"})
+
+
+class UnusedArgument(NamedTuple):
+    """An argument that its class refuses or drops.
+
+    Args:
+        typed: The dict that it stands in.
+        info: The class that the dict names.
+        node: The argument.
+        fate: `Fate.REFUSED` or `Fate.SWALLOWED`.
+    """
+
+    typed: Typed
+    info: ClassInfo
+    node: Node
+    fate: Fate
+
+
+def typed_of(config: Lookup) -> tuple[Typed, ...]:
+    """Every dict with a `type`, with the registry that builds it; of another library's models, none."""
+    typed = typed_nodes(config.root)
+    if is_mmseg(config):
+        return tuple(typed)
+    return tuple(part for part in typed if part.registry not in _PARTS_OF_MODELS)
+
+
+def classes_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Typed, ClassInfo]]:
+    """Those whose class is known, with it."""
+    for part in typed:
+        info = config.class_of(part.node, part.registry)
+        if info is not None:
+            yield part, info
+
+
+def unregistered_of(config: Lookup, parts: Iterable[Typed]) -> Iterator[tuple[Typed, Node]]:
+    """Dicts whose class is registered nowhere that was read, each with its `type`."""
+    registry = config.registry
+    for typed in parts:
+        node = typed.node.get("type")
+        name = node.value if node is not None else None
+        if node is None or not isinstance(name, str) or isinstance(name, DottedName):
+            continue
+        if config.class_of(typed.node, typed.registry) is not None or not registry.knows_scope(name):
+            continue
+        if registry.local.registers(name.rpartition(".")[2]):
+            continue  # in another registry or scope, as far as the file tells
+        if not (typed.is_direct and typed.registry in _CERTAIN) and registry.registries_with(name):
+            continue
+        if not is_mmseg(config) and typed.registry not in _OF_MMENGINE:
+            continue  # the snapshot leaves out what other libraries register only with their optional packages
+        yield typed, node
+
+
+def unused_arguments_of(
+    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]
+) -> Iterator[UnusedArgument]:
+    """The arguments that their classes do not use."""
+    fates = config.class_cache.fates
+    # by the id of the dict, which the config holds, so that the id stays its own
+    registry_at = {id(typed.node.value): typed.registry for typed in parts}
+    for typed, info in classes:
+        if not is_built_as_it_stands(config, typed, registry_at):
+            continue
+        values, slot = typed.node.value, typed.slot
+        of_class = fates.get((id(info), slot))
+        if of_class is None:
+            of_class = {}
+            if not any(record is not None and record.flow and record.flow.delegates for record in info.ancestors):
+                fates[id(info), slot] = of_class  # the cache holds the class, so that its id stays its own
+        for key in values:
+            fate = of_class.get(key)
+            if fate is None:
+                fate = of_class[key] = info.fate(key, values, slot=slot) if isinstance(key, str) else Fate.UNKNOWN
+            if fate is Fate.REFUSED or fate is Fate.SWALLOWED:
+                yield UnusedArgument(typed, info, Node(values[key], typed.node, key), fate)
+
+
+def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:
+    """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
+    if typed.is_direct:
+        return True
+    around = typed.node.parent
+    while around is not None and not (isinstance(around.value, dict) and "type" in around.value):
+        around = around.parent
+    if around is None:
+        return True
+    owner = config.class_of(around, registry_at.get(id(around.value), typed.registry))
+    return owner is not None and not owner.is_of_user

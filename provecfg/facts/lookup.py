@@ -1,0 +1,129 @@
+"""The values, the arguments and the classes of a config, whatever they are about.
+
+A value that the config does not settle (opaque, or the default of a class that nobody knows) is `UNKNOWN`; it equals
+nothing and is of no type, so that what tests for the type that it needs skips it by itself.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from functools import cached_property
+from typing import Any, Final
+
+from provecfg.facts.class_cache import ClassCache, class_cache_of
+from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
+from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
+from provecfg.registry.release import installed_release
+
+OWN_SCOPES: Final = frozenset({"", "mmseg", "provecfg"})
+"""Scopes whose names are used without scope here: mmseg's and the plugin's."""
+
+
+class _Unknown(enum.Enum):
+    UNKNOWN = "unknown"
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNKNOWN: Final = _Unknown.UNKNOWN
+"""A value that reading the config does not settle. It equals nothing and is of no type that a rule asks for."""
+
+
+class Lookup:
+    """One config, to be asked for what it sets.
+
+    Args:
+        view: The config as read.
+        registry: What the classes accept; that of the installed release, and of the config's imports, unless given.
+    """
+
+    def __init__(self, view: ConfigView, registry: Registry | None = None) -> None:
+        self.view = view
+        self.root = view.root
+        self._registry = registry
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What the classes accept that this config can name."""
+        return self._registry if self._registry is not None else registry_for(self.view, release=_installed())
+
+    @cached_property
+    def class_cache(self) -> ClassCache:
+        """What is known about that registry's classes already."""
+        return class_cache_of(self.registry)
+
+    def get(self, key: str) -> Node | None:
+        """A node by its dotted path."""
+        return self.root.dig(key)
+
+    def section(self, key: str) -> Node | None:
+        """A dict by its dotted path, or None."""
+        node = self.root.dig(key)
+        return node if node is not None and node.is_dict else None
+
+    @staticmethod
+    def value(node: Node | None, key: str, default: Any = None) -> Any:
+        """What a dict sets under a key: `default` where it sets nothing, UNKNOWN where that is opaque."""
+        if node is None or not isinstance(node.value, dict):
+            return default
+        value = node.value.get(key, default)
+        return UNKNOWN if isinstance(value, Opaque) else value
+
+    def class_of(self, node: Node | None, registry: str = "model") -> ClassInfo | None:
+        """The class that a dict's `type` names, or None if it names none or an unknown one."""
+        name = node.value.get("type") if node is not None and isinstance(node.value, dict) else None
+        if not isinstance(name, str):
+            return None
+        scope = node.value.get("_scope_") if node is not None else None
+        scope = scope if isinstance(scope, str) else None
+        # a dotted name equals its text and is looked up otherwise
+        key = (scope, name, registry if type(name) is str else f"{registry} by path")
+        classes = self.class_cache.classes
+        if key not in classes:
+            classes[key] = self.registry.find(name, registry, scope=scope)
+        return classes[key]
+
+    def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
+        """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN."""
+        if node is None or not isinstance(node.value, dict):
+            return UNKNOWN
+        if name in node.value:
+            value = node.value[name]
+            return UNKNOWN if isinstance(value, Opaque) else value
+        info = self.class_of(node, registry)
+        parameter = info.parameters.get(name) if info is not None else None
+        if parameter is None or parameter.default is REQUIRED or parameter.default is UNKNOWN_DEFAULT:
+            return UNKNOWN
+        return parameter.default
+
+
+@functools.cache
+def _installed() -> str:
+    """The installed release; it does not change while configs are judged, and asking takes as long as a rule."""
+    return installed_release()
+
+
+def entries(node: Node | None) -> list[Node]:
+    """The items of a list, or the dict that is set in place of a list of one; nothing of anything else."""
+    if node is None:
+        return []
+    return [node] if node.is_dict else list(node)
+
+
+def scope_and_name(type_name: object) -> tuple[str, str]:
+    """The registry scope (or top package) and the class's name out of a `type`; ('', '') for what is no text."""
+    if not isinstance(type_name, str):
+        return "", ""
+    scope, _, name = type_name.rpartition(".")
+    return (scope.partition(".")[0] if isinstance(type_name, DottedName) else scope), name
+
+
+def kind_of(type_name: object) -> str:
+    """A `type` without mmseg's scope: `DiceLoss`, but `mmdet.DiceLoss`; '' for what is no text."""
+    scope, name = scope_and_name(type_name)
+    return name if scope in OWN_SCOPES else f"{scope}.{name}"

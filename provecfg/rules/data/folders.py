@@ -1,0 +1,254 @@
+"""The folders and files of a dataset: where images and labels are, and which split they belong to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from provecfg.facts.data import Dataset
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
+from provecfg.mmconfig import Opaque
+from provecfg.rules.edits import fix, renamed
+from provecfg.rules.rule import Mark, rule
+from provecfg.spelling import nearest_names
+
+_PREFIXES: Final = {"img": "img_path", "image": "img_path", "img_dir": "img_path", "seg": "seg_map_path"} | {
+    "ann": "seg_map_path",
+    "ann_dir": "seg_map_path",
+    "seg_map": "seg_map_path",
+    "mask": "seg_map_path",
+    "label": "seg_map_path",
+    "labels": "seg_map_path",
+    "images": "img_path",
+    "masks": "seg_map_path",
+}
+
+
+@rule("DATA004", Severity.ERROR)
+def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
+    """`data_prefix` says where images are under another name than mmseg's.
+
+    Why it matters: mmseg reads `img_path` and `seg_map_path`. mmdet's `img` and `seg` are not read: no images are
+    found, or no labels.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(img='leftImg8bit/train', seg='gtFine/train')))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')))
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
+    """
+    for _, dataset in facts.datasets:
+        prefix = dataset.node.get("data_prefix")
+        info = facts.class_of(dataset.node, "dataset")
+        if prefix is None or not prefix.is_dict or info is None or not info.dotted.startswith("mmseg."):
+            continue
+        if not info.is_a("BaseSegDataset") and not info.is_a("BaseCDDataset"):
+            continue
+        for node in prefix:
+            if node.name in ("img_path", "seg_map_path"):
+                continue
+            right = _PREFIXES.get(node.name)
+            if right is None:
+                near = nearest_names(node.name, ("img_path", "seg_map_path"), limit=1)
+                right = near[0] if near and node.name not in ("img_path", "seg_map_path") else None
+            if right is not None and right not in prefix.value and node.name not in ("img_path2", "depth_map_path"):
+                yield Mark(
+                    node,
+                    f"{dataset.kind} does not read data_prefix.{node.name}",
+                    f"it is {right}",
+                    fix(f"rename it to {right}", renamed(node, right), safe=False),
+                    at_key=True,
+                )
+
+
+@rule("DATA019", Severity.ERROR)
+def labels_not_prefixed(facts: Facts) -> Iterator[Mark]:
+    """`data_prefix` says where the images are and not where the labels are.
+
+    Why it matters: LoadAnnotations then has no label map to load: KeyError 'seg_map_path' at the first batch.
+
+    Bad:
+        train_dataloader = dict(
+            dataset=dict(
+                data_prefix=dict(img_path='images/train'),
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Good:
+        train_dataloader = dict(
+            dataset=dict(
+                data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
+    """
+    for _, dataset in facts.datasets:
+        prefix = dataset.node.get("data_prefix")
+        info = facts.class_of(dataset.node, "dataset")
+        if prefix is None or not prefix.is_dict or dataset.transform("LoadAnnotations") is None:
+            continue
+        if dataset.kind and (info is None or not info.dotted.startswith("mmseg.")):
+            continue
+        if "img_path" in prefix.value and not any(key in prefix.value for key in ("seg_map_path", *_PREFIXES)):
+            yield Mark(
+                prefix,
+                "data_prefix without seg_map_path, and LoadAnnotations in the pipeline",
+                "say where the label maps are",
+                missing="seg_map_path",
+            )
+
+
+def _identity(dataset: Dataset) -> tuple[Any, ...] | None:
+    """What says which samples a dataset has; None where that is not known."""
+    values = dataset.node.value
+    prefix = values.get("data_prefix")
+    if not isinstance(prefix, dict) or not isinstance(prefix.get("img_path"), str):
+        return None
+    keys = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
+    identity = (prefix["img_path"].rstrip("/"), *(values.get(key) or None for key in keys))
+    return None if any(isinstance(value, Opaque) or not _is_hashable(value) for value in identity) else identity
+
+
+def _is_hashable(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+@rule("DATA030", Severity.WARNING)
+def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
+    """Training and validation read the same images.
+
+    Why it matters: the metric is of images that the model was trained on. It rises with over-fitting, which it is there
+    to show, so that early stopping and the best checkpoint wait for the wrong thing.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', data_root='data/cs', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_root='data/cs', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', data_root='data/cs', data_prefix=dict(
+                img_path='leftImg8bit/train', seg_map_path='gtFine/train')))
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_root='data/cs', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+
+    Known problems: folders and lists of files are compared by name; that two folders hold the same images is seen by
+    `provecfg prove --data-root`.
+
+    Source: mmengine 0.10.7, dataset/base_dataset.py.
+    """
+    train, val = facts.loader("train"), facts.loader("val")
+    if train is None or val is None:
+        return
+    trained = {_identity(dataset) for dataset in train.datasets} - {None}
+    for dataset in val.datasets:
+        samples = _identity(dataset)
+        if samples is not None and samples in trained:
+            node = dataset.node.dig("data_prefix.img_path") or dataset.node
+            yield Mark(node, f"validation reads the images of {samples[0]!r}, and so does training", "name another")
+
+
+_SPLITS: Final = {
+    "train": "training",
+    "training": "training",
+    "trainval": "trainval",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def _words(path: Any) -> frozenset[str]:
+    return frozenset(re.split(r"[\W_]+", path.lower())) if isinstance(path, str) else frozenset()
+
+
+@rule("DATA031", Severity.WARNING)
+def labels_of_another_split(facts: Facts) -> Iterator[Mark]:
+    """Images are of one split, labels of another.
+
+    Why it matters: labels are looked for under the names of the images, in another split's folder. They are not found,
+    or, where names repeat, are those of other images.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/train')))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
+    """
+    for loader in facts.loaders:
+        for dataset in loader.datasets:
+            images, labels = (dataset.node.dig(f"data_prefix.{key}") for key in ("img_path", "seg_map_path"))
+            if images is None or labels is None:
+                continue
+            of_images = {_SPLITS[word] for word in _words(images.value) if word in _SPLITS}
+            of_labels = {_SPLITS[word] for word in _words(labels.value) if word in _SPLITS}
+            if len(of_images) == len(of_labels) == 1 and of_images != of_labels:
+                yield Mark(
+                    labels, f"labels of {labels.value!r} for images of {images.value!r}", "name the same split in both"
+                )
+
+
+_LABEL_WORDS: Final = frozenset({"label", "labels", "mask", "masks", "annotation", "annotations", "gtfine", "ann"})
+_IMAGE_WORDS: Final = frozenset({"image", "images", "img", "imgs", "leftimg8bit", "jpegimages"})
+
+
+@rule("DATA032", Severity.WARNING)
+def images_for_labels(facts: Facts) -> Iterator[Mark]:
+    """The folders of images and labels are exchanged.
+
+    Why it matters: no file of the right ending is found; where both have the same, masks are trained on as images.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(
+                img_path='gtFine/val', seg_map_path='leftImg8bit/val')))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', data_prefix=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+
+    Known problems: judged by the folders' names.
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
+    """
+    for loader in facts.loaders:
+        for dataset in loader.datasets:
+            images, labels = (dataset.node.dig(f"data_prefix.{key}") for key in ("img_path", "seg_map_path"))
+            if images is None or labels is None:
+                continue
+            in_images, in_labels = _words(images.value), _words(labels.value)
+            looks_exchanged = in_images & _LABEL_WORDS and in_labels & _IMAGE_WORDS
+            if looks_exchanged and not in_images & _IMAGE_WORDS and not in_labels & _LABEL_WORDS:
+                yield Mark(
+                    images, f"images from {images.value!r}, and labels from {labels.value!r}", "exchange the two"
+                )

@@ -1,0 +1,271 @@
+"""The steps of a pipeline: what has to be there, in which order, and what validation must not do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from provecfg.facts.data import Dataset, Loader
+from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import number
+from provecfg.findings import Severity
+from provecfg.mmconfig import Node
+from provecfg.rules.rule import Mark, rule
+
+_RESIZING: Final = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
+
+
+@rule("DATA009", Severity.ERROR)
+def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
+    """The validation pipeline loads the labels before it resizes.
+
+    Why it matters: predictions are compared at the image's own size, and the labels were resized with the image: an
+    IndexError about shapes at the first validation.
+
+    Bad:
+        val_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        val_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
+    """
+    for loader, dataset in facts.datasets:
+        if loader.split == "train":
+            continue
+        load = None
+        for node in dataset.transforms:
+            kind = node.type
+            if kind == "LoadAnnotations":
+                load = node
+            elif kind in _RESIZING and load is not None:
+                yield Mark(
+                    load,
+                    f"labels are loaded before {kind}, and resized with the image",
+                    f"put LoadAnnotations behind {kind}",
+                )
+                break
+
+
+@rule("DATA016", Severity.ERROR)
+def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
+    """The pipeline does not load labels, or does not pack its results.
+
+    Why it matters: without LoadAnnotations there are no labels to train on; without PackSegInputs the model is not
+    given what it reads. Either fails at the first batch.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Known problems: judged where all transforms are mmseg's or mmcv's.
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py.
+    """
+    for loader, dataset in facts.datasets:
+        pipeline = dataset.node.get("pipeline")
+        of_dataset = facts.class_of(dataset.node, "dataset")
+        if pipeline is None or not dataset.transforms:
+            continue
+        if of_dataset is None or not of_dataset.dotted.startswith("mmseg."):
+            continue
+        kinds = []
+        for node in dataset.transforms:
+            info = facts.class_of(node, "transform")
+            if info is None or info.dotted.partition(".")[0] not in ("mmseg", "mmcv"):
+                break
+            kinds.append(info.type_name)
+        else:
+            if not any(kind.startswith("Pack") or kind in ("TestTimeAug", "Compose") for kind in kinds):
+                yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
+            loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
+            if not loads and loader.split == "train":
+                yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
+
+
+def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
+    """Datasets whose transforms are all known, so that what is not there is missing."""
+    if not facts.is_mmseg:
+        return
+    for loader in facts.loaders:
+        for dataset in loader.datasets:
+            transforms = dataset.transforms
+            if transforms and all(facts.class_of(transform, "transform") is not None for transform in transforms):
+                yield loader, dataset
+
+
+@rule("DATA025", Severity.ERROR)
+def no_image_loaded(facts: Facts) -> Iterator[Mark]:
+    """The pipeline does not load an image.
+
+    Why it matters: a dataset hands over paths. The first transform that wants the image fails with a KeyError, in the
+    first batch or, for validation data, after the first interval.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Known problems: judged where all transforms are mmseg's or mmcv's and the last one packs.
+
+    Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`; mmcv 2.1.0, transforms/loading.py.
+    """
+    for _, dataset in _whole_pipelines(facts):
+        kinds = [transform.type or "" for transform in dataset.transforms]
+        if "PackSegInputs" in kinds and not any(kind.startswith("Load") and "Image" in kind for kind in kinds):
+            pipeline = dataset.node.get("pipeline") or dataset.node
+            yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
+
+
+_MOVING: Final = frozenset(
+    {
+        # mmcv 2.1.0 and mmsegmentation 1.2.2, transforms: what changes where a pixel lies
+        "Pad",
+        "RandomChoiceResize",
+        "RandomCrop",
+        "RandomFlip",
+        "RandomResize",
+        "RandomRotFlip",
+        "RandomRotate",
+        "Resize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+    }
+)
+
+
+@rule("DATA026", Severity.ERROR)
+def labels_left_behind(facts: Facts) -> Iterator[Mark]:
+    """A training pipeline moves the pixels of the image before it loads the labels.
+
+    Why it matters: a flip, a crop or a new size reaches what is loaded by then. Labels that come later stay as they are
+    on disk: of another size, which fails, or, after a flip, of the mirror image, which trains.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='RandomFlip', prob=0.5), dict(type='LoadAnnotations'),
+                dict(type='PackSegInputs')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs')]))
+
+    Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py.
+    """
+    for loader, dataset in _whole_pipelines(facts):
+        if loader.split != "train":
+            continue
+        moved = None
+        for transform in dataset.transforms:
+            if transform.type in _MOVING and moved is None:
+                moved = transform
+            if transform.type == "LoadAnnotations" and moved is not None:
+                yield Mark(transform, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
+
+
+@rule("DATA027", Severity.ERROR)
+def packed_too_early(facts: Facts) -> Iterator[Mark]:
+    """A transform comes after the one that packs the results.
+
+    Why it matters: PackSegInputs hands on `inputs` and `data_samples` alone. A transform after it finds no image and
+    fails, or finds nothing to do.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs'),
+                dict(type='RandomFlip', prob=0.5)]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs')]))
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py, `PackSegInputs.transform`.
+    """
+    for _, dataset in _whole_pipelines(facts):
+        packed = False
+        for transform in dataset.transforms:
+            if packed:
+                yield Mark(
+                    transform, f"{transform.type} comes after PackSegInputs, which leaves it nothing", "pack last"
+                )
+                break
+            packed = transform.type == "PackSegInputs"
+
+
+_BY_CHANCE: Final = frozenset({"PhotoMetricDistortion", "Albu", "BioMedicalRandomGamma", "BioMedicalGaussianNoise"})
+
+
+@rule("DATA028", Severity.WARNING)
+def validated_by_chance(facts: Facts) -> Iterator[Mark]:
+    """Validation images are cropped, turned or coloured at random.
+
+    Why it matters: each validation measures other pixels. The metric moves by chance, which early stopping and the best
+    checkpoint then follow; a crop leaves out most of the image.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),
+                dict(type='RandomCrop', crop_size=(512, 512)), dict(type='PackSegInputs')]))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+                dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py.
+    """
+    for loader, dataset in _whole_pipelines(facts):
+        if loader.split == "train":
+            continue
+        for transform in dataset.transforms:
+            if _is_by_chance(transform):
+                yield Mark(
+                    transform, f"{transform.type} shows {loader.split} images differently each time", "leave it out"
+                )
+
+
+def _is_by_chance(transform: Node) -> bool:
+    kind = transform.type or ""
+    prob = number(transform.value.get("prob"))
+    return (kind.startswith("Random") or kind in _BY_CHANCE) and prob != 0

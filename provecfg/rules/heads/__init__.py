@@ -1,0 +1,1 @@
+"""Rules about heads, codes HEAD: their classes, features, labels, samplers, and the model around them."""

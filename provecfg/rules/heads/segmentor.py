@@ -1,0 +1,205 @@
+"""The model around the heads: pretrained weights, stages, batch norm, and how it predicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from provecfg.facts.data import pair
+from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head
+from provecfg.findings import Severity
+from provecfg.invariants import images_for_pooled_batch_norm
+from provecfg.rules.edits import fix, put, removed, replaced
+from provecfg.rules.rule import Mark, rule
+
+
+@rule("HEAD018", Severity.WARNING)
+def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
+    """A head normalises features that are pooled to one pixel, over a batch of one image.
+
+    Why it matters: batch norm needs more than one value per channel: "Expected more than 1 value per channel when
+    training", at the first iteration. SyncBN over several processes has them; on one it is the same as BN.
+
+    Bad:
+        model = dict(decode_head=dict(
+            type='PSPHead', in_channels=512, channels=128, num_classes=4, norm_cfg=dict(type='BN')))
+        train_dataloader = dict(batch_size=1, sampler=dict(type='InfiniteSampler'))
+
+    Good:
+        model = dict(decode_head=dict(
+            type='PSPHead', in_channels=512, channels=128, num_classes=4, norm_cfg=dict(type='BN')))
+        train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+
+    Known problems: SyncBN is not reported where the file's name says several GPUs, as `8xb1` does.
+
+    Source: torch.nn.functional, `_verify_batch_size`; mmsegmentation issue 272.
+    """
+    train = facts.loader("train")
+    if train is None or train.batch_size is None or images_for_pooled_batch_norm(train.batch_size) is None:
+        return
+    pooling = [(head.node, head.kind) for head in facts.heads if _pools_to_one_pixel(facts, head)]
+    backbone = facts.section("model.backbone")
+    if backbone is not None and (kind := backbone.type) is not None and kind in _POOLING_BACKBONES:
+        pooling.append((backbone, kind))
+    several = _SEVERAL_GPUS.search(facts.view.path.stem) is not None
+    for part, kind in pooling:
+        norm = facts.value(part.get("norm_cfg"), "type")
+        if norm in ("BN", "BN2d") or (norm in ("SyncBN", "MMSyncBN") and not several):
+            yield Mark(
+                train.node.get("batch_size") or train.node,
+                f"{kind}: {images_for_pooled_batch_norm(train.batch_size)}",
+                "set batch_size=2 or more, or norm_cfg=dict(type='GN', num_groups=32) in that part",
+            )
+            return
+
+
+_POOLING_BACKBONES: Final = frozenset({"BiSeNetV1", "BiSeNetV2", "FastSCNN", "ICNet", "STDCContextPathNet"})
+"""Backbones with a branch that pools to one pixel and normalises (mmsegmentation 1.2.2, models/backbones)."""
+_SEVERAL_GPUS: Final = re.compile(r"(?:[2-9]|[1-9]\d)xb\d")
+"""mmseg's file names say how many GPUs a config is for: `8xb1` is 8 with one image each."""
+
+
+def _pools_to_one_pixel(facts: Facts, head: Head) -> bool:
+    info = facts.class_of(head.node)
+    if info is None:
+        return False
+    if any(info.is_a(name) for name in ("PSPHead", "UPerHead", "APCHead")):
+        scales = head.get("pool_scales")
+        return isinstance(scales, (list, tuple)) and 1 in scales
+    return info.is_a("ASPPHead")
+
+
+@rule("HEAD019", Severity.ERROR)
+def weights_named_twice(facts: Facts) -> Iterator[Mark]:
+    """Pretrained weights are named at two places.
+
+    Why it matters: the segmentor hands its `pretrained` to the backbone and asserts that it has none of its own; a
+    backbone asserts that `pretrained` and `init_cfg` are not both set. Either fails when the model is built.
+
+    Bad:
+        model = dict(pretrained='a.pth', backbone=dict(pretrained='b.pth'))
+
+    Good:
+        model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='b.pth')))
+
+    Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py; models/backbones/resnet.py.
+    """
+    model = facts.model
+    outer = model.get("pretrained") if model is not None else None
+    backbone = facts.section("model.backbone")
+    if backbone is None:
+        return
+    inner, init = backbone.get("pretrained"), backbone.get("init_cfg")
+    if outer is not None and isinstance(outer.value, str) and inner is not None and inner.value is not None:
+        yield Mark(
+            outer,
+            "pretrained is set on the model and on its backbone",
+            "keep the backbone's",
+            fix("drop the model's", removed(outer), safe=False),
+        )
+    pretrained = inner if inner is not None and isinstance(inner.value, str) else None
+    pretrained = pretrained or (outer if outer is not None and isinstance(outer.value, str) else None)
+    info = facts.class_of(backbone)
+    reads_both = info is not None and info.is_of_user  # a class of the user's may load the two in turn
+    if pretrained is not None and init is not None and init.value and not reads_both:
+        yield Mark(pretrained, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
+
+
+@rule("HEAD020", Severity.ERROR)
+def slide_inference(facts: Facts) -> Iterator[Mark]:
+    """Sliding inference is not set up completely.
+
+    Why it matters: `mode='slide'` needs `crop_size` and `stride`, two numbers each, and the stride must not exceed the
+    crop. It is read at the first validation, after hours of training: an AttributeError, a TypeError or a bare
+    AssertionError.
+
+    Bad:
+        model = dict(test_cfg=dict(mode='slide', crop_size=(512, 512)))
+        val_dataloader = dict(batch_size=1)
+
+    Good:
+        model = dict(test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+        val_dataloader = dict(batch_size=1)
+
+    Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py, `slide_inference`, `inference`.
+    """
+    test, model = facts.section("model.test_cfg"), facts.model
+    if facts.loader("val") is None and facts.loader("test") is None:
+        return  # a base of configs that may say more
+    reads_mode = model is not None and model.type in ("EncoderDecoder", "CascadeEncoderDecoder")
+    if model is not None and reads_mode and facts.schedule.validates:
+        test_cfg = facts.value(model, "test_cfg")
+        if test_cfg is None or (isinstance(test_cfg, dict) and "mode" not in test_cfg):
+            yield Mark(
+                test or model,
+                "the model's test_cfg has no mode, which is read at the first validation",
+                "set test_cfg=dict(mode='whole')",
+                missing="test_cfg" if test is None else "mode",
+            )
+    if test is None:
+        return
+    mode = facts.value(test, "mode", "whole")
+    plain = facts.value(facts.model, "type") in (None, "EncoderDecoder", "CascadeEncoderDecoder")
+    if isinstance(mode, str) and mode not in ("slide", "whole") and plain:
+        yield Mark(test.get("mode") or test, f"no inference mode {mode!r}", "use 'slide' or 'whole'")
+    if mode != "slide":
+        return
+    sizes = {}
+    for name in ("crop_size", "stride"):
+        node = test.get(name)
+        if node is None or node.value is None:
+            yield Mark(test, f"sliding inference without {name}", f"set {name} to (height, width)", missing=name)
+        elif isinstance(node.value, int):
+            both = (node.value, node.value)
+            yield Mark(
+                node,
+                f"{name}={node.value} is one number, sliding inference unpacks two",
+                f"write {both}",
+                fix(f"write {both}", replaced(node, both), safe=False),
+            )
+        elif (height_and_width := pair(node.value)) is not None:
+            sizes[name] = height_and_width
+    if len(sizes) == 2 and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True)):
+        yield Mark(
+            test.get("stride") or test,
+            f"stride {sizes['stride']} is larger than the crop {sizes['crop_size']}: pixels between are never seen",
+            "make it smaller than the crop, two thirds of it for example",
+        )
+
+
+@rule("HEAD024", Severity.WARNING)
+def backbone_loads_whole_model(facts: Facts) -> Iterator[Mark]:
+    """The backbone is initialised from a checkpoint of a whole segmentation model.
+
+    Why it matters: the names in it begin with `backbone.`, and none of them matches. The missing keys are a line in the
+    log; training starts from random weights.
+
+    Bad:
+        model = dict(backbone=dict(init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pspnet/pspnet_r50-d8_512x512_80k.pth')))
+
+    Good:
+        model = dict(backbone=dict(init_cfg=dict(
+            type='Pretrained',
+            prefix='backbone.',
+            checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pspnet/pspnet_r50-d8_512x512_80k.pth')))
+
+    Known problems: judged by the address only, so for mmsegmentation's own checkpoints.
+
+    Source: mmengine 0.10.7, model/weight_init.py, `PretrainedInit`; mmsegmentation issues 1380 and 2509.
+    """
+    init = facts.section("model.backbone.init_cfg")
+    if init is None or init.type != "Pretrained" or facts.value(init, "prefix") is not None:
+        return
+    node = init.get("checkpoint")
+    address = node.value if node is not None else None
+    if isinstance(address, str) and "/mmsegmentation/v0.5/" in address and "/pretrain/" not in address:
+        yield Mark(
+            node or init,
+            "a checkpoint of a whole segmentation model: none of its names matches the backbone's",
+            "set prefix='backbone.'",
+            fix("load the backbone's part", put(init, "prefix", "backbone."), safe=False),
+        )

@@ -1,0 +1,1 @@
+"""Rules about names, codes REG: classes, scopes, imports, keys and arguments."""

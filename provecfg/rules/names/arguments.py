@@ -1,0 +1,317 @@
+"""Keys and values that nobody reads, or that are refused: arguments of classes, and top-level keys."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+from provecfg.facts.arguments import UnusedArgument
+from provecfg.facts.facts import Facts
+from provecfg.facts.typed import Typed
+from provecfg.findings import Fix, Severity
+from provecfg.mmconfig import Node
+from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
+from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
+from provecfg.rules.edits import fix, moved, removed, renamed, replaced
+from provecfg.rules.rule import Mark, rule
+from provecfg.spelling import first_few, is_misspelling, nearest_names
+
+
+@rule("REG002", Severity.ERROR, needs_whole=False)
+def unknown_argument(facts: Facts) -> Iterator[Mark]:
+    """The class does not take this argument.
+
+    Why it matters: TypeError when the part is built; a checkpoint hook keeps it and fails when it first saves.
+
+    Bad:
+        default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, max_keep_ckpt=3))
+
+    Good:
+        default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, max_keep_ckpts=3))
+
+    Source: the signatures of the installed release, their `**kwargs` followed through parents.
+    """
+    refused = [unused for unused in facts.unused_arguments if unused.fate is Fate.REFUSED]
+    for _, group in itertools.groupby(refused, key=lambda unused: id(unused.typed)):
+        own: list[UnusedArgument] = []
+        inherited: list[UnusedArgument] = []
+        for unused in group:
+            (inherited if _is_left_over(facts, unused) else own).append(unused)
+        if inherited:
+            yield _left_over(inherited)
+        for typed, info, node, _ in own:
+            if typed.slot == "train_cfg" and node.name == "by_epoch":
+                continue  # SCHED010
+            yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
+
+
+def _is_left_over(facts: Facts, unused: UnusedArgument) -> bool:
+    """Whether a base sets the argument, for the class that it had there, and a config that inherits it the `type`."""
+    named = unused.typed.node.get("type")
+    files = facts.view.files  # the config, then its bases
+    if named is None or named.file not in files or unused.node.file not in files:
+        return False
+    return files.index(named.file) < files.index(unused.node.file)
+
+
+def _left_over(inherited: list[UnusedArgument]) -> Mark:
+    """One finding for all that a base left in a dict whose class was changed."""
+    typed, info, node, _ = inherited[0]
+    names = first_few([repr(unused.node.name) for unused in inherited], 6)
+    return Mark(
+        typed.node,
+        f"{info.type_name} takes no argument {names}: {node.file.name} sets it for the class that it has there",
+        "_delete_=True in this dict keeps nothing of the base's",
+        covers=typed.node,
+    )
+
+
+_USELESS: Final = {
+    "HuasdorffDisstanceLoss": {"class_weight"}  # LOSS026: it cannot be used, spelt right either
+}
+
+
+def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: str, *, safe: bool) -> Mark:
+    """A finding about an argument that its class has no use for, with where it belongs."""
+    home = _home(facts, typed, node.name)
+    if home is not None:
+        repair = None
+        if node.name not in home.value:
+            repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
+        return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True, covers=node)
+    useless = _USELESS.get(info.type_name, ())
+    near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
+    if near:
+        is_certain = safe and len(near) == 1
+        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
+        return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True, covers=node)
+    hint = _INSTEAD.get((info.type_name, node.name))
+    hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
+    return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)
+
+
+_PIXEL_LOSSES = (
+    "its losses are loss_cls, loss_mask and loss_dice; provecfg's Mask2FormerPixelLossHead adds pixel losses"
+)
+_INSTEAD: Final = {("Mask2FormerHead", "loss_decode"): _PIXEL_LOSSES, ("MaskFormerHead", "loss_decode"): _PIXEL_LOSSES}
+"""What does what an argument seems to be meant for."""
+
+
+def _dropped(node: Node) -> Fix | None:
+    return fix(f"drop {node.name!r}", removed(node), safe=False)
+
+
+def _what_takes(info: ClassInfo) -> str:
+    names = list(info.parameters)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "no arguments"
+
+
+_HOMES: Final = ("loss_decode", "optimizer", "dataset", "decode_head", "backbone")
+
+
+def _home(facts: Facts, typed: Typed, name: str) -> Node | None:
+    """The dict just below or above that takes an argument of this name: where a misplaced one belongs."""
+    for slot in _HOMES:
+        child = typed.node.get(slot)
+        if child is None or not child.is_dict or child.type is None:
+            continue
+        info = facts.class_of(child, {"optimizer": "optimizer", "dataset": "dataset"}.get(slot, "model"))
+        if info is not None and name in info.parameters:
+            return child
+    parent = typed.node.parent
+    if parent is not None and parent.is_dict and parent.type is not None and typed.slot in ("loss_decode", "optimizer"):
+        info = facts.class_of(parent, "optim_wrapper" if typed.slot == "optimizer" else "model")
+        if info is not None and name in info.parameters and name != "init_cfg":
+            return parent
+    return None
+
+
+@rule("REG003", Severity.ERROR, needs_whole=False)
+def swallowed_argument(facts: Facts) -> Iterator[Mark]:
+    """The class takes this argument without a word, and drops it.
+
+    Why it matters: a `**kwargs` that goes nowhere hides a typo, or a setting of another class: Mask2FormerHead takes
+    `loss_decode` and never trains on it.
+
+    Bad:
+        model = dict(
+            decode_head=dict(
+                num_classes=2,
+                loss_decode=[
+                    dict(type='CrossEntropyLoss'),
+                    dict(type='HuasdorffDisstanceLoss', loss_wieght=0.2),
+                ]))
+
+    Good:
+        model = dict(
+            decode_head=dict(
+                num_classes=2,
+                loss_decode=[
+                    dict(type='CrossEntropyLoss'),
+                    dict(type='HuasdorffDisstanceLoss', loss_weight=0.2),
+                ]))
+
+    Source: the signatures of the installed release, their `**kwargs` followed through parents.
+    """
+    for typed, info, node, fate in facts.unused_arguments:
+        if fate is not Fate.SWALLOWED or is_harmless(info, node.name):
+            continue
+        if info.is_of_user and not any(is_misspelling(node.name, name) for name in info.nearest(node.name)):
+            continue  # REG105
+        yield _argument(
+            facts, typed, info, node, f"{info.type_name} takes {node.name!r} without a word and drops it", safe=False
+        )
+
+
+_HARMLESS: Final = {
+    # every Mask2Former config that mmseg and mmdet ship says it; the head's losses work on points
+    "Mask2FormerHead": {"strides"},
+    "MaskFormerHead": {"strides", "in_index"},
+}
+
+
+def is_harmless(info: ClassInfo, name: str) -> bool:
+    """Whether an argument is known to be dropped, and nobody means it to do anything."""
+    return any(name in names and info.is_a(owner) for owner, names in _HARMLESS.items())
+
+
+@rule("REG004", Severity.ERROR)
+def missing_argument(facts: Facts) -> Iterator[Mark]:
+    """A required argument is missing.
+
+    Why it matters: TypeError when the part is built.
+
+    Bad:
+        custom_hooks = [dict(type='EarlyStoppingHook', rule='greater')]
+
+    Good:
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
+
+    Source: the signatures of the installed release.
+    """
+    for typed, info in facts.classes:
+        if not typed.is_direct or not info.required or (typed.registry == "model" and not facts.loaders):
+            continue  # of models without data, which are bases of configs that may say more
+        values = typed.node.value
+        lacking = [name for name in info.required if name not in values]
+        if lacking:
+            many = "s" if len(lacking) > 1 else ""
+            yield Mark(
+                typed.node.get("type") or typed.node,
+                f"{info.type_name} needs the argument{many} {', '.join(lacking)}",
+                f"set {lacking[0]}",
+            )
+
+
+@rule("REG005", Severity.ERROR, needs_whole=False)
+def quoted_value(facts: Facts) -> Iterator[Mark]:
+    """A number or truth value stands in quotes.
+
+    Why it matters: a text is no number: TypeError, often only in the first forward pass. And 'False' is true.
+
+    Bad:
+        model = dict(auxiliary_head=dict(loss_decode=dict(type='CrossEntropyLoss', loss_weight='0.4')))
+
+    Good:
+        model = dict(auxiliary_head=dict(loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)))
+
+    Source: the defaults of the installed release's signatures.
+    """
+    for typed, info in facts.classes:
+        for key, value in typed.node.value.items():
+            if not isinstance(value, str) or key == "type":
+                continue
+            meant = _QUOTED.get(value, _parsed(value))
+            if meant is None and value != "None":
+                continue
+            parameter = info.parameters.get(key)
+            default = parameter.default if parameter is not None else None
+            if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
+                continue
+            node = Node(value, typed.node, key)
+            yield Mark(
+                node,
+                f"{key} is the text {value!r}, not {meant!r}",
+                "take the quotes away",
+                # 'False' in quotes is true, and runs
+                fix("take the quotes away", replaced(node, meant), safe=not isinstance(default, bool)),
+            )
+
+
+_QUOTED: Final = {"True": True, "False": False, "true": True, "false": False}
+
+
+def _parsed(text: str) -> float | None:
+    if not text or text[0] not in "+-.0123456789":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+_USUAL_VARIABLES: Final = frozenset({"vis_backends", "train_pipeline", "test_pipeline", "val_pipeline", "norm_cfg"})
+
+
+@rule("REG007", Severity.WARNING)
+def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
+    """Nothing reads this top-level key.
+
+    Why it matters: the runner takes the keys that it knows and ignores the others without a word: `custom_hook` is no
+    early stopping, mmcv 1.x's `lr_config` no schedule.
+
+    Bad:
+        custom_hook = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
+
+    Good:
+        custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
+
+    Known problems: a name that is neither close to a known key nor one of 0.x is taken for a variable.
+
+    Source: mmengine 0.10.7, runner/runner.py, `from_cfg`; mmsegmentation issue 3505.
+    """
+    reads = {name for layer in facts.view.layers for name in layer.reads}
+    for node in facts.root:
+        name = node.name
+        if name in TOP_LEVEL or name in reads or name in _USUAL_VARIABLES or name.startswith("_"):
+            continue
+        if _read_through_base(facts, name):
+            continue
+        if name in OLD_KEYS:
+            if isinstance(node.value, (dict, list, tuple)) or name not in ("runner", "data", "optimizer"):
+                message = f"{name!r} is a key of mmcv 1.x, which mmengine does not read"
+                if name == "early_stopping":
+                    message = f"mmengine does not read {name!r}"
+                yield Mark(node, message, f"it is {OLD_KEYS[name]} now", at_key=True)
+            continue
+        near = _nearest_top_level(name)
+        if near and near[0] not in facts.root.value:
+            yield Mark(
+                node,
+                f"nothing reads the top-level key {name!r}",
+                f"did you mean {near[0]!r}?",
+                fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=False),
+                at_key=True,
+            )
+        elif near:
+            yield Mark(
+                node,
+                f"nothing reads the top-level key {name!r}",
+                f"did you mean {near[0]!r}, which is set too?",
+                at_key=True,
+            )
+
+
+@functools.lru_cache(maxsize=4096)
+def _nearest_top_level(name: str) -> tuple[str, ...]:
+    return tuple(key for key in nearest_names(name, TOP_LEVEL, limit=2) if is_misspelling(name, key))
+
+
+def _read_through_base(facts: Facts, name: str) -> bool:
+    return any(f"_base_.{name}" in layer.source.text for layer in facts.view.layers)

@@ -1,0 +1,278 @@
+"""What the classes themselves say, and what cannot be said of those that nobody has described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from provecfg.facts.facts import Facts
+from provecfg.findings import Severity
+from provecfg.mmconfig import Node
+from provecfg.registry import Fate
+from provecfg.registry.preconditions import Refusal
+from provecfg.rules.names.arguments import is_harmless
+from provecfg.rules.rule import Mark, rule
+from provecfg.spelling import first_few, is_misspelling
+
+
+@rule("REG101", Severity.WARNING)
+def class_not_found(facts: Facts) -> Iterator[Mark]:
+    """Classes are registered nowhere that was read.
+
+    Why it matters: KeyError when they are built, unless a package that training imports, and that is not part of the
+    config's repository, registers them.
+
+    Bad:
+        custom_hooks = [dict(type='TellTheTeamHook')]
+        my_hooks.py:
+        from mmengine.hooks import Hook
+        from mmengine.registry import HOOKS
+
+        @HOOKS.register_module()
+        class TellMeHook(Hook):
+            pass
+
+    Good:
+        custom_hooks = [dict(type='TellMeHook')]
+        my_hooks.py:
+        from mmengine.hooks import Hook
+        from mmengine.registry import HOOKS
+
+        @HOOKS.register_module()
+        class TellMeHook(Hook):
+            pass
+
+    Known problems: where the repository registers no class of its own, each is an error of its own, REG001. Packages
+    beside the repository are read where `packages` of `[tool.provecfg]` names them.
+
+    Source: mmengine 0.10.7, registry/registry.py.
+    """
+    registry = facts.registry
+    if registry.is_closed or not facts.unregistered or not (registry.knows_all_names and registry.is_of_release):
+        return
+    names = {node.value: node for _, node in reversed(facts.unregistered)}
+    names = dict(reversed(names.items()))
+    typed, first = facts.unregistered[0]
+    near = [name for name in registry.nearest(first.value, typed.registry) if is_misspelling(first.value, name)]
+    shown = first_few([f"{name!r} ({node.parent.key})" if node.parent else repr(name) for name, node in names.items()])
+    yield Mark(
+        first,
+        f"no class of this name is registered in what was read: {shown}",
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else "name the package that registers it in [tool.provecfg] packages, or in custom_imports",
+    )
+
+
+@rule("REG102", Severity.NOTE)
+def classes_not_judged(facts: Facts) -> Iterator[Mark]:
+    """Classes are of a scope that is not known, or may be registered by code that only running it would tell.
+
+    Why it matters: neither their names nor their arguments were judged.
+
+    Bad:
+        default_scope = 'opencd'
+        default_hooks = dict(visualization=dict(type='CDVisualizationHook'))
+
+    Good:
+        default_scope = 'mmseg'
+        default_hooks = dict(visualization=dict(type='SegVisualizationHook'))
+
+    Source: mmengine 0.10.7, registry/registry.py.
+    """
+    registry = facts.registry
+    scope = facts.get("default_scope")
+    model = facts.get("model.type")
+    if scope is not None and isinstance(scope.value, str) and not registry.judges_scope(scope.value):
+        yield Mark(
+            scope,
+            f"what scope {scope.value!r} registers is not known: names and arguments of its classes were not judged",
+            "name its package in [tool.provecfg] packages",
+        )
+    elif scope is None and model is not None and not registry.judges_scope(registry.default_scope):
+        yield Mark(
+            model,
+            f"no default_scope, and {str(model.value)!r} is none of mmseg's: names and arguments were not judged",
+            "set default_scope to its library",
+        )
+    elif facts.unregistered and not registry.unread and not (registry.knows_all_names and registry.is_of_release):
+        _, first = facts.unregistered[0]
+        shown = first_few(list(dict.fromkeys(repr(node.value) for _, node in facts.unregistered)))
+        yield Mark(
+            first,
+            f"not judged: {shown}; what this repository registers is known for certain only when it runs",
+            "name the module that registers it in custom_imports",
+        )
+
+
+_OLD_STYLE: Final = "mmengine reads train_dataloader, optim_wrapper, train_cfg and their like instead"
+
+
+@rule("REG103", Severity.ERROR)
+def config_of_mmcv_1(facts: Facts) -> Iterator[Mark]:
+    """The config is one of mmsegmentation 0.x.
+
+    Why it matters: mmengine reads none of its data, optimizer, schedule, hooks and evaluation, so that there is nothing
+    to train. Nothing else was judged.
+
+    Bad:
+        model = dict(type='EncoderDecoder')
+        optimizer = dict(type='SGD', lr=0.01)
+        optimizer_config = dict()
+        lr_config = dict(policy='poly', power=0.9)
+        runner = dict(type='IterBasedRunner', max_iters=20000)
+
+    Good:
+        optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+        param_scheduler = [dict(type='PolyLR', power=0.9, by_epoch=False)]
+
+    Source: mmengine's and mmsegmentation's migration guides, 0.x to 1.x.
+    """
+    if facts.is_of_mmcv_1 and not facts.registry.local.is_of_mmcv_1:
+        yield Mark(facts.root, "this is a config of mmsegmentation 0.x, which 1.x does not run", _OLD_STYLE)
+
+
+@rule("REG104", Severity.NOTE)
+def config_of_an_old_repository(facts: Facts) -> Iterator[Mark]:
+    """The config is one of mmsegmentation 0.x, and so is the code of its repository.
+
+    Why it matters: it was not judged, since mmsegmentation 1.x reads other keys.
+
+    Bad:
+        optimizer = dict(type='SGD', lr=0.01)
+        optimizer_config = dict()
+        lr_config = dict(policy='poly', power=0.9)
+        old_hooks.py:
+        from mmcv.runner import HOOKS
+
+    Good:
+        optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+        param_scheduler = [dict(type='PolyLR', power=0.9, by_epoch=False)]
+
+    Source: mmengine's and mmsegmentation's migration guides, 0.x to 1.x.
+    """
+    if facts.is_of_mmcv_1 and facts.registry.local.is_of_mmcv_1:
+        yield Mark(facts.root, "this is a config of mmsegmentation 0.x and was not judged", _OLD_STYLE)
+
+
+@rule("REG105", Severity.NOTE)
+def dropped_by_own_class(facts: Facts) -> Iterator[Mark]:
+    """A class of the user's takes arguments without a word, and drops them.
+
+    Why it matters: they have no effect. Often they stay from the class of a base config that it takes the place of.
+
+    Bad:
+        model = dict(backbone=dict(type='PlainNet', depth=18, dilations=(1, 1, 2, 4)))
+        nets.py:
+        from mmseg.registry import MODELS
+
+        @MODELS.register_module()
+        class PlainNet:
+            def __init__(self, depth, **kwargs):
+                self.depth = depth
+
+    Good:
+        model = dict(backbone=dict(type='PlainNet', depth=18))
+        nets.py:
+        from mmseg.registry import MODELS
+
+        @MODELS.register_module()
+        class PlainNet:
+            def __init__(self, depth, **kwargs):
+                self.depth = depth
+
+    Known problems: an argument that looks misspelt is REG003.
+
+    Source: the source of the class.
+    """
+    dropped: dict[int, tuple[Node, str, list[str]]] = {}
+    for typed, info, node, fate in facts.unused_arguments:
+        if fate is not Fate.SWALLOWED or not info.is_of_user or is_harmless(info, node.name):
+            continue
+        if not any(is_misspelling(node.name, name) for name in info.nearest(node.name)):
+            dropped.setdefault(id(typed.node.value), (typed.node, info.type_name, []))[2].append(node.name)
+    for node, name, keys in dropped.values():
+        yield Mark(node.get("type") or node, f"{name} takes {first_few(keys)} without a word and drops them")
+
+
+@rule("REG106", Severity.ERROR, needs_whole=False)
+def refused_value(facts: Facts) -> Iterator[Mark]:
+    """The class refuses the values that it is given.
+
+    Why it matters: its constructor raises when the part is built: an assertion does not hold, a condition is checked,
+    or the value is of a kind that it cannot work with.
+
+    Bad:
+        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
+            dict(type='RandomCrop', crop_size=(512, 1024, 3)),
+        ]))
+
+    Good:
+        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
+            dict(type='RandomCrop', crop_size=(512, 1024)),
+        ]))
+
+    Known problems: what depends on anything but the config's own values is left alone.
+
+    Source: the source of the class, its parents, and of the functions that they call.
+    """
+    for node, info, refused in facts.refused_values:
+        yield _refused(node, info.type_name, refused)
+
+
+@rule("REG107", Severity.ERROR)
+def refused_section(facts: Facts) -> Iterator[Mark]:
+    """The runner refuses a top-level value.
+
+    Why it matters: mmengine's Runner raises when it builds its data loaders, loops and hooks: it is given a list in
+    place of a dict, or a fraction in place of a whole number.
+
+    Bad:
+        val_dataloader = dict(
+            batch_size=1.5, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset')
+        )
+
+    Good:
+        val_dataloader = dict(
+            batch_size=1, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset')
+        )
+
+    Source: the source of the installed mmengine's `Runner`, and of torch's `DataLoader`.
+    """
+    for node, refused in facts.refused_sections:
+        yield _refused(node, "mmengine", refused, is_argument=True)
+
+
+def _refused(node: Node, name: str, refused: Refusal, *, is_argument: bool = False) -> Mark:
+    """A finding about a value that a class refuses, at the argument of which its condition speaks.
+
+    Args:
+        node: The dict, or the value that stands for one.
+        name: Who refuses.
+        refused: What and why.
+        is_argument: Whether the paths of the refusal begin with the name of the argument that `node` is.
+    """
+    paths = [path.partition(".")[2] if is_argument else path for path in refused.keys]
+    there = [found for path in paths if path and (found := node.dig(path)) is not None]
+    where = there[0] if there else node if is_argument else node.get("type") or node
+    owner = refused.owner.rpartition(".")[2]
+    if there or is_argument:
+        subject = f"{where.name}={_short(where.value)}"
+    else:
+        subject = f"{' and '.join(path for path in paths if path) or 'what it is given'} as it is"
+    hint = None
+    if refused.condition and refused.condition != refused.words:
+        hint = f"{owner} has: {refused.condition}"
+    return Mark(where, f"{name} refuses {subject}: {refused.error}: {refused.words}", hint)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+MINED: Final = frozenset({"REG106", "REG107"})
+"""The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
+
+ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})
+"""The rules about configs that mmengine reads nothing of, of which nothing else is said."""

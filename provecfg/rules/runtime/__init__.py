@@ -1,0 +1,1 @@
+"""Rules about the optimizer, the hooks and the environment, codes RUN."""

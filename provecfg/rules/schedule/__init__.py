@@ -1,0 +1,1 @@
+"""Rules about loops, intervals and schedulers, codes SCHED."""

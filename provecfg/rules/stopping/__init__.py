@@ -1,0 +1,1 @@
+"""Rules about early stopping and the best checkpoint, codes STOP."""

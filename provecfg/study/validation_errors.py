@@ -1,0 +1,90 @@
+"""What pydantic refuses in a study, as findings."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from provecfg import spelling
+from provecfg.findings import Finding
+from provecfg.study.positions import LocatedFinding, Location
+from provecfg.study.problems import SYNTAX, UNKNOWN_KEY, VALUE
+from provecfg.study.schema import Study
+from provecfg.study.spec import Spec
+
+
+def own_errors(error: ValidationError) -> list[ErrorDetails]:
+    """The errors less those that follow from others: a list whose items are all refused is not also too short."""
+    errors = error.errors(include_url=False)
+    return [
+        details
+        for details in errors
+        if details["type"] != "too_short"
+        or not any(other["loc"][: len(details["loc"])] == details["loc"] for other in errors if other is not details)
+    ]
+
+
+def finding_of(details: ErrorDetails) -> LocatedFinding:
+    """An error as a finding."""
+    location, kind = details["loc"], details["type"]
+    if kind == "extra_forbidden":
+        message = spelling.unknown("key", str(location[-1]), list(_fields_at(location[:-1])))
+        return LocatedFinding(location, Finding(UNKNOWN_KEY, message))
+    if kind == "missing" and isinstance(location[-1], int):
+        return _value(location[:-1], f"has {location[-1]} items, which is too few", _hint(location[:-1]))
+    if kind == "missing":
+        return _value(location[:-1], f"{location[-1]!r} is missing", _hint(location))
+    if kind in ("json_invalid", "json_type"):
+        return LocatedFinding(location, Finding(SYNTAX, details["msg"]))
+    value = details["input"]
+    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {value!r}"
+    message = details["msg"].replace("Input should", "should").replace("String should", "should")
+    return _value(location, f"{message}{shown}", _hint(location))
+
+
+def _value(location: Location, message: str, hint: str | None) -> LocatedFinding:
+    return LocatedFinding(location, Finding(VALUE, message, hint=hint))
+
+
+def _hint(location: Location) -> str | None:
+    """What the schema says of the field at a location."""
+    names = [step for step in location if isinstance(step, str)]
+    for spec in _specs_at(tuple(names[:-1])) if names else ():
+        if names[-1] in spec.model_fields:
+            description = spec.model_fields[names[-1]].description
+            return f"{names[-1]}: {description}" if description else None
+    return None
+
+
+def _fields_at(location: Location) -> Iterator[str]:
+    """The field names that a mapping at a location may have."""
+    yield from dict.fromkeys(name for spec in _specs_at(location) for name in spec.model_fields)
+
+
+def _specs_at(location: Location) -> list[type[Spec]]:
+    """The schema classes that a mapping at a location may be; union tags and indices are passed over."""
+    specs: list[type[Spec]] = [Study]
+    for step in location:
+        if isinstance(step, int):
+            continue
+        tagged = [spec for spec in specs if "type" in spec.model_fields and spec.model_fields["type"].default == step]
+        inner = [
+            part
+            for spec in specs
+            if step in spec.model_fields
+            for part in _specs_in(spec.model_fields[step].annotation)
+        ]
+        specs = tagged or inner or specs
+    return specs
+
+
+def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
+    if inspect.isclass(annotation) and issubclass(annotation, Spec):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _specs_in(argument)

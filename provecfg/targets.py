@@ -1,0 +1,118 @@
+"""Which files a target stands for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from provecfg.errors import ProvecfgError
+from provecfg.files import read_text
+from provecfg.registry.layout import TELLING_KEYS
+
+CONFIGS = "configs"
+"""The target that stands for every study and generated config of the project."""
+
+_SUFFIXES = (".py", ".yaml", ".yml", ".json")
+_YAML = (".yaml", ".yml")
+_PASSED_OVER = frozenset({"_base_", "__pycache__", "node_modules", "site-packages"})
+_TEXT_KEYS, _DICT_KEYS = "|".join(TELLING_KEYS[:2]), "|".join(TELLING_KEYS[2:])
+# with what a config gives the key: a script's `model = Model()` is none
+_ASSIGNS_A_KEY = re.compile(
+    rf"""^(?:{_TEXT_KEYS})\s*=\s*["'\[(]|^(?:{_DICT_KEYS})\s*=\s*(?:dict\s*\(|[\[{{])|^with read_base\(\)""",
+    re.MULTILINE,
+)
+_HAS_A_KEY = re.compile(
+    rf"""^[{{\s]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
+)
+_STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
+
+
+def files_of(targets: Iterable[str], here: Path) -> list[Path]:
+    """The files that targets stand for, each once, in the order named.
+
+    A file stands for itself. A folder stands for the configs and studies below it: files that look like one; folders
+    named `_base_` hold fragments, which are judged through the configs that inherit from them.
+
+    Args:
+        targets: Files, folders, or `configs`.
+        here: The folder that relative targets, and the project of `configs`, start from.
+
+    Raises:
+        ProvecfgError: A target that does not exist, or stands for nothing.
+    """
+    found: dict[Path, None] = {}
+    for target in targets:
+        path = Path(os.path.abspath(here / target))
+        if path.is_dir():
+            below = [file for file in _below(path) if _looks_like_study(file) or _is_config(file)]
+            if not below:
+                raise ProvecfgError(f"no config and no study below {target}")
+            found.update(dict.fromkeys(below))
+        elif os.path.lexists(path):
+            found[path] = None
+        elif target == CONFIGS:
+            found.update(dict.fromkeys(_of_project(here)))
+        else:
+            raise ProvecfgError(f"{target} does not exist")
+    return list(found)
+
+
+def is_study(path: Path) -> bool:
+    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has."""
+    if path.suffix not in _YAML or not path.is_file():
+        return False
+    text = _text(path)
+    return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
+
+
+def _looks_like_study(path: Path) -> bool:
+    """The same of a file that nobody named: other tools' files have a `name`, too."""
+    if not is_study(path):
+        return False
+    text = _text(path)
+    return bool(_STUDY_KEYS.search(text)) or re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE) == ["name"]
+
+
+def _of_project(here: Path) -> list[Path]:
+    """Every study and every generated config of the project that `here` is in."""
+    project = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
+    studies = [path for folder in (project, project / "studies") for path in _files_in(folder) if is_study(path)]
+    generated = [path for path in _below(project / "generated") if _is_config(path)]
+    if not studies and not generated:
+        raise ProvecfgError(
+            f"no study and no generated config in {project}",
+            hint="`provecfg generate --all` writes the loss study's configs; a file or folder can be named instead",
+        )
+    return [*studies, *generated]
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("pyproject.toml", ".git", "generated"))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER and not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_SUFFIXES):
+                yield Path(parent, name)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file found in a folder looks like a config, rather than a module or data beside it."""
+    pattern = _ASSIGNS_A_KEY if path.suffix == ".py" else _HAS_A_KEY
+    return bool(pattern.search(_text(path)))
+
+
+def _text(path: Path) -> str:
+    """The text of a file as far as it can be had; what cannot is for the reader to report."""
+    try:
+        return read_text(path, errors="replace")
+    except OSError:
+        return ""

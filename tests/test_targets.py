@@ -1,0 +1,47 @@
+"""Which files of a folder are judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provecfg.errors import ProvecfgError
+from provecfg.targets import files_of
+
+NO_CONFIGS = {
+    "demo.py": "import timm\nmodel = timm.create_model('resnet18')\n",
+    "dump.py": "vis_backends = None\nvisualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)\n",
+    "environment.yml": "name: rein\nchannels:\n  - pytorch\n",
+    "citation.yaml": "name: A paper\ntitle: something\n",
+    "recipe.yaml": "model: yolov8\ncustom_hooks:\n  visualize_val:\n    freq_epoch: 10\n",
+}
+CONFIGS = {
+    "classic.py": "model = dict(type='EncoderDecoder')\n",
+    "braces.py": "train_cfg = {'type': 'IterBasedTrainLoop'}\n",
+    "child.py": "_base_ = ['./classic.py']\n",
+    "scope.py": "default_scope = 'mmseg'\n",
+    "lazy.py": "from mmengine.config import read_base\nwith read_base():\n    from .classic import *\n",
+    "config.yaml": "model:\n  type: EncoderDecoder\n",
+    "config.json": '{"model": {"type": "EncoderDecoder"}}',
+    "study.yaml": "name: study\n",
+    "models.yaml": "name: study\ntitle: misspelt\nmodels: [pspnet_r50]\n",
+}
+
+
+@pytest.mark.parametrize("name", NO_CONFIGS)
+def test_other_files_of_a_folder_are_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(NO_CONFIGS[name])
+    with pytest.raises(ProvecfgError, match="no config and no study below"):
+        files_of([str(tmp_path)], tmp_path)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_configs_and_studies_of_a_folder_are_judged(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(CONFIGS[name])
+    assert files_of([str(tmp_path)], tmp_path) == [tmp_path / name]
+
+
+def test_a_file_that_is_named_is_judged_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "demo.py").write_text(NO_CONFIGS["demo.py"])
+    assert files_of(["demo.py"], tmp_path) == [tmp_path / "demo.py"]
