@@ -33,36 +33,33 @@ _METHODS_OF_RUNNER: Final = {
 }
 
 
-class RefusedValue(NamedTuple):
-    """A dict that its class refuses.
+class Refused(NamedTuple):
+    """A part of the config that a class refuses.
 
     Args:
-        node: The dict.
-        info: Its class.
+        node: The dict that the class is built from, or the top-level value that mmengine's Runner is given.
+        name: Who refuses it.
         refusal: What is refused, and why.
+        arguments: What its condition is about, as far as it stands in the config; those first that it names itself.
     """
 
     node: Node
-    info: ClassInfo
+    name: str
     refusal: Refusal
-
-
-class RefusedSection(NamedTuple):
-    """A top-level value that mmengine's Runner refuses.
-
-    Args:
-        node: The value.
-        refusal: What is refused, and why.
-    """
-
-    node: Node
-    refusal: Refusal
+    arguments: tuple[Node, ...]
 
 
 def refused_values_of(
-    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]
-) -> Iterator[RefusedValue]:
-    """Dicts that their class is certain to refuse."""
+    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]], *, is_whole_run: bool
+) -> Iterator[Refused]:
+    """Dicts that their class is certain to refuse.
+
+    Args:
+        config: The config.
+        parts: Its dicts with a `type`.
+        classes: Those whose class is known.
+        is_whole_run: Whether what the config does not say is said nowhere else.
+    """
     refusals = config.class_cache.refusals
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
     for typed, info in classes:
@@ -72,12 +69,15 @@ def refused_values_of(
         if key not in refusals:
             refusals[key] = refusal(info, typed.node.value, is_whole=typed.is_direct)
         refused = refusals[key]
-        if refused is not None:
-            yield RefusedValue(typed.node, info, refused)
+        if refused is None:
+            continue
+        arguments = _nodes_at(typed.node, refused.keys)
+        if is_whole_run or not _is_about_absence(refused, arguments):
+            yield Refused(typed.node, info.type_name, refused, arguments)
 
 
-def refused_sections_of(config: Lookup) -> Iterator[RefusedSection]:
-    """Top-level values that mmengine's Runner is certain to refuse."""
+def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
+    """Top-level values that mmengine's Runner is certain to refuse; see `refused_values_of`."""
     runner = config.registry.find_dotted(_RUNNER)
     if runner is None:
         return
@@ -90,5 +90,17 @@ def refused_sections_of(config: Lookup) -> Iterator[RefusedSection]:
         if call not in refusals:
             refusals[call] = refusal_by_method(runner, method, {argument: node.value})
         refused = refusals[call]
-        if refused is not None:
-            yield RefusedSection(node, refused)
+        if refused is None:
+            continue
+        arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
+        if is_whole_run or not _is_about_absence(refused, arguments or (node,)):
+            yield Refused(node, "mmengine", refused, arguments)
+
+
+def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:
+    """Whether something is refused because a key is missing, which a config that inherits from this one may add."""
+    return not arguments or refused.error == "KeyError"
+
+
+def _nodes_at(node: Node, paths: Iterable[str]) -> tuple[Node, ...]:
+    return tuple(argument for path in paths if path and (argument := node.dig(path)) is not None)

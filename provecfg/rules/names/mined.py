@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.refusals import Refused
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
-from provecfg.registry.preconditions import Refusal
 from provecfg.rules.names.arguments import is_harmless
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling
@@ -216,8 +216,7 @@ def refused_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the source of the class, its parents, and of the functions that they call.
     """
-    for node, info, refused in facts.refused_values:
-        yield _refused(node, info.type_name, refused)
+    yield from map(_refusal, facts.refused_values)
 
 
 @rule("REG107", Severity.ERROR)
@@ -239,31 +238,22 @@ def refused_section(facts: Facts) -> Iterator[Mark]:
 
     Source: the source of the installed mmengine's `Runner`, and of torch's `DataLoader`.
     """
-    for node, refused in facts.refused_sections:
-        yield _refused(node, "mmengine", refused, is_argument=True)
+    yield from map(_refusal, facts.refused_sections)
 
 
-def _refused(node: Node, name: str, refused: Refusal, *, is_argument: bool = False) -> Mark:
-    """A finding about a value that a class refuses, at the argument of which its condition speaks.
-
-    Args:
-        node: The dict, or the value that stands for one.
-        name: Who refuses.
-        refused: What and why.
-        is_argument: Whether the paths of the refusal begin with the name of the argument that `node` is.
-    """
-    paths = [path.partition(".")[2] if is_argument else path for path in refused.keys]
-    there = [found for path in paths if path and (found := node.dig(path)) is not None]
-    where = there[0] if there else node if is_argument else node.get("type") or node
-    owner = refused.owner.rpartition(".")[2]
-    if there or is_argument:
+def _refusal(refused: Refused) -> Mark:
+    """A finding about a value that a class refuses, at the argument of which its condition speaks."""
+    node, name, refusal, arguments = refused
+    where = arguments[0] if arguments else node
+    if arguments or not node.is_dict:
         subject = f"{where.name}={_short(where.value)}"
     else:
-        subject = f"{' and '.join(path for path in paths if path) or 'what it is given'} as it is"
+        subject = f"{' and '.join(filter(None, refusal.keys)) or 'what it is given'} as it is"
+        where = node.get("type") or node
     hint = None
-    if refused.condition and refused.condition != refused.words:
-        hint = f"{owner} has: {refused.condition}"
-    return Mark(where, f"{name} refuses {subject}: {refused.error}: {refused.words}", hint)
+    if refusal.condition and refusal.condition != refusal.words:
+        hint = f"{refusal.owner.rpartition('.')[2]} has: {refusal.condition}"
+    return Mark(where, f"{name} refuses {subject}: {refusal.error}: {refusal.words}", hint)
 
 
 def _short(value: object) -> str:
