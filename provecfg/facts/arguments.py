@@ -10,6 +10,7 @@ from provecfg.facts.model import is_mmseg
 from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
+from provecfg.registry.stated_types import StatedType, misfit
 
 _CERTAIN: Final = frozenset(
     {
@@ -102,6 +103,35 @@ def unused_arguments_of(
                 fate = of_class[key] = info.fate(key, values, slot=slot) if isinstance(key, str) else Fate.UNKNOWN
             if fate is Fate.REFUSED or fate is Fate.SWALLOWED:
                 yield UnusedArgument(typed, info, Node(values[key], typed.node, key), fate)
+
+
+class Misfit(NamedTuple):
+    """A value of a kind that its class does not state for the argument.
+
+    Args:
+        info: The class.
+        node: The argument, or the part of it that does not fit.
+        stated: What the class states for this part.
+    """
+
+    info: ClassInfo
+    node: Node
+    stated: StatedType
+
+
+def misfits_of(config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]) -> Iterator[Misfit]:
+    """The values of a kind that their class does not state."""
+    registry_at = {id(typed.node.value): typed.registry for typed in parts}
+    for typed, info in classes:
+        if info.is_of_user or not info.stated_types or not is_built_as_it_stands(config, typed, registry_at):
+            continue
+        for key, value in typed.node.value.items():
+            stated = info.stated_types.get(key)
+            unfit = None if stated is None else misfit(value, stated)
+            if unfit is not None:
+                path, stated_there = unfit
+                node = Node(value, typed.node, key)
+                yield Misfit(info, (node.dig(path) if path else None) or node, stated_there)
 
 
 def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:

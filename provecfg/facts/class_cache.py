@@ -9,7 +9,7 @@ from provecfg.registry.preconditions import Refusal
 
 
 class ClassCache:
-    """Classes by scope, name and registry; fates by class and slot, then key; refusals by class and what it is given.
+    """Classes by scope, name and registry; fates by class and slot, then key; refusals by what is refused.
 
     None depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
     those are not kept.
@@ -19,7 +19,7 @@ class ClassCache:
         self.registry = registry  # held, so that its id stays its own
         self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
         self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
-        self.refusals: dict[tuple[int, bool, str], Refusal | None] = {}
+        self.refusals: dict[str, Refusal | None] = {}
 
 
 _MOST_REGISTRIES: Final = 32

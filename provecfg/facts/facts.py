@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from provecfg.facts.arguments import UnusedArgument, classes_of, typed_of, unregistered_of, unused_arguments_of
+from provecfg.facts.arguments import (
+    Misfit,
+    UnusedArgument,
+    classes_of,
+    misfits_of,
+    typed_of,
+    unregistered_of,
+    unused_arguments_of,
+)
 from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import Dataset, Loader, Split, loaders_of, preprocessor_of
 from provecfg.facts.hooks import (
@@ -175,6 +183,11 @@ class Facts(Lookup):
     def unused_arguments(self) -> tuple[UnusedArgument, ...]:
         """Arguments that their class refuses or drops."""
         return tuple(unused_arguments_of(self, self.typed, self.classes))
+
+    @cached_property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Values of a kind that their class does not state."""
+        return tuple(misfits_of(self, self.typed, self.classes))
 
     @cached_property
     def unregistered(self) -> tuple[tuple[Typed, Node], ...]:

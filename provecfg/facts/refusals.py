@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from provecfg.facts.arguments import is_built_as_it_stands
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
+from provecfg.registry.accepted import accepted_parts, digest
+from provecfg.registry.layout import RUNNER, RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
-
-_RUNNER: Final = "mmengine.runner.runner.Runner"
-_METHODS_OF_RUNNER: Final = {
-    # mmengine 0.10.7, runner/runner.py: what is done with each top-level key, and as which argument
-    "train_dataloader": ("build_dataloader", "dataloader"),
-    "val_dataloader": ("build_dataloader", "dataloader"),
-    "test_dataloader": ("build_dataloader", "dataloader"),
-    "train_cfg": ("build_train_loop", "loop"),
-    "val_cfg": ("build_val_loop", "loop"),
-    "test_cfg": ("build_test_loop", "loop"),
-    "val_evaluator": ("build_evaluator", "evaluator"),
-    "test_evaluator": ("build_evaluator", "evaluator"),
-    "optim_wrapper": ("build_optim_wrapper", "optim_wrapper"),
-    "param_scheduler": ("_check_scheduler_cfg", "param_scheduler"),
-    "default_hooks": ("register_default_hooks", "hooks"),
-    "custom_hooks": ("register_custom_hooks", "hooks"),
-    "log_processor": ("build_log_processor", "log_processor"),
-    "visualizer": ("build_visualizer", "visualizer"),
-    "model": ("build_model", "model"),
-}
 
 
 class Refused(NamedTuple):
@@ -60,15 +43,12 @@ def refused_values_of(
         classes: Those whose class is known.
         is_whole_run: Whether what the config does not say is said nowhere else.
     """
-    refusals = config.class_cache.refusals
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
     for typed, info in classes:
         if not has_excerpt(info) or not is_built_as_it_stands(config, typed, registry_at):
             continue
-        key = (id(info), typed.is_direct, repr(typed.node.value))
-        if key not in refusals:
-            refusals[key] = refusal(info, typed.node.value, is_whole=typed.is_direct)
-        refused = refusals[key]
+        part = f"{info.dotted} {'whole' if typed.is_direct else 'part'} {typed.node.value!r}"
+        refused = _known(config, part, functools.partial(refusal, info, typed.node.value, is_whole=typed.is_direct))
         if refused is None:
             continue
         arguments = _nodes_at(typed.node, refused.keys)
@@ -78,23 +58,29 @@ def refused_values_of(
 
 def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
     """Top-level values that mmengine's Runner is certain to refuse; see `refused_values_of`."""
-    runner = config.registry.find_dotted(_RUNNER)
+    runner = config.registry.find_dotted(RUNNER)
     if runner is None:
         return
-    refusals = config.class_cache.refusals
-    for key, (method, argument) in _METHODS_OF_RUNNER.items():
+    for key, (method, argument) in RUNNER_METHODS.items():
         node = config.root.get(key)
         if node is None or node.value is None:
             continue
-        call = (id(runner), False, f"{method} {node.value!r}")
-        if call not in refusals:
-            refusals[call] = refusal_by_method(runner, method, {argument: node.value})
-        refused = refusals[call]
+        part = f"{method} {node.value!r}"
+        refused = _known(config, part, functools.partial(refusal_by_method, runner, method, {argument: node.value}))
         if refused is None:
             continue
         arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
         if is_whole_run or not _is_about_absence(refused, arguments or (node,)):
             yield Refused(node, "mmengine", refused, arguments)
+
+
+def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> Refusal | None:
+    """What is refused of a part, if that was found out before; else it is now."""
+    refusals = config.class_cache.refusals
+    if part not in refusals:
+        is_accepted = digest(part) in accepted_parts(config.registry.snapshot.release)
+        refusals[part] = None if is_accepted else follow()
+    return refusals[part]
 
 
 def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:

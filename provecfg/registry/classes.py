@@ -14,6 +14,7 @@ from typing import Any
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN, taken_in_slot
 from provecfg.registry.kwargs_flow import NEXT_INIT, Delegate, Flow, Target
 from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter, parameters_of
+from provecfg.registry.stated_types import StatedType, type_of
 from provecfg.spelling import nearest_names
 
 _DEEPEST_CHAIN = 40
@@ -49,6 +50,7 @@ class ClassRecord:
         excerpts: Source of what can refuse a value (`preconditions`), by method; '' for a method that an excerpt calls
             and that cannot be followed.
         constants: Source of the class's own attributes that excerpts look at.
+        documented: Source of the types that its docstring states, by argument (`stated_types`).
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
     """
@@ -62,6 +64,7 @@ class ClassRecord:
     has_loss_name: bool = False
     excerpts: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    documented: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     row: int = 0
 
@@ -149,6 +152,23 @@ class ClassInfo:
             if found[name].is_required:
                 found[name] = replace(found[name], default=UNKNOWN_DEFAULT)
         return found
+
+    @cached_property
+    def stated_types(self) -> Mapping[str, StatedType]:
+        """What its arguments take, of those of which annotation, docstring and default leave nothing open."""
+        texts: dict[tuple[str, str], str] = {
+            (record.dotted, name): text
+            for record in self.ancestors
+            if record is not None
+            for name, text in record.documented.items()
+        }
+        types = {}
+        for name, parameter in self.parameters.items():
+            text = texts.get((self.dotted, name)) or texts.get((parameter.origin, name))
+            stated = type_of(parameter, text)
+            if stated is not None:
+                types[name] = stated
+        return types
 
     @cached_property
     def required(self) -> tuple[str, ...]:

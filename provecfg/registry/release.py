@@ -77,8 +77,8 @@ class Snapshot:
 
 def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
     """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name, excerpts,
-    constants."""
-    bases, signature, flow, forward, has_loss_name, excerpts, constants = row + [None] * (7 - len(row))
+    constants, types that the docstring states."""
+    bases, signature, flow, forward, has_loss_name, excerpts, constants, documented = row + [None] * (8 - len(row))
     dotted = f"{module}.{name}"
     return ClassRecord(
         module=module,
@@ -90,6 +90,7 @@ def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
         has_loss_name=bool(has_loss_name),
         excerpts=excerpts or {},
         constants=constants or {},
+        documented=documented or {},
     )
 
 

@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.registry.layout import RUNNER
 from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, flow_row, installed_release
 from provecfg.registry.signatures import parameters_as_text
 from provecfg.registry.source_reading import constructor_flow, defines_loss_name
+from provecfg.registry.stated_types import documented
 
 _PACKAGES = {
     "onedl": ("onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "onedl-mmdetection"),
@@ -35,9 +37,6 @@ _PACKAGES = {
 _TOP_PACKAGES = ("mmengine", "mmcv", "mmseg", "mmdet", "torch")
 
 _UNINFORMATIVE = {"object", "Generic", "Protocol", "ABC"}
-
-_DRIVERS = ("mmengine.runner.runner.Runner",)
-"""Classes that a config's own top level is given to."""
 
 _LATER = ("mmengine.runner.runner.Runner.save_checkpoint",)
 """Methods that a hook hands its **kwargs to, see `kwargs_flow`."""
@@ -110,8 +109,7 @@ def snapshot(release: str) -> dict[str, Any]:
             reader.add_function(*_find(dotted))
         for module in _torch_modules():
             reader.add_class(module)
-        for dotted in _DRIVERS:
-            reader.add_class(_find(dotted)[2])
+        reader.add_class(_find(RUNNER)[2])
         reader.add_excerpts()
     return {
         "format": FORMAT,
@@ -235,7 +233,7 @@ class _Reader:
         excerpts = Excerpts(self.classes, self.add_class, _function_tree)
         for cls, (of_methods, constants) in excerpts.rows().items():
             row = self.rows[cls.__module__][cls.__qualname__]
-            row += [of_methods or None, constants or None]
+            row += [of_methods or None, constants or None, documented(cls.__doc__ or "") or None]
         for dotted, (function, text) in excerpts.function_rows().items():
             self.add_function(function.__module__, function.__qualname__, function)
             row = self.rows[function.__module__][function.__qualname__]

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.registry import Registry
 
+from provecfg.registry.layout import RUNNER_METHODS
 from provecfg.registry.preconditions.excerpt import (
     attributes_read,
     attributes_set,
@@ -83,6 +84,7 @@ class Excerpts:
     def _make_all(self) -> set[str]:
         """Make the excerpts of all classes, those found on the way included; returns the methods that are followed."""
         followed = {"__init__", *(name for names in LATER.values() for name in names)}
+        followed |= {method for method, _ in RUNNER_METHODS.values()}
         before = (-1, -1)
         while before != (len(self.by_name), len(followed)):
             before = len(self.by_name), len(followed)
@@ -181,6 +183,8 @@ class Excerpts:
             owner = next((one for one in heir.__mro__ if name in vars(one)), None)
             if owner is None:
                 continue  # no method: a part of the object that is called
+            if isinstance(vars(owner)[name], (classmethod, staticmethod)):
+                continue  # it has no object whose attributes it could set
             tree = self._method_tree(owner, name)
             if tree is None and f"{owner.__module__}.".startswith(_FOLLOWED):
                 return None

@@ -17,6 +17,7 @@ from provecfg.mmconfig import DottedName, Opaque
 from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Parameter
 
 NONE, BOOL, INT, FLOAT, TEXT, SEQUENCE, DICT = "None", "bool", "int", "float", "str", "sequence", "dict"
+NUMBERS: Final = frozenset({BOOL, INT, FLOAT})
 
 _NAMES: Final[dict[str, frozenset[str]]] = {
     "None": frozenset({NONE}),
@@ -38,7 +39,7 @@ _NAMES: Final[dict[str, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class StatedType:
     """What a type takes of the plain values.
 
     Args:
@@ -47,69 +48,64 @@ class Stated:
     """
 
     kinds: frozenset[str]
-    items: Stated | None = None
+    items: StatedType | None = None
 
-    def __or__(self, other: Stated) -> Stated:
+    def __or__(self, other: StatedType) -> StatedType:
         if SEQUENCE not in self.kinds or SEQUENCE not in other.kinds:
             items = self.items or other.items
         else:
             items = None if self.items is None or other.items is None else self.items | other.items
-        return Stated(self.kinds | other.kinds, items)
+        return StatedType(self.kinds | other.kinds, items)
 
 
 @functools.lru_cache(maxsize=4096)
-def stated(text: str) -> Stated | None:
+def stated_type(text: str) -> StatedType | None:
     """What a type takes, from its source (`Optional[int]`, `int | tuple[int]`); None where it is open, or no type."""
     try:
-        return _of(ast.parse(text, mode="eval").body)
+        return _of_node(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def _of(node: ast.expr) -> Stated | None:
+def _of_node(node: ast.expr) -> StatedType | None:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            return stated(node.value)
-        return Stated(frozenset({NONE})) if node.value is None else None
+            return stated_type(node.value)
+        return StatedType(frozenset({NONE})) if node.value is None else None
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _any_of([node.left, node.right])
+        return _of_alternatives([node.left, node.right])
     if isinstance(node, (ast.Name, ast.Attribute)):
         kinds = _NAMES.get(node.id if isinstance(node, ast.Name) else node.attr)
-        return None if kinds is None else Stated(kinds)
+        return None if kinds is None else StatedType(kinds)
     if not isinstance(node, ast.Subscript):
         return None
     name = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Optional":
-        return _any_of([*inner, ast.Constant(None)])
+        return _of_alternatives([*inner, ast.Constant(None)])
     if name == "Union":
-        return _any_of(inner)
+        return _of_alternatives(inner)
     if name == "Literal":
-        return _of_values(item.value for item in inner if isinstance(item, ast.Constant))
+        return _joined(_of_value(item.value) for item in inner if isinstance(item, ast.Constant))
     kinds = _NAMES.get(name)
     if kinds == frozenset({SEQUENCE}):
         items = [item for item in inner if not (isinstance(item, ast.Constant) and item.value is ...)]
-        return Stated(kinds, _any_of(items))
-    return Stated(kinds) if kinds == frozenset({DICT}) else None
+        return StatedType(kinds, _of_alternatives(items))
+    return StatedType(kinds) if kinds == frozenset({DICT}) else None
 
 
-def _any_of(nodes: Iterable[ast.expr]) -> Stated | None:
-    found: Stated | None = None
-    for node in nodes:
-        one = _of(node)
-        if one is None:
-            return None
-        found = one if found is None else found | one
-    return found
+def _of_alternatives(nodes: Iterable[ast.expr]) -> StatedType | None:
+    types = [_of_node(node) for node in nodes]
+    return None if None in types else _joined(types)
 
 
-def _of_values(values: Iterable[Any]) -> Stated | None:
-    found: Stated | None = None
-    for value in values:
-        kind = _kind(value)
-        if kind is not None:
-            found = Stated(frozenset({kind})) if found is None else found | Stated(frozenset({kind}))
-    return found
+def _joined(types: Iterable[StatedType | None]) -> StatedType | None:
+    """The alternatives as one; those about which nothing is known are left out."""
+    joined: StatedType | None = None
+    for stated in types:
+        if stated is not None:
+            joined = stated if joined is None else joined | stated
+    return joined
 
 
 _ARGUMENT: Final = re.compile(r"^[ \t]*\*{0,2}(\w+)[ \t]*\((.+?)\)[ \t]*:", re.MULTILINE)
@@ -124,49 +120,41 @@ _WORDS: Final = (
 
 def documented(docstring: str) -> dict[str, str]:
     """The types of the arguments that a docstring in Google's style states, as source of types; by argument."""
-    found: dict[str, str] = {}
+    types: dict[str, str] = {}
     for name, text in _ARGUMENT.findall(docstring):
         for pattern, replacement in _WORDS:
             text = pattern.sub(replacement, text)
         text = " ".join(text.split())
-        if stated(text) is not None:
-            found.setdefault(name, text)
-    return found
+        if stated_type(text) is not None:
+            types.setdefault(name, text)
+    return types
 
 
-def type_of(parameter: Parameter, text: str | None) -> Stated | None:
+def type_of(parameter: Parameter, text: str | None) -> StatedType | None:
     """What a parameter takes; None where nothing rules a value out.
 
     Args:
         parameter: Its annotation, and its default, which it takes as well.
         text: What the docstring states.
     """
-    sources = [source for source in (parameter.annotation, text) if source]
-    types = [stated(source) for source in sources]
+    types = [stated_type(source) for source in (parameter.annotation, text) if source]
     if not types or None in types:
         return None
     if parameter.default is not REQUIRED and parameter.default is not UNKNOWN_DEFAULT:
         types.append(_of_value(parameter.default))
-    found: Stated | None = None
-    for one in types:
-        if one is not None:
-            found = one if found is None else found | one
-    return found
+    return _joined(types)
 
 
-def _of_value(value: Any) -> Stated | None:
+def _of_value(value: Any) -> StatedType | None:
     if isinstance(value, (list, tuple, set)):
         items = [_of_value(item) for item in value]
-        inner: Stated | None = None
-        for item in items:
-            if item is not None:
-                inner = item if inner is None else inner | item
-        return Stated(frozenset({SEQUENCE}), inner if None not in items else None)
-    kind = _kind(value)
-    return None if kind is None else Stated(frozenset({kind}))
+        return StatedType(frozenset({SEQUENCE}), None if None in items else _joined(items))
+    kind = kind_of(value)
+    return None if kind is None else StatedType(frozenset({kind}))
 
 
-def _kind(value: Any) -> str | None:
+def kind_of(value: Any) -> str | None:
+    """The kind of a plain value; None of any other."""
     if value is None:
         return NONE
     for kind, types in ((BOOL, bool), (INT, int), (FLOAT, float), (TEXT, str), (DICT, dict)):
@@ -175,32 +163,45 @@ def _kind(value: Any) -> str | None:
     return SEQUENCE if isinstance(value, (list, tuple, set)) else None
 
 
-def misfit(value: Any, declared: Stated, path: str = "") -> tuple[str, Any] | None:
-    """The part of a value that its type does not take, as a path into the value and the part; None where all fits.
-
-    A None as a whole is left alone: many a class takes it for "leave this out", whatever its type says.
-    """
-    if isinstance(value, (DottedName, Opaque)) or (value is None and not path):
+def misfit(value: Any, stated: StatedType, path: str = "") -> tuple[str, StatedType] | None:
+    """The path to the part of a value that its type does not take, and the type of this part; None where all fits."""
+    if isinstance(value, (DottedName, Opaque)):
         return None
     if isinstance(value, (list, tuple)):
-        if SEQUENCE not in declared.kinds:
-            return path, value
-        for index, item in enumerate(value if declared.items is not None else ()):
-            found = misfit(item, declared.items, f"{path}[{index}]") if declared.items is not None else None
-            if found is not None:
-                return found
+        if SEQUENCE not in stated.kinds:
+            takes_several = DICT in stated.kinds and all(isinstance(item, dict) for item in value)
+            return None if takes_several else (path, stated)
+        for index, item in enumerate(value if stated.items is not None else ()):
+            unfit = misfit(item, stated.items, f"{path}[{index}]") if stated.items is not None else None
+            if unfit is not None:
+                return unfit
         return None
-    return None if _takes(declared, value) else (path, value)
+    return None if _takes(stated, value) else (path, stated)
 
 
-def _takes(declared: Stated, value: Any) -> bool:
-    kind = _kind(value)
-    kinds = declared.kinds
+_WORDS_OF_KINDS: Final = {
+    SEQUENCE: "a list or tuple",
+    DICT: "a dict",
+    TEXT: "a text",
+    BOOL: "a bool",
+    INT: "an int",
+    FLOAT: "a float",
+    NONE: "None",
+}
+
+
+def named(stated: StatedType) -> str:
+    """A type in words: `an int or None`."""
+    return " or ".join(words for kind, words in _WORDS_OF_KINDS.items() if kind in stated.kinds)
+
+
+def _takes(stated: StatedType, value: Any) -> bool:
+    kind, kinds = kind_of(value), stated.kinds
     if kind is None or kind in kinds:
         return True
     if kind in (BOOL, INT):
-        return bool(kinds & {BOOL, INT, FLOAT})
+        return bool(kinds & NUMBERS)
     if kind == FLOAT:
         return INT in kinds and float(value).is_integer()
     # one text for a list of them
-    return kind == TEXT and SEQUENCE in kinds and (declared.items is None or TEXT in declared.items.kinds)
+    return kind == TEXT and SEQUENCE in kinds and (stated.items is None or TEXT in stated.items.kinds)

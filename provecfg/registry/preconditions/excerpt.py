@@ -19,6 +19,9 @@ from provecfg.registry.syntax import dotted_text, is_text
 GLOBAL: Final = "__"
 """Below this name stand the names of modules, classes and functions, in full."""
 
+UNFOLLOWED: Final = "_unfollowed"
+"""Stands for a function that is not followed, in a call whose arguments make objects that are."""
+
 SWITCHES: Final = "switch_scope_and_registry"
 """The method of mmengine's registries whose context is a registry."""
 
@@ -447,8 +450,13 @@ class _Maker:
     def _e_call(self, node: ast.Call) -> ast.expr:
         function = self._called(node.func)
         if function is None:
-            return _unknown()
+            return self._unfollowed(node)
         return ast.Call(function, self._all(node.args), self._keywords(node))
+
+    def _unfollowed(self, node: ast.Call) -> ast.expr:
+        """A call that is not followed, for the sake of the objects that are made for it."""
+        made = [argument for argument in self._all(node.args) if _makes_object(argument)]
+        return ast.Call(ast.Name(UNFOLLOWED, ast.Load()), made, []) if made else _unknown()
 
     def _keywords(self, node: ast.Call) -> list[ast.keyword]:
         return [ast.keyword(keyword.arg, self.expression(keyword.value)) for keyword in node.keywords]
@@ -555,6 +563,16 @@ def _names_read(body: Iterable[ast.stmt]) -> set[str]:
     return read
 
 
+def _makes_object(node: ast.expr) -> bool:
+    """Whether an argument is a call of a class or function that is followed (`Parameter(torch.empty(...))`)."""
+    if isinstance(node, ast.Starred):
+        return _makes_object(node.value)
+    if not isinstance(node, ast.Call):
+        return False
+    name = dotted_text(node.func) or ""
+    return name == UNFOLLOWED or name.startswith(f"{GLOBAL}.")
+
+
 def _is_change(node: ast.expr) -> bool:
     """A call that does nothing but change what it is called on."""
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES
@@ -617,7 +635,7 @@ _DEEPEST_LITERAL: Final = 6
 
 
 def _literal(value: object, depth: int, dotted: Callable[[object], str | None]) -> ast.expr:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, float, str):  # an enumeration's member is none of these
         node = ast.parse(repr(value), mode="eval").body
         return node if default_value(node) is not UNKNOWN_DEFAULT else _unknown()
     if depth > _DEEPEST_LITERAL:

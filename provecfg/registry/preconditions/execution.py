@@ -28,7 +28,7 @@ from provecfg.registry.preconditions.values import (
 )
 from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter
 
-_MOST_STEPS: Final = 4000
+_MOST_STEPS: Final = 12_000
 """Statements and loops' turns of one class; the largest constructor of the release takes some 300."""
 _DEEPEST: Final = 25
 """Calls, one in another."""
@@ -91,7 +91,16 @@ def has_excerpt(info: ClassInfo) -> bool:
     return any(record is not None and record.excerpts for record in info.ancestors)
 
 
-LATER: Final[dict[str, tuple[str, ...]]] = {"transform": ("transform",), "hook": ("before_run", "before_train")}
+LATER: Final[dict[str, tuple[str, ...]]] = {
+    "transform": ("transform",),
+    "model": ("forward",),
+    "metric": ("process", "compute_metrics"),
+    "data sampler": ("__iter__",),
+    "hook": (
+        *("before_run", "before_train", "before_train_epoch", "before_train_iter"),
+        *("after_train_iter", "after_train_epoch", "after_train", "after_run"),
+    ),
+}
 """Methods that are called of every object that a registry's classes make, by the registry."""
 
 
@@ -181,7 +190,7 @@ _MADE: Final[set[str]] = set()
 """Classes with what they were given and did not refuse; most models are made of many equal parts."""
 _MOST_MADE: Final = 20_000
 
-_PYTHONS: Final = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+_PYTHONS: Final = (ArithmeticError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What an operation on plain values raises."""
 
 

@@ -319,6 +319,17 @@ def _shown(value: Any) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
+def _tensor(given: list[Any], keywords: Keywords) -> Any:
+    """A tensor of a size, given as one sequence or as several numbers."""
+    size = given[0] if given and isinstance(given[0], (list, tuple)) else given
+    for extent in size:
+        if isinstance(extent, (float, str)) or extent is None:
+            raise TypeError(f"a tensor's size has to be of whole numbers, not of {type(extent).__name__!r}")
+        if isinstance(extent, int) and extent < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {extent}: {_shown(size)}")
+    return Instance()
+
+
 FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "copy.copy": _copied,
     "copy.deepcopy": _deeply_copied,
@@ -343,6 +354,9 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "mmengine.utils.misc.to_2tuple": _n_tuple(2),
     "mmengine.utils.misc.to_3tuple": _n_tuple(3),
     "mmengine.utils.misc.to_4tuple": _n_tuple(4),
+    "torch.empty": _tensor,
+    "torch.ones": _tensor,
+    "torch.zeros": _tensor,
     "torch.nn.modules.utils._single": _n_tuple(1, is_torchs=True),
     "torch.nn.modules.utils._pair": _n_tuple(2, is_torchs=True),
     "torch.nn.modules.utils._triple": _n_tuple(3, is_torchs=True),

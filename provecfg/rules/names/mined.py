@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from provecfg.facts.arguments import Misfit
 from provecfg.facts.facts import Facts
 from provecfg.facts.refusals import Refused
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
+from provecfg.registry.stated_types import DICT, NONE, NUMBERS, SEQUENCE, TEXT, kind_of, named
 from provecfg.rules.names.arguments import is_harmless
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling
@@ -241,6 +243,65 @@ def refused_section(facts: Facts) -> Iterator[Mark]:
     yield from map(_refusal, facts.refused_sections)
 
 
+@rule("REG108", Severity.ERROR, needs_whole=False)
+def value_of_another_kind(facts: Facts) -> Iterator[Mark]:
+    """A text, a list or a dict stands where the class takes none.
+
+    Why it matters: TypeError or AttributeError when the class works with it, which may be at the first batch or at the
+    first validation.
+
+    Bad:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=[8000])
+
+    Good:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
+
+    Known problems: only arguments of which neither annotation nor docstring nor default leaves the kind open.
+
+    Source: the annotations, docstrings and defaults of the installed release's classes.
+    """
+    for misfit in facts.misfits:
+        if _is_of_another_kind(misfit):
+            yield _misfit(misfit)
+
+
+@rule("REG109", Severity.WARNING, needs_whole=False)
+def undocumented_kind(facts: Facts) -> Iterator[Mark]:
+    """A value is of a kind that the class does not document for the argument.
+
+    Why it matters: what it does is not what the documentation says, if it does not fail: half an iteration, a None that
+    is no number.
+
+    Bad:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_begin=0.5)
+
+    Good:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_begin=1)
+
+    Source: the annotations, docstrings and defaults of the installed release's classes.
+    """
+    for misfit in facts.misfits:
+        if not _is_of_another_kind(misfit):
+            yield _misfit(misfit)
+
+
+def _is_of_another_kind(misfit: Misfit) -> bool:
+    """Whether nothing that works with the stated kinds can work with the value."""
+    kind, kinds = kind_of(misfit.node.value), misfit.stated.kinds
+    if kind in (TEXT, DICT):
+        return True
+    return kind == SEQUENCE and kinds <= NUMBERS | {NONE}
+
+
+def _misfit(misfit: Misfit) -> Mark:
+    node = misfit.node
+    argument = node if isinstance(node.step, str) or node.parent is None else node.parent
+    subject = (
+        f"{argument.name} is {_short(node.value)}" if argument is node else f"{_short(node.value)} in {argument.name}"
+    )
+    return Mark(node, f"{subject}, and {misfit.info.type_name} takes {named(misfit.stated)} there")
+
+
 def _refusal(refused: Refused) -> Mark:
     """A finding about a value that a class refuses, at the argument of which its condition speaks."""
     node, name, refusal, arguments = refused
@@ -261,7 +322,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-MINED: Final = frozenset({"REG106", "REG107"})
+MINED: Final = frozenset({"REG106", "REG107", "REG108", "REG109"})
 """The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
 
 ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})
