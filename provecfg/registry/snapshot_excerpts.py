@@ -128,7 +128,7 @@ class Excerpts:
         if name not in vars(cls):
             return None
         tree = self._method_tree(cls, name)
-        if tree is None or any(last_name(one) not in _TRANSPARENT for one in tree.decorator_list):
+        if tree is None or any(last_name(decorator) not in _TRANSPARENT for decorator in tree.decorator_list):
             return []
         return self._of((cls, name), inspect.unwrap(vars(cls)[name]), tree, cls)
 
@@ -149,25 +149,25 @@ class Excerpts:
     def _has_excerpt(self, cls: type | None, name: str) -> bool:
         if name.startswith("self."):
             method = name.removeprefix("self.")
-            owner = next((one for one in cls.__mro__ if method in vars(one)), None) if cls is not None else None
+            owner = _owner(cls, method) if cls is not None else None
             if owner is None or not f"{owner.__module__}.".startswith(_FOLLOWED):
                 return False
             return bool(self._of_method(owner, method))
         made = self.by_name.get(name)
         if made is not None:
-            return any(self._of_method(one, "__init__") for one in made.__mro__)
+            return any(self._of_method(ancestor, "__init__") for ancestor in made.__mro__)
         if name not in self.functions:
-            found = _object(name) if name.startswith(_FOLLOWED_CLASSES) else None
-            if inspect.isclass(found) and f"{found.__module__}.{found.__qualname__}" == name:
-                self.add(found)
+            named = _object(name) if name.startswith(_FOLLOWED_CLASSES) else None
+            if inspect.isclass(named) and f"{named.__module__}.{named.__qualname__}" == name:
+                self.add(named)
                 return self._has_excerpt(cls, name)
             if (
                 not name.startswith(_FOLLOWED)
-                or not inspect.isfunction(found)
-                or f"{found.__module__}.{found.__qualname__}" != name
+                or not inspect.isfunction(named)
+                or f"{named.__module__}.{named.__qualname__}" != name
             ):
                 return False
-            self.functions[name] = found
+            self.functions[name] = named
         function = inspect.unwrap(self.functions[name])
         tree = self.tree_of(function) if inspect.isfunction(function) else None
         return tree is not None and bool(self._of((self.functions[name], ""), function, tree, None))
@@ -176,11 +176,11 @@ class Excerpts:
         """What calling a method sets, in this class or in one that inherits from it."""
         if cls is None:
             return None
-        found: frozenset[str] = frozenset()
+        attributes: frozenset[str] = frozenset()
         for heir in list(self.by_name.values()):
             if not issubclass(heir, cls):
                 continue
-            owner = next((one for one in heir.__mro__ if name in vars(one)), None)
+            owner = _owner(heir, name)
             if owner is None:
                 continue  # no method: a part of the object that is called
             if isinstance(vars(owner)[name], (classmethod, staticmethod)):
@@ -189,11 +189,11 @@ class Excerpts:
             if tree is None and f"{owner.__module__}.".startswith(_FOLLOWED):
                 return None
             if tree is not None:
-                found |= attributes_set(tree, functools.partial(self._tree_in, heir)) or frozenset()
-        return found
+                attributes |= attributes_set(tree, functools.partial(self._tree_in, heir)) or frozenset()
+        return attributes
 
     def _tree_in(self, cls: type, name: str) -> ast.FunctionDef | None:
-        owner = next((one for one in cls.__mro__ if name in vars(one)), None)
+        owner = _owner(cls, name)
         return None if owner is None else self._method_tree(owner, name)
 
     def _resolve(self, where: types.FunctionType, name: str) -> str | ast.expr | None:
@@ -201,29 +201,29 @@ class Excerpts:
         if head not in where.__globals__:
             return None
         try:
-            found = functools.reduce(getattr, rest.split(".") if rest else [], where.__globals__[head])
+            meant = functools.reduce(getattr, rest.split(".") if rest else [], where.__globals__[head])
         except AttributeError:
             return None
-        if getattr(builtins, head, self) is found:
+        if getattr(builtins, head, self) is meant:
             return None
-        if isinstance(found, Registry):
-            return f"{REGISTRY}{found.name.replace(' ', '_')}"
-        if inspect.ismethod(found) and isinstance(found.__self__, Registry):
-            if found.__name__ != "build":
-                return f"{REGISTRY}{found.__self__.name.replace(' ', '_')}.{found.__name__}"
-            found = found.__self__.build_func
-        if id(found) in self.natives:
-            return self.natives[id(found)]
-        origin = typing.get_origin(found)
+        if isinstance(meant, Registry):
+            return f"{REGISTRY}{meant.name.replace(' ', '_')}"
+        if inspect.ismethod(meant) and isinstance(meant.__self__, Registry):
+            if meant.__name__ != "build":
+                return f"{REGISTRY}{meant.__self__.name.replace(' ', '_')}.{meant.__name__}"
+            meant = meant.__self__.build_func
+        if id(meant) in self.natives:
+            return self.natives[id(meant)]
+        origin = typing.get_origin(meant)
         if origin is not None:
-            found = origin
-        if inspect.isclass(found):
-            return found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"
-        if inspect.isfunction(found):
-            return f"{found.__module__}.{found.__qualname__}"
-        if found is None or isinstance(found, bool):
+            meant = origin
+        if inspect.isclass(meant):
+            return meant.__qualname__ if meant.__module__ == "builtins" else f"{meant.__module__}.{meant.__qualname__}"
+        if inspect.isfunction(meant):
+            return f"{meant.__module__}.{meant.__qualname__}"
+        if meant is None or isinstance(meant, bool):
             return None  # as a rule, whether a package could be imported here
-        return literal_of(found, lambda value: None)
+        return literal_of(meant, lambda value: None)
 
     def _constant(self, value: object) -> str | None:
         literal = literal_of(value, self._class_name)
@@ -241,6 +241,11 @@ class Excerpts:
         return name
 
 
+def _owner(cls: type, name: str) -> type | None:
+    """The class that an attribute of a class's objects comes from."""
+    return next((ancestor for ancestor in cls.__mro__ if name in vars(ancestor)), None)
+
+
 def _object(dotted: str) -> Any:
     module, _, name = dotted.rpartition(".")
     try:
@@ -256,10 +261,10 @@ def _bare(arguments: ast.arguments) -> ast.arguments:
         return None if argument is None else ast.arg(argument.arg)
 
     return ast.arguments(
-        posonlyargs=[ast.arg(one.arg) for one in arguments.posonlyargs],
-        args=[ast.arg(one.arg) for one in arguments.args],
+        posonlyargs=[ast.arg(argument.arg) for argument in arguments.posonlyargs],
+        args=[ast.arg(argument.arg) for argument in arguments.args],
         vararg=bare(arguments.vararg),
-        kwonlyargs=[ast.arg(one.arg) for one in arguments.kwonlyargs],
+        kwonlyargs=[ast.arg(argument.arg) for argument in arguments.kwonlyargs],
         kw_defaults=arguments.kw_defaults,
         kwarg=bare(arguments.kwarg),
         defaults=arguments.defaults,

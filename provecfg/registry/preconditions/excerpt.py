@@ -104,20 +104,20 @@ def attributes_set(function: ast.FunctionDef, method: Callable[[str], ast.Functi
     Returns:
         None where it calls a method that is not found, or hands `self` on.
     """
-    found: set[str] = set()
+    attributes: set[str] = set()
     waiting, seen = [function], {function.name}
     while waiting:
         for node in ast.walk(waiting.pop()):
             if not isinstance(node, ast.Attribute) or dotted_text(node.value) != "self":
                 continue
             if isinstance(node.ctx, ast.Store):
-                found.add(node.attr)
+                attributes.add(node.attr)
         for name in own_methods_called([function]) if len(seen) < _MOST_METHODS else ():
             inner = method(name)
             if inner is not None and name not in seen:
                 seen.add(name)
                 waiting.append(inner)
-    return frozenset(found)
+    return frozenset(attributes)
 
 
 _MOST_METHODS: Final = 30

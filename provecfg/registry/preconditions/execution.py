@@ -65,8 +65,8 @@ def refusal(info: ClassInfo, values: Mapping[Any, Any], *, is_whole: bool = True
     """
     if not has_excerpt(info) or values.get("convert_to_iter_based"):
         return None
-    given = _given(info, values, is_whole)
-    return _certain(info, lambda run: run.build(given()))
+    keywords = _keywords_of(info, values, is_whole)
+    return _certain(info, lambda run: run.build(keywords()))
 
 
 def refusal_by_method(info: ClassInfo, method: str, values: Mapping[str, Any]) -> Refusal | None:
@@ -80,8 +80,8 @@ def refusal_by_method(info: ClassInfo, method: str, values: Mapping[str, Any]) -
 
     def call(run: _Run) -> None:
         budget = [MOST_ITEMS]
-        given = {name: plain(value, budget) for name, value in values.items()}
-        run.call_own(method, [], given, {name: frozenset({name}) for name in given})
+        keywords = {name: plain(value, budget) for name, value in values.items()}
+        run.call_own(method, [], keywords, {name: frozenset({name}) for name in keywords})
 
     return _certain(info, call)
 
@@ -104,7 +104,7 @@ LATER: Final[dict[str, tuple[str, ...]]] = {
 """Methods that are called of every object that a registry's classes make, by the registry."""
 
 
-def _given(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> Callable[[], dict[str, Any]]:
+def _keywords_of(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> Callable[[], dict[str, Any]]:
     """Makes the arguments that the class gets: new ones each time, since it may change them."""
     taken = ALWAYS_TAKEN | TAKEN.get(info.registry, frozenset())
     kept = {
@@ -118,27 +118,27 @@ def _given(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> Callab
     if not is_whole:
         supplied |= info.parameters.keys() - kept.keys()
 
-    def given() -> dict[str, Any]:
+    def keywords() -> dict[str, Any]:
         budget = [MOST_ITEMS]
         made = {key: plain(value, budget) for key, value in kept.items()}
         return made | {key: UNKNOWN for key in supplied if key in info.parameters or key in made}
 
-    return given
+    return keywords
 
 
 def _certain(info: ClassInfo, act: Callable[[_Run], None]) -> Refusal | None:
     """The refusal that something ends in; it is done again to see of which arguments that speaks."""
-    found = None
+    certain = None
     for traces in (False, True):
         try:
             act(_Run(info, traces))
         except _RefusedError as refused:
-            found = refused.refusal
+            certain = refused.refusal
         except (UndecidedError, _LimitError, RecursionError):
             return None
         else:
             return None
-    return found
+    return certain
 
 
 class _LimitError(Exception):
@@ -175,13 +175,13 @@ class _Frame:
 
     Args:
         owner: The class or function.
-        place: Its place in the class's resolution order; -1 of a function.
+        position: Its position in the class's resolution order; -1 of a function.
         names: Local variables.
         sources: What they were made of.
     """
 
     owner: ClassRecord
-    place: int
+    position: int
     names: dict[str, Any]
     sources: Sources = field(default_factory=dict)
 
@@ -205,32 +205,38 @@ class _Run:
 
     # Calls
 
-    def build(self, given: dict[str, Any]) -> None:
+    def build(self, keywords: dict[str, Any]) -> None:
         """Make the object, or call the function, and use it as it will be used."""
-        sources = {key: frozenset({key}) for key in given}
+        sources = {key: frozenset({key}) for key in keywords}
         if self.info.record.bases is None:
-            self.call_function(self.info.record, [], given, sources)
+            self.call_function(self.info.record, [], keywords, sources)
             return
-        self.construct(0, [], given, sources)
+        self.construct(0, [], keywords, sources)
         for method in LATER.get(self.info.registry, ()):
             if any(record is not None and method in record.excerpts for record in self.info.ancestors):
                 self.call_own(method, None, {}, {})
 
     def construct(
-        self, start: int, given: list[Any], keywords: dict[str, Any], sources: Sources, *, refuses_names: bool = False
+        self,
+        start: int,
+        positional: list[Any],
+        keywords: dict[str, Any],
+        sources: Sources,
+        *,
+        refuses_names: bool = False,
     ) -> None:
-        """Run the first constructor at or after a place in the resolution order.
+        """Run the first constructor at or after a position in the resolution order.
 
         Args:
-            start: The place.
-            given: What the call gives by position.
+            start: The position.
+            positional: What the call gives by position.
             keywords: And by name.
             sources: What these were made of.
             refuses_names: Whether a name that it does not take is refused here.
         """
         ancestors = self.info.ancestors
-        for place in range(start, len(ancestors)):
-            record = ancestors[place]
+        for position in range(start, len(ancestors)):
+            record = ancestors[position]
             if record is None:
                 self.self_is_unknown()
                 return
@@ -241,10 +247,10 @@ class _Run:
             body = record.body("__init__")
             if body is None:
                 return
-            names = _bound(record.parameters, given, keywords)
+            names = _bound(record.parameters, positional, keywords)
             if names is None:
                 return
-            self._run(_Frame(record, place, names, self._handed(record.parameters, given, sources)), body)
+            self._run(_Frame(record, position, names, self._handed(record.parameters, positional, sources)), body)
             return
 
     def _check_names(self, record: ClassRecord, keywords: dict[str, Any], sources: Sources) -> None:
@@ -257,18 +263,20 @@ class _Run:
                     Refusal("TypeError", words, record.dotted, tuple(sorted(sources.get(name, ()))), "")
                 )
 
-    def call_function(self, record: ClassRecord, given: list[Any], keywords: dict[str, Any], sources: Sources) -> Any:
+    def call_function(
+        self, record: ClassRecord, positional: list[Any], keywords: dict[str, Any], sources: Sources
+    ) -> Any:
         body = record.body(record.name)
-        names = None if body is None or record.parameters is None else _bound(record.parameters, given, keywords)
+        names = None if body is None or record.parameters is None else _bound(record.parameters, positional, keywords)
         if body is None or names is None or record.parameters is None:
             return UNKNOWN
-        return self._run(_Frame(record, -1, names, self._handed(record.parameters, given, sources)), body)
+        return self._run(_Frame(record, -1, names, self._handed(record.parameters, positional, sources)), body)
 
     def make(
-        self, frame: _Frame, node: ast.Call, record: ClassRecord, given: list[Any], keywords: dict[str, Any]
+        self, frame: _Frame, node: ast.Call, record: ClassRecord, positional: list[Any], keywords: dict[str, Any]
     ) -> Instance:
         """Make an object of another class."""
-        key = "" if self.traces else f"{record.dotted} {given!r} {keywords!r}"
+        key = "" if self.traces else f"{record.dotted} {positional!r} {keywords!r}"
         if key in _MADE and key:
             return Instance()
         info = self._info_of(record.dotted)
@@ -277,25 +285,29 @@ class _Run:
         inner = _Run(info, self.traces)
         inner.steps, inner.depth = self.steps, self.depth
         with contextlib.suppress(UndecidedError):
-            inner.construct(0, given, keywords, self._call_sources(frame, node), refuses_names=True)
+            inner.construct(0, positional, keywords, self._call_sources(frame, node), refuses_names=True)
         self.steps = inner.steps
         if key and len(_MADE) < _MOST_MADE:
             _MADE.add(key)
         return Instance()
 
-    def call_own(self, name: str, given: list[Any] | None, keywords: dict[str, Any], sources: Sources) -> Any:
-        """Call a method of the object that is made; with values that are not known where `given` is None."""
-        for place, record in enumerate(self.info.ancestors):
+    def call_own(self, name: str, positional: list[Any] | None, keywords: dict[str, Any], sources: Sources) -> Any:
+        """Call a method of the object that is made; with values that are not known where `positional` is None."""
+        for position, record in enumerate(self.info.ancestors):
             if record is None:
                 break
             if name in record.excerpts:
                 method = record.method(name)
-                if method is not None and given is None:
-                    given = [UNKNOWN] * len([one for one in method[0] if one.default is REQUIRED and one.by_keyword])
-                names = None if method is None or given is None else _bound(method[0], given, keywords)
-                if method is None or names is None or given is None:
+                if method is None:
                     break
-                return self._run(_Frame(record, place, names, self._handed(method[0], given, sources)), method[1])
+                parameters, body = method
+                if positional is None:
+                    required = [parameter for parameter in parameters if parameter.default is REQUIRED]
+                    positional = [UNKNOWN] * sum(parameter.by_keyword for parameter in required)
+                names = _bound(parameters, positional, keywords)
+                if names is None:
+                    break
+                return self._run(_Frame(record, position, names, self._handed(parameters, positional, sources)), body)
         self.self_is_unknown()
         return UNKNOWN
 
@@ -303,22 +315,22 @@ class _Run:
         """Something that cannot be followed may have set any attribute."""
         self.self.attributes = dict.fromkeys(self.self.attributes, UNKNOWN)
 
-    def _handed(self, parameters: tuple[Parameter, ...], given: list[Any], sources: Sources) -> Sources:
+    def _handed(self, parameters: tuple[Parameter, ...], positional: list[Any], sources: Sources) -> Sources:
         """The sources of a call's parameters; of those given by position, under their number."""
         if not self.traces:
             return {}
         handed: Sources = {}
         number = 0
         for parameter in parameters:
-            if parameter.kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD) and number < len(given):
+            if parameter.kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD) and number < len(positional):
                 handed[parameter.name] = sources.get(str(number), frozenset())
                 number += 1
                 continue
             if parameter.kind is Kind.VAR_KEYWORD:
-                known = {one.name for one in parameters}
-                rest = [names for key, names in sources.items() if key not in known and not key.isdigit()]
+                names_taken = {taken.name for taken in parameters}
+                rest = [names for key, names in sources.items() if key not in names_taken and not key.isdigit()]
                 handed[parameter.name] = frozenset().union(*rest)
-                handed |= {f"{parameter.name}.{key}": names for key, names in sources.items() if key not in known}
+                handed |= {f"{parameter.name}.{key}": names for key, names in sources.items() if key not in names_taken}
             else:
                 handed[parameter.name] = sources.get(parameter.name, frozenset())
         return handed
@@ -499,7 +511,7 @@ class _Run:
     def _name(self, frame: _Frame, node: ast.Name) -> Any:
         if node.id in frame.names:
             return frame.names[node.id]
-        if node.id == "self" and frame.place >= 0:
+        if node.id == "self" and frame.position >= 0:
             return self.self
         return Name(node.id) if node.id in BUILTINS else UNKNOWN
 
@@ -699,75 +711,78 @@ class _Run:
         if isinstance(node.func, ast.Attribute) and node.func.attr == "__init__":
             self._super_init(frame, node)
             return None
-        given, keywords = self._arguments(frame, node)
-        if given is None:
+        positional, keywords = self._arguments(frame, node)
+        if positional is None:
             if _is_own(node.func):
                 self.self_is_unknown()
             return UNKNOWN
         if isinstance(node.func, ast.Name):
             called = frame.names.get(node.func.id, UNKNOWN if node.func.id not in BUILTINS else Name(node.func.id))
             return (
-                self._call_named(frame, node, called.dotted, given, keywords) if isinstance(called, Name) else UNKNOWN
+                self._call_named(frame, node, called.dotted, positional, keywords)
+                if isinstance(called, Name)
+                else UNKNOWN
             )
         if not isinstance(node.func, ast.Attribute):
             return UNKNOWN
         dotted = _dotted(node.func)
         if dotted is not None:
-            return self._call_named(frame, node, dotted, given, keywords)
+            return self._call_named(frame, node, dotted, positional, keywords)
         owner = self.value(frame, node.func.value)
         if owner is self.self:
-            return self.call_own(node.func.attr, given, keywords, self._call_sources(frame, node))
+            return self.call_own(node.func.attr, positional, keywords, self._call_sources(frame, node))
         if isinstance(owner, Name):
-            return self._call_named(frame, node, f"{owner.dotted}.{node.func.attr}", given, keywords)
+            return self._call_named(frame, node, f"{owner.dotted}.{node.func.attr}", positional, keywords)
         with self._refusing(frame, node):
-            return call_method(owner, node.func.attr, given, keywords)
+            return call_method(owner, node.func.attr, positional, keywords)
 
     def _call_named(
-        self, frame: _Frame, node: ast.Call, dotted: str, given: list[Any], keywords: dict[str, Any]
+        self, frame: _Frame, node: ast.Call, dotted: str, positional: list[Any], keywords: dict[str, Any]
     ) -> Any:
         if dotted in BUILTINS or dotted in FUNCTIONS:
             with self._refusing(frame, node):
-                return (BUILTINS.get(dotted) or FUNCTIONS[dotted])(given, keywords)
+                return (BUILTINS.get(dotted) or FUNCTIONS[dotted])(positional, keywords)
         if dotted.startswith(REGISTRY):
-            return self._registered(dotted, given)
+            return self._registered(dotted, positional)
         record = self.info.records(dotted)
         if record is None:
             return UNKNOWN
         if record.bases is None:
-            return self.call_function(record, given, keywords, self._call_sources(frame, node))
-        return self.make(frame, node, record, given, keywords)
+            return self.call_function(record, positional, keywords, self._call_sources(frame, node))
+        return self.make(frame, node, record, positional, keywords)
 
-    def _registered(self, dotted: str, given: list[Any]) -> Any:
+    def _registered(self, dotted: str, positional: list[Any]) -> Any:
         """What a registry's `get` gives."""
         registry, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
-        if method != "get" or not given or not isinstance(given[0], str):
+        if method != "get" or not positional or not isinstance(positional[0], str):
             return UNKNOWN
-        found = self.info.find(given[0], registry.replace("_", " "))
-        return UNKNOWN if found is None else Name(found.dotted)
+        info = self.info.find(positional[0], registry.replace("_", " "))
+        return UNKNOWN if info is None else Name(info.dotted)
 
     def _super_init(self, frame: _Frame, node: ast.Call) -> None:
         assert isinstance(node.func, ast.Attribute)
-        given, keywords = self._arguments(frame, node)
+        positional, keywords = self._arguments(frame, node)
         target = node.func.value
         named = target.args[0] if isinstance(target, ast.Call) and target.args else target
         dotted = _dotted(named) if isinstance(named, ast.Attribute) else None
-        start = frame.place + 1
+        start = frame.position + 1
         if dotted is not None:
             is_after = isinstance(target, ast.Call)
-            found = next((i for i, one in enumerate(self.info.ancestors) if one and one.dotted == dotted), None)
-            if found is None:
+            ancestors = enumerate(self.info.ancestors)
+            index = next((index for index, record in ancestors if record and record.dotted == dotted), None)
+            if index is None:
                 self.self_is_unknown()
                 return
-            start = found + 1 if is_after else found
-            if not is_after and given:
-                given = given[1:]  # `Base.__init__(self, ...)`
-        if given is None:
+            start = index + 1 if is_after else index
+            if not is_after and positional:
+                positional = positional[1:]  # `Base.__init__(self, ...)`
+        if positional is None:
             self.self_is_unknown()
             return
-        self.construct(start, given, keywords, self._call_sources(frame, node))
+        self.construct(start, positional, keywords, self._call_sources(frame, node))
 
     def _arguments(self, frame: _Frame, node: ast.Call) -> tuple[list[Any] | None, dict[str, Any]]:
-        given = self._items(frame, node.args)
+        positional = self._items(frame, node.args)
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self.value(frame, keyword.value)
@@ -777,7 +792,7 @@ class _Run:
                 keywords |= value
             else:
                 return None, {}
-        return given, keywords
+        return positional, keywords
 
     # What a value was made of
 
@@ -855,10 +870,10 @@ class _Run:
         return value if isinstance(value, str) else repr(value) if is_known(value) else "..."
 
 
-def _bound(parameters: tuple[Parameter, ...], given: list[Any], keywords: dict[str, Any]) -> dict[str, Any] | None:
+def _bound(parameters: tuple[Parameter, ...], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any] | None:
     """The local variables that a call starts with, or None where the call does not fit."""
     names: dict[str, Any] = {}
-    left = list(given)
+    left = list(positional)
     rest = dict(keywords)
     for parameter in parameters:
         if parameter.kind is Kind.VAR_POSITIONAL:
@@ -964,9 +979,9 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
 
 def _is_same(left: Any, right: Any) -> Any:
     singletons = (None, True, False)
-    if any(right is one for one in singletons):
+    if any(right is singleton for singleton in singletons):
         left, right = right, left
-    if any(left is one for one in singletons):
+    if any(left is singleton for singleton in singletons):
         if isinstance(right, PLAIN):
             return left is right
         return UNKNOWN if right is UNKNOWN else False

@@ -58,7 +58,7 @@ NONE_TYPE: Final = "NoneType"
 def is_instance(value: Any, kind: Any) -> Any:
     """`isinstance(value, kind)`: True, False, or UNKNOWN."""
     if isinstance(kind, tuple):
-        verdicts = [is_instance(value, one) for one in kind]
+        verdicts = [is_instance(value, alternative) for alternative in kind]
         return True if True in verdicts else UNKNOWN if UNKNOWN in verdicts else False
     if kind is None and value is not UNKNOWN:
         raise TypeError("isinstance() arg 2 must be a type, a tuple of types, or a union")
@@ -98,16 +98,16 @@ def items_of(value: Any) -> list[Any] | None:
 def _of_known(function: Callable[..., Any]) -> Callable[[list[Any], Keywords], Any]:
     """A function that is called where all its arguments are known."""
 
-    def call(given: list[Any], keywords: Keywords) -> Any:
-        if not all(map(is_known, (*given, *keywords.values()))):
+    def call(positional: list[Any], keywords: Keywords) -> Any:
+        if not all(map(is_known, (*positional, *keywords.values()))):
             return UNKNOWN
-        return function(*given, **keywords)
+        return function(*positional, **keywords)
 
     return call
 
 
-def _len(given: list[Any], keywords: Keywords) -> Any:
-    (value,) = given
+def _len(positional: list[Any], keywords: Keywords) -> Any:
+    (value,) = positional
     if not isinstance(value, PLAIN):
         return UNKNOWN
     if isinstance(value, (int, float)) or value is None:
@@ -115,16 +115,16 @@ def _len(given: list[Any], keywords: Keywords) -> Any:
     return len(value)
 
 
-def _all(given: list[Any], keywords: Keywords) -> Any:
-    return _joined(given, stops_at=False)
+def _all(positional: list[Any], keywords: Keywords) -> Any:
+    return _joined(positional, stops_at=False)
 
 
-def _any(given: list[Any], keywords: Keywords) -> Any:
-    return _joined(given, stops_at=True)
+def _any(positional: list[Any], keywords: Keywords) -> Any:
+    return _joined(positional, stops_at=True)
 
 
-def _joined(given: list[Any], *, stops_at: bool) -> Any:
-    (value,) = given
+def _joined(positional: list[Any], *, stops_at: bool) -> Any:
+    (value,) = positional
     items = items_of(value)
     if items is None:
         return UNKNOWN
@@ -135,8 +135,8 @@ def _joined(given: list[Any], *, stops_at: bool) -> Any:
 
 
 def _sequence(kind: type) -> Callable[[list[Any], Keywords], Any]:
-    def call(given: list[Any], keywords: Keywords) -> Any:
-        items = items_of(given[0]) if given else []
+    def call(positional: list[Any], keywords: Keywords) -> Any:
+        items = items_of(positional[0]) if positional else []
         if items is None:
             return UNKNOWN
         if kind is set and not all(map(is_known, items)):
@@ -146,75 +146,75 @@ def _sequence(kind: type) -> Callable[[list[Any], Keywords], Any]:
     return call
 
 
-def _dict(given: list[Any], keywords: Keywords) -> Any:
-    if any(value is UNKNOWN or isinstance(value, (Name, Instance)) for value in given):
+def _dict(positional: list[Any], keywords: Keywords) -> Any:
+    if any(value is UNKNOWN or isinstance(value, (Name, Instance)) for value in positional):
         return UNKNOWN
-    return dict(*given, **keywords)
+    return dict(*positional, **keywords)
 
 
-def _range(*given: Any) -> Any:
-    made = range(*given)
+def _range(*positional: Any) -> Any:
+    made = range(*positional)
     return UNKNOWN if len(made) > _MOST else made
 
 
-def _zip(given: list[Any], keywords: Keywords) -> Any:
-    lists = [items_of(value) for value in given]
+def _zip(positional: list[Any], keywords: Keywords) -> Any:
+    lists = [items_of(value) for value in positional]
     return UNKNOWN if any(items is None for items in lists) else list(zip(*filter(None.__ne__, lists), strict=False))
 
 
-def _enumerate(given: list[Any], keywords: Keywords) -> Any:
-    items = items_of(given[0])
-    start = given[1] if len(given) > 1 else keywords.get("start", 0)
+def _enumerate(positional: list[Any], keywords: Keywords) -> Any:
+    items = items_of(positional[0])
+    start = positional[1] if len(positional) > 1 else keywords.get("start", 0)
     return UNKNOWN if items is None or not isinstance(start, int) else list(enumerate(items, start))
 
 
-def _reversed(given: list[Any], keywords: Keywords) -> Any:
-    if isinstance(given[0], (set, frozenset, int, float)) or given[0] is None:
-        raise TypeError(f"{type(given[0]).__name__!r} object is not reversible")
-    items = items_of(given[0])
+def _reversed(positional: list[Any], keywords: Keywords) -> Any:
+    if isinstance(positional[0], (set, frozenset, int, float)) or positional[0] is None:
+        raise TypeError(f"{type(positional[0]).__name__!r} object is not reversible")
+    items = items_of(positional[0])
     return UNKNOWN if items is None else items[::-1]
 
 
-def _isinstance(given: list[Any], keywords: Keywords) -> Any:
-    value, kind = given
+def _isinstance(positional: list[Any], keywords: Keywords) -> Any:
+    value, kind = positional
     return is_instance(value, kind)
 
 
-def _issubclass(given: list[Any], keywords: Keywords) -> Any:
+def _issubclass(positional: list[Any], keywords: Keywords) -> Any:
     return UNKNOWN
 
 
-def _callable(given: list[Any], keywords: Keywords) -> Any:
-    (value,) = given
+def _callable(positional: list[Any], keywords: Keywords) -> Any:
+    (value,) = positional
     return False if isinstance(value, PLAIN) else True if isinstance(value, Name) else UNKNOWN
 
 
-def _hasattr(given: list[Any], keywords: Keywords) -> Any:
-    value, name = given
+def _hasattr(positional: list[Any], keywords: Keywords) -> Any:
+    value, name = positional
     if isinstance(value, PLAIN) and not isinstance(value, dict) and isinstance(name, str):
         return hasattr(value, name)
     return UNKNOWN
 
 
-def _type(given: list[Any], keywords: Keywords) -> Any:
-    return type_of(given[0]) if len(given) == 1 else UNKNOWN
+def _type(positional: list[Any], keywords: Keywords) -> Any:
+    return type_of(positional[0]) if len(positional) == 1 else UNKNOWN
 
 
-def _pow(*given: Any) -> Any:
-    if all(isinstance(value, int) for value in given) and (abs(given[0]) > 1000 or abs(given[1]) > 64):
+def _pow(*positional: Any) -> Any:
+    if all(isinstance(value, int) for value in positional) and (abs(positional[0]) > 1000 or abs(positional[1]) > 64):
         return UNKNOWN
-    return pow(*given)
+    return pow(*positional)
 
 
-def _int(*given: Any) -> Any:
-    return UNKNOWN if given and isinstance(given[0], str) and len(given[0]) > 100 else int(*given)
+def _int(*positional: Any) -> Any:
+    return UNKNOWN if positional and isinstance(positional[0], str) and len(positional[0]) > 100 else int(*positional)
 
 
 BUILTINS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "abs": _of_known(abs),
     "all": _all,
     "any": _any,
-    "bool": lambda given, keywords: UNKNOWN if truth(given[0]) is None else truth(given[0]),
+    "bool": lambda positional, keywords: UNKNOWN if truth(positional[0]) is None else truth(positional[0]),
     "callable": _callable,
     "dict": _dict,
     "divmod": _of_known(divmod),
@@ -231,30 +231,30 @@ BUILTINS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "min": _of_known(min),
     "pow": _of_known(_pow),
     "range": _of_known(_range),
-    "repr": lambda given, keywords: UNKNOWN,
+    "repr": lambda positional, keywords: UNKNOWN,
     "reversed": _reversed,
     "round": _of_known(round),
     "set": _sequence(set),
     "sorted": _of_known(sorted),
-    "str": lambda given, keywords: UNKNOWN,
+    "str": lambda positional, keywords: UNKNOWN,
     "sum": _of_known(sum),
     "tuple": _sequence(tuple),
     "type": _type,
     "zip": _zip,
     # types that are looked at and not called
-    "bytes": lambda given, keywords: UNKNOWN,
-    "complex": lambda given, keywords: UNKNOWN,
-    "object": lambda given, keywords: Instance(),
-    "slice": lambda given, keywords: UNKNOWN,
+    "bytes": lambda positional, keywords: UNKNOWN,
+    "complex": lambda positional, keywords: UNKNOWN,
+    "object": lambda positional, keywords: Instance(),
+    "slice": lambda positional, keywords: UNKNOWN,
 }
 
 
-def _copied(given: list[Any], keywords: Keywords) -> Any:
-    return copy.copy(given[0]) if isinstance(given[0], PLAIN) else given[0]
+def _copied(positional: list[Any], keywords: Keywords) -> Any:
+    return copy.copy(positional[0]) if isinstance(positional[0], PLAIN) else positional[0]
 
 
-def _deeply_copied(given: list[Any], keywords: Keywords) -> Any:
-    return deep_copy(given[0])
+def _deeply_copied(positional: list[Any], keywords: Keywords) -> Any:
+    return deep_copy(positional[0])
 
 
 def deep_copy(value: Any) -> Any:
@@ -276,13 +276,13 @@ def _is_seq_of(seq: Any, expected_type: Any, seq_type: Any = None) -> Any:
     return False if False in verdicts else UNKNOWN if UNKNOWN in verdicts or items is None else True
 
 
-def _is_str(given: list[Any], keywords: Keywords) -> Any:
-    return is_instance(given[0], Name("str"))
+def _is_str(positional: list[Any], keywords: Keywords) -> Any:
+    return is_instance(positional[0], Name("str"))
 
 
 def _n_tuple(count: int, *, is_torchs: bool = False) -> Callable[[list[Any], Keywords], Any]:
-    def call(given: list[Any], keywords: Keywords) -> Any:
-        (value,) = given
+    def call(positional: list[Any], keywords: Keywords) -> Any:
+        (value,) = positional
         if not isinstance(value, PLAIN):
             return UNKNOWN
         if isinstance(value, (list, tuple, dict, set, frozenset, str, range, bytes)):
@@ -292,9 +292,9 @@ def _n_tuple(count: int, *, is_torchs: bool = False) -> Callable[[list[Any], Key
     return call
 
 
-def _build(given: list[Any], keywords: Keywords) -> Any:
+def _build(positional: list[Any], keywords: Keywords) -> Any:
     """What building a class from a config's dict asks of the dict."""
-    cfg, *_ = given or [keywords.get("cfg", UNKNOWN)]
+    cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if not isinstance(cfg, PLAIN):
         return UNKNOWN
     if not isinstance(cfg, dict):
@@ -304,14 +304,14 @@ def _build(given: list[Any], keywords: Keywords) -> Any:
     return Instance()
 
 
-def _build_model(given: list[Any], keywords: Keywords) -> Any:
+def _build_model(positional: list[Any], keywords: Keywords) -> Any:
     """The same of models, of which a list makes a Sequential."""
-    cfg, *_ = given or [keywords.get("cfg", UNKNOWN)]
+    cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if isinstance(cfg, list):
-        for one in cfg:
-            _build([one], keywords)
+        for part in cfg:
+            _build([part], keywords)
         return Instance()
-    return _build(given, keywords)
+    return _build(positional, keywords)
 
 
 def _shown(value: Any) -> str:
@@ -319,9 +319,9 @@ def _shown(value: Any) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
-def _tensor(given: list[Any], keywords: Keywords) -> Any:
+def _tensor(positional: list[Any], keywords: Keywords) -> Any:
     """A tensor of a size, given as one sequence or as several numbers."""
-    size = given[0] if given and isinstance(given[0], (list, tuple)) else given
+    size = positional[0] if positional and isinstance(positional[0], (list, tuple)) else positional
     for extent in size:
         if isinstance(extent, (float, str)) or extent is None:
             raise TypeError(f"a tensor's size has to be of whole numbers, not of {type(extent).__name__!r}")
@@ -333,8 +333,8 @@ def _tensor(given: list[Any], keywords: Keywords) -> Any:
 FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "copy.copy": _copied,
     "copy.deepcopy": _deeply_copied,
-    "inspect.isclass": lambda given, keywords: (
-        True if isinstance(given[0], Name) else False if isinstance(given[0], PLAIN) else UNKNOWN
+    "inspect.isclass": lambda positional, keywords: (
+        True if isinstance(positional[0], Name) else False if isinstance(positional[0], PLAIN) else UNKNOWN
     ),
     "math.ceil": _of_known(math.ceil),
     "math.floor": _of_known(math.floor),
@@ -343,12 +343,12 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "mmengine.registry.build_functions.build_from_cfg": _build,
     "mmengine.registry.build_functions.build_model_from_cfg": _build_model,
     "mmengine.utils.misc.is_str": _is_str,
-    "mmengine.utils.misc.is_seq_of": lambda given, keywords: _is_seq_of(*given, **keywords),
-    "mmengine.utils.misc.is_list_of": lambda given, keywords: _is_seq_of(
-        *given, **{**keywords, "seq_type": Name("list")}
+    "mmengine.utils.misc.is_seq_of": lambda positional, keywords: _is_seq_of(*positional, **keywords),
+    "mmengine.utils.misc.is_list_of": lambda positional, keywords: _is_seq_of(
+        *positional, **{**keywords, "seq_type": Name("list")}
     ),
-    "mmengine.utils.misc.is_tuple_of": lambda given, keywords: _is_seq_of(
-        *given, **{**keywords, "seq_type": Name("tuple")}
+    "mmengine.utils.misc.is_tuple_of": lambda positional, keywords: _is_seq_of(
+        *positional, **{**keywords, "seq_type": Name("tuple")}
     ),
     "mmengine.utils.misc.to_1tuple": _n_tuple(1),
     "mmengine.utils.misc.to_2tuple": _n_tuple(2),
@@ -392,7 +392,7 @@ METHODS: Final = _OF_TEXT | _OF_LISTS | _OF_DICTS | _OF_SETS | _OF_NUMBERS
 """Methods of plain values that are done here."""
 
 
-def call_method(owner: Any, name: str, given: list[Any], keywords: Keywords) -> Any:
+def call_method(owner: Any, name: str, positional: list[Any], keywords: Keywords) -> Any:
     """`owner.name(*given, **keywords)`.
 
     Raises:
@@ -401,41 +401,41 @@ def call_method(owner: Any, name: str, given: list[Any], keywords: Keywords) -> 
     if not isinstance(owner, PLAIN):
         return UNKNOWN
     if isinstance(owner, dict):
-        return _call_of_dict(owner, name, given, keywords)
+        return _call_of_dict(owner, name, positional, keywords)
     method = getattr(owner, name)  # raises as Python does: `512 .lower()`
     if isinstance(owner, str):
-        if not (name in _OF_TEXT and all(map(is_known, (*given, *keywords.values())))):
+        if not (name in _OF_TEXT and all(map(is_known, (*positional, *keywords.values())))):
             return UNKNOWN
         if name in ("format", "replace", "join") and (len(owner) > 1000 or "{:" in owner):
             return UNKNOWN
-        return method(*given, **keywords)
+        return method(*positional, **keywords)
     if isinstance(owner, list) and name in _OF_LISTS:
-        if name in ("sort", "index", "remove", "count") and not all(map(is_known, (owner, *given))):
+        if name in ("sort", "index", "remove", "count") and not all(map(is_known, (owner, *positional))):
             return UNKNOWN
-        if name == "extend" and given and items_of(given[0]) is None:
+        if name == "extend" and positional and items_of(positional[0]) is None:
             owner.append(UNKNOWN)
             return None
-        return method(*given, **keywords) if len(owner) < _MOST else UNKNOWN
-    if isinstance(owner, (tuple, set, frozenset)) and not all(map(is_known, (owner, *given))):
+        return method(*positional, **keywords) if len(owner) < _MOST else UNKNOWN
+    if isinstance(owner, (tuple, set, frozenset)) and not all(map(is_known, (owner, *positional))):
         return UNKNOWN
-    return method(*given, **keywords) if name in METHODS else UNKNOWN
+    return method(*positional, **keywords) if name in METHODS else UNKNOWN
 
 
-def _call_of_dict(owner: dict[Any, Any], name: str, given: list[Any], keywords: Keywords) -> Any:
+def _call_of_dict(owner: dict[Any, Any], name: str, positional: list[Any], keywords: Keywords) -> Any:
     if name not in _OF_DICTS:
         return UNKNOWN
     if name in ("get", "pop", "setdefault"):
-        if not given or not is_known(given[0]):
+        if not positional or not is_known(positional[0]):
             if name != "get":
                 owner.clear()
                 owner[UNKNOWN] = UNKNOWN
             return UNKNOWN
-        if UNKNOWN in owner and given[0] not in owner:
+        if UNKNOWN in owner and positional[0] not in owner:
             return UNKNOWN
-        if name == "pop" and given[0] not in owner and len(given) == 1:
+        if name == "pop" and positional[0] not in owner and len(positional) == 1:
             return UNKNOWN  # mmengine's own dict gives None, another raises
-    if name == "update" and not all(isinstance(other, dict) for other in given):
+    if name == "update" and not all(isinstance(other, dict) for other in positional):
         owner[UNKNOWN] = UNKNOWN
         return None
-    made = getattr(owner, name)(*given, **keywords)
+    made = getattr(owner, name)(*positional, **keywords)
     return list(made) if name in ("items", "keys", "values") else made
