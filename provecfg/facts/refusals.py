@@ -61,6 +61,12 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
     runner = config.registry.find_dotted(RUNNER)
     if runner is None:
         return
+    values = config.root.value
+    if is_whole_run:
+        whole = {key: values[key] for key in runner.parameters if key in values}
+        refused = _known(config, f"Runner {whole!r}", functools.partial(refusal, runner, whole))
+        if refused is not None:
+            yield Refused(config.root, "mmengine", refused, _nodes_at(config.root, refused.keys))
     for key, (method, argument) in RUNNER_METHODS.items():
         node = config.root.get(key)
         if node is None or node.value is None:

@@ -35,6 +35,23 @@ class Fate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpts:
+    """What the source of a class or function tells of the values that it refuses.
+
+    Args:
+        methods: Source by method, the constructor's as `__init__`, a function's by its own name.
+        constants: Source of the class's own attributes that they look at.
+    """
+
+    methods: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+
+ReadExcerpts = Callable[[str, str], Excerpts]
+"""From a module and the name of a class or function in it."""
+
+
+@dataclass(frozen=True)
 class ClassRecord:
     """One class or function as its own source text has it, parents not looked at.
 
@@ -47,12 +64,10 @@ class ClassRecord:
         flow: Where that one's `**kwargs` go; None if it has none.
         forward: Parameters of its own `forward`, or None if it defines none.
         has_loss_name: Whether it defines `loss_name`, which mmseg's heads read of each of their losses.
-        excerpts: Source of what can refuse a value (`preconditions`), by method; '' for a method that an excerpt calls
-            and that cannot be followed.
-        constants: Source of the class's own attributes that excerpts look at.
         documented: Source of the types that its docstring states, by argument (`stated_types`).
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
+        read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
     """
 
     module: str
@@ -62,15 +77,28 @@ class ClassRecord:
     flow: Flow | None = None
     forward: tuple[Parameter, ...] | None = None
     has_loss_name: bool = False
-    excerpts: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
     documented: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     row: int = 0
+    read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
 
     @property
     def dotted(self) -> str:
         return f"{self.module}.{self.name}"
+
+    @cached_property
+    def _excerpts(self) -> Excerpts:
+        return Excerpts() if self.read_excerpts is None else self.read_excerpts(self.module, self.name)
+
+    @property
+    def excerpts(self) -> Mapping[str, str]:
+        """Source of what can refuse a value (`preconditions`), by method; '' for a method that cannot be followed."""
+        return self._excerpts.methods
+
+    @property
+    def constants(self) -> Mapping[str, str]:
+        """Source of the class's own attributes that excerpts look at."""
+        return self._excerpts.constants
 
     def body(self, name: str) -> list[ast.stmt] | None:
         """The excerpt of the constructor, or of a function itself."""

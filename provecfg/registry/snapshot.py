@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
+import gzip
 import importlib
 import importlib.metadata
 import inspect
@@ -24,7 +25,7 @@ from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.registry.layout import RUNNER
-from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, flow_row, installed_release
+from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, excerpts_file, flow_row, installed_release
 from provecfg.registry.signatures import parameters_as_text
 from provecfg.registry.source_reading import constructor_flow, defines_loss_name
 from provecfg.registry.stated_types import documented
@@ -51,10 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     release = installed_release()
     file = options.output or DATA_DIR / f"{release}.json"
     try:
-        text = as_text(snapshot(release))
+        data = snapshot(release)
     except ProvecfgError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    text = as_text(data)
     if options.check:
         there = file.read_text(encoding="utf-8") if file.is_file() else ""
         if there == text:
@@ -64,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FINDINGS
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    print(f"{file}: {len(text.encode())} bytes", file=sys.stderr)
+    packed = gzip.compress(_compact(data["excerpts"]).encode(), mtime=0)
+    file.with_name(excerpts_file(release).name).write_bytes(packed)
+    print(f"{file}: {len(text.encode())} bytes, excerpts {len(packed)}", file=sys.stderr)
     return ExitCode.CLEAN
 
 
@@ -110,13 +114,14 @@ def snapshot(release: str) -> dict[str, Any]:
         for module in _torch_modules():
             reader.add_class(module)
         reader.add_class(_find(RUNNER)[2])
-        reader.add_excerpts()
+        excerpts = reader.excerpts()
     return {
         "format": FORMAT,
         "release": release,
         "packages": versions(release),
         "registered": registered,
         "classes": reader.rows,
+        "excerpts": excerpts,
     }
 
 
@@ -204,7 +209,7 @@ class _Reader:
         rows = self.rows.setdefault(cls.__module__, {})
         if cls.__qualname__ in rows:
             return dotted
-        row: list[Any] = [[], None, None, None, None]
+        row: list[Any] = [[], None, None, None, None, documented(cls.__doc__ or "") or None]
         rows[cls.__qualname__] = row
         self.classes[dotted] = cls
         row[0] = [
@@ -224,24 +229,24 @@ class _Reader:
                 row[3] = _text(function, forward, skip_first=True)
         if tree is not None and defines_loss_name(tree):
             row[4] = 1
+        while row and row[-1] is None:
+            row.pop()
         return dotted
 
-    def add_excerpts(self) -> None:
-        """What the constructors refuse, after all classes were read."""
+    def excerpts(self) -> dict[str, dict[str, list[Any]]]:
+        """What the constructors refuse, after all classes were read: module -> name -> methods, constants."""
         from provecfg.registry.snapshot_excerpts import Excerpts
 
         excerpts = Excerpts(self.classes, self.add_class, _function_tree)
-        for cls, (of_methods, constants) in excerpts.rows().items():
-            row = self.rows[cls.__module__][cls.__qualname__]
-            row += [of_methods or None, constants or None, documented(cls.__doc__ or "") or None]
+        rows: dict[str, dict[str, list[Any]]] = {}
+        for cls, (methods, constants) in excerpts.rows().items():
+            if methods or constants:
+                rows.setdefault(cls.__module__, {})[cls.__qualname__] = [methods, constants]
         for dotted, (function, text) in excerpts.function_rows().items():
             self.add_function(function.__module__, function.__qualname__, function)
-            row = self.rows[function.__module__][function.__qualname__]
-            row += [None] * (5 - len(row)) + [{dotted.rpartition(".")[2]: text}]
-        for rows in self.rows.values():
-            for row in rows.values():
-                while row and row[-1] is None:
-                    row.pop()
+            row = [{dotted.rpartition(".")[2]: text}]
+            rows.setdefault(function.__module__, {})[function.__qualname__] = row
+        return rows
 
     def _constructor(self, cls: type, tree: ast.ClassDef | None) -> tuple[str, dict[str, Any] | None]:
         wrapped = inspect.unwrap(vars(cls)["__init__"])

@@ -13,11 +13,12 @@ from typing import Any, Final
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN
 from provecfg.registry.classes import ClassInfo, ClassRecord, Fate
 from provecfg.registry.preconditions.excerpt import GLOBAL
-from provecfg.registry.preconditions.natives import BUILTINS, FUNCTIONS, REGISTRY, call_method, items_of
+from provecfg.registry.preconditions.natives import BUILTINS, FUNCTIONS, PRECONDITIONS, REGISTRY, call_method, items_of
 from provecfg.registry.preconditions.values import (
     MOST_ITEMS,
     PLAIN,
     UNKNOWN,
+    ConfigDict,
     Instance,
     Name,
     UndecidedError,
@@ -80,7 +81,7 @@ def refusal_by_method(info: ClassInfo, method: str, values: Mapping[str, Any]) -
 
     def call(run: _Run) -> None:
         budget = [MOST_ITEMS]
-        keywords = {name: plain(value, budget) for name, value in values.items()}
+        keywords = {name: plain(value, budget, of_config=True) for name, value in values.items()}
         run.call_own(method, [], keywords, {name: frozenset({name}) for name in keywords})
 
     return _certain(info, call)
@@ -120,7 +121,7 @@ def _keywords_of(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> 
 
     def keywords() -> dict[str, Any]:
         budget = [MOST_ITEMS]
-        made = {key: plain(value, budget) for key, value in kept.items()}
+        made = {key: plain(value, budget, of_config=True) for key, value in kept.items()}
         return made | {key: UNKNOWN for key in supplied if key in info.parameters or key in made}
 
     return keywords
@@ -202,6 +203,7 @@ class _Run:
         self.self_sources: Sources = {}
         self.steps = 0
         self.depth = 0
+        self.is_in_use = False
 
     # Calls
 
@@ -212,6 +214,7 @@ class _Run:
             self.call_function(self.info.record, [], keywords, sources)
             return
         self.construct(0, [], keywords, sources)
+        self.is_in_use = True
         for method in LATER.get(self.info.registry, ()):
             if any(record is not None and method in record.excerpts for record in self.info.ancestors):
                 self.call_own(method, None, {}, {})
@@ -250,7 +253,11 @@ class _Run:
             names = _bound(record.parameters, positional, keywords)
             if names is None:
                 return
-            self._run(_Frame(record, position, names, self._handed(record.parameters, positional, sources)), body)
+            frame = _Frame(record, position, names, self._handed(record.parameters, positional, sources))
+            for name, precondition in PRECONDITIONS.get(record.dotted, {}).items():
+                with self._refusing(frame, ast.Name(name, ast.Load())):
+                    precondition(name, names.get(name, UNKNOWN))
+            self._run(frame, body)
             return
 
     def _check_names(self, record: ClassRecord, keywords: dict[str, Any], sources: Sources) -> None:
@@ -402,6 +409,8 @@ class _Run:
             items = items_of(self.value(frame, node.iter))
         if items is None:
             frame.names |= dict.fromkeys(_targets([node])[0], UNKNOWN)
+            if self.is_in_use:
+                self._one_turn(frame, node.body)
             self._undecided(frame, node.body)
             return
         for number, item in enumerate(items):
@@ -414,6 +423,11 @@ class _Run:
                 break
             except _ContinueError:
                 continue
+
+    def _one_turn(self, frame: _Frame, body: list[ast.stmt]) -> None:
+        """A loop over a batch, of which something is certain to be in."""
+        with contextlib.suppress(_BreakError, _ContinueError, UndecidedError):
+            self.block(frame, body)
 
     def _set_sources_of_item(self, frame: _Frame, node: ast.For, number: int) -> None:
         """Of a loop over a list, or over its items with their numbers, the item is what the turn is about."""
@@ -525,6 +539,9 @@ class _Run:
         if isinstance(owner, dict):
             if node.attr in owner:
                 return owner[node.attr]  # as mmengine's own dict has it
+            if isinstance(owner, ConfigDict) and UNKNOWN not in owner and not hasattr(owner, node.attr):
+                with self._refusing(frame, node):
+                    raise AttributeError(f"'ConfigDict' object has no attribute {node.attr!r}")
             return UNKNOWN
         if isinstance(owner, Name):
             return self._class_attribute(self._info_of(owner.dotted), node.attr)
@@ -791,6 +808,10 @@ class _Run:
             elif isinstance(value, dict) and all(isinstance(key, str) for key in value):
                 keywords |= value
             else:
+                if isinstance(value, PLAIN) and not isinstance(value, dict):
+                    kind = "NoneType" if value is None else type(value).__name__
+                    with self._refusing(frame, keyword.value):
+                        raise TypeError(f"argument after ** must be a mapping, not {kind}")
                 return None, {}
         return positional, keywords
 
@@ -889,7 +910,7 @@ def _bound(parameters: tuple[Parameter, ...], positional: list[Any], keywords: d
         elif parameter.default is REQUIRED or parameter.default is UNKNOWN_DEFAULT:
             names[parameter.name] = UNKNOWN
         else:
-            names[parameter.name] = plain(parameter.default, [MOST_ITEMS])
+            names[parameter.name] = plain(parameter.default, [MOST_ITEMS], of_config=False)
     return None if left or rest else names
 
 
@@ -1022,10 +1043,18 @@ _BINARY: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
 }
 
 
+_ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv)
+
+
 def _binary(op: ast.operator, left: Any, right: Any) -> Any:
     function = _BINARY.get(type(op))
     if isinstance(op, ast.Pow) and all(isinstance(value, (int, float)) for value in (left, right)):
         return left**right if abs(left) < 1e4 and abs(right) < 60 else UNKNOWN
+    for value, other in ((left, right), (right, left)):
+        # no number, array or tensor takes a None
+        if value is None and isinstance(op, _ARITHMETIC):
+            shown = "..." if other is UNKNOWN else type(other).__name__
+            raise TypeError(f"unsupported operand types of an arithmetic operation: 'NoneType' and {shown!r}")
     if function is None or not isinstance(left, PLAIN) or not isinstance(right, PLAIN):
         return UNKNOWN
     if isinstance(op, ast.Mod) and isinstance(left, (str, bytes)):

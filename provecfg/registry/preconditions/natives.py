@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from provecfg.registry.preconditions.values import PLAIN, UNKNOWN, Instance, Name, is_known, truth
+from provecfg.registry.preconditions.values import PLAIN, UNKNOWN, ConfigDict, Instance, Name, is_known, truth
 
 _MOST = 10_000
 """Items of a sequence that a builtin makes."""
@@ -69,7 +69,7 @@ def is_instance(value: Any, kind: Any) -> Any:
     if kind.dotted == NONE_TYPE:
         return value is None
     if kind.dotted in _CONFIG_DICTS:
-        return UNKNOWN if isinstance(value, dict) else False
+        return isinstance(value, ConfigDict)
     return False if "." in kind.dotted else UNKNOWN
 
 
@@ -260,7 +260,8 @@ def _deeply_copied(positional: list[Any], keywords: Keywords) -> Any:
 def deep_copy(value: Any) -> Any:
     """A copy of lists and dicts all through; other values are themselves."""
     if isinstance(value, dict):
-        return {key: deep_copy(item) for key, item in value.items()}
+        items = {key: deep_copy(item) for key, item in value.items()}
+        return ConfigDict(items) if isinstance(value, ConfigDict) else items
     if isinstance(value, list):
         return [deep_copy(item) for item in value]
     return tuple(deep_copy(item) for item in value) if isinstance(value, tuple) else value
@@ -330,6 +331,31 @@ def _tensor(positional: list[Any], keywords: Keywords) -> Any:
     return Instance()
 
 
+def _log2(value: float) -> float:
+    """As numpy has it, which warns."""
+    return math.log2(value) if value > 0 else -math.inf if value == 0 else math.nan
+
+
+def _refuse_extent(name: str, value: Any) -> None:
+    """Raise what a convolution does for an extent that is no whole number of at least 1."""
+    for number in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(number, PLAIN) and not isinstance(number, int):
+            kind = "NoneType" if number is None else type(number).__name__
+            raise TypeError(f"{name} of a convolution has to be of whole numbers, not of {kind!r}")
+        if isinstance(number, int) and number < 1:
+            raise RuntimeError(f"{name} of a convolution has to be 1 or more, not {number}")
+
+
+PRECONDITIONS: Final[dict[str, dict[str, Callable[[str, Any], None]]]] = {
+    "torch.nn.modules.conv._ConvNd": dict.fromkeys(
+        ("in_channels", "out_channels", "kernel_size", "stride", "dilation"), _refuse_extent
+    ),
+}
+"""What torch's C code refuses of the arguments of a constructor when an image goes through the layer, by class.
+
+Source: torch 2.13, `torch.conv2d`.
+"""
+
 FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "copy.copy": _copied,
     "copy.deepcopy": _deeply_copied,
@@ -354,6 +380,7 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "mmengine.utils.misc.to_2tuple": _n_tuple(2),
     "mmengine.utils.misc.to_3tuple": _n_tuple(3),
     "mmengine.utils.misc.to_4tuple": _n_tuple(4),
+    "numpy.log2": _of_known(_log2),
     "torch.empty": _tensor,
     "torch.ones": _tensor,
     "torch.zeros": _tensor,
@@ -432,10 +459,12 @@ def _call_of_dict(owner: dict[Any, Any], name: str, positional: list[Any], keywo
             return UNKNOWN
         if UNKNOWN in owner and positional[0] not in owner:
             return UNKNOWN
-        if name == "pop" and positional[0] not in owner and len(positional) == 1:
-            return UNKNOWN  # mmengine's own dict gives None, another raises
+        if name == "pop" and len(positional) == 1 and isinstance(owner, ConfigDict):
+            return owner.pop(positional[0], None)
     if name == "update" and not all(isinstance(other, dict) for other in positional):
         owner[UNKNOWN] = UNKNOWN
         return None
+    if name == "copy":
+        return copy.copy(owner)
     made = getattr(owner, name)(*positional, **keywords)
     return list(made) if name in ("items", "keys", "values") else made

@@ -47,6 +47,10 @@ class Instance:
         return "..."
 
 
+class ConfigDict(dict[Any, Any]):
+    """A dict as mmengine's configs hold it: what it is asked to pop and does not have is None."""
+
+
 class UndecidedError(Exception):
     """Whether the rest of a function is reached is not known."""
 
@@ -55,22 +59,24 @@ MOST_ITEMS: Final = 3000
 """Of a config's values that are followed for one class; a whole dataset's list of files is no argument."""
 
 
-def plain(value: Any, budget: list[int]) -> Any:
-    """A copy of a config's value that an excerpt may change.
+def plain(value: Any, budget: list[int], *, of_config: bool) -> Any:
+    """A copy of a value that an excerpt may change.
 
     Args:
         value: Plain, or opaque, or the name of a class.
         budget: How many items may still be copied, counted down; UNKNOWN for those that are too many.
+        of_config: Whether it stands in the config, whose dicts are mmengine's; a default's are Python's.
     """
     budget[0] -= 1
     if budget[0] < 0 or isinstance(value, (Opaque, DottedName)):
         return UNKNOWN
     if isinstance(value, Mapping):
-        return {key: plain(item, budget) for key, item in value.items()}
+        items = {key: plain(item, budget, of_config=of_config) for key, item in value.items()}
+        return ConfigDict(items) if of_config else items
     if isinstance(value, list):
-        return [plain(item, budget) for item in value]
+        return [plain(item, budget, of_config=of_config) for item in value]
     if isinstance(value, tuple):
-        return tuple(plain(item, budget) for item in value)
+        return tuple(plain(item, budget, of_config=of_config) for item in value)
     return value if isinstance(value, (*PLAIN, Name)) else UNKNOWN
 
 
@@ -81,7 +87,7 @@ def _literal(text: str) -> Any:
 
 def literal(text: str) -> Any:
     """The value of a literal's source, in which `...` is what is not known."""
-    return plain(_literal(text), [MOST_ITEMS])
+    return plain(_literal(text), [MOST_ITEMS], of_config=False)
 
 
 def _literal_value(node: ast.expr | None) -> Any:
