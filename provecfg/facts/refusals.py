@@ -76,7 +76,7 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
         if refused is None:
             continue
         arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
-        if is_whole_run or not _is_about_absence(refused, arguments or (node,)):
+        if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
             yield Refused(node, "mmengine", refused, arguments)
 
 

@@ -169,6 +169,17 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What `default_scope` can be -> the library whose classes are then named without a scope."""
 
+IMPLIED_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # mmengine 0.10.7, runner/runner.py: build_val_loop, build_test_loop, build_log_processor, build_optim_wrapper
+        "val_cfg": "ValLoop",
+        "test_cfg": "TestLoop",
+        "log_processor": "LogProcessor",
+        "optim_wrapper": "OptimWrapper",
+    }
+)
+"""Top-level key -> the class of a dict without `type` there."""
+
 RUNNER: Final = "mmengine.runner.runner.Runner"
 """The class that a config's top level is given to."""
 

@@ -21,6 +21,7 @@ from provecfg.registry.preconditions.values import (
     ConfigDict,
     Instance,
     Name,
+    Uncertain,
     UndecidedError,
     is_known,
     literal,
@@ -105,6 +106,13 @@ LATER: Final[dict[str, tuple[str, ...]]] = {
 """Methods that are called of every object that a registry's classes make, by the registry."""
 
 
+IN_TRAINING: Final = {"training": True, "mode": "loss"}
+"""What these methods are called with in training, by the parameter's name; nothing else is known.
+
+Source: mmengine 0.10.7, model/base_model/base_model.py, `train_step`.
+"""
+
+
 def _keywords_of(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> Callable[[], dict[str, Any]]:
     """Makes the arguments that the class gets: new ones each time, since it may change them."""
     taken = ALWAYS_TAKEN | TAKEN.get(info.registry, frozenset())
@@ -122,7 +130,7 @@ def _keywords_of(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> 
     def keywords() -> dict[str, Any]:
         budget = [MOST_ITEMS]
         made = {key: plain(value, budget, of_config=True) for key, value in kept.items()}
-        return made | {key: UNKNOWN for key in supplied if key in info.parameters or key in made}
+        return {key: UNKNOWN for key in supplied if key in info.parameters} | made
 
     return keywords
 
@@ -264,7 +272,7 @@ class _Run:
         """Refuse a keyword argument that a constructor does not take."""
         known = [parameter.name for parameter in record.parameters or () if parameter.by_keyword]
         for name in keywords:
-            if name not in known:
+            if name not in known and not isinstance(keywords[name], Uncertain):
                 words = f"{record.name} got an unexpected keyword argument {name!r}"
                 raise _RefusedError(
                     Refusal("TypeError", words, record.dotted, tuple(sorted(sources.get(name, ()))), "")
@@ -309,8 +317,8 @@ class _Run:
                     break
                 parameters, body = method
                 if positional is None:
-                    required = [parameter for parameter in parameters if parameter.default is REQUIRED]
-                    positional = [UNKNOWN] * sum(parameter.by_keyword for parameter in required)
+                    taken = [parameter.name for parameter in parameters if parameter.by_keyword]
+                    positional, keywords = [], {key: IN_TRAINING.get(key, UNKNOWN) for key in taken}
                 names = _bound(parameters, positional, keywords)
                 if names is None:
                     break
@@ -399,6 +407,10 @@ class _Run:
         if _leaves(body):
             raise UndecidedError
         names, attributes = _targets(body)
+        for name, key in _items_changed(body):
+            owner = frame.names.get(name)
+            if name not in names and isinstance(owner, dict):
+                owner[key] = Uncertain()
         frame.names |= dict.fromkeys(names, UNKNOWN)
         self.self.attributes |= dict.fromkeys(attributes, UNKNOWN)
         if _calls_self(body):
@@ -1020,6 +1032,8 @@ def _contains(item: Any, owner: Any) -> Any:
         return UNKNOWN
     if isinstance(owner, (dict, set, frozenset)) and isinstance(item, (list, dict, set)):
         raise TypeError(f"unhashable type: {type(item).__name__!r}")
+    if isinstance(owner, dict) and isinstance(owner.get(item), Uncertain):
+        return UNKNOWN
     if item in owner:  # type: ignore[operator]
         return True
     return False if not isinstance(owner, (list, tuple, dict)) or UNKNOWN not in owner else UNKNOWN
@@ -1096,11 +1110,30 @@ def _effects(node: ast.stmt) -> tuple[frozenset[str], frozenset[str], bool, bool
         elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
             if inner.func.attr == "__init__" or _is_own(inner.func):
                 calls = True
-            else:
+            elif _item_changed(inner) is None:
                 _changed(inner.func.value, names, attributes)
         elif isinstance(inner, (ast.Return, ast.Break, ast.Continue)):
             leaves = True
     return frozenset(names), frozenset(attributes), leaves, calls
+
+
+def _item_changed(node: ast.Call) -> tuple[str, Any] | None:
+    """The local dict and the key that `x.pop('key')` changes, or `x.setdefault('key', ...)`."""
+    function = node.func
+    if not isinstance(function, ast.Attribute) or function.attr not in ("pop", "setdefault") or not node.args:
+        return None
+    key = node.args[0]
+    if not isinstance(function.value, ast.Name) or not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+        return None
+    return function.value.id, key.value
+
+
+def _items_changed(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
+    for statement in body:
+        for node in ast.walk(statement):
+            item = _item_changed(node) if isinstance(node, ast.Call) else None
+            if item is not None:
+                yield item
 
 
 def _changed(node: ast.expr, names: set[str], attributes: set[str]) -> None:

@@ -47,6 +47,10 @@ class Instance:
         return "..."
 
 
+class Uncertain(Instance):
+    """In a dict, what may have been taken out."""
+
+
 class ConfigDict(dict[Any, Any]):
     """A dict as mmengine's configs hold it: what it is asked to pop and does not have is None."""
 

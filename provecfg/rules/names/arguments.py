@@ -13,7 +13,7 @@ from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
-from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
+from provecfg.registry.layout import DEFAULT_HOOKS, OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling, nearest_names
@@ -341,6 +341,8 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
 
 def _homes(facts: Facts, name: str) -> list[str]:
     """The sections of the top level that take an argument of this name and do not set it."""
+    if name in DEFAULT_HOOKS and isinstance(facts.root.value[name], dict):
+        return ["default_hooks"]
     homes = [
         typed.node.key
         for typed, info in facts.classes

@@ -310,7 +310,6 @@ def _refusal(refused: Refused) -> Mark:
         subject = f"{where.name}={_short(where.value)}"
     else:
         subject = f"{' and '.join(filter(None, refusal.keys)) or 'what it is given'} as it is"
-        where = node.get("type") or node
     hint = None
     if refusal.condition and refusal.condition != refusal.words:
         hint = f"{refusal.owner.rpartition('.')[2]} has: {refusal.condition}"
