@@ -26,7 +26,7 @@ def main() -> int:
     for path in leaf_configs(folder):
         view = read_config(path)
         facts = Facts(view, registry_for(view, release=release))
-        refused = [*facts.refused_values, *facts.refused_sections]
+        refused = facts.refusals
         accepted |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
         for part in refused:
             print(f"{path.name}: {part.node.key}: {part.refusal.words}")

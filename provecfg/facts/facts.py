@@ -28,7 +28,7 @@ from provecfg.facts.lookup import Lookup
 from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
 from provecfg.facts.padding import Padding, padding_of
-from provecfg.facts.refusals import Refused, refused_sections_of, refused_values_of
+from provecfg.facts.refusals import Refused, innermost, refused_sections_of, refused_values_of
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
@@ -201,11 +201,8 @@ class Facts(Lookup):
         return all(self.section(key) is not None for key in needed)
 
     @cached_property
-    def refused_values(self) -> tuple[Refused, ...]:
-        """Dicts that their class is certain to refuse."""
-        return tuple(refused_values_of(self, self.typed, self.classes, is_whole_run=self.is_whole_run))
-
-    @cached_property
-    def refused_sections(self) -> tuple[Refused, ...]:
-        """Top-level values that mmengine's Runner is certain to refuse."""
-        return tuple(refused_sections_of(self, is_whole_run=self.is_whole_run))
+    def refusals(self) -> tuple[Refused, ...]:
+        """Parts of the config that their class, or mmengine's Runner, is certain to refuse."""
+        values = refused_values_of(self, self.typed, self.classes, is_whole_run=self.is_whole_run)
+        sections = refused_sections_of(self, is_whole_run=self.is_whole_run)
+        return tuple(innermost([*values, *sections]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from provecfg.facts.arguments import is_built_as_it_stands
 from provecfg.facts.lookup import Lookup
@@ -14,6 +14,9 @@ from provecfg.registry import ClassInfo
 from provecfg.registry.accepted import accepted_parts, digest
 from provecfg.registry.layout import RUNNER, RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
+
+RUNNER_NAME: Final = "mmengine"
+"""What is said to refuse a section of the top level."""
 
 
 class Refused(NamedTuple):
@@ -66,7 +69,7 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
         whole = {key: values[key] for key in runner.parameters if key in values}
         refused = _known(config, f"Runner {whole!r}", functools.partial(refusal, runner, whole))
         if refused is not None:
-            yield Refused(config.root, "mmengine", refused, _nodes_at(config.root, refused.keys))
+            yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
     for key, (method, argument) in RUNNER_METHODS.items():
         node = config.root.get(key)
         if node is None or node.value is None:
@@ -77,7 +80,28 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
             continue
         arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
         if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
-            yield Refused(node, "mmengine", refused, arguments)
+            yield Refused(node, RUNNER_NAME, refused, arguments)
+
+
+def innermost(refusals: Iterable[Refused]) -> list[Refused]:
+    """Those that no part inside of them refuses, too: a class that hands a value on is not the one to ask about it."""
+    refusals = list(refusals)
+    keys = [refused.node.key for refused in refusals]
+    return [
+        refused
+        for refused in refusals
+        if not any(
+            key != refused.node.key and _is_within(argument.key, key)
+            for argument in refused.arguments
+            for key in keys
+            if _is_within(key, refused.node.key)
+        )
+    ]
+
+
+def _is_within(key: str, outer: str) -> bool:
+    """Whether a dotted path is another, or leads into it."""
+    return key == outer or key.startswith((f"{outer}.", f"{outer}[")) or not outer
 
 
 def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> Refusal | None:

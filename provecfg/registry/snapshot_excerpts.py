@@ -209,9 +209,10 @@ class Excerpts:
         if isinstance(meant, Registry):
             return f"{REGISTRY}{meant.name.replace(' ', '_')}"
         if inspect.ismethod(meant) and isinstance(meant.__self__, Registry):
-            if meant.__name__ != "build":
+            built_by = meant.__self__.build_func
+            if meant.__name__ != "build" or id(built_by) in self.natives:
                 return f"{REGISTRY}{meant.__self__.name.replace(' ', '_')}.{meant.__name__}"
-            meant = meant.__self__.build_func
+            meant = built_by
         if id(meant) in self.natives:
             return self.natives[id(meant)]
         origin = typing.get_origin(meant)

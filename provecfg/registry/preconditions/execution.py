@@ -13,7 +13,16 @@ from typing import Any, Final
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN
 from provecfg.registry.classes import ClassInfo, ClassRecord, Fate
 from provecfg.registry.preconditions.excerpt import GLOBAL
-from provecfg.registry.preconditions.natives import BUILTINS, FUNCTIONS, PRECONDITIONS, REGISTRY, call_method, items_of
+from provecfg.registry.preconditions.natives import (
+    BUILTINS,
+    FUNCTIONS,
+    PRECONDITIONS,
+    REGISTRY,
+    build,
+    build_model,
+    call_method,
+    items_of,
+)
 from provecfg.registry.preconditions.values import (
     MOST_ITEMS,
     PLAIN,
@@ -772,7 +781,7 @@ class _Run:
             with self._refusing(frame, node):
                 return (BUILTINS.get(dotted) or FUNCTIONS[dotted])(positional, keywords)
         if dotted.startswith(REGISTRY):
-            return self._registered(dotted, positional)
+            return self._registered(frame, node, dotted, positional, keywords)
         record = self.info.records(dotted)
         if record is None:
             return UNKNOWN
@@ -780,13 +789,27 @@ class _Run:
             return self.call_function(record, positional, keywords, self._call_sources(frame, node))
         return self.make(frame, node, record, positional, keywords)
 
-    def _registered(self, dotted: str, positional: list[Any]) -> Any:
-        """What a registry's `get` gives."""
-        registry, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
-        if method != "get" or not positional or not isinstance(positional[0], str):
+    def _registered(
+        self, frame: _Frame, node: ast.Call, dotted: str, positional: list[Any], keywords: dict[str, Any]
+    ) -> Any:
+        """What a registry's `get` or `build` gives."""
+        name, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
+        registry = name.replace("_", " ") if name != "optim_wrapper" else name
+        if method == "get" and positional and isinstance(positional[0], str):
+            info = self.info.find(positional[0], registry)
+            return UNKNOWN if info is None else Name(info.dotted)
+        if method != "build":
             return UNKNOWN
-        info = self.info.find(positional[0], registry.replace("_", " "))
-        return UNKNOWN if info is None else Name(info.dotted)
+        with self._refusing(frame, node):
+            made = (build_model if registry == "model" else build)(positional, keywords)
+        cfg, defaults = positional[0] if positional else None, keywords.get("default_args")
+        if isinstance(cfg, dict) and isinstance(defaults, dict) and isinstance(cfg.get("type"), str):
+            # what the config's dict says by itself is judged where it stands
+            info = self.info.find(cfg["type"], registry)
+            if info is not None and info.record.bases is not None and "_scope_" not in cfg:
+                arguments = {key: value for key, value in (defaults | cfg).items() if key != "type"}
+                return self.make(frame, node, info.record, [], arguments)
+        return made
 
     def _super_init(self, frame: _Frame, node: ast.Call) -> None:
         assert isinstance(node.func, ast.Attribute)

@@ -293,7 +293,7 @@ def _n_tuple(count: int, *, is_torchs: bool = False) -> Callable[[list[Any], Key
     return call
 
 
-def _build(positional: list[Any], keywords: Keywords) -> Any:
+def build(positional: list[Any], keywords: Keywords) -> Any:
     """What building a class from a config's dict asks of the dict."""
     cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if not isinstance(cfg, PLAIN):
@@ -305,14 +305,14 @@ def _build(positional: list[Any], keywords: Keywords) -> Any:
     return Instance()
 
 
-def _build_model(positional: list[Any], keywords: Keywords) -> Any:
+def build_model(positional: list[Any], keywords: Keywords) -> Any:
     """The same of models, of which a list makes a Sequential."""
     cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if isinstance(cfg, list):
         for part in cfg:
-            _build([part], keywords)
+            build([part], keywords)
         return Instance()
-    return _build(positional, keywords)
+    return build(positional, keywords)
 
 
 def _shown(value: Any) -> str:
@@ -366,8 +366,8 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "math.floor": _of_known(math.floor),
     "math.log2": _of_known(math.log2),
     "math.sqrt": _of_known(math.sqrt),
-    "mmengine.registry.build_functions.build_from_cfg": _build,
-    "mmengine.registry.build_functions.build_model_from_cfg": _build_model,
+    "mmengine.registry.build_functions.build_from_cfg": build,
+    "mmengine.registry.build_functions.build_model_from_cfg": build_model,
     "mmengine.utils.misc.is_str": _is_str,
     "mmengine.utils.misc.is_seq_of": lambda positional, keywords: _is_seq_of(*positional, **keywords),
     "mmengine.utils.misc.is_list_of": lambda positional, keywords: _is_seq_of(

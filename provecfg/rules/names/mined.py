@@ -7,7 +7,7 @@ from typing import Final
 
 from provecfg.facts.arguments import Misfit
 from provecfg.facts.facts import Facts
-from provecfg.facts.refusals import Refused
+from provecfg.facts.refusals import RUNNER_NAME, Refused
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
@@ -218,7 +218,7 @@ def refused_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the source of the class, its parents, and of the functions that they call.
     """
-    yield from map(_refusal, facts.refused_values)
+    yield from (_refusal(refused) for refused in facts.refusals if refused.name != RUNNER_NAME)
 
 
 @rule("REG107", Severity.ERROR)
@@ -240,7 +240,7 @@ def refused_section(facts: Facts) -> Iterator[Mark]:
 
     Source: the source of the installed mmengine's `Runner`, and of torch's `DataLoader`.
     """
-    yield from map(_refusal, facts.refused_sections)
+    yield from (_refusal(refused) for refused in facts.refusals if refused.name == RUNNER_NAME)
 
 
 @rule("REG108", Severity.ERROR, needs_whole=False)
