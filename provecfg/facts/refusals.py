@@ -48,7 +48,11 @@ def refused_values_of(
     """
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
     for typed, info in classes:
-        if not has_excerpt(info) or not is_built_as_it_stands(config, typed, registry_at):
+        if (
+            _is_passed_over(config, typed.node)
+            or not has_excerpt(info)
+            or not is_built_as_it_stands(config, typed, registry_at)
+        ):
             continue
         part = f"{info.dotted} {'whole' if typed.is_direct else 'part'} {typed.node.value!r}"
         refused = _known(config, part, functools.partial(refusal, info, typed.node.value, is_whole=typed.is_direct))
@@ -111,6 +115,11 @@ def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> R
         is_accepted = digest(part) in accepted_parts(config.registry.snapshot.release)
         refusals[part] = None if is_accepted else follow()
     return refusals[part]
+
+
+def _is_passed_over(config: Lookup, node: Node) -> bool:
+    """Whether it is the top level's data preprocessor, and the model has its own, which goes before."""
+    return node.key == "data_preprocessor" and config.get("model.data_preprocessor") is not None
 
 
 def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:

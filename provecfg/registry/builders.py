@@ -81,3 +81,10 @@ TAKEN_IN_SLOT: Final[dict[str, frozenset[str]]] = {
 def taken_in_slot(slot: str) -> frozenset[str]:
     """Keys that are removed from the dict that stands under the key `slot`."""
     return next((keys for end, keys in TAKEN_IN_SLOT.items() if slot.endswith(end)), frozenset())
+
+
+FILLED_IN: Final = frozenset({"end"})
+"""Of what builders supply, what they only fill in where the config does not set it.
+
+Source: mmengine 0.10.7, registry/build_functions.py, `build_scheduler_from_cfg`.
+"""

@@ -59,18 +59,24 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
 
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
     """The findings without mined ones about a value of which a rule of its own says what is wrong."""
-    keys = [finding.key for finding in findings if finding.code not in MINED and finding.severity is Severity.ERROR]
+    own = [finding for finding in findings if finding.code not in MINED and finding.severity is not Severity.NOTE]
     return [
         finding
         for finding in findings
-        if finding.code not in MINED or not any(_is_within(finding.key, key) for key in keys)
+        if finding.code not in MINED or not any(_is_about_the_same(finding, other) for other in own)
     ]
 
 
-def _is_within(key: str, other: str) -> bool:
-    """Whether they are equal, or one is the other's beginning, cut at a dot or bracket."""
-    short, long = sorted((key, other), key=len)
-    return bool(short) and long.startswith(short) and long[len(short) :][:1] in ("", ".", "[")
+def _is_about_the_same(mined: Finding, own: Finding) -> bool:
+    """Whether both are about one value: the keys are equal, or one leads into the other.
+
+    A warning is only where it names the very key, or one of the dict's that the mined finding is about.
+    """
+    short, long = sorted((mined.key, own.key), key=len)
+    if not short or not long.startswith(short) or long[len(short) :][:1] not in ("", ".", "["):
+        return False
+    rest = own.key.removeprefix(mined.key)
+    return own.severity is Severity.ERROR or (own.key.startswith(mined.key) and rest.count(".") <= 1)
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN
+from provecfg.registry.builders import ALWAYS_TAKEN, FILLED_IN, SUPPLIED, SUPPLIED_TO, TAKEN
 from provecfg.registry.classes import ClassInfo, ClassRecord, Fate
 from provecfg.registry.preconditions.excerpt import GLOBAL
 from provecfg.registry.preconditions.natives import (
@@ -139,7 +139,8 @@ def _keywords_of(info: ClassInfo, values: Mapping[Any, Any], is_whole: bool) -> 
     def keywords() -> dict[str, Any]:
         budget = [MOST_ITEMS]
         made = {key: plain(value, budget, of_config=True) for key, value in kept.items()}
-        return {key: UNKNOWN for key in supplied if key in info.parameters} | made
+        left = supplied - (FILLED_IN & made.keys())
+        return made | {key: UNKNOWN for key in left if key in info.parameters or key in made}
 
     return keywords
 
@@ -234,7 +235,15 @@ class _Run:
         self.is_in_use = True
         for method in LATER.get(self.info.registry, ()):
             if any(record is not None and method in record.excerpts for record in self.info.ancestors):
-                self.call_own(method, None, {}, {})
+                self._use(method)
+
+    def _use(self, method: str) -> None:
+        """Call a method as training does; one that says it is not meant to be called is not."""
+        try:
+            self.call_own(method, None, {}, {})
+        except _RefusedError as refused:
+            if refused.refusal.error != "NotImplementedError":
+                raise
 
     def construct(
         self,
@@ -794,7 +803,7 @@ class _Run:
     ) -> Any:
         """What a registry's `get` or `build` gives."""
         name, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
-        registry = name.replace("_", " ") if name != "optim_wrapper" else name
+        registry = name.replace("__", " ")
         if method == "get" and positional and isinstance(positional[0], str):
             info = self.info.find(positional[0], registry)
             return UNKNOWN if info is None else Name(info.dotted)

@@ -395,7 +395,7 @@ Source: mmengine 0.10.7, utils/misc.py and registry/build_functions.py; torch 2.
 
 
 REGISTRY: Final = "registry."
-"""Begins the name of one of mmengine's registries, whose own follows with underscores."""
+"""Begins the name of one of mmengine's registries, whose own follows, two underscores for each space."""
 
 
 def is_native(dotted: str) -> bool:
