@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all test-gpu lint bench statistics install generate docs constraints clean
+.PHONY: help demo quick test test-all test-gpu lint bench statistics install generate docs snapshot constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -71,6 +71,11 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+snapshot: install
+	$(BIN)/python -m provecfg.registry.snapshot
+	$(BIN)/python -m docs.generate.accepted_parts
+	$(BIN)/python -m docs.generate.plugin_snapshot
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }

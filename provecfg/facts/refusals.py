@@ -124,7 +124,7 @@ def _is_passed_over(config: Lookup, node: Node) -> bool:
 
 def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:
     """Whether something is refused because a key is missing, which a config that inherits from this one may add."""
-    return not arguments or refused.error == "KeyError"
+    return not arguments or refused.is_missing
 
 
 def _nodes_at(node: Node, paths: Iterable[str]) -> tuple[Node, ...]:

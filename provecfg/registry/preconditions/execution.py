@@ -57,6 +57,7 @@ class Refusal:
         owner: The class or function whose source says so.
         keys: The arguments that the condition is about, those first that it names itself.
         condition: The source of the condition.
+        is_missing: Whether a key is looked up that is not there.
     """
 
     error: str
@@ -64,6 +65,7 @@ class Refusal:
     owner: str
     keys: tuple[str, ...]
     condition: str
+    is_missing: bool = False
 
 
 def refusal(info: ClassInfo, values: Mapping[Any, Any], *, is_whole: bool = True) -> Refusal | None:
@@ -908,7 +910,9 @@ class _Run:
             yield
         except _PYTHONS as error:
             words = str(error.args[0]) if error.args else ""
-            raise self._refused(frame, type(error).__name__, words, node) from error
+            refused = self._refused(frame, type(error).__name__, words, node)
+            refused.refusal = replace(refused.refusal, is_missing=isinstance(error, KeyError))
+            raise refused from error
 
     def _refused(self, frame: _Frame, error: str, words: str, node: ast.AST | None) -> _RefusedError:
         condition = "" if node is None else _shown(node)

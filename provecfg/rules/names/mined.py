@@ -205,14 +205,10 @@ def refused_value(facts: Facts) -> Iterator[Mark]:
     or the value is of a kind that it cannot work with.
 
     Bad:
-        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
-            dict(type='RandomCrop', crop_size=(512, 1024, 3)),
-        ]))
+        model = dict(backbone=dict(type='ResNet', depth=50, strides=(1, 2, 2)))
 
     Good:
-        train_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=[
-            dict(type='RandomCrop', crop_size=(512, 1024)),
-        ]))
+        model = dict(backbone=dict(type='ResNet', depth=50, strides=(1, 2, 2, 2)))
 
     Known problems: what depends on anything but the config's own values is left alone.
 
