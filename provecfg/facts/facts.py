@@ -33,7 +33,7 @@ from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
-from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, OLD_KEYS
+from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS
 
 
 class Facts(Lookup):
@@ -196,9 +196,8 @@ class Facts(Lookup):
 
     @cached_property
     def is_whole_run(self) -> bool:
-        """Whether the config has all that training needs, so that what it does not say is said nowhere else."""
-        needed = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
-        return all(self.section(key) is not None for key in needed)
+        """Whether the config has all that training needs, but for one thing, which is then missing and not elsewhere."""
+        return sum(self.get(key) is not None for key in NEEDED_BY_TRAINING) >= len(NEEDED_BY_TRAINING) - 1
 
     @cached_property
     def refusals(self) -> tuple[Refused, ...]:

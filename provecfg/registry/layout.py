@@ -180,6 +180,16 @@ IMPLIED_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Top-level key -> the class of a dict without `type` there."""
 
+NEEDED_BY_TRAINING: Final = (
+    "default_scope",
+    "model.type",
+    "model.backbone",
+    "train_dataloader.dataset",
+    "optim_wrapper.optimizer",
+    "train_cfg",
+)
+"""What every config that trains has; a config with less is one that others inherit from."""
+
 RUNNER: Final = "mmengine.runner.runner.Runner"
 """The class that a config's top level is given to."""
 

@@ -159,7 +159,8 @@ def _range(*positional: Any) -> Any:
 
 def _zip(positional: list[Any], keywords: Keywords) -> Any:
     lists = [items_of(value) for value in positional]
-    return UNKNOWN if any(items is None for items in lists) else list(zip(*filter(None.__ne__, lists), strict=False))
+    known = [items for items in lists if items is not None]
+    return UNKNOWN if len(known) < len(lists) else list(zip(*known, strict=False))
 
 
 def _enumerate(positional: list[Any], keywords: Keywords) -> Any:
