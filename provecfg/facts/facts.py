@@ -196,7 +196,7 @@ class Facts(Lookup):
 
     @cached_property
     def is_whole_run(self) -> bool:
-        """Whether the config has all that training needs, but for one thing, which is then missing and not elsewhere."""
+        """Whether the config has all that training needs, but for one thing, which is then missing."""
         return sum(self.get(key) is not None for key in NEEDED_BY_TRAINING) >= len(NEEDED_BY_TRAINING) - 1
 
     @cached_property

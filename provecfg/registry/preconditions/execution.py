@@ -215,6 +215,25 @@ _PYTHONS: Final = (ArithmeticError, AttributeError, IndexError, KeyError, Runtim
 """What an operation on plain values raises."""
 
 
+class _Refusing:
+    """A context in which what Python raises is a refusal; a class, since it is entered for every expression."""
+
+    __slots__ = ("frame", "node", "run")
+
+    def __init__(self, run: _Run, frame: _Frame, node: ast.AST) -> None:
+        self.run, self.frame, self.node = run, frame, node
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _PYTHONS):
+            words = str(error.args[0]) if error.args else ""
+            refused = self.run._refused(self.frame, type(error).__name__, words, self.node)
+            refused.refusal = replace(refused.refusal, is_missing=isinstance(error, KeyError))
+            raise refused from error
+
+
 class _Run:
     def __init__(self, info: ClassInfo, traces: bool) -> None:
         self.info = info
@@ -904,15 +923,9 @@ class _Run:
 
     # Refusing
 
-    @contextlib.contextmanager
-    def _refusing(self, frame: _Frame, node: ast.AST) -> Iterator[None]:
-        try:
-            yield
-        except _PYTHONS as error:
-            words = str(error.args[0]) if error.args else ""
-            refused = self._refused(frame, type(error).__name__, words, node)
-            refused.refusal = replace(refused.refusal, is_missing=isinstance(error, KeyError))
-            raise refused from error
+    def _refusing(self, frame: _Frame, node: ast.AST) -> _Refusing:
+        """What Python raises inside is a refusal of the node's."""
+        return _Refusing(self, frame, node)
 
     def _refused(self, frame: _Frame, error: str, words: str, node: ast.AST | None) -> _RefusedError:
         condition = "" if node is None else _shown(node)
@@ -982,6 +995,7 @@ def _loaded(node: ast.expr) -> ast.expr:
     return ast.Subscript(node.value, node.slice, ast.Load()) if isinstance(node, ast.Subscript) else node
 
 
+@functools.lru_cache(maxsize=65_536)
 def _dotted(node: ast.expr) -> str | None:
     """The full name that `__.a.b` stands for, or None."""
     parts: list[str] = []
@@ -1164,12 +1178,15 @@ def _item_changed(node: ast.Call) -> tuple[str, Any] | None:
     return function.value.id, key.value
 
 
+@functools.lru_cache(maxsize=4096)
+def _items_changed_by(node: ast.stmt) -> tuple[tuple[str, Any], ...]:
+    calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return tuple(item for call in calls if (item := _item_changed(call)) is not None)
+
+
 def _items_changed(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
     for statement in body:
-        for node in ast.walk(statement):
-            item = _item_changed(node) if isinstance(node, ast.Call) else None
-            if item is not None:
-                yield item
+        yield from _items_changed_by(statement)
 
 
 def _changed(node: ast.expr, names: set[str], attributes: set[str]) -> None:

@@ -72,6 +72,8 @@ def plain(value: Any, budget: list[int], *, of_config: bool) -> Any:
         of_config: Whether it stands in the config, whose dicts are mmengine's; a default's are Python's.
     """
     budget[0] -= 1
+    if type(value) in SCALARS and budget[0] >= 0:
+        return value
     if budget[0] < 0 or isinstance(value, (Opaque, DottedName)):
         return UNKNOWN
     if isinstance(value, Mapping):
