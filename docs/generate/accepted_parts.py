@@ -11,7 +11,7 @@ from docs.generate.zoo import installed_configs, leaf_configs
 from provecfg.facts.facts import Facts
 from provecfg.mmconfig import read_config
 from provecfg.registry import registry_for
-from provecfg.registry.accepted import accepted_file, accepted_parts, accepted_text
+from provecfg.registry.accepted import accepted, accepted_file, accepted_text, argument_name
 from provecfg.registry.release import installed_release
 
 
@@ -20,18 +20,19 @@ def main() -> int:
     release = installed_release()
     file = accepted_file(release)
     file.unlink(missing_ok=True)
-    accepted_parts.cache_clear()
+    accepted.cache_clear()
     name, folder = installed_configs()
-    accepted: set[str] = set()
+    parts: set[str] = set()
+    misdescribed: set[str] = set()
     for path in leaf_configs(folder):
         view = read_config(path)
         facts = Facts(view, registry_for(view, release=release))
-        refused = facts.refusals
-        accepted |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
-        for part in refused:
-            print(f"{path.name}: {part.node.key}: {part.refusal.words}")
-    file.write_text(accepted_text(name, accepted), encoding="utf-8")
-    print(f"{len(accepted)} parts: {file}")
+        for refused in facts.refusals:
+            print(f"{path.name}: {refused.node.key}: {refused.refusal.words}")
+        parts |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
+        misdescribed |= {argument_name(misfit.info.dotted, misfit.argument) for misfit in facts.misfits}
+    file.write_text(accepted_text(name, parts, misdescribed), encoding="utf-8")
+    print(f"{len(parts)} parts, {len(misdescribed)} misdescribed arguments: {file}")
     return 0
 
 

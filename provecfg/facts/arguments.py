@@ -10,6 +10,7 @@ from provecfg.facts.model import is_mmseg
 from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
+from provecfg.registry.accepted import accepted, argument_name
 from provecfg.registry.stated_types import StatedType, misfit
 
 _CERTAIN: Final = frozenset(
@@ -110,11 +111,13 @@ class Misfit(NamedTuple):
 
     Args:
         info: The class.
+        argument: Name of the argument.
         node: The argument, or the part of it that does not fit.
         stated: What the class states for this part.
     """
 
     info: ClassInfo
+    argument: str
     node: Node
     stated: StatedType
 
@@ -122,16 +125,17 @@ class Misfit(NamedTuple):
 def misfits_of(config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]) -> Iterator[Misfit]:
     """The values of a kind that their class does not state."""
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
+    misdescribed = accepted(config.registry.snapshot.release).misdescribed
     for typed, info in classes:
         if info.is_of_user or not info.stated_types or not is_built_as_it_stands(config, typed, registry_at):
             continue
         for key, value in typed.node.value.items():
             stated = info.stated_types.get(key)
             unfit = None if stated is None else misfit(value, stated)
-            if unfit is not None:
+            if unfit is not None and argument_name(info.dotted, key) not in misdescribed:
                 path, stated_there = unfit
                 node = Node(value, typed.node, key)
-                yield Misfit(info, (node.dig(path) if path else None) or node, stated_there)
+                yield Misfit(info, key, (node.dig(path) if path else None) or node, stated_there)
 
 
 def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:

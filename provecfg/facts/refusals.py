@@ -11,7 +11,7 @@ from provecfg.facts.lookup import Lookup
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
-from provecfg.registry.accepted import accepted_parts, digest
+from provecfg.registry.accepted import accepted, digest
 from provecfg.registry.layout import RUNNER, RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
 
@@ -112,7 +112,7 @@ def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> R
     """What is refused of a part, if that was found out before; else it is now."""
     refusals = config.class_cache.refusals
     if part not in refusals:
-        is_accepted = digest(part) in accepted_parts(config.registry.snapshot.release)
+        is_accepted = digest(part) in accepted(config.registry.snapshot.release).parts
         refusals[part] = None if is_accepted else follow()
     return refusals[part]
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,22 +30,49 @@ def digest(part: str) -> bytes:
     return hashlib.blake2b(part.encode(), digest_size=_DIGEST_SIZE).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a release's own configs are evidence of.
+
+    Args:
+        parts: Digests of the parts that their classes accept.
+        misdescribed: Arguments, as `argument_name` writes them, that a shipped config gives a value of another kind than
+            annotation and docstring state, so that these are not to be trusted.
+    """
+
+    parts: frozenset[bytes] = frozenset()
+    misdescribed: frozenset[str] = frozenset()
+
+
+def argument_name(dotted: str, name: str) -> str:
+    """An argument of a class, by the class's dotted name."""
+    return f"{dotted}({name})"
+
+
 @functools.cache
-def accepted_parts(release: str) -> frozenset[bytes]:
-    """The digests of the parts that a release accepts; none where they were not made."""
+def accepted(release: str) -> Accepted:
+    """What is known of a release; nothing where it was not made."""
     try:
-        packed = base64.b64decode(json.loads(accepted_file(release).read_text(encoding="utf-8"))["digests"])
+        data = json.loads(accepted_file(release).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return frozenset()
-    return frozenset(packed[start : start + _DIGEST_SIZE] for start in range(0, len(packed), _DIGEST_SIZE))
+        return Accepted()
+    packed = base64.b64decode(data["digests"])
+    digests = (packed[start : start + _DIGEST_SIZE] for start in range(0, len(packed), _DIGEST_SIZE))
+    return Accepted(frozenset(digests), frozenset(data["misdescribed"]))
 
 
-def accepted_text(configs: str, parts: Iterable[str]) -> str:
+def accepted_text(configs: str, parts: Iterable[str], misdescribed: Iterable[str]) -> str:
     """The content of the file.
 
     Args:
         configs: Whose parts they are.
         parts: They.
+        misdescribed: See `Accepted`.
     """
     digests = b"".join(sorted({digest(part) for part in parts}))
-    return json.dumps({"configs": configs, "digests": base64.b64encode(digests).decode()}, indent=0) + "\n"
+    data = {
+        "configs": configs,
+        "misdescribed": sorted(misdescribed),
+        "digests": base64.b64encode(digests).decode(),
+    }
+    return json.dumps(data, indent=0) + "\n"

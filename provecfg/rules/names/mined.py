@@ -290,10 +290,9 @@ def _is_of_another_kind(misfit: Misfit) -> bool:
 
 
 def _misfit(misfit: Misfit) -> Mark:
-    node = misfit.node
-    argument = node if isinstance(node.step, str) or node.parent is None else node.parent
+    node, value = misfit.node, _short(misfit.node.value)
     subject = (
-        f"{argument.name} is {_short(node.value)}" if argument is node else f"{_short(node.value)} in {argument.name}"
+        f"{misfit.argument} is {value}" if node.step == misfit.argument else f"{value} stands in {misfit.argument}"
     )
     return Mark(node, f"{subject}, and {misfit.info.type_name} takes {named(misfit.stated)} there")
 
