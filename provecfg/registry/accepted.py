@@ -36,8 +36,8 @@ class Accepted:
 
     Args:
         parts: Digests of the parts that their classes accept.
-        misdescribed: Arguments, as `argument_name` writes them, that a shipped config gives a value of another kind than
-            annotation and docstring state, so that these are not to be trusted.
+        misdescribed: Arguments, as `argument_name` writes them, that a shipped config gives a value of another kind
+            than annotation and docstring state, so that these are not to be trusted.
     """
 
     parts: frozenset[bytes] = frozenset()
