@@ -88,9 +88,9 @@ class Snapshot:
         return None
 
 
-def excerpts_file(release: str) -> Path:
+def excerpts_file(release: str, folder: Path = DATA_DIR) -> Path:
     """Where the excerpts of a release's constructors are: module -> name -> methods, constants."""
-    return DATA_DIR / f"{release}_excerpts.json.gz"
+    return folder / f"{release}_excerpts.json.gz"
 
 
 def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpts | None = None) -> ClassRecord:

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     packed = gzip.compress(_compact(data["excerpts"]).encode(), mtime=0)
-    file.with_name(excerpts_file(release).name).write_bytes(packed)
+    excerpts_file(release, file.parent).write_bytes(packed)
     print(f"{file}: {len(text.encode())} bytes, excerpts {len(packed)}", file=sys.stderr)
     return ExitCode.CLEAN
 
@@ -330,13 +330,19 @@ def _class_tree(cls: type) -> ast.ClassDef | None:
 def _function_tree(function: Callable[..., Any]) -> ast.FunctionDef | None:
     """The definition of a Python function, told from others of its name by its line."""
     code = function.__code__
-    tree = _module_tree(code.co_filename)
+    return _functions_in(code.co_filename).get((code.co_name, code.co_firstlineno))
+
+
+@functools.cache
+def _functions_in(file: str) -> dict[tuple[str, int], ast.FunctionDef]:
+    """The functions of a module by name and first line."""
+    tree = _module_tree(file)
+    functions: dict[tuple[str, int], ast.FunctionDef] = {}
     for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+        if isinstance(node, ast.FunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-    return None
+            functions.setdefault((node.name, first), node)
+    return functions
 
 
 def _text(tree: ast.FunctionDef, function: Callable[..., Any], *, skip_first: bool) -> str:
