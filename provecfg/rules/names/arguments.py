@@ -332,7 +332,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
                 at_key=True,
             )
         else:
-            homes = facts.is_whole_run and _homes(facts, name)
+            homes = _homes(facts, name) if facts.is_whole_run else []
             if homes:
                 yield Mark(
                     node, f"nothing reads the top-level key {name!r}", f"{first_few(homes)} takes it", at_key=True
