@@ -930,7 +930,7 @@ class _Run:
     def _refused(self, frame: _Frame, error: str, words: str, node: ast.AST | None) -> _RefusedError:
         condition = "" if node is None else _shown(node)
         keys = () if node is None else tuple(sorted(self._sources(frame, node)))
-        words = " ".join(words.split()) or condition
+        words = " ".join(words.split()).removeprefix(f"{error}: ") or condition
         if len(words) > _LONGEST_TEXT:
             words = f"{words[:_LONGEST_TEXT]}..."
         return _RefusedError(Refusal(error, words, frame.owner.dotted, keys, condition))

@@ -180,24 +180,3 @@ def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
                 fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=len(near) == 1) if near else None,
                 at_key=True,
             )
-
-
-@rule("DATA035", Severity.ERROR)
-def batch_size_not_positive(facts: Facts) -> Iterator[Mark]:
-    """A batch has no images.
-
-    Why it matters: torch refuses the data loader.
-
-    Bad:
-        train_dataloader = dict(batch_size=0, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Good:
-        train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Source: torch 2.4, utils/data/sampler.py, `BatchSampler.__init__`.
-    """
-    for loader in facts.loaders:
-        size = loader.batch_size
-        node = loader.node.get("batch_size")
-        if node is not None and size is not None and size < 1:
-            yield Mark(node, f"batches of {size} images", "set batch_size to 1 or more")
