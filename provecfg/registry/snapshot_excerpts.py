@@ -207,12 +207,11 @@ class Excerpts:
         if getattr(builtins, head, self) is meant:
             return None
         if isinstance(meant, Registry):
-            return f"{REGISTRY}{meant.name.replace(' ', '__')}"
+            return f"{REGISTRY}{meant.name.replace(' ', '_')}"
         if inspect.ismethod(meant) and isinstance(meant.__self__, Registry):
-            built_by = meant.__self__.build_func
-            if meant.__name__ != "build" or id(built_by) in self.natives:
-                return f"{REGISTRY}{meant.__self__.name.replace(' ', '__')}.{meant.__name__}"
-            meant = built_by
+            if meant.__name__ != "build":
+                return f"{REGISTRY}{meant.__self__.name.replace(' ', '_')}.{meant.__name__}"
+            meant = meant.__self__.build_func
         if id(meant) in self.natives:
             return self.natives[id(meant)]
         origin = typing.get_origin(meant)

@@ -18,8 +18,6 @@ from provecfg.registry.preconditions.natives import (
     FUNCTIONS,
     PRECONDITIONS,
     REGISTRY,
-    build,
-    build_model,
     call_method,
     items_of,
 )
@@ -811,7 +809,7 @@ class _Run:
             with self._refusing(frame, node):
                 return (BUILTINS.get(dotted) or FUNCTIONS[dotted])(positional, keywords)
         if dotted.startswith(REGISTRY):
-            return self._registered(frame, node, dotted, positional, keywords)
+            return self._registered(dotted, positional)
         record = self.info.records(dotted)
         if record is None:
             return UNKNOWN
@@ -819,27 +817,13 @@ class _Run:
             return self.call_function(record, positional, keywords, self._call_sources(frame, node))
         return self.make(frame, node, record, positional, keywords)
 
-    def _registered(
-        self, frame: _Frame, node: ast.Call, dotted: str, positional: list[Any], keywords: dict[str, Any]
-    ) -> Any:
-        """What a registry's `get` or `build` gives."""
-        name, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
-        registry = name.replace("__", " ")
-        if method == "get" and positional and isinstance(positional[0], str):
-            info = self.info.find(positional[0], registry)
-            return UNKNOWN if info is None else Name(info.dotted)
-        if method != "build":
+    def _registered(self, dotted: str, positional: list[Any]) -> Any:
+        """What a registry's `get` gives."""
+        registry, _, method = dotted.removeprefix(REGISTRY).rpartition(".")
+        if method != "get" or not positional or not isinstance(positional[0], str):
             return UNKNOWN
-        with self._refusing(frame, node):
-            made = (build_model if registry == "model" else build)(positional, keywords)
-        cfg, defaults = positional[0] if positional else None, keywords.get("default_args")
-        if isinstance(cfg, dict) and isinstance(defaults, dict) and isinstance(cfg.get("type"), str):
-            # what the config's dict says by itself is judged where it stands
-            info = self.info.find(cfg["type"], registry)
-            if info is not None and info.record.bases is not None and "_scope_" not in cfg:
-                arguments = {key: value for key, value in (defaults | cfg).items() if key != "type"}
-                return self.make(frame, node, info.record, [], arguments)
-        return made
+        info = self.info.find(positional[0], registry.replace("_", " "))
+        return UNKNOWN if info is None else Name(info.dotted)
 
     def _super_init(self, frame: _Frame, node: ast.Call) -> None:
         assert isinstance(node.func, ast.Attribute)

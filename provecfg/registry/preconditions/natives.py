@@ -294,7 +294,7 @@ def _n_tuple(count: int, *, is_torchs: bool = False) -> Callable[[list[Any], Key
     return call
 
 
-def build(positional: list[Any], keywords: Keywords) -> Any:
+def _build(positional: list[Any], keywords: Keywords) -> Any:
     """What building a class from a config's dict asks of the dict."""
     cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if not isinstance(cfg, PLAIN):
@@ -306,14 +306,14 @@ def build(positional: list[Any], keywords: Keywords) -> Any:
     return Instance()
 
 
-def build_model(positional: list[Any], keywords: Keywords) -> Any:
+def _build_model(positional: list[Any], keywords: Keywords) -> Any:
     """The same of models, of which a list makes a Sequential."""
     cfg, *_ = positional or [keywords.get("cfg", UNKNOWN)]
     if isinstance(cfg, list):
         for part in cfg:
-            build([part], keywords)
+            _build([part], keywords)
         return Instance()
-    return build(positional, keywords)
+    return _build(positional, keywords)
 
 
 def _shown(value: Any) -> str:
@@ -330,11 +330,6 @@ def _tensor(positional: list[Any], keywords: Keywords) -> Any:
         if isinstance(extent, int) and extent < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {extent}: {_shown(size)}")
     return Instance()
-
-
-def _log2(value: float) -> float:
-    """As numpy has it, which warns."""
-    return math.log2(value) if value > 0 else -math.inf if value == 0 else math.nan
 
 
 def _refuse_extent(name: str, value: Any) -> None:
@@ -367,8 +362,8 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "math.floor": _of_known(math.floor),
     "math.log2": _of_known(math.log2),
     "math.sqrt": _of_known(math.sqrt),
-    "mmengine.registry.build_functions.build_from_cfg": build,
-    "mmengine.registry.build_functions.build_model_from_cfg": build_model,
+    "mmengine.registry.build_functions.build_from_cfg": _build,
+    "mmengine.registry.build_functions.build_model_from_cfg": _build_model,
     "mmengine.utils.misc.is_str": _is_str,
     "mmengine.utils.misc.is_seq_of": lambda positional, keywords: _is_seq_of(*positional, **keywords),
     "mmengine.utils.misc.is_list_of": lambda positional, keywords: _is_seq_of(
@@ -381,7 +376,6 @@ FUNCTIONS: Final[dict[str, Callable[[list[Any], Keywords], Any]]] = {
     "mmengine.utils.misc.to_2tuple": _n_tuple(2),
     "mmengine.utils.misc.to_3tuple": _n_tuple(3),
     "mmengine.utils.misc.to_4tuple": _n_tuple(4),
-    "numpy.log2": _of_known(_log2),
     "torch.empty": _tensor,
     "torch.ones": _tensor,
     "torch.zeros": _tensor,
@@ -396,7 +390,7 @@ Source: mmengine 0.10.7, utils/misc.py and registry/build_functions.py; torch 2.
 
 
 REGISTRY: Final = "registry."
-"""Begins the name of one of mmengine's registries, whose own follows, two underscores for each space."""
+"""Begins the name of one of mmengine's registries, whose own follows with underscores."""
 
 
 def is_native(dotted: str) -> bool:
