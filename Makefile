@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode snapshot install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -97,6 +97,11 @@ docs: install
 site: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
+
+snapshot: install
+	$(BIN)/python -m provecfg.registry.snapshot
+	$(BIN)/python -m docs.generate.accepted_parts
+	$(BIN)/python -m docs.generate.plugin_snapshot
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
