@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics small-study attack editors vscode install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,13 +18,17 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
+	@echo "make site      build the documentation's pages, build/site/index.html"
+	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
+
+small-study: install
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/small-study/run.sh
 
 # OpenCV's wheel, which mmcv asks for, loads libGL and glib from the system. Where there are none, the files of its
 # headless twin, which is installed beside it and needs neither, take the place of its own.
@@ -70,9 +74,6 @@ bench: install
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
-small-study: install
-	PATH="$(abspath $(BIN)):$$PATH" sh docs/small-study/run.sh
-
 SECONDS ?= 600
 SEED ?= 1000000
 SLACK ?= 1
@@ -96,6 +97,10 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+site: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
