@@ -41,4 +41,4 @@ done
 # The best checkpoints once more, for the label maps and what a forward pass costs.
 provecfg eval work_dirs/small-study/* --checkpoint best --device cpu --save-predictions work_dirs/small-study-predictions
 provecfg report docs/small-study/study.yaml --predictions work_dirs/small-study-predictions \
-    -o docs/small-study/report.html -o docs/small-study/report.md
+    -o docs/small-study/report.html
