@@ -30,6 +30,8 @@ COMMANDS = {
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
     "report": "Say what a study came to, and how sure that is.",
+    "status": "Say where the cells of a study stand.",
+    "logs": "Print what a cell has printed.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 
