@@ -30,8 +30,13 @@ COMMANDS = {
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
     "report": "Say what a study came to, and how sure that is.",
+    "submit": "Hand a study to a cluster.",
     "status": "Say where the cells of a study stand.",
     "logs": "Print what a cell has printed.",
+    "resume": "Submit again what is not finished.",
+    "cancel": "End what was submitted.",
+    "cells": "Print one command a cell, for any other engine.",
+    "cell": "Train the cells of a submitted task; not for people.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import click
 
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.options import Terminal
-from provecfg.engines.cell_process import Verdict
+from provecfg.engines.cell_process import Verdict, run_command
 from provecfg.engines.local import Event, LocalQueue, QueuedCell, slots_for
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopSignals
@@ -76,9 +77,7 @@ def run_in_parallel(
     cells = _cells(configs, options)
     words = _words(options, gpus, require_proof)
     if dry_run:
-        terminal.result(
-            "\n".join(f"{cell.name}: provecfg run {cell.config} --work-dir {cell.work_dir}" for cell in cells)
-        )
+        terminal.result("\n".join(shlex.join(run_command(cell.config, cell.work_dir, words)) for cell in cells))
         return ExitCode.CLEAN
     display = _Display(cells, terminal)
     queue = LocalQueue(

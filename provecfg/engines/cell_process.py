@@ -31,7 +31,6 @@ PARENT_VARIABLE: Final = "PROVECFG_ENGINE_PROCESS"
 """In the child's environment: this process's number. When this process dies, the kernel sends the child SIGTERM."""
 
 _TAIL_BYTES: Final = 8000
-_NUMBERS = re.compile(r"\d+")
 _ERROR = re.compile(r"(?:^|: )error\b")
 
 
@@ -66,11 +65,6 @@ class LifeEnd:
     message: str
     iteration: int
 
-    @property
-    def kind(self) -> str:
-        """The message without its numbers: equal for failures of one cause."""
-        return _NUMBERS.sub("#", self.message)
-
 
 class CellProcess:
     """A life of a cell that goes on.
@@ -97,7 +91,7 @@ class CellProcess:
         self.iteration_before = iteration_kept(work_dir)
         self._sent: int | None = None
         self._console = work_dir / CONSOLE
-        command = [sys.executable, "-m", "provecfg", "run", str(config), "--work-dir", str(work_dir), *words]
+        command = run_command(config, work_dir, words)
         try:
             make_folder(work_dir)
             clear_refusal(work_dir)
@@ -148,9 +142,8 @@ class CellProcess:
         code = self._child.wait()
         record = _readable_record(self.work_dir)
         verdict, message = self._judged(code, record)
-        if verdict is Verdict.FAILED and (
-            record is None or not record.attempts or message != record.attempts[-1].message
-        ):
+        told = record.attempts[-1].message if record is not None and record.attempts else None
+        if verdict is Verdict.FAILED and message != told:
             Refusal(records.now(), message).write(self.work_dir)
         return LifeEnd(verdict, message, iteration_kept(self.work_dir))
 
@@ -184,6 +177,11 @@ class CellProcess:
             lines = [line.strip() for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
             return next((line for line in lines if _ERROR.search(line)), lines[-1] if lines else "")
         return ""
+
+
+def run_command(config: Path, work_dir: Path, words: Sequence[str]) -> list[str]:
+    """The words that train a cell."""
+    return [sys.executable, "-m", "provecfg", "run", str(config), "--work-dir", str(work_dir), *words]
 
 
 def end_with_engine() -> None:

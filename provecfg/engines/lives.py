@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from provecfg.engines.cell_process import LifeEnd, Verdict
 
 MOST_EQUAL_FAILURES: Final = 3
 """So many cells of a study that fail alike, and no more are begun."""
+
+_NUMBERS = re.compile(r"\d+")
+
+
+def kind_of_failure(message: str) -> str:
+    """A failure's message without its numbers: equal for failures of one cause."""
+    return _NUMBERS.sub("#", message)
 
 
 class Lives:

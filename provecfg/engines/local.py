@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.engines.cell_process import CellProcess, LifeEnd, Verdict
-from provecfg.engines.lives import MOST_EQUAL_FAILURES, Lives
+from provecfg.engines.lives import MOST_EQUAL_FAILURES, Lives, kind_of_failure
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopRequested, StopSignals
 from provecfg.parallel import processors
@@ -221,8 +221,9 @@ class LocalQueue:
         self._tell(Event(cell, end, will_retry))
         if will_retry or end.verdict not in (Verdict.FAILED, Verdict.KILLED):
             return
-        self._failures[end.kind] += 1
+        kind = kind_of_failure(end.message)
+        self._failures[kind] += 1
         if self._fail_fast:
             self.stopped_by = self.stopped_by or f"{cell.name} has failed"
-        elif self._failures[end.kind] >= MOST_EQUAL_FAILURES:
+        elif self._failures[kind] >= MOST_EQUAL_FAILURES:
             self.stopped_by = self.stopped_by or f"{MOST_EQUAL_FAILURES} cells have failed alike: {end.message}"

@@ -57,9 +57,8 @@ def tasks_of(study_dir: Path) -> dict[str, Task]:
         states = engine_named(submission.engine).task_states(study_dir, submission)
         for index, cells in enumerate(submission.tasks):
             task = states.get(index)
-            for cell in cells if task is not None else ():
-                if cell not in tasks or not (is_live(tasks[cell]) and not is_live(task)):
-                    tasks[cell] = task
+            if task is not None:
+                tasks |= {cell: task for cell in cells if is_live(task) or not is_live(tasks.get(cell))}
     return tasks
 
 

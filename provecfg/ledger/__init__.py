@@ -1,1 +1,1 @@
-"""A study's state on disk: what it has, what was submitted, and where each of its cells stands. Nothing heavy is imported."""
+"""A study's state on disk: what it has, what was submitted, and where each cell stands. Imports nothing heavy."""

@@ -71,6 +71,7 @@ class Submission:
 
     Args:
         number: From 1.
+        study: The study's name.
         engine: Its name.
         made: ISO 8601, UTC.
         profile: The settings it was handed over with.
@@ -79,6 +80,7 @@ class Submission:
     """
 
     number: int
+    study: str
     engine: str
     made: str
     profile: Mapping[str, Any]

@@ -1,0 +1,156 @@
+"""`provecfg submit`: hand a study to a cluster."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provecfg.commands.cfg_options import parse_cfg_options
+from provecfg.commands.findings import settings_reader, show_findings
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import is_failure
+from provecfg.findings.pipeline import screened
+
+
+@click.command()
+@click.argument("targets", metavar="STUDY|CONFIG...", nargs=-1, required=True)
+@click.option(
+    "--study-dir",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The study's folder: configs, records, checkpoints and logs of all of its cells.",
+)
+@click.option("--engine", type=click.Choice(["slurm", "lsf", "kubernetes"]), help="The profile's, or slurm.")
+@click.option("--profile", "profile_file", type=click.Path(path_type=Path), metavar="FILE", help="Of the cluster.")
+@click.option("--print", "print_only", is_flag=True, help="Print the script; write and submit nothing.")
+@click.option("--max-parallel", type=click.IntRange(min=1), metavar="N", help="Tasks that run at once.")
+@click.option("--cells-per-task", type=click.IntRange(min=1), metavar="N", help="Cells that a task trains in turn.")
+@click.option("--after", metavar="JOB", help="Begin when this job has ended.")
+@click.option(
+    "--run-options", default="", metavar="TEXT", help="Options of `provecfg run` for every cell, as one text."
+)
+@click.option("--no-proof", is_flag=True, help="Submit also what has no fresh proof.")
+@terminal_options
+def command(
+    targets: tuple[str, ...],
+    study_dir: Path,
+    engine: str | None,
+    profile_file: Path | None,
+    print_only: bool,
+    max_parallel: int | None,
+    cells_per_task: int | None,
+    after: str | None,
+    run_options: str,
+    no_proof: bool,
+    terminal: Terminal,
+) -> int:
+    """Submit the cells of a study to a cluster, after all of them were judged, and proved. A proof executes configs.
+
+    A fresh receipt of `provecfg prove` counts; else one cell of each model, loss and strategy is proved here, without
+    a GPU. Each config is copied into the study's folder: what is changed later is not trained, and `provecfg status`
+    says so.
+    """
+    from provecfg.commands.run import command as run_command
+    from provecfg.engines.engine import engine_named
+    from provecfg.engines.profile import read_profile
+    from provecfg.engines.submission_checks import examined, prove_what_is_not, views_of
+    from provecfg.engines.submitting import submission_of, submit
+    from provecfg.ledger.cell import copy_config, refuse_equal_cells
+    from provecfg.ledger.study_folder import read_study, write_study
+
+    profile = read_profile(profile_file, engine=engine, array_parallelism=max_parallel, cells_per_task=cells_per_task)
+    words = shlex.split(run_options)
+    # With a name in place of the configs, which `run` asks for.
+    asked = run_command.make_context("run", [*words, "CONFIG"]).params
+    if asked["work_dir"] is not None or asked["configs"] != (Path("CONFIG"),):
+        raise ProvecfgError(f"--run-options {run_options!r}: the study's folder says where, and its cells what")
+    configs = _configs(targets, study_dir)
+    options = _options_of_training(asked)
+    cfg_options = parse_cfg_options(asked["cfg_options"])
+    examinations = examined(configs, study_dir, options, cfg_options)
+    judgements = [examination.judgement for examination in examinations]
+    shown = screened(judgements, settings_reader(), says_unused=True)
+    texts = {file: text for judgement in judgements for file, text in judgement.texts.items()}
+    if shown:
+        show_findings(shown, terminal, files=configs, texts=texts, on_stderr=True, says_none=False)
+    if is_failure(shown):
+        raise ProvecfgError("nothing was submitted, see above", exit_code=ExitCode.FINDINGS)
+    cells = tuple(examination.cell for examination in examinations)
+    refuse_equal_cells(cells)
+    study = _study(cells, study_dir, words, options)
+    if print_only:
+        terminal.result(
+            engine_named(profile.engine)
+            .script(study_dir, submission_of(study, [cell.id for cell in cells], profile), after=after)
+            .rstrip("\n")
+        )
+        return ExitCode.CLEAN
+    earlier = read_study(study_dir)
+    if earlier is not None and [cell.id for cell in earlier.cells] != [cell.id for cell in cells]:
+        raise ProvecfgError(
+            f"{study_dir} holds another study, {earlier.name}",
+            hint="choose another --study-dir; `provecfg resume` submits again what of that one is not finished",
+        )
+    if earlier is not None:
+        raise ProvecfgError(
+            f"{study_dir} holds this study already", hint=f"provecfg resume {study_dir} submits what is not finished"
+        )
+    if not no_proof and not prove_what_is_not(examinations, asked, terminal):
+        raise ProvecfgError("nothing was submitted: not all of it is proved, see above", exit_code=ExitCode.FINDINGS)
+    for view, cell in zip(views_of(configs), cells, strict=True):
+        copy_config(view, cell, study_dir)
+    write_study(study_dir, study)
+    submission, jobs = submit(study_dir, study, [cell.id for cell in cells], profile, after=after)
+    named = ", ".join(job.id for job in jobs.jobs)
+    terminal.result(f"submission {submission.number} to {profile.engine}: {len(cells)} cells, job {named}")
+    terminal.note(f"where they stand: provecfg status {study_dir}")
+    return ExitCode.CLEAN
+
+
+def _study(cells: Sequence[Any], study_dir: Path, words: Sequence[str], options: dict[str, Any]) -> Any:
+    from provecfg.ledger.study_folder import Study
+    from provecfg.training.record import now, versions
+
+    return Study(study_dir.absolute().name, now(), tuple(cells), tuple(words), options, versions())
+
+
+def _options_of_training(asked: dict[str, Any]) -> dict[str, Any]:
+    """What of the run's options changes what is trained, and not merely where."""
+    named = {
+        "smoke": asked["smoke"] or None,
+        "max_iters": asked["max_iters"],
+        "pretrained": False if asked["no_pretrained"] else None,
+        "cfg_options": sorted(asked["cfg_options"]) or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _configs(targets: Sequence[str], study_dir: Path) -> list[Path]:
+    """The configs that the targets stand for; those of a study are written into the study's folder.
+
+    Raises:
+        ProvecfgError: A target does not exist, or a study is wrong.
+    """
+    from provecfg.generate.cells import Selection
+    from provecfg.generate.write import targets_of
+    from provecfg.study.load import read_study
+    from provecfg.targets import files_of, is_study
+
+    configs: list[Path] = []
+    for path in files_of(targets, Path.cwd()):
+        if not is_study(path):
+            configs.append(path)
+            continue
+        study, findings = read_study(path)
+        if study is None or findings:
+            raise ProvecfgError(f"{path} is not right", hint=f"provecfg validate {path}", exit_code=ExitCode.FINDINGS)
+        for target in targets_of(study, Selection(), study_dir / "generated"):
+            target.write()
+            configs.append(target.path.absolute())
+    return configs
