@@ -24,9 +24,7 @@ from provecfg.errors import ExitCode, ProvecfgError
     show_default=True,
     help="Where `provecfg generate` has written the configs of a study.",
 )
-@click.option(
-    "--run-options", default="", metavar="TEXT", help="Options of `provecfg run` for every cell, as one text."
-)
+@click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")
 @terminal_options
 def command(targets: tuple[str, ...], output_format: str, output: Path, run_options: str, terminal: Terminal) -> int:
     """Print a command for each cell, for engines that run commands: GNU parallel, Snakemake, Ray.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,7 @@ from provecfg.findings.pipeline import screened
 @click.option("--max-parallel", type=click.IntRange(min=1), metavar="N", help="Tasks that run at once.")
 @click.option("--cells-per-task", type=click.IntRange(min=1), metavar="N", help="Cells that a task trains in turn.")
 @click.option("--after", metavar="JOB", help="Begin when this job has ended.")
-@click.option(
-    "--run-options", default="", metavar="TEXT", help="Options of `provecfg run` for every cell, as one text."
-)
+@click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")
 @click.option("--no-proof", is_flag=True, help="Submit also what has no fresh proof.")
 @terminal_options
 def command(
@@ -59,7 +57,7 @@ def command(
     from provecfg.commands.run import command as run_command
     from provecfg.engines.engine import engine_named
     from provecfg.engines.profile import read_profile
-    from provecfg.engines.submission_checks import examined, prove_what_is_not, views_of
+    from provecfg.engines.submission_checks import examined, kinds_without_proof, views_of
     from provecfg.engines.submitting import submission_of, submit
     from provecfg.ledger.cell import copy_config, refuse_equal_cells
     from provecfg.ledger.study_folder import read_study, write_study
@@ -101,7 +99,8 @@ def command(
         raise ProvecfgError(
             f"{study_dir} holds this study already", hint=f"provecfg resume {study_dir} submits what is not finished"
         )
-    if not no_proof and not prove_what_is_not(examinations, asked, terminal):
+    unproved = [] if no_proof else kinds_without_proof(examinations)
+    if unproved and not _proved(unproved, asked, terminal):
         raise ProvecfgError("nothing was submitted: not all of it is proved, see above", exit_code=ExitCode.FINDINGS)
     for view, cell in zip(views_of(configs), cells, strict=True):
         copy_config(view, cell, study_dir)
@@ -111,6 +110,19 @@ def command(
     terminal.result(f"submission {submission.number} to {profile.engine}: {len(cells)} cells, job {named}")
     terminal.note(f"where they stand: provecfg status {study_dir}")
     return ExitCode.CLEAN
+
+
+def _proved(configs: Sequence[Path], run_options: Mapping[str, Any], terminal: Terminal) -> bool:
+    """Prove configs, each for all cells of its kind; whether all are. This executes them."""
+    from provecfg.commands.prove import command as prove_command
+
+    words = [str(path) for path in configs]
+    if run_options["data_root"] is not None:
+        words += ["--data-root", str(run_options["data_root"])]
+    for option in run_options["cfg_options"]:
+        words += ["--cfg-options", option]
+    terminal.note(f"{len(configs)} kinds of cells have no fresh proof: one of each is proved now")
+    return int(prove_command.main([*words, "--device", "cpu"], standalone_mode=False) or 0) == 0
 
 
 def _study(cells: Sequence[Any], study_dir: Path, words: Sequence[str], options: dict[str, Any]) -> Any:

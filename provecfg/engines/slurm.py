@@ -1,4 +1,4 @@
-"""Slurm: an array script for sbatch, squeue and sacct for its state, scancel and scontrol requeue. Nothing of it anew."""
+"""Slurm: an array script for sbatch, squeue and sacct for its state, scancel and scontrol for the rest."""
 
 from __future__ import annotations
 
@@ -100,9 +100,8 @@ class Slurm:
     def cancel(self, study_dir: Path, submission: Submission, tasks: Sequence[int] | None = None) -> None:
         jobs = engine_jobs_of(study_dir, submission)
         wanted = range(len(submission.tasks)) if tasks is None else tasks
-        named = [
-            f"{job.id}_{index - job.first}" for job in jobs for index in wanted if 0 <= index - job.first < job.tasks
-        ]
+        places = ((job, index - job.first) for job in jobs for index in wanted)
+        named = [f"{job.id}_{place}" for job, place in places if 0 <= place < job.tasks]
         if tasks is None:
             named = [job.id for job in jobs]
         if not named:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provecfg.errors import ProvecfgError
 from provecfg.findings.pipeline import Judgement
@@ -17,9 +17,6 @@ from provecfg.training.fingerprint import digests_of
 from provecfg.training.record import versions
 from provecfg.training.work_dir import work_dir_of
 from provecfg.validate import judgement_of_view
-
-if TYPE_CHECKING:
-    from provecfg.commands.options import Terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +56,16 @@ def examined(
     return map_in_processes(partial(_examined, study_dir=study_dir, options=options, cfg_options=cfg_options), configs)
 
 
+def kinds_without_proof(examinations: Sequence[Examination]) -> list[Path]:
+    """One config of each kind of cells of which none has a receipt that speaks for it."""
+    proved = {examination.kind for examination in examinations if examination.is_proved}
+    first = {examination.kind: examination.path for examination in reversed(examinations)}
+    return sorted(path for kind, path in first.items() if kind not in proved)
+
+
 def views_of(configs: Iterable[Path]) -> Iterable[ConfigView]:
     """The configs as data, one after the other."""
     return map(read_config, configs)
-
-
-def prove_what_is_not(examinations: Sequence[Examination], run_options: Mapping[str, Any], terminal: Terminal) -> bool:
-    """Prove one cell of each kind that has no receipt. This executes them.
-
-    Args:
-        examinations: All of them.
-        run_options: Those of `provecfg run` that the cells get.
-        terminal: Where it is told.
-
-    Returns:
-        Whether all kinds are proved.
-    """
-    proved = {examination.kind for examination in examinations if examination.is_proved}
-    first = {examination.kind: examination.path for examination in reversed(examinations)}
-    unproved = [path for kind, path in first.items() if kind not in proved]
-    if not unproved:
-        return True
-    from provecfg.commands.prove import command
-
-    words = [str(path) for path in sorted(unproved)]
-    if run_options["data_root"] is not None:
-        words += ["--data-root", str(run_options["data_root"])]
-    for option in run_options["cfg_options"]:
-        words += ["--cfg-options", option]
-    terminal.note(f"{len(unproved)} of {len(first)} kinds of cells have no fresh proof: proving one of each")
-    return int(command.main([*words, "--device", "cpu"], standalone_mode=False) or 0) == 0
 
 
 def _examined(

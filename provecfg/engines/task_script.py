@@ -27,8 +27,8 @@ def script_path(study_dir: Path, submission: Submission, suffix: str) -> Path:
 
 def title(submission: Submission) -> str:
     """What the script is, in a line."""
-    cells = sum(map(len, submission.tasks))
-    return f"Submission {submission.number} of the study {submission.study}: {cells} cells in {len(submission.tasks)} tasks."
+    cells, tasks = sum(map(len, submission.tasks)), len(submission.tasks)
+    return f"Submission {submission.number} of the study {submission.study}: {cells} cells in {tasks} tasks."
 
 
 def cell_command(study_dir: Path, submission: Submission, profile: Profile, index: str) -> str:
