@@ -69,13 +69,17 @@ class CellTask:
             end = self._trained(cell, signals)
             if end is not None:
                 self._note(f"{cell.id}: {end.verdict.value}: {end.message} (iteration {end.iteration})")
-            if signals.received is not None or (end is not None and end.verdict is Verdict.AGAIN):
-                if signals.received is None or signals.asks_requeue:
-                    return self._requeued(cell)
-                return ExitCode.INTERRUPTED
+            if (code_of_end := self._end_of_task(cell, end, signals)) is not None:
+                return code_of_end
             if end is not None and end.verdict not in (Verdict.DONE, Verdict.ELSEWHERE):
                 code = ExitCode.FINDINGS
         return code
+
+    def _end_of_task(self, cell: Cell, end: LifeEnd | None, signals: StopSignals) -> ExitCode | None:
+        """What the task ends with after this cell, or None where it goes on with the next."""
+        if signals.received is not None:
+            return self._requeued(cell) if signals.asks_requeue else ExitCode.INTERRUPTED
+        return self._requeued(cell) if end is not None and end.verdict is Verdict.AGAIN else None
 
     def _trained(self, cell: Cell, signals: StopSignals) -> LifeEnd | None:
         """The end of its last life here; None where a signal came before the first."""

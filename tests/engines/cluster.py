@@ -24,7 +24,7 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/munge
-AuthInfo=socket={dir}/munge/socket,cred_expire=2
+AuthInfo=socket={dir}/munge/socket,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={dir}/state
@@ -109,7 +109,7 @@ class Cluster:
         os.environ.pop("SLURM_CONF", None)
 
     @staticmethod
-    def wait_until(claim, what: str, seconds: float = 60.0) -> None:
+    def wait_until(claim, what: str, seconds: float = 40.0) -> None:
         """Wait until something is so.
 
         Raises:

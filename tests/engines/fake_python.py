@@ -13,11 +13,6 @@ _TRAINER = Path(__file__).with_name("fake_trainer.py")
 def main() -> None:
     """Run provecfg."""
     cell_process.run_command = lambda *words: [sys.executable, str(_TRAINER), *map(str, words[:2])]
-        sys.executable,
-        str(_TRAINER),
-        str(config),
-        str(work_dir),
-    ]
     sys.argv = ["provecfg", *sys.argv[3:]]
     from provecfg.__main__ import main as provecfg_main
 
