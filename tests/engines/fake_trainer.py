@@ -1,7 +1,7 @@
 """Stands for `provecfg run`: the same lease, record, checkpoints, signals and exit codes, and no training.
 
-`python fake_trainer.py CONFIG WORK_DIR`. What it does is in the config's name: `quick` has 3 iterations, `long` 60,
-`finding` is refused before it begins, `nan` fails after one iteration, `oom` is killed after one in its first life.
+`python fake_trainer.py CONFIG WORK_DIR`. What it does is in the config's name: `quick` has 3 iterations, `long` 60, `ages`
+300, `finding` is refused before it begins, `nan` fails after one iteration, `oom` is killed after one in its first life.
 An iteration takes a tenth of a second, and every one is kept.
 """
 
@@ -76,7 +76,7 @@ def _run(config: Path, work_dir: Path, signals: StopSignals) -> int:
 
 
 def _length(config: Path) -> int:
-    return 60 if config.stem.startswith("long") else 3
+    return {"long": 60, "ages": 300}.get(config.stem[:4], 3)
 
 
 if __name__ == "__main__":

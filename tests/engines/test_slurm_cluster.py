@@ -142,13 +142,15 @@ def test_a_warning_of_the_time_limit_requeues_a_cell_and_it_goes_on_where_it_was
 
 
 def test_preemption_loses_nothing_and_slurm_starts_the_cell_again(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = Submitted(cluster, tmp_path, configs("long"))
-    study.wait_for_iteration("long", 2)
+    study = Submitted(cluster, tmp_path, configs("ages"))
+    study.wait_for_iteration("ages", 2)
     urgent = ["sbatch", "--partition=urgent", "--gres=gpu:2", "--output=/dev/null", "--wrap=sleep 1"]
     subprocess.run(urgent, check=True, capture_output=True)
-    study.wait_for(long="finished")
-    assert study.lives("long") == ["interrupted", "finished"]
-    assert not study.record("long").attempts[0].requeue
+    cluster.wait_until(lambda: len(study.record("ages").attempts) == 2, "another attempt")
+    assert provecfg("cancel", study.dir) == 0
+    study.wait_for(ages="interrupted")
+    assert study.lives("ages") == ["interrupted", "interrupted"]
+    assert not study.record("ages").attempts[0].requeue
 
 
 def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path: Path, configs) -> None:
@@ -174,13 +176,13 @@ def test_what_is_killed_is_started_again_by_its_task(cluster: Cluster, tmp_path:
 
 
 def test_a_task_whose_processes_all_are_killed_is_lost_and_resumed(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = Submitted(cluster, tmp_path, configs("long"))
-    study.wait_for_iteration("long", 2)
+    study = Submitted(cluster, tmp_path, configs("ages"))
+    study.wait_for_iteration("ages", 2)
     subprocess.run(["scancel", "--full", "--signal=KILL", f"{study.job()}_0"], check=True)
-    cluster.wait_until(lambda: study.states() == {"long": "lost"}, "the loss")
+    cluster.wait_until(lambda: study.states() == {"ages": "lost"}, "the loss")
     assert provecfg("resume", study.dir) == 0
-    cluster.wait_until(lambda: len(study.record("long").attempts) == 2, "another attempt")
-    assert study.record("long").attempts[0].state == "lost"
+    cluster.wait_until(lambda: len(study.record("ages").attempts) == 2, "another attempt")
+    assert study.record("ages").attempts[0].state == "lost"
     assert provecfg("cancel", study.dir) == 0
 
 
