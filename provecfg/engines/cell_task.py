@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -88,20 +89,24 @@ class CellTask:
             process = CellProcess(
                 self._study_dir / cell.config, self._study_dir / cell.work_dir, self._words(), name=cell.id
             )
-            handed_on = False
-            try:
-                while not process.wait(_POLL_SECONDS):
-                    if signals.received is not None and not handed_on:
-                        handed_on = True
-                        process.send(signals.received)
-            except StopRequested:
-                signals.finish()
-                process.send(9)
+            self._wait(process, signals)
             end = process.end()
             if end.verdict is Verdict.AGAIN or not lives.goes_on(end, process.iteration_before):
                 break
             self._note(f"{cell.id}: {end.verdict.value}: {end.message}; it is started again")
         return end
+
+    def _wait(self, process: CellProcess, signals: StopSignals) -> None:
+        """Wait for its end, and hand the first signal on; a second one ends it at once."""
+        handed_on = False
+        try:
+            while not process.wait(_POLL_SECONDS):
+                if signals.received is not None and not handed_on:
+                    handed_on = True
+                    process.send(signals.received)
+        except StopRequested:
+            signals.finish()
+            process.send(signal.SIGKILL)
 
     def _requeued(self, cell: Cell) -> ExitCode:
         job = current_job()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -175,7 +176,7 @@ class LocalQueue:
             signals.finish()
         finally:
             for process in self._running:
-                process.send(9)
+                process.send(signal.SIGKILL)
             for process in list(self._running):
                 self._close(process)
         if signals.received is not None:

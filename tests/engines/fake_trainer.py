@@ -1,8 +1,8 @@
 """Stands for `provecfg run`: the same lease, record, checkpoints, signals and exit codes, and no training.
 
-`python fake_trainer.py CONFIG WORK_DIR`. What it does is in the config's name: `quick` has 3 iterations, `long` 60, `ages`
-300, `finding` is refused before it begins, `nan` fails after one iteration, `oom` is killed after one in its first life.
-An iteration takes a tenth of a second, and every one is kept.
+`python fake_trainer.py CONFIG WORK_DIR`. What it does is in the config's name: `quick` has 3 iterations, `long` 60 and
+`ages` 300; `finding` is refused before it begins, `nan` fails after one iteration, `oom` is killed after one in its
+first life. An iteration takes a tenth of a second, and every one is kept.
 """
 
 from __future__ import annotations
