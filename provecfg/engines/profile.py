@@ -114,8 +114,15 @@ def profile_of(fields: dict[str, Any], path: Path | None = None) -> Profile:
         if key not in Profile.model_fields:
             raise ProvecfgError(prefix + unknown("setting", key, Profile.model_fields))
     try:
-        return Profile(**named)
+        profile = Profile(**named)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise ProvecfgError(f"{prefix}{key} is {first['input']!r}: {first['msg']}") from error
+    if profile.timeout_min is not None and profile.signal_delay_s >= 60 * profile.timeout_min:
+        raise ProvecfgError(
+            f"{prefix}signal_delay_s is {profile.signal_delay_s}: a task of {profile.timeout_min} minutes would be told "
+            "to end as it begins",
+            hint="it has to be longer than a validation and a checkpoint take, and shorter than timeout_min",
+        )
+    return profile

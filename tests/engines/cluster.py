@@ -24,7 +24,7 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/munge
-AuthInfo=socket={dir}/munge/socket,cred_expire=5
+AuthInfo=socket={dir}/munge/socket,cred_expire=10
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={dir}/state
@@ -120,7 +120,7 @@ class Cluster:
             with suppress(subprocess.SubprocessError):
                 if claim():
                     return
-            time.sleep(0.2)
+            time.sleep(0.4)
         listed = _run("squeue", "--array", "--states=all")
         raise AssertionError(f"waited {seconds:.0f} s for {what}:\n{listed}")
 

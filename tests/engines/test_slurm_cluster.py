@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from provecfg import cli
+from provecfg.engines.study_status import statuses_of
 from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
 from provecfg.training.record import Record, read_record
 from tests.engines.cluster import Cluster, missing_for_slurm
@@ -40,21 +40,14 @@ class Submitted:
         python = folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "fake_python.py"} "$@"\n')
         python.chmod(0o755)
-        settings = {"python": str(python), "gpus_per_node": 1, "timeout_min": 5, **profile}
+        settings = {"python": str(python), "gpus_per_node": 1, "timeout_min": 30, **profile}
         (folder / "cluster.yaml").write_text(json.dumps({**settings, "setup": [f"export PYTHONPATH={ROOT}"]}))
         words = ["--study-dir", self.dir, "--profile", folder / "cluster.yaml", "--no-proof"]
         assert provecfg("submit", *configs, *words) == 0
 
     def states(self) -> dict[str, str]:
-        """Name of each cell -> its state, as `provecfg status` says it."""
-        return {status["id"].rpartition("-")[0]: status["state"] for status in self.statuses()}
-
-    def statuses(self) -> list[dict[str, object]]:
-        done = subprocess.run(
-            [sys.executable, "-m", "provecfg", "status", str(self.dir), "--output-format", "json"],
-            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        return json.loads(done.stdout)
+        """Name of each cell -> its state."""
+        return {status.id.rpartition("-")[0]: status.state.value for status in statuses_of(self.dir)}
 
     def wait_for(self, **states: str) -> None:
         """Wait until cells have states."""
@@ -109,9 +102,9 @@ def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
     assert study.states() == {
         **dict.fromkeys(("quick1", "quick2", "quick3"), "finished"), **dict.fromkeys(("nan", "finding"), "failed")
     }  # fmt: skip
-    reasons = {status["id"].rpartition("-")[0]: status["reason"] for status in study.statuses()}
+    reasons = {status.id.rpartition("-")[0]: status.reason for status in statuses_of(study.dir)}
     assert reasons["nan"] == "the loss is nan in iteration 1"
-    assert str(reasons["finding"]).endswith("error LOSS003 two activations")
+    assert reasons["finding"].endswith("error LOSS003 two activations")
     job = study.record("quick1").attempts[0].job
     assert job is not None
     assert (job.scheduler, job.id, job.array_index) == ("slurm", study.job(), 0)
@@ -120,7 +113,7 @@ def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
     assert len(submissions_of(study.dir)) == 1
     assert provecfg("resume", study.dir, "--failed") == 0
     assert submissions_of(study.dir)[1].tasks == tuple(
-        (status["id"],) for status in study.statuses() if status["id"].startswith(("nan", "finding"))
+        (status.id,) for status in statuses_of(study.dir) if status.id.startswith(("nan", "finding"))
     )
     study.cluster.wait_until(lambda: len(study.record("nan").attempts) == 2, "another attempt")
 
@@ -200,6 +193,6 @@ def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path:
     study = Submitted(cluster, tmp_path, paths)
     study.wait_for(quick="finished")
     paths[0].write_text(paths[0].read_text().replace("lr=0.01", "lr=0.02"))
-    assert [status["is_stale"] for status in study.statuses()] == [True]
+    assert [status.is_stale for status in statuses_of(study.dir)] == [True]
     study.dir = study.dir.rename(tmp_path / "elsewhere")
     assert study.states() == {"quick": "finished"}

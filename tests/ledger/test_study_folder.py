@@ -46,11 +46,8 @@ def test_a_study_is_written_once(tmp_path: Path) -> None:
 def test_folders_are_writable_for_the_group_where_their_parent_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o770)
     write_study(tmp_path / "shared", STUDY)
-    assert all(
-        path.stat().st_mode & 0o020
-        for path in (tmp_path / "shared", *(tmp_path / "shared").rglob("*"))
-        if path.is_dir()
-    )
+    folders = [path for path in (tmp_path / "shared").rglob("*") if path.is_dir()]
+    assert all(path.stat().st_mode & 0o020 for path in (tmp_path / "shared", *folders))
     tmp_path.chmod(0o700)
     write_study(tmp_path / "own", STUDY)
     assert not (tmp_path / "own" / "cells").stat().st_mode & 0o020
