@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from tests.command_server import CommandServer
+from tests.engines.cluster import missing_for_slurm
 
 # On a busy machine a process waits for its turn: time says nothing about the code.
 hypothesis.settings.register_profile("provecfg", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     absent = [GPU] if GPU not in config.option.markexpr else []
     if os.geteuid() != 0:
         absent.append("root")
+    if missing_for_slurm() is not None:
+        absent.append("slurm")
     left_out = [item for item in items if any(map(item.get_closest_marker, absent))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -121,8 +121,8 @@ def profile_of(fields: dict[str, Any], path: Path | None = None) -> Profile:
         raise ProvecfgError(f"{prefix}{key} is {first['input']!r}: {first['msg']}") from error
     if profile.timeout_min is not None and profile.signal_delay_s >= 60 * profile.timeout_min:
         raise ProvecfgError(
-            f"{prefix}signal_delay_s is {profile.signal_delay_s}: a task of {profile.timeout_min} minutes would be told "
-            "to end as it begins",
+            f"{prefix}signal_delay_s is {profile.signal_delay_s}: a task of {profile.timeout_min} minutes would be "
+            "told to end as it begins",
             hint="it has to be longer than a validation and a checkpoint take, and shorter than timeout_min",
         )
     return profile

@@ -13,12 +13,12 @@ from provecfg import cli
 from provecfg.engines.study_status import statuses_of
 from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
 from provecfg.training.record import Record, read_record
-from tests.engines.cluster import Cluster, missing_for_slurm
+from tests.engines.cluster import Cluster
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.slow,
-    pytest.mark.skipif(missing_for_slurm() is not None, reason=f"needs a Slurm: {missing_for_slurm()}"),
+    pytest.mark.slurm,
+    pytest.mark.long,
 ]
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
