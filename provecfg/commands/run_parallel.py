@@ -20,6 +20,7 @@ from provecfg.interruption import StopSignals
 from provecfg.ledger.cell_status import CellStatus, server_clock, status_of
 from provecfg.ledger.status_table import as_table, as_time
 from provecfg.mmconfig import read_config
+from provecfg.spelling import printable_lines
 from provecfg.training.work_dir import work_dir_of
 
 if TYPE_CHECKING:
@@ -171,13 +172,21 @@ class _Display:
         name, end = event.cell.name, event.end
         if end is None:
             self._waiting.discard(name)
-            self._terminal.note(f"{name}: begun, see {event.cell.work_dir}")
+            self._print(f"{name}: begun, see {event.cell.work_dir}")
             return
         text = f"{name}: {end.verdict.value}: {end.message} (iteration {end.iteration})"
         if event.will_retry:
             self._waiting.add(name)
             text += "; it is started again"
-        (self._terminal.failure if end.verdict in (Verdict.FAILED, Verdict.KILLED) else self._terminal.note)(text)
+        self._print(text, is_failure=end.verdict in (Verdict.FAILED, Verdict.KILLED))
+
+    def _print(self, text: str, *, is_failure: bool = False) -> None:
+        if self._live is not None:  # above the table
+            self._live.console.print(printable_lines(text), markup=False, highlight=False)
+        elif is_failure:
+            self._terminal.failure(text)
+        else:
+            self._terminal.note(text)
 
     def tick(self, running: Sequence[QueuedCell]) -> None:
         """Say how far they are, if it is time."""

@@ -135,3 +135,35 @@ def test_slots_share_out_the_devices() -> None:
     assert len(slots_for(3, 1, None, on_cpu=True)) == 3
     with pytest.raises(ProvecfgError, match=r"--gpus-per-run 2, and there are 1 GPUs: 0"):
         slots_for(None, 2, ["0"], on_cpu=False)
+
+
+def test_run_parallel_tells_of_every_cell_and_goes_on_where_it_was(tmp_path: Path, configs, provecfg) -> None:
+    paths = configs("quick", "oom", "finding")
+    words = ["run", *paths, "--parallel", "2", "--device", "cpu", "--work-dir", tmp_path / "runs", "--retries", "0"]
+    code, out, err = provecfg(*words)
+    assert (code, out) == (ExitCode.FINDINGS, "")
+    assert err.startswith("3 cells in 2 slots\n")
+    assert "quick: done: finished (iteration 3)" in err
+    assert "oom: killed: killed by SIGKILL (iteration 1)" in err
+    assert err.endswith(("2 of 3 failed: finding, oom\n", "2 of 3 failed: oom, finding\n"))
+    code, _, err = provecfg(*words)
+    assert "oom: done: finished (iteration 3)" in err
+    code, out, _ = provecfg("status", tmp_path / "runs")
+    assert code == ExitCode.CLEAN
+    assert out.splitlines()[-1] == "2 cells: 2 finished"
+    code, out, _ = provecfg("logs", tmp_path / "runs", "oom")
+    assert [line.split(" on ")[0] for line in out.splitlines()[1:]] == ["trains from 0", "trains from 1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--parallel", "0"], "--parallel '0' is no number above 0, nor auto"),
+        (["--retries", "2"], "--retries is for --parallel"),
+        (["--parallel", "2", "--gpus", "2"], "--gpus-per-run N gives each config N GPUs"),
+    ],
+)
+def test_what_does_not_go_with_the_queue_is_wrong_usage(configs, provecfg, words: list[str], message: str) -> None:
+    code, _, err = provecfg("run", *configs("quick"), *words)
+    assert code == ExitCode.USAGE
+    assert message in err

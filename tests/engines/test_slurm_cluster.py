@@ -14,6 +14,7 @@ from provecfg.engines.study_status import statuses_of
 from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
 from provecfg.training.record import Record, read_record
 from tests.engines.cluster import Cluster
+from tests.training.small_cell import MAX_ITERS, write_small_cell
 
 pytestmark = [
     pytest.mark.root,
@@ -35,14 +36,18 @@ def cluster() -> Iterator[Cluster]:
 class Submitted:
     """A study that was submitted to the cluster, its cells trained by `fake_trainer`."""
 
-    def __init__(self, cluster: Cluster, folder: Path, configs: list[Path], **profile: object) -> None:
+    def __init__(
+        self, cluster: Cluster, folder: Path, configs: list[Path], run_options: str = "", **profile: object
+    ) -> None:
         self.cluster, self.dir = cluster, folder / "study"
         python = folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "fake_python.py"} "$@"\n')
         python.chmod(0o755)
         settings = {"python": str(python), "gpus_per_node": 1, "timeout_min": 30, **profile}
-        (folder / "cluster.yaml").write_text(json.dumps({**settings, "setup": [f"export PYTHONPATH={ROOT}"]}))
+        setup = [f"export PYTHONPATH={ROOT} PYTHONWARNINGS=ignore OMP_NUM_THREADS=1"]
+        (folder / "cluster.yaml").write_text(json.dumps({**settings, "setup": setup}))
         words = ["--study-dir", self.dir, "--profile", folder / "cluster.yaml", "--no-proof"]
+        words += ["--run-options", run_options]
         assert provecfg("submit", *configs, *words) == 0
 
     def states(self) -> dict[str, str]:
@@ -51,7 +56,7 @@ class Submitted:
 
     def wait_for(self, **states: str) -> None:
         """Wait until cells have states."""
-        self.cluster.wait_until(lambda: states.items() <= self.states().items(), f"{states}, not {self.states()}")
+        self.cluster.wait_until(lambda: states.items() <= self.states().items(), str(states))
 
     def job(self, number: int = 1) -> str:
         submission = submissions_of(self.dir)[number - 1]
@@ -196,3 +201,18 @@ def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path:
     assert [status.is_stale for status in statuses_of(study.dir)] == [True]
     study.dir = study.dir.rename(tmp_path / "elsewhere")
     assert study.states() == {"quick": "finished"}
+
+
+@pytest.mark.stack
+def test_a_real_array_trains_its_cells_to_their_end_over_a_requeue(cluster: Cluster, tmp_path: Path) -> None:
+    paths = [write_small_cell(tmp_path / f"{name}.py", patience=100) for name in ("one", "two")]
+    study = Submitted(cluster, tmp_path, paths, "--device cpu", python=sys.executable)
+    cluster.wait_until(lambda: any(study.work_dir("one").glob("iter_*.pth")), "a checkpoint", 120)
+    subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
+    cluster.wait_until(lambda: set(study.states().values()) == {"finished"}, "the end of both", 240)
+    assert study.lives("one") == ["interrupted", "finished"]
+    assert study.lives("two") == ["finished"]
+    assert [attempt.last_iter for attempt in (study.record("one").attempts[-1], study.record("two").attempts[-1])] == [
+        MAX_ITERS,
+        MAX_ITERS,
+    ]
