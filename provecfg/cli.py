@@ -37,6 +37,7 @@ COMMANDS = {
     "logs": "Print what a cell has printed.",
     "resume": "Submit again what is not finished.",
     "cancel": "End what was submitted.",
+    "forecast": "Say how long configs train, by what was measured.",
     "cells": "Print one command a cell, for any other engine.",
     "cell": "Train the cells of a submitted task; not for people.",
 }

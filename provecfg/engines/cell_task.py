@@ -86,9 +86,12 @@ class CellTask:
         """The end of its last life here; None where a signal came before the first."""
         lives, end = Lives(self._submission.retries), None
         while signals.received is None:
-            process = CellProcess(
-                self._study_dir / cell.config, self._study_dir / cell.work_dir, self._words(), name=cell.id
-            )
+            try:
+                process = CellProcess(
+                    self._study_dir / cell.config, self._study_dir / cell.work_dir, self._words(), name=cell.id
+                )
+            except ProvecfgError as error:  # a work dir that cannot be written to is this cell's alone
+                return LifeEnd(Verdict.FAILED, str(error), 0)
             self._wait(process, signals)
             end = process.end()
             if end.verdict is Verdict.AGAIN or not lives.goes_on(end, process.iteration_before):

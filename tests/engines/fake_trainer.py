@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from provecfg.engines.cell_process import end_with_engine
 from provecfg.errors import ExitCode
 from provecfg.interruption import StopRequested, StopSignals
 from provecfg.training import record as records
@@ -25,6 +26,7 @@ ITERATION_SECONDS = 0.1
 
 def main(config: Path, work_dir: Path) -> int:
     """Train, as it were."""
+    end_with_engine()
     signals = StopSignals()
     try:
         with signals.listening():
