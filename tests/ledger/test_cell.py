@@ -26,7 +26,8 @@ def copied(tmp_path: Path, folder: str = "one", text: str | None = None) -> Path
 def test_an_id_depends_on_what_is_trained_and_on_no_path(tmp_path: Path) -> None:
     text = CONFIG.read_text()
     here = cell_at(copied(tmp_path), tmp_path / "study")
-    elsewhere = copied(tmp_path, "two", text.replace("{{$PROVECFG_BDD10K_ROOT:data/bdd100k}}", "/mnt/bdd100k") + "\n# a remark\n")
+    moved = text.replace("{{$PROVECFG_BDD10K_ROOT:data/bdd100k}}", "/mnt/bdd100k")
+    elsewhere = copied(tmp_path, "two", f"{moved}\n# a remark\n")
     assert "/mnt/bdd100k" in elsewhere.read_text()
     assert cell_at(elsewhere, tmp_path / "other").id == here.id
     assert cell_at(copied(tmp_path, "three", text.replace("lr=0.01", "lr=0.02")), tmp_path / "study").id != here.id
