@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.commands.study_configs import configs_of, generated_option
+from provecfg.errors import ExitCode
 
 
 @click.command()
-@click.argument("configs", metavar="CONFIG...", nargs=-1, required=True)
+@click.argument("targets", metavar="STUDY|CONFIG...", nargs=-1, required=True)
 @click.option("--profile", "profile_file", type=click.Path(path_type=Path), metavar="FILE", help="Of the cluster.")
 @click.option(
     "--measured",
@@ -19,10 +20,12 @@ from provecfg.errors import ExitCode, ProvecfgError
     metavar="DIR",
     help="Runs of the same models on the same GPUs: a study's folder, or a folder of work dirs.",
 )
+@generated_option
 @click.option("--max-parallel", type=click.IntRange(min=1), metavar="N", help="Cells at once; the profile's, or 1.")
 @terminal_options
 def command(
-    configs: tuple[str, ...],
+    targets: tuple[str, ...],
+    generated: Path,
     profile_file: Path | None,
     measured: Path | None,
     max_parallel: int | None,
@@ -38,12 +41,9 @@ def command(
     from provecfg.engines.profile import read_profile
     from provecfg.ledger.forecast import forecast, length_of, measured_speeds
     from provecfg.mmconfig import read_config
-    from provecfg.targets import files_of, is_study
 
     profile = read_profile(profile_file)
-    files = [file for file in files_of(configs, Path.cwd()) if not is_study(file)]
-    if not files:
-        raise ProvecfgError("these are studies, and configs are forecast", hint="provecfg generate writes them")
+    files = configs_of(targets, generated)
     slots = max_parallel or profile.array_parallelism or 1
     told = forecast(
         [length_of(read_config(file)) for file in files],

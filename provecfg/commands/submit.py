@@ -12,6 +12,7 @@ import click
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.study_configs import configs_of, generated_option
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
 from provecfg.findings.pipeline import screened
@@ -33,6 +34,7 @@ from provecfg.findings.pipeline import screened
 @click.option("--cells-per-task", type=click.IntRange(min=1), metavar="N", help="Cells that a task trains in turn.")
 @click.option("--after", metavar="JOB", help="Begin when this job has ended.")
 @click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")
+@generated_option
 @click.option("--no-proof", is_flag=True, help="Submit also what has no fresh proof.")
 @terminal_options
 def command(
@@ -45,6 +47,7 @@ def command(
     cells_per_task: int | None,
     after: str | None,
     run_options: str,
+    generated: Path,
     no_proof: bool,
     terminal: Terminal,
 ) -> int:
@@ -68,7 +71,7 @@ def command(
     asked = run_command.make_context("run", [*words, "CONFIG"]).params
     if asked["work_dir"] is not None or asked["configs"] != (Path("CONFIG"),):
         raise ProvecfgError(f"--run-options {run_options!r}: the study's folder says where, and its cells what")
-    configs = _configs(targets, study_dir)
+    configs = configs_of(targets, generated)
     options = _options_of_training(asked)
     cfg_options = parse_cfg_options(asked["cfg_options"])
     examinations = examined(configs, study_dir, options, cfg_options)
@@ -141,28 +144,3 @@ def _options_of_training(asked: dict[str, Any]) -> dict[str, Any]:
         "cfg_options": sorted(asked["cfg_options"]) or None,
     }
     return {name: value for name, value in named.items() if value is not None}
-
-
-def _configs(targets: Sequence[str], study_dir: Path) -> list[Path]:
-    """The configs that the targets stand for; those of a study are written into the study's folder.
-
-    Raises:
-        ProvecfgError: A target does not exist, or a study is wrong.
-    """
-    from provecfg.generate.cells import Selection
-    from provecfg.generate.write import targets_of
-    from provecfg.study.load import read_study
-    from provecfg.targets import files_of, is_study
-
-    configs: list[Path] = []
-    for path in files_of(targets, Path.cwd()):
-        if not is_study(path):
-            configs.append(path)
-            continue
-        study, findings = read_study(path)
-        if study is None or findings:
-            raise ProvecfgError(f"{path} is not right", hint=f"provecfg validate {path}", exit_code=ExitCode.FINDINGS)
-        for target in targets_of(study, Selection(), study_dir / "generated"):
-            target.write()
-            configs.append(target.path.absolute())
-    return configs

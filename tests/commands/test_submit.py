@@ -117,3 +117,16 @@ def test_where_a_study_stands_is_said_without_torch(tmp_path: Path, provecfg) ->
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 cell: 1 running")
+
+
+def test_a_study_stands_for_what_was_generated_of_it(tmp_path: Path, provecfg) -> None:
+    Path("study.yaml").write_text("name: small\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none, focal]}\n")
+    code, _, err = provecfg("cells", "study.yaml")
+    assert code == ExitCode.USAGE
+    assert "does not exist\n  hint: provecfg generate" in err
+    assert provecfg("generate", "study.yaml")[0] == 0
+    code, out, _ = provecfg("cells", "study.yaml")
+    assert [line.split()[2] for line in out.splitlines()] == [
+        "generated/pspnet_r50_bdd10k_ce.py",
+        "generated/pspnet_r50_bdd10k_focal.py",
+    ]
