@@ -60,9 +60,9 @@ def command(
     from provecfg.commands.run import command as run_command
     from provecfg.engines.engine import engine_named
     from provecfg.engines.profile import read_profile
-    from provecfg.engines.submission_checks import examined, kinds_without_proof, views_of
+    from provecfg.engines.submission_checks import copy_configs, examined, kinds_without_proof
     from provecfg.engines.submitting import submission_of, submit
-    from provecfg.ledger.cell import copy_config, refuse_equal_cells
+    from provecfg.ledger.cell import refuse_equal_cells
     from provecfg.ledger.study_folder import read_study, write_study
 
     profile = read_profile(profile_file, engine=engine, array_parallelism=max_parallel, cells_per_task=cells_per_task)
@@ -105,8 +105,7 @@ def command(
     unproved = [] if no_proof else kinds_without_proof(examinations)
     if unproved and not _proved(unproved, asked, terminal):
         raise ProvecfgError("nothing was submitted: not all of it is proved, see above", exit_code=ExitCode.FINDINGS)
-    for view, cell in zip(views_of(configs), cells, strict=True):
-        copy_config(view, cell, study_dir)
+    copy_configs(examinations, study_dir)
     write_study(study_dir, study)
     submission, jobs = submit(study_dir, study, [cell.id for cell in cells], profile, after=after)
     named = ", ".join(job.id for job in jobs.jobs)

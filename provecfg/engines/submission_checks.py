@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from provecfg.errors import ProvecfgError
 from provecfg.findings.pipeline import Judgement
-from provecfg.ledger.cell import Cell, cell_of
+from provecfg.ledger.cell import Cell, cell_of, copy_config
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import map_in_processes
 from provecfg.training.fingerprint import digests_of
@@ -63,9 +63,13 @@ def kinds_without_proof(examinations: Sequence[Examination]) -> list[Path]:
     return sorted(path for kind, path in first.items() if kind not in proved)
 
 
-def views_of(configs: Iterable[Path]) -> Iterable[ConfigView]:
-    """The configs as data, one after the other."""
-    return map(read_config, configs)
+def copy_configs(examinations: Sequence[Examination], study_dir: Path) -> None:
+    """Copy every config into the study's folder, several at once."""
+    map_in_processes(partial(_copy, study_dir=study_dir), examinations)
+
+
+def _copy(examination: Examination, study_dir: Path) -> None:
+    copy_config(read_config(examination.path), examination.cell, study_dir)
 
 
 def _examined(
