@@ -14,7 +14,6 @@ from provecfg.engines.study_status import statuses_of
 from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
 from provecfg.training.record import Record, read_record
 from tests.engines.cluster import Cluster
-from tests.training.small_cell import MAX_ITERS, write_small_cell
 
 pytestmark = [
     pytest.mark.root,
@@ -204,18 +203,3 @@ def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path:
     assert [status.is_stale for status in statuses_of(study.dir)] == [True]
     study.dir = study.dir.rename(tmp_path / "elsewhere")
     assert study.states() == {"quick": "finished"}
-
-
-@pytest.mark.stack
-def test_a_real_array_trains_its_cells_to_their_end_over_a_requeue(cluster: Cluster, tmp_path: Path) -> None:
-    paths = [write_small_cell(tmp_path / f"{name}.py", patience=100) for name in ("one", "two")]
-    study = Submitted(cluster, tmp_path, paths, "--device cpu", python=sys.executable)
-    cluster.wait_until(lambda: any(study.work_dir("one").glob("iter_*.pth")), "a checkpoint", 120)
-    subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
-    cluster.wait_until(lambda: set(study.states().values()) == {"finished"}, "the end of both", 240)
-    assert study.lives("one") == ["interrupted", "finished"]
-    assert study.lives("two") == ["finished"]
-    assert [attempt.last_iter for attempt in (study.record("one").attempts[-1], study.record("two").attempts[-1])] == [
-        MAX_ITERS,
-        MAX_ITERS,
-    ]
