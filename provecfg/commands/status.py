@@ -28,7 +28,7 @@ def command(folder: Path, watch: bool, output_format: str, terminal: Terminal) -
     from provecfg.ledger.status_table import as_json, as_table
 
     while True:
-        statuses = statuses_of(folder)
+        statuses = statuses_of(folder, lambda error: terminal.failure(f"the engine was not heard: {error.message}"))
         if watch and terminal.colors_output:
             click.clear()
         terminal.result(as_json(statuses) if output_format == "json" else as_table(statuses))

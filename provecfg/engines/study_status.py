@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from provecfg.engines.engine import engine_named
@@ -9,9 +10,16 @@ from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import CellStatus, Task, server_clock, status_of, work_dirs_below
 from provecfg.ledger.study_folder import Study, read_study, submissions_of
 
+OnSilence = Callable[[ProvecfgError], None]
+"""Called with what an engine says that does not answer."""
 
-def statuses_of(folder: Path) -> list[CellStatus]:
+
+def statuses_of(folder: Path, on_silence: OnSilence | None = None) -> list[CellStatus]:
     """Where each cell of a study's folder stands, or each run of any folder of work dirs.
+
+    Args:
+        folder: The folder.
+        on_silence: Told of an engine that does not answer, whose cells stand where their records say; None to raise.
 
     Raises:
         ProvecfgError: The folder does not exist, holds neither, or its study cannot be read.
@@ -20,7 +28,7 @@ def statuses_of(folder: Path) -> list[CellStatus]:
         raise ProvecfgError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
     study = read_study(folder)
     if study is not None:
-        return statuses_of_study(folder, study)
+        return statuses_of_study(folder, study, on_silence)
     clock = server_clock(folder)
     statuses = [
         status_of(str(path.relative_to(folder)) if path != folder else path.name, path, clock)
@@ -31,9 +39,9 @@ def statuses_of(folder: Path) -> list[CellStatus]:
     return statuses
 
 
-def statuses_of_study(study_dir: Path, study: Study) -> list[CellStatus]:
-    """Where each cell of a study stands."""
-    tasks, clock = tasks_of(study_dir), server_clock(study_dir)
+def statuses_of_study(study_dir: Path, study: Study, on_silence: OnSilence | None = None) -> list[CellStatus]:
+    """Where each cell of a study stands; see `statuses_of`."""
+    tasks, clock = tasks_of(study_dir, on_silence), server_clock(study_dir)
     return [
         status_of(
             cell.id,
@@ -47,14 +55,20 @@ def statuses_of_study(study_dir: Path, study: Study) -> list[CellStatus]:
     ]
 
 
-def tasks_of(study_dir: Path) -> dict[str, Task]:
-    """Cell -> what its engine says of the last task that was to train it.
+def tasks_of(study_dir: Path, on_silence: OnSilence | None = None) -> dict[str, Task]:
+    """Cell -> what its engine says of the last task that was to train it; see `statuses_of`.
 
     A live task of an earlier submission outweighs an ended one of a later.
     """
     tasks: dict[str, Task] = {}
     for submission in submissions_of(study_dir):
-        states = engine_named(submission.engine).task_states(study_dir, submission)
+        try:
+            states = engine_named(submission.engine).task_states(study_dir, submission)
+        except ProvecfgError as error:
+            if on_silence is None:
+                raise
+            on_silence(error)
+            continue
         for index, cells in enumerate(submission.tasks):
             task = states.get(index)
             if task is not None:

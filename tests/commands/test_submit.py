@@ -57,6 +57,17 @@ def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says(tmp_path: 
     assert "study holds another study, study" in err
 
 
+def test_a_scheduler_that_does_not_answer_is_named_and_nothing_is_submitted_twice(tmp_path: Path, provecfg) -> None:
+    provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    Path("bin/squeue").write_text("#!/bin/sh\necho 'squeue: error: Unable to contact slurm controller' >&2; exit 1\n")
+    code, out, err = provecfg("status", "study")
+    assert (code, out.splitlines()[-1]) == (0, "1 cell: 1 waiting")
+    assert err == "the engine was not heard: squeue: error: Unable to contact slurm controller\n"
+    code, _, err = provecfg("resume", "study")
+    assert code == ExitCode.FINDINGS
+    assert len(submissions_of(Path("study"))) == 1
+
+
 def test_print_writes_and_submits_nothing(tmp_path: Path, provecfg) -> None:
     code, out, _ = provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--print", "--after", "6")
     assert (code, out.splitlines()[0]) == (0, "#!/bin/bash")
