@@ -96,7 +96,9 @@ def _paired(root: Path, images: Pattern, labels: Pattern) -> list[Pair]:
         raise ProvecfgError(problem)
     pairs = [Pair(path, labels.fill(match), match.key) for path, match in images.files(root)]
     if not pairs:
-        raise ProvecfgError(f"no image matches {images.text!r} in {str(root)!r}", hint=what_is_there(root, images.folder))
+        raise ProvecfgError(
+            f"no image matches {images.text!r} in {str(root)!r}", hint=what_is_there(root, images.folder)
+        )
     return pairs
 
 

@@ -20,7 +20,9 @@ from provecfg.errors import ProvecfgError
 STEM: Final = "stem"
 """The field of a label pattern that takes what the last `*` of an image pattern without that field matched."""
 
-_TOKEN: Final = re.compile(r"(?P<folders>\*\*/)|(?P<any>\*)|(?P<one>\?)|\{(?P<field>[A-Za-z_]\w*)\}|\{(?P<either>[^{}]*,[^{}]*)\}")
+_TOKEN: Final = re.compile(
+    r"(?P<folders>\*\*/)|(?P<any>\*)|(?P<one>\?)|\{(?P<field>[A-Za-z_]\w*)\}|\{(?P<either>[^{}]*,[^{}]*)\}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Match:
 
     @property
     def key(self) -> str:
-        """What tells a file from others of its pattern: the field `stem`, else the last wildcard, else the last field."""
+        """What tells a file from others of its pattern: the field `stem`, or the last wildcard, or the last field."""
         if STEM in self.fields:
             return self.fields[STEM]
         return self.wildcards[-1] if self.wildcards else next(reversed(self.fields.values()), "")
@@ -119,8 +121,11 @@ class Pattern:
         return self.match(path if "/" in self.text else path.rpartition("/")[2])
 
     def fill(self, match: Match) -> str:
-        """The path that it names where its wildcards stand for what was matched elsewhere; see `filling_problem`."""
-        wildcards = iter(match.wildcards)
+        """The path that it names where its wildcards stand for what was matched elsewhere; see `filling_problem`.
+
+        Where it has fewer wildcards than were matched, they are the last.
+        """
+        wildcards = iter(match.wildcards[len(match.wildcards) - self.wildcards :])
 
         def value(token: re.Match[str]) -> str:
             name = token["field"]

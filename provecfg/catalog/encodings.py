@@ -25,16 +25,31 @@ CITYSCAPES_LABEL_IDS: Final[Mapping[int, int]] = MappingProxyType(
     # cityscapesScripts, helpers/labels.py: id -> trainId
     {
         **dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30), IGNORED),
-        **{7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13, 27: 14},
-        **{28: 15, 31: 16, 32: 17, 33: 18},
+        7: 0,
+        8: 1,
+        11: 2,
+        12: 3,
+        13: 4,
+        17: 5,
+        19: 6,
+        20: 7,
+        21: 8,
+        22: 9,
+        23: 10,
+        24: 11,
+        25: 12,
+        26: 13,
+        27: 14,
+        28: 15,
+        31: 16,
+        32: 17,
+        33: 18,
     }
 )
 """Cityscapes' label ids -> train ids; the licence plate, -1, is 255 in a file of bytes and is ignored, too."""
 
 
-def label_values(
-    encoding: str, classes: int, mapping: Mapping[int | str, int] | None
-) -> Mapping[int | str, int]:
+def label_values(encoding: str, classes: int, mapping: Mapping[int | str, int] | None) -> Mapping[int | str, int]:
     """What each value of a file means: number, or colour as `#rrggbb`, to class or `IGNORED`.
 
     Args:

@@ -65,7 +65,9 @@ class LabelDecoder:
         channel_order: str = "rgb",
     ) -> None:
         if classes > MOST_CLASSES:
-            raise LabelError(f"{classes} classes: label maps in training are bytes, of which {MOST_CLASSES} are classes")
+            raise LabelError(
+                f"{classes} classes: label maps in training are bytes, of which {MOST_CLASSES} are classes"
+            )
         self.encoding, self.classes, self.channel_order = encoding, classes, channel_order
         self.values = dict(label_values(encoding, classes, mapping))
         beyond = [value for value, label in self.values.items() if label != IGNORED and not 0 <= label < classes]
