@@ -42,7 +42,7 @@ class Match:
         """What tells a file from others of its pattern: the field `stem`, or the last wildcard, or the last field."""
         if STEM in self.fields:
             return self.fields[STEM]
-        return self.wildcards[-1] if self.wildcards else next(reversed(self.fields.values()), "")
+        return self.wildcards[-1] if self.wildcards else next(reversed([*self.fields.values()]), "")
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,22 @@ class Pattern:
             if name is None:
                 return next(wildcards)
             return match.fields[name] if name in match.fields else match.wildcards[-1]
+
+        return _TOKEN.sub(value, self.text)
+
+    def made(self, number: int) -> str:
+        """A path that it matches, another one for each number: for files that are drawn, not found."""
+        last = [token.start() for token in _TOKEN.finditer(self.text) if token["any"] or token["field"]][-1:]
+
+        def value(token: re.Match[str]) -> str:
+            if token["folders"]:
+                return "drawn/"
+            if token["one"]:
+                return "0"
+            if token["either"] is not None:
+                return token["either"].split(",")[0].strip()
+            is_last = token.start() in last or token["field"] == STEM
+            return f"drawn-{number:04d}" if is_last else token["field"] or "drawn"
 
         return _TOKEN.sub(value, self.text)
 

@@ -1,4 +1,4 @@
-"""How label maps hold classes: the encodings that a dataset can have, and the numbers that Cityscapes gives its labels."""
+"""How label maps hold classes: the encodings that a dataset can have, and the numbers of Cityscapes' labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENCODINGS: Final[Mapping[str, str]] = MappingProxyType(
 IGNORED: Final = 255
 """The label of pixels that belong to no class, in training."""
 
-CITYSCAPES_LABEL_IDS: Final[Mapping[int, int]] = MappingProxyType(
+CITYSCAPES_LABEL_IDS: Final[Mapping[int | str, int]] = MappingProxyType(
     # cityscapesScripts, helpers/labels.py: id -> trainId
     {
         **dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30), IGNORED),

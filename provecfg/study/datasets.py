@@ -276,8 +276,8 @@ def _mapping(entry: DatasetEntry, classes: tuple[str, ...]) -> Mapping[int | str
     for value, label in (entry.mapping or {}).items():
         mapping[_value(value, entry)] = IGNORED if label == IGNORE else number[label] if label in number else int(label)
     unsaid = (IGNORED,) if entry.mapping is None and entry.encoding != "rgb" else ()
-    for value in entry.ignore if entry.ignore is not None else unsaid:
-        mapping[_value(value, entry)] = IGNORED
+    for ignored in entry.ignore if entry.ignore is not None else unsaid:
+        mapping[_value(ignored, entry)] = IGNORED
     plain = {**{index: index for index in range(len(classes))}, IGNORED: IGNORED}
     return None if mapping == plain else mapping
 
@@ -309,7 +309,7 @@ def _problems(entry: DatasetEntry) -> Iterator[str]:
     if entry.base is not None and entry.classes is not None and entry.classes != DATASETS[entry.base].classes:
         yield f"`classes` are those of {entry.base}; an entry without `base` has its own"
     if entry.encoding == "cityscapes_label_ids" and entry.mapping is None and len(classes) != 19:
-        yield f"Cityscapes' label ids are 19 classes, and there are {len(classes)} here; say by `mapping` which is which"
+        yield f"Cityscapes' label ids are 19 classes, and there are {len(classes)} here; `mapping` says which is which"
     if entry.encoding == "binary_255" and len(classes) != 2:
         yield f"masks of 0 and 255 have two classes, and there are {len(classes)} here: {', '.join(classes[:5])}"
     yield from _mapping_problems(entry, classes)
@@ -335,7 +335,7 @@ def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator
         if not all(0 <= channel <= 255 for channel in colour):
             yield f"palette: {name} is {list(colour)}; channels are 0 to 255"
     if entry.encoding == "rgb":
-        mapped = {label for label in (entry.mapping or {}).values()}
+        mapped = set((entry.mapping or {}).values())
         missing = [
             name
             for index, name in enumerate(classes)
@@ -359,7 +359,7 @@ def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator
     for value, label in (entry.mapping or {}).items():
         if isinstance(label, int):
             if not 0 <= label < len(classes):
-                yield f"mapping: {value} leads to {label}; classes are 0 to {len(classes) - 1}, and `ignore` is for none"
+                yield f"mapping: {value} leads to {label}; classes are 0 to {len(classes) - 1}, `ignore` is for none"
         elif label != IGNORE and label not in classes:
             yield f"mapping: {spelling.unknown('class', label, [*classes, IGNORE])}"
 

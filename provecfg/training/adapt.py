@@ -130,12 +130,12 @@ def without_pretrained(config: Config) -> Config:
     return config
 
 
-def for_smoke(config: Config, data_root: Path) -> Config:
+def for_smoke(config: Config, root_of: Callable[[str, Any], Path]) -> Config:
     """The config cut down to a check that it trains: few iterations on small crops of drawn data, at random weights.
 
     Args:
-        config: Of a dataset in the catalog.
-        data_root: Data that `smoke_data` drew in that dataset's layout.
+        config: The config.
+        root_of: Dotted path of a dataset, and the dataset, to the root of data that was drawn in its layout.
 
     Raises:
         ProvecfgError: Its loop counts epochs.
@@ -156,14 +156,15 @@ def for_smoke(config: Config, data_root: Path) -> Config:
         loader.update(num_workers=0, persistent_workers=False)
         loader.pop("prefetch_factor", None)
     for key, dataset in datasets_of(config):
+        dataset.data_root = str(root_of(key, dataset))
+        for name in ("indices", "files", "only", "share", "share_seed", "group"):  # what was drawn is all read
+            dataset.pop(name, None)
         known = catalog_dataset(dataset)
-        if known is None:
-            continue
-        split = known.train if key.startswith("train_dataloader") else known.val
-        dataset.update(
-            data_root=str(data_root), data_prefix={"img_path": split.images, "seg_map_path": split.labels}, ann_file=""
-        )
-        dataset.pop("indices", None)
+        if known is not None:
+            split = known.train if key.startswith("train_dataloader") else known.val
+            dataset.update(data_prefix={"img_path": split.images, "seg_map_path": split.labels}, ann_file="")
+        elif dataset.get("images") is None:
+            dataset.update(images="images/*.png", labels="labels/*.png")
     _shrink_pipelines(config)
     _shrink_model(config)
     return config

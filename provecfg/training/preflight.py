@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import os
@@ -19,6 +20,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
+from provecfg.pairs import Selection
 from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
@@ -154,8 +156,6 @@ def load_config(path: Path, options: RunOptions) -> Any:
 
 
 def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
-    from provecfg.catalog.datasets import DATASETS
-    from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
 
     if config.get("train_cfg") is None or config.get("train_dataloader") is None:
@@ -163,20 +163,7 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
     if config.get("runner_type", "Runner") != "Runner":
         raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
     if options.smoke:
-        catalogued = {
-            entry.name
-            for key, dataset in adapt.datasets_of(config)
-            if (entry := adapt.catalog_dataset(dataset)) and not key.startswith("test_")
-        }
-        if len(catalogued) != 1:
-            layouts = ", ".join(entry.title for entry in DATASETS.values())
-            raise ProvecfgError(
-                f"{path}: --smoke draws data in the layout of one of {layouts}, and the config reads "
-                f"{' and '.join(sorted(catalogued)) or 'another dataset'}",
-                hint="train it on its own data for a few iterations: --max-iters 10",
-            )
-        root = options.data_root or smoke_data_for(DATASETS[catalogued.pop()])
-        config = adapt.for_smoke(config, root)
+        config = adapt.for_smoke(config, functools.partial(_smoke_root, path, options))
     elif options.data_root is not None:
         config = adapt.with_data_root(config, options.data_root)
     if options.max_iters is not None:
@@ -187,6 +174,29 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
         work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options, smoke=options.smoke)
     )
     return config
+
+
+def _smoke_root(path: Path, options: RunOptions, key: str, dataset: Any) -> Path:
+    """Where the drawn data of a dataset is."""
+    from provecfg.data.layouts import paired_layout
+    from provecfg.data.scenes import Drawing, smoke_data_for, smoke_split_for
+    from provecfg.training.adapt import catalog_dataset
+
+    if options.data_root is not None:
+        return options.data_root
+    known = catalog_dataset(dataset)
+    if known is not None:
+        return smoke_data_for(known)
+    layout = paired_layout(dataset)
+    if layout is None:
+        raise ProvecfgError(
+            f"{path}: --smoke draws data in the layout of datasets that it knows, and not of {dataset.get('type')}",
+            hint="train it on its own data for a few iterations: --max-iters 10",
+        )
+    # A list or a share is of files that are there.
+    layout = dataclasses.replace(layout, selection=Selection(layout.selection.images, layout.selection.labels))
+    drawing = Drawing()
+    return smoke_split_for(layout, drawing.train if key.startswith("train_dataloader") else drawing.val, drawing)
 
 
 def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:
