@@ -54,7 +54,7 @@ def find_label_files(root: Path, dataset: Dataset) -> LabelFiles:
     """
     if not root.is_dir():
         raise ProvecfgError(f"data root {str(root)!r} does not exist")
-    folder, image_folder = root / dataset.train.labels, root / dataset.train.images
+    folder, image_folder = root / (dataset.train.labels or ""), root / (dataset.train.images or "")
     if not folder.is_dir():
         raise ProvecfgError(
             f"folder {str(folder)!r} does not exist", hint=f"{_contents(folder)}; {dataset.title} has its labels there"

@@ -111,7 +111,7 @@ def _identity(dataset: Dataset) -> tuple[Any, ...] | None:
     """What says which samples a dataset has; None where that is not known."""
     values = dataset.node.value
     prefix, pattern = values.get("data_prefix"), values.get("images")
-    keys = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
+    keys: tuple[str, ...] = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
     if isinstance(prefix, dict) and isinstance(prefix.get("img_path"), str):
         first = prefix["img_path"].rstrip("/")
     elif dataset.kind == "PairedFilesDataset" and isinstance(pattern, str):
