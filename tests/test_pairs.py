@@ -33,7 +33,7 @@ def test_shares_are_of_the_right_size_and_part_all_images(root: Path) -> None:
     shares = [(0.0, 0.6), (0.6, 0.8), (0.8, 1.0)]
     parts = [names(Selection(*PATTERNS, share=share), root) for share in shares]
     assert [len(part) for part in parts] == [12, 4, 4]
-    assert sorted(sum(parts, [])) == names(Selection(*PATTERNS), root)
+    assert sorted(name for part in parts for name in part) == names(Selection(*PATTERNS), root)
     assert parts != [names(Selection(*PATTERNS, share=share, share_seed=1), root) for share in shares]
 
 
