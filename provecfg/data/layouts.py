@@ -37,7 +37,7 @@ class Layout:
         """What reads its label maps."""
         return LabelDecoder(self.encoding, len(self.classes), self.mapping, self.channel_order)
 
-    def write(self, root: Path, number: int, image: np.ndarray, labels: np.ndarray) -> None:
+    def write(self, root: Path, number: int, image: np.ndarray, labels: np.ndarray) -> str:
         """Write a pair in this layout.
 
         Args:
@@ -45,6 +45,9 @@ class Layout:
             number: Of the pair; it is part of the files' names.
             image: (H, W, 3) uint8 RGB.
             labels: (H, W) uint8 of classes and 255.
+
+        Returns:
+            What a list of files calls it: as mmseg's do, its path below the folder, without what all names end in.
 
         Raises:
             ProvecfgError: Pictures are not written by the ending of its names.
@@ -61,6 +64,7 @@ class Layout:
                 picture.save(file, quality=95)
             except (ValueError, OSError) as error:  # an ending that PIL does not know, or that takes no such pixels
                 raise ProvecfgError(f"no picture can be written as {name!r}: {error}") from error
+        return "".join(match.wildcards) or path
 
 
 def layout_of(dataset: Dataset, split: Split) -> Layout:

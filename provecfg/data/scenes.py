@@ -90,10 +90,17 @@ def _drawn(
             f"the smoke data cannot be written: {error}", hint="set PROVECFG_HOME to a folder that can be"
         ) from error
     try:
+        number = 0
         for layout, count, seed in parts:
+            names = []
             for index in range(count):
                 image, labels = draw_scene(layout.classes, drawing, (*seed, index))
-                layout.write(beside, index, image, labels)
+                names.append(layout.write(beside, number, image, labels))
+                number += 1  # splits may lie in one folder, and differ by their lists
+            if layout.selection.files is not None:
+                listing = beside / layout.selection.files
+                listing.parent.mkdir(parents=True, exist_ok=True)
+                listing.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         described = {**about, "format": _FORMAT, "seed": drawing.seed}
         (beside / MARKER).write_text(json.dumps(described) + "\n", encoding="utf-8")
         beside.chmod(0o755)

@@ -33,7 +33,7 @@ def train_dataloader(data: Data, dataset: Dataset, strategy: Strategy) -> dict[s
         return [*steps, {"type": "PackSegInputs"}]
 
     sampler = {"type": "InfiniteSampler", "shuffle": True}
-    return _dataloader(data, _dataset(data, dataset, "train", pipeline), sampler, data.batch_size)
+    return _dataloader(data, dataset_of(data, dataset, "train", pipeline), sampler, data.batch_size)
 
 
 def val_dataloader(data: Data, dataset: Dataset) -> dict[str, Any]:
@@ -56,7 +56,9 @@ def _evaluation_dataloader(data: Data, dataset: Dataset, split: str) -> dict[str
             {"type": "PackSegInputs"},
         ]
 
-    return _dataloader(data, _dataset(data, dataset, split, pipeline), {"type": "DefaultSampler", "shuffle": False}, 1)
+    return _dataloader(
+        data, dataset_of(data, dataset, split, pipeline), {"type": "DefaultSampler", "shuffle": False}, 1
+    )
 
 
 def label_loader(dataset: Dataset) -> dict[str, Any]:
@@ -74,13 +76,21 @@ def _dataloader(data: Data, dataset: dict[str, Any], sampler: dict[str, Any], ba
     }
 
 
-def _dataset(
+def dataset_of(
     data: Data, dataset: Dataset, split: str, pipeline: Callable[[Dataset], list[dict[str, Any]]]
 ) -> dict[str, Any]:
+    """The dict of a dataset in a loader.
+
+    Args:
+        data: What the study says of data.
+        dataset: The dataset.
+        split: `train`, `val` or `test`.
+        pipeline: A dataset, one of those that are joined, to its pipeline.
+    """
     if dataset.joined:
         return {
             "type": "ConcatDataset",
-            "datasets": [_dataset(data, part, split, pipeline) for part in dataset.joined],
+            "datasets": [dataset_of(data, part, split, pipeline) for part in dataset.joined],
             # mmengine refuses to join datasets that differ in any of their meta information; their classes are the same
             "ignore_keys": ["palette"],
         }

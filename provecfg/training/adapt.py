@@ -171,9 +171,15 @@ def for_smoke(config: Config, root_of: Callable[[str, Any], Path]) -> Config:
 
 
 def catalog_dataset(dataset: dict[str, Any]) -> Dataset | None:
-    """The catalog's entry for a dataset of a config, or None."""
+    """The catalog's entry for a dataset of a config that mmseg's own classes read, or None.
+
+    Of several of one class it is the one whose folders the config names, else the first.
+    """
     registered = str(dataset.get("type", "")).rpartition(".")[2]
-    return next((known for known in DATASETS.values() if known.type == registered), None)
+    known = [entry for entry in DATASETS.values() if entry.type == registered and not entry.is_paired]
+    folder = (dataset.get("data_prefix") or {}).get("img_path")
+    by_folder = [entry for entry in known if folder in {split.images for split in entry.splits.values()}]
+    return next(iter(by_folder or known), None)
 
 
 def without_amp(config: Config) -> Config:
