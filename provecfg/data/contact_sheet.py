@@ -29,7 +29,7 @@ def write_contact_sheet(path: Path, survey: Survey) -> int:
     """Write a picture of training crops, each as it is and with its labels laid over; ignored pixels are black.
 
     Args:
-        path: Where to, ending in .png.
+        path: Where to, ending in .jpg.
         survey: Of the dataset.
 
     Returns:
@@ -59,7 +59,7 @@ def write_contact_sheet(path: Path, survey: Survey) -> int:
         sheet.paste(tile, (index % _COLUMNS * _CROP * 2, index // _COLUMNS * _CROP))
     _legend(sheet, dataset, colours, rows * _CROP + 4)
     data = io.BytesIO()
-    sheet.save(data, format="png", optimize=True)
+    sheet.save(data, format="jpeg", quality=88)
     try:
         write_bytes_atomically(path, data.getvalue())
     except OSError as error:

@@ -13,7 +13,6 @@ from provecfg.findings import Severity
 from provecfg.spelling import first_few
 
 _MUCH_IGNORED: Final = 0.5
-_FEW_PIXELS: Final = 0.0001  # a ten-thousandth of the labelled pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,8 @@ def _of_labels(split: SplitSurvey, survey: Survey) -> Iterator[Observation]:
             Severity.WARNING,
             split.name,
             f"{ignored:.0%} of the pixels are ignored",
-            "look at the label maps: values may have been mapped, or classes left out",
+            "look at the label maps: values that were mapped twice, as train ids taken for label ids, look like this, "
+            "and so do classes that were left out",
         )
 
 
@@ -210,23 +210,12 @@ def made_wrongly(
         palettes: Colours of the classes, by the name of where they are from.
         classes: How many there are.
     """
-    twice = {label for value in range(19) if (label := CITYSCAPES_LABEL_IDS[value]) != IGNORED}
-    if classes == 19 and present and present <= twice and ignored_share > _MUCH_IGNORED:
-        yield Observation(
-            "mapped twice",
-            Severity.ERROR,
-            "",
-            f"{classes - len(present)} of {classes} classes have no pixel, and {ignored_share:.0%} of the pixels are "
-            "ignored: so train ids look that were mapped as label ids once more",
-            "take the train ids as they were before, with `encoding: ids`",
-        )
-        return
     for name, palette in palettes.items():
         grey = {label for label, colour in enumerate(palette) if colour[0] == colour[2]}
-        if len(present) >= 2 and present <= grey and len(grey) * 2 < classes and ignored_share > 0:
+        if len(present) >= 3 and present <= grey and len(grey) * 2 < classes and ignored_share > 0:
             yield Observation(
                 "channel order",
-                Severity.ERROR,
+                Severity.WARNING,
                 "",
                 f"only classes are left whose colour in {name}'s palette has as much red as blue: {len(present)} of "
                 f"{classes}",
@@ -234,6 +223,16 @@ def made_wrongly(
                 "`encoding: rgb`",
             )
             return
+    twice = {label for value in range(19) if (label := CITYSCAPES_LABEL_IDS[value]) != IGNORED}
+    if classes == 19 and present and present <= twice and ignored_share > _MUCH_IGNORED:
+        yield Observation(
+            "mapped twice",
+            Severity.WARNING,
+            "",
+            f"{classes - len(present)} of {classes} classes have no pixel, and {ignored_share:.0%} of the pixels are "
+            "ignored: so train ids look that were mapped as label ids once more",
+            "take the train ids as they were before, with `encoding: ids`",
+        )
 
 
 def _palettes_for(classes: tuple[str, ...]) -> dict[str, tuple[tuple[int, int, int], ...]]:

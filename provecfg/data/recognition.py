@@ -18,7 +18,7 @@ from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.catalog.encodings import IGNORED
 from provecfg.data.fingerprint import swapped
 from provecfg.data.observations import looks_like_label_ids
-from provecfg.data.records import LabelRecord, look_at_label, summed
+from provecfg.data.records import LabelRecord, label_records, summed
 from provecfg.errors import ProvecfgError
 from provecfg.spelling import first_few
 
@@ -48,7 +48,6 @@ _LABEL_WORDS: Final = frozenset(
     | {"segmentationclass", "groundtruth", "labeltrainids", "trainids", "labelids", "semantic"}
 )
 _SHARE: Final = 0.8  # of the images that train, where the folder has no splits
-_SAMPLE: Final = 24  # label maps by which the encoding is recognised; all are counted afterwards
 _LARGEST_CLASS_LIST: Final = 254
 
 
@@ -65,6 +64,11 @@ class Group:
     folder: str
     suffix: str
     stems: Mapping[str, frozenset[str]]
+
+    @property
+    def ending(self) -> str:
+        """The ending of their names, in lower case."""
+        return "." + self.suffix.rpartition(".")[2].lower()
 
     def pattern(self, split_name: str) -> str:
         """The pattern of the files of a split, by the folder's own name for it."""
@@ -90,32 +94,66 @@ class Recognised:
         self.evidence.setdefault(name, []).extend(reasons)
 
 
-def recognised(root: Path, name: str) -> Recognised:
-    """Recognise a folder.
+def recognised(root: Path, name: str, *, shows_progress: bool = False) -> Recognised:
+    """Recognise a folder. Every label map is read; the records are kept in the cache, for what counts them next.
 
     Args:
         root: The folder.
-        name: What the dataset is called, unless it is one of the catalog's.
+        name: What the dataset is called.
+        shows_progress: Whether there is a bar on standard error.
 
     Raises:
         ProvecfgError: There are no images, or no label maps that belong to them; says what is there.
     """
     if not root.is_dir():
         raise ProvecfgError(f"{root} is no folder")
-    files = list(_files(root))
     known = _in_catalog(root)
     if known is not None:
-        result = Recognised({"name": name, "base": known.name, "root": str(root)}, catalog=known.name)
-        result.because("base", f"its files lie where {known.title}'s do: {known.train.images}")
-        if known.trap:
-            result.because("base", f"mind: {known.trap}")
-        return result
-    images, labels = _paired_groups(root, files)
+        return _recognised_in_catalog(root, name, known, shows_progress)
+    images, labels = _paired_groups(root, list(_files(root)))
     result = Recognised({"name": name, "root": str(root)})
     _recognise_splits(result, images, labels)
-    sample = _sample(root, images, labels)
-    recognise_labels(result, sample)
+    paths = [
+        labels.pattern(split).replace("**/", "").replace("*", stem)
+        for split, stems in labels.stems.items()
+        for stem in sorted(stems & images.stems.get(split, frozenset()))
+    ]
+    recognise_labels(result, list(_readable(root, paths, shows_progress)))
     return result
+
+
+def _recognised_in_catalog(root: Path, name: str, known: Dataset, shows_progress: bool) -> Recognised:
+    """A folder with the layout of a dataset of the catalog, whose label maps may be encoded otherwise all the same."""
+    result = Recognised({"name": name, "base": known.name, "root": str(root)}, catalog=known.name)
+    result.because("base", f"its files lie where {known.title}'s do: {known.train.images}")
+    if known.trap:
+        result.because("base", f"mind: {known.trap}")
+    pairs = [pair for split in known.splits.values() for pair in known.selection(split).pairs(root)]
+    paths = [pair.label for pair in pairs if (root / pair.label).is_file()]
+    labels = Recognised({})
+    recognise_labels(labels, list(_readable(root, paths, shows_progress)))
+    encoding = labels.entry["encoding"]
+    if encoding in ("ids", "palette", known.encoding):
+        return result
+    said = {key: labels.entry[key] for key in ("encoding", "channel_order", "ignore") if key in labels.entry}
+    result.entry |= said
+    if tuple(labels.entry.get("classes", known.classes)) != known.classes and encoding != "repeated":
+        del result.entry["base"]
+        result.catalog = ""
+        result.evidence.pop("base")
+        result.entry |= labels.entry
+        for split_name, split in known.as_paired().splits.items():
+            result.entry[split_name] = {"images": split.images, "labels": split.labels}
+            result.because(split_name, f"where {known.title} has it")
+    for key, reasons in labels.evidence.items():
+        if key in result.entry:
+            result.because(key, *reasons)
+    return result
+
+
+def _readable(root: Path, paths: Sequence[str], shows_progress: bool) -> Iterator[LabelRecord]:
+    records = label_records(root, paths, shows_progress=shows_progress)
+    return (record for record in records.values() if not record.problem)
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -207,13 +245,13 @@ def _paired_groups(root: Path, files: Sequence[str]) -> tuple[Group, Group]:
     for groups in (single, _merged(single)):
         for images in groups:
             for labels in groups:
-                if images is labels or os.path.splitext(labels.suffix)[1].lower() not in _LABELS:
+                if images is labels or labels.ending not in _LABELS:
                     continue
                 shared = sum(len(images.stems[s] & labels.stems.get(s, frozenset())) for s in images.stems)
                 words = set(re.split(r"[^a-z0-9]+", f"{labels.folder}{labels.suffix}".lower()))
                 others = set(re.split(r"[^a-z0-9]+", f"{images.folder}{images.suffix}".lower()))
                 likely = len(words & _LABEL_WORDS) - len(others & _LABEL_WORDS)
-                is_photo = int(images.suffix.lower().endswith((".jpg", ".jpeg")))
+                is_photo = int(images.ending in (".jpg", ".jpeg"))
                 if shared and (likely > 0 or is_photo):
                     candidates.append(((shared, _rank(labels), likely + is_photo), images, labels))
     if not candidates:
@@ -272,31 +310,18 @@ def _scenes(stems: frozenset[str]) -> tuple[str, int] | None:
     return None
 
 
-def _sample(root: Path, images: Group, labels: Group) -> dict[str, LabelRecord]:
-    """Records of label maps, evenly spread over all."""
-    paths = sorted(
-        labels.folder.replace("{split}", split).replace("**/", "") + stem + labels.suffix
-        for split, stems in labels.stems.items()
-        for stem in stems & images.stems.get(split, frozenset())
-    )
-    step = max(1, len(paths) // _SAMPLE)
-    records = {path: look_at_label(root / path) for path in paths[::step]}
-    return {path: record for path, record in records.items() if not record.problem}
-
-
-def recognise_labels(result: Recognised, sample: Mapping[str, LabelRecord]) -> None:
+def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None:
     """Recognise encoding and classes by label maps.
 
     Args:
         result: Takes `encoding`, `classes`, and what they need, with the evidence.
-        sample: Records by name; of all label maps, or of some.
+        records: Of the label maps that can be decoded.
 
     Raises:
         ProvecfgError: They hold what no encoding does.
     """
-    if not sample:
+    if not records:
         raise ProvecfgError("none of the label maps can be decoded", hint="look at one with an image viewer")
-    records = list(sample.values())
     values = summed(record.counts for record in records)
     coloured = [record for record in records if not record.is_grey]
     if coloured:
@@ -344,7 +369,7 @@ def _recognise_classes(result: Recognised, own: set[int], values: Mapping[int, i
     result.because("classes", f"names are made up, one for each value up to {highest}: name them")
     absent = [value for value in range(highest + 1) if value not in own]
     if absent:
-        result.because("classes", f"no sampled label map holds {first_few([str(value) for value in absent], 8)}")
+        result.because("classes", f"no label map holds {first_few([str(value) for value in absent], 8)}")
 
 
 def _recognise_colours(result: Recognised, records: Sequence[LabelRecord], coloured: Sequence[LabelRecord]) -> None:
@@ -400,7 +425,8 @@ def _known_palette(colours: set[int]) -> tuple[Dataset, str, set[int]] | None:
             matched = {colour for colour in colours if (swapped(colour) if order == "bgr" else colour) in codes}
             if len(matched) < 2 or len(colours - matched) > 1:
                 continue
-            score = (len(matched), -len(codes))
+            # black is of no class in most palettes, and a class of its own in few
+            score = (len(matched - {0}), -len(codes))
             if best is None or score > best[:2]:
                 best = (*score, dataset, order, matched)
     return None if best is None else best[2:]
