@@ -54,9 +54,10 @@ def _facts(registered: str) -> dict[str, Any] | None:
     from mmseg.datasets import BaseSegDataset
     from mmseg.registry import DATASETS
 
-    dataset: Any = DATASETS.get(registered)
-    if not (inspect.isclass(dataset) and issubclass(dataset, BaseSegDataset)):
+    entry = DATASETS.get(registered)
+    if not (inspect.isclass(entry) and issubclass(entry, BaseSegDataset)):
         return None
+    dataset: Any = entry
     if dataset.load_data_list is not BaseSegDataset.load_data_list:
         return None
     defaults: dict[str, Any] = {}

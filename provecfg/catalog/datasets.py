@@ -127,6 +127,8 @@ class Dataset:
         """What a value of a file means, where it is not its class."""
         if self.reduces_zero_label:
             return {0: IGNORED, **{label + 1: label for label in range(len(self.classes))}, IGNORED: IGNORED}
+        if self.mapping is None and self.ignore_index != IGNORED:
+            return {**{label: label for label in range(len(self.classes))}, self.ignore_index: IGNORED}
         return self.mapping
 
     def selection(self, split: Split) -> Selection:
@@ -169,7 +171,7 @@ def _of_mmseg() -> dict[str, Dataset]:
     for stem, layout in facts["layouts"].items():
         of_class = facts["classes"][layout["type"]]
         name = _OWN_NAMES.get(stem, stem)
-        own = {} if layout["resize_scale"] is None else {"resize_scale": tuple(layout["resize_scale"])}
+        width, height = layout["resize_scale"] or _NO_SCALE
         datasets[name] = Dataset(
             name=name,
             title=_TITLES.get(stem) or layout["type"].removesuffix("Dataset"),
@@ -185,8 +187,8 @@ def _of_mmseg() -> dict[str, Dataset]:
             classes=tuple(of_class["classes"]),
             palette=_colours(of_class["palette"]),
             reduces_zero_label=of_class["reduces_zero_label"],
+            resize_scale=(width, height),
             trap=_TRAPS.get(stem, ""),
-            **own,
         )
     return datasets
 
@@ -198,6 +200,9 @@ def _colours(text: str) -> tuple[tuple[int, int, int], ...]:
 
 _OWN_NAMES: Final = {"bdd100k": "bdd10k"}
 """mmseg's BDD100K is the 10k subset, which alone has label maps of this kind."""
+
+_NO_SCALE: Final = (512, 512)
+"""Of Synapse, whose config of mmseg's does not scale: the size of its slices."""
 
 _TITLES: Final = {
     "bdd100k": "BDD10k",

@@ -199,5 +199,10 @@ def colour_codes(pixels: np.ndarray, channel_order: str) -> np.ndarray:
     return (first << 16) | (second << 8) | third
 
 
+def swapped(colour: int) -> int:
+    """65536 red + 256 green + blue with red and blue exchanged."""
+    return (colour & 255) << 16 | colour & 0xFF00 | colour >> 16
+
+
 def _channels(pixels: np.ndarray) -> str:
     return f"{1 if pixels.ndim == 2 else pixels.shape[2]} channel{'s' * (pixels.ndim > 2)}"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.encodings import IGNORED
-from provecfg.data.encodings import LabelDecoder
+from provecfg.data.encodings import LabelDecoder, swapped
 from provecfg.data.layouts import Layout, layout_of
 from provecfg.data.records import ImageRecord, LabelRecord, image_records, label_records
 from provecfg.digest import digest_of
@@ -243,11 +243,6 @@ def value_in_order(value: int, layout: Layout) -> int:
     if layout.encoding != "rgb" or layout.channel_order == "rgb":
         return value
     return swapped(value)
-
-
-def swapped(colour: int) -> int:
-    """65536 red + 256 green + blue with red and blue exchanged."""
-    return (colour & 255) << 16 | colour & 0xFF00 | colour >> 16
 
 
 def _class_name(label: int | None, dataset: Dataset) -> str | None:

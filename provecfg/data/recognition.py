@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.catalog.encodings import IGNORED
-from provecfg.data.fingerprint import swapped
+from provecfg.data.encodings import swapped
 from provecfg.data.observations import looks_like_label_ids
 from provecfg.data.records import LabelRecord, label_records, summed
 from provecfg.errors import ProvecfgError
@@ -49,6 +49,7 @@ _LABEL_WORDS: Final = frozenset(
 )
 _SHARE: Final = 0.8  # of the images that train, where the folder has no splits
 _LARGEST_CLASS_LIST: Final = 254
+_OF_ENCODING: Final = ("encoding", "channel_order", "ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,7 @@ def _recognised_in_catalog(root: Path, name: str, known: Dataset, shows_progress
     encoding = labels.entry["encoding"]
     if encoding in ("ids", "palette", known.encoding):
         return result
-    said = {key: labels.entry[key] for key in ("encoding", "channel_order", "ignore") if key in labels.entry}
-    result.entry |= said
+    result.entry.update((key, labels.entry[key]) for key in _OF_ENCODING if key in labels.entry)
     if tuple(labels.entry.get("classes", known.classes)) != known.classes and encoding != "repeated":
         del result.entry["base"]
         result.catalog = ""

@@ -41,19 +41,19 @@ LABEL_WITHOUT_IMAGE = Problem(
 UNREADABLE_IMAGE = Problem(
     "RUN106",
     "unreadable-image",
-    "An image or label map cannot be decoded. A sample of each split is read.",
+    "An image or label map cannot be decoded.",
     "The loader fails when it comes to it, or trains on the grey that stands for its missing part.",
 )
 LABEL_OUTSIDE_CLASSES = Problem(
     "RUN107",
     "label-outside-classes",
-    "A label map holds a value that is no class and not the ignored label. A sample of each split is read.",
+    "A label map holds a value that is no class and not the ignored label.",
     "On a GPU the loss stops with a device-side assert; some losses count the value as another class instead.",
 )
 SIZES_DIFFER = Problem(
     "RUN108",
     "sizes-differ",
-    "An image and its label map have different sizes. A sample of each split is read.",
+    "An image and its label map have different sizes.",
     "Labels are trained on the wrong pixels, or a crop of one has no counterpart in the other.",
 )
 LABEL_WITH_COLOURS = Problem(
@@ -65,7 +65,7 @@ LABEL_WITH_COLOURS = Problem(
 NOTHING_LABELLED = Problem(
     "RUN110",
     "nothing-labelled",
-    "In every label map of the sample, all pixels that are not ignored belong to one class, or there are none.",
+    "In every label map of a split, all pixels that are not ignored belong to one class, or there are none.",
     "With one class there is nothing to tell apart: masks of 0 and 255 are often meant as two classes, and 255 is "
     "ignored. With none, the loss is 0 or not a number.",
     Severity.WARNING,
