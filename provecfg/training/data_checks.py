@@ -363,7 +363,11 @@ def _labels_outside(
 def _conventions(dataset: dict[str, Any], num_classes: int | None) -> Conventions | None:
     known = catalog_dataset(dataset)
     if known is not None:
-        suffixes, own_classes, reduce = (known.image_suffix, known.label_suffix), len(known.classes), known.reduces_zero_label
+        suffixes, own_classes, reduce = (
+            (known.image_suffix, known.label_suffix),
+            len(known.classes),
+            known.reduces_zero_label,
+        )
     else:
         asked = _ask_mmseg(str(dataset.get("type")))
         if asked is None:

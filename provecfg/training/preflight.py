@@ -39,7 +39,7 @@ class Prepared:
         name: The config's name.
         config: The loaded mmengine Config, changed as the options say.
         options: What was asked for.
-        fingerprint: See `fingerprint.fingerprint_of`.
+        fingerprint: See `fingerprint.fingerprint_of`; `data` is the digest of the data's own, where there is one.
         stopping: See `fingerprint.stopping_of`.
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
@@ -95,6 +95,12 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     load_from = declared.get("load_from")
     config, name = _adapted(declared, path, options), path.stem
     fingerprint, stopping = fingerprint_of(config), stopping_of(config)
+    from provecfg.training.data_survey import check_survey, recorded_digest, recorded_fingerprint
+
+    recorded = None if options.smoke else recorded_fingerprint(path, _text(path))
+    digest = recorded_digest(recorded)
+    if digest is not None:  # a run of other data is another run
+        fingerprint = {**fingerprint, "data": digest}
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
     files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
     is_worker = _LAUNCHED in os.environ
@@ -116,6 +122,8 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()
             findings += _check_other_data(config)
+            if not options.smoke:
+                findings += check_survey(config, recorded)
     findings = in_file_order([placed(finding, path.absolute(), view) for finding in findings])
     return Prepared(path, name, config, options, fingerprint, stopping, work_dir, device, files, tuple(findings))
 

@@ -77,6 +77,48 @@ DATA_NOT_CHECKED = Problem(
     "Nothing by itself; what is wrong with the data shows when the loader comes to it.",
     Severity.NOTE,
 )
+CHANGED_DATA = Problem(
+    "RUN112",
+    "changed-data",
+    "The data is not what the fingerprint beside the study says.",
+    "Cells of one study would be trained or measured on different data, and their differences mean nothing.",
+)
+SHARED_IMAGES = Problem(
+    "RUN113",
+    "images-in-two-splits",
+    "Images that are validated or tested on are trained on, too: by name, or by content.",
+    "What is measured there was learnt by heart: the metric is too good, and over-fitting is not seen.",
+    Severity.WARNING,
+)
+TESTED_ON_VALIDATION = Problem(
+    "RUN114",
+    "tested-on-validation",
+    "A test split of its own shares images with validation, by which early stopping or the best checkpoint is chosen.",
+    "The test's figure is of images that the choice was made on, and is too good.",
+    Severity.WARNING,
+)
+CLASSES_WITHOUT_PIXELS = Problem(
+    "RUN115",
+    "classes-without-pixels",
+    "Classes have no pixel in a split.",
+    "In training they are not learnt; in validation the mean over classes leaves them out.",
+    Severity.NOTE,
+)
+MOSTLY_IGNORED = Problem(
+    "RUN116",
+    "mostly-ignored",
+    "More than half of a split's pixels are ignored.",
+    "Label maps that were mapped wrongly look like this; a model of them says little.",
+    Severity.WARNING,
+)
+LABELS_MADE_WRONGLY = Problem(
+    "RUN117",
+    "labels-made-wrongly",
+    "The classes that are left are those that a known mistake leaves: ids mapped twice, or colours read in the wrong "
+    "channel order.",
+    "Most classes are never learnt, and nothing in training says so.",
+    Severity.WARNING,
+)
 WEIGHTS_MISSING = Problem(
     "RUN121",
     "weights-missing",
