@@ -71,7 +71,7 @@ def _known_dataset(name: str) -> str:
     return name
 
 
-DatasetName = Annotated[str, AfterValidator(_known_dataset)]
+DatasetName = Annotated[str, AfterValidator(_known_dataset), Field(json_schema_extra={"enum": list(DATASETS)})]
 
 
 class DatasetEntry(Spec):
