@@ -180,7 +180,8 @@ def survey_of(
 def fingerprint_of(survey: Survey) -> dict[str, Any]:
     """The fingerprint, as JSON holds it. Its `digest` is equal for equal data, wherever it lies.
 
-    It is of the names of the files, of their bytes, and of what the dataset says of its labels.
+    It is of the names of the files and of their bytes. What classes are called, and what values mean, is the study's to
+    say and to change: the configs hold it.
     """
     dataset = survey.dataset
     decoder = survey.decoder
@@ -192,7 +193,7 @@ def fingerprint_of(survey: Survey) -> dict[str, Any]:
         "channel_order": dataset.channel_order,
         "mapping": {str(value): label for value, label in (dataset.meaning or {}).items()} or None,
     }
-    digest = digest_of([meaning, {name: part["files"] for name, part in splits.items()}])
+    digest = digest_of({name: part["files"] for name, part in splits.items()})
     return {
         "format": _FORMAT,
         "dataset": dataset.name,
@@ -296,11 +297,7 @@ def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     """What is different in the data, in words; empty where it is the same."""
     if before["digest"] == now["digest"]:
         return []
-    said = [
-        f"{what} was {before.get(what)}, is {now.get(what)}"
-        for what in ("classes", "encoding", "channel_order", "mapping")
-        if before.get(what) != now.get(what)
-    ]
+    said = []
     for name in dict.fromkeys([*before["splits"], *now["splits"]]):
         old, new = before["splits"].get(name), now["splits"].get(name)
         if old is None or new is None:
