@@ -294,14 +294,14 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
 
 
 def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is different in the data, in words; empty where it is the same."""
+    """What is different in the data, in words; empty where it is the same. A split that came later is no difference."""
     if before["digest"] == now["digest"]:
         return []
     said = []
-    for name in dict.fromkeys([*before["splits"], *now["splits"]]):
-        old, new = before["splits"].get(name), now["splits"].get(name)
-        if old is None or new is None:
-            said.append(f"{name}: {'was not there' if old is None else 'is gone'}")
+    for name, old in before["splits"].items():
+        new = now["splits"].get(name)
+        if new is None:
+            said.append(f"{name}: is gone")
         elif old["images"] != new["images"]:
             said.append(f"{name}: {old['images']} images then, {new['images']} now")
         elif old["files"] != new["files"]:

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from PIL import Image
 
-from provecfg.data.encodings import colour_codes, first_line
+from provecfg.data.encodings import first_line, swapped
 from provecfg.data.workers import progress, results_of
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular, read_json
@@ -110,6 +110,8 @@ def _label_record(image: Image.Image, digest: str) -> LabelRecord:
         image.load()
         counts = {value: pixels for value, pixels in enumerate(image.histogram()) if pixels}
         return LabelRecord(size, 1, 8, image.mode == "P", True, counts, len(counts), digest)
+    if image.mode in ("RGB", "RGBA"):
+        return _colour_record(image, digest)
     pixels = np.asarray(image)
     bits = 1 if pixels.dtype == bool else pixels.dtype.itemsize * 8
     if pixels.dtype.kind not in "biu":
@@ -117,12 +119,22 @@ def _label_record(image: Image.Image, digest: str) -> LabelRecord:
     if pixels.ndim == 2:
         counts, distinct = _counted(pixels.astype(np.int64) if bits != 8 else pixels)
         return LabelRecord(size, 1, bits, False, True, counts, distinct, digest)
-    channels = pixels.shape[2]
-    colours = pixels if channels >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
-    red = colours[:, :, 0]
-    is_grey = bool((red == colours[:, :, 1]).all() and (red == colours[:, :, 2]).all())
-    counts, distinct = _counted(red if is_grey else colour_codes(colours, "rgb"))
-    return LabelRecord(size, channels, bits, False, is_grey, counts, distinct, digest)
+    # grey with an alpha channel
+    counts, distinct = _counted(pixels[:, :, 0])
+    return LabelRecord(size, pixels.shape[2], bits, False, True, counts, distinct, digest)
+
+
+def _colour_record(image: Image.Image, digest: str) -> LabelRecord:
+    channels = len(image.getbands())
+    image.load()
+    # four bytes a pixel, the last a filler, compare as one number
+    packed = np.frombuffer((image if channels == 3 else image.convert("RGB")).tobytes("raw", "RGBX"), "<u4")
+    counts, distinct = _counted(packed)
+    colours = {swapped(value & 0xFFFFFF): pixels for value, pixels in counts.items()}
+    is_grey = all(colour == (colour & 255) * 0x010101 for colour in colours)
+    if is_grey:
+        colours = {colour & 255: pixels for colour, pixels in colours.items()}
+    return LabelRecord(image.size, channels, 8, False, is_grey, dict(sorted(colours.items())), distinct, digest)
 
 
 def _counted(values: np.ndarray) -> tuple[dict[int, int], int]:
