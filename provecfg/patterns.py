@@ -141,7 +141,7 @@ class Pattern:
 
         def value(token: re.Match[str]) -> str:
             if token["folders"]:
-                return "drawn/"
+                return ""
             if token["one"]:
                 return "0"
             if token["either"] is not None:

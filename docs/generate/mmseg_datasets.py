@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,18 +61,15 @@ def _facts(registered: str) -> dict[str, Any] | None:
     dataset: Any = entry
     if dataset.load_data_list is not BaseSegDataset.load_data_list:
         return None
-    defaults: dict[str, Any] = {}
-    for cls in reversed(dataset.__mro__):
-        if "__init__" in vars(cls):
-            parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
-            defaults |= {item.name: item.default for item in parameters if item.default is not item.empty}
-    image, label = defaults["img_suffix"], defaults["seg_map_suffix"]
+    with tempfile.TemporaryDirectory() as folder:  # some want their folders to be there
+        built = dataset(ann_file="", data_prefix={"img_path": folder, "seg_map_path": folder}, lazy_init=True)
+    image, label = built.img_suffix, built.seg_map_suffix
     if not (image.endswith(_PICTURES) and label.endswith(_PICTURES)):
         return None
     return {
         "image_suffix": image,
         "label_suffix": label,
-        "reduces_zero_label": bool(defaults["reduce_zero_label"]),
+        "reduces_zero_label": bool(built.reduce_zero_label),
         "classes": list(dataset.METAINFO["classes"]),
         "palette": " ".join("{:02x}{:02x}{:02x}".format(*colour) for colour in dataset.METAINFO["palette"]),
     }
