@@ -61,8 +61,10 @@ def _facts(registered: str) -> dict[str, Any] | None:
     dataset: Any = entry
     if dataset.load_data_list is not BaseSegDataset.load_data_list:
         return None
-    with tempfile.TemporaryDirectory() as folder:  # some want their folders to be there
-        built = dataset(ann_file="", data_prefix={"img_path": folder, "seg_map_path": folder}, lazy_init=True)
+    with tempfile.TemporaryDirectory() as folder:  # some want their folders and their list to be there
+        listing = Path(folder, "list.txt")
+        listing.touch()
+        built = dataset(ann_file=str(listing), data_prefix={"img_path": folder, "seg_map_path": folder}, lazy_init=True)
     image, label = built.img_suffix, built.seg_map_suffix
     if not (image.endswith(_PICTURES) and label.endswith(_PICTURES)):
         return None
