@@ -14,6 +14,7 @@ import provecfg.plugin  # noqa: F401
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.study.load import checked_study
+from provecfg.training.adapt import datasets_of
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import load_config
 
@@ -54,6 +55,8 @@ def test_drawn_data_is_read_by_the_config_of_an_entry(
     path.write_text(render(plan))
     config = load_config(path, RunOptions(smoke=True))
     init_default_scope("mmseg")
+    for _, leaf in datasets_of(config):
+        leaf.serialize_data = False  # else mmengine collects garbage each time, which takes longer than all the rest
     classes: set[int] = set()
     for loader in ("train_dataloader", "val_dataloader"):
         dataset = DATASETS.build(config[loader].dataset)
