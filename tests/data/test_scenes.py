@@ -33,6 +33,8 @@ def test_drawn_data_is_laid_out_as_the_dataset_expects(name: str, tmp_path: Path
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS as REGISTERED
 
+    import provecfg.plugin  # noqa: F401
+
     init_default_scope("mmseg")
     dataset = DATASETS[name]
     root = smoke_data_for(dataset, SMALL, tmp_path / "data")
