@@ -19,7 +19,6 @@ from provecfg.header import Header
 from provecfg.training.adapt import catalog_dataset, datasets_of
 from provecfg.training.problems import (
     CHANGED_DATA,
-    CLASSES_WITHOUT_PIXELS,
     LABELS_MADE_WRONGLY,
     MOSTLY_IGNORED,
     SHARED_IMAGES,
@@ -27,12 +26,11 @@ from provecfg.training.problems import (
 )
 
 _OF_KIND: Final[Mapping[str, Problem]] = {
-    "absent classes": CLASSES_WITHOUT_PIXELS,
     "channel order": LABELS_MADE_WRONGLY,
     "ignored": MOSTLY_IGNORED,
     "mapped twice": LABELS_MADE_WRONGLY,
 }
-"""Kind of an observation -> its code. Others are found file by file, by `data_checks`."""
+"""Kind of an observation -> its code. Others are found file by file, by `data_checks`; notes by `init` alone."""
 
 
 def recorded_fingerprint(path: Path, text: str) -> Path | None:

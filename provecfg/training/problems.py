@@ -97,22 +97,15 @@ TESTED_ON_VALIDATION = Problem(
     "The test's figure is of images that the choice was made on, and is too good.",
     Severity.WARNING,
 )
-CLASSES_WITHOUT_PIXELS = Problem(
-    "RUN115",
-    "classes-without-pixels",
-    "Classes have no pixel in a split.",
-    "In training they are not learnt; in validation the mean over classes leaves them out.",
-    Severity.NOTE,
-)
 MOSTLY_IGNORED = Problem(
-    "RUN116",
+    "RUN115",
     "mostly-ignored",
     "More than half of a split's pixels are ignored.",
     "Label maps that were mapped wrongly look like this; a model of them says little.",
     Severity.WARNING,
 )
 LABELS_MADE_WRONGLY = Problem(
-    "RUN117",
+    "RUN116",
     "labels-made-wrongly",
     "The classes that are left are those that a known mistake leaves: ids mapped twice, or colours read in the wrong "
     "channel order.",
