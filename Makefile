@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,13 +18,17 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
+	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
+	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
+
+small-study: install
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/small-study/run.sh
 
 # OpenCV's wheel, which mmcv asks for, loads libGL and glib from the system. Where there are none, the files of its
 # headless twin, which is installed beside it and needs neither, take the place of its own.
@@ -76,6 +80,7 @@ SLACK ?= 1
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED)
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
@@ -97,6 +102,11 @@ docs: install
 site: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
+
+snapshot: install
+	$(BIN)/python -m provecfg.registry.snapshot
+	$(BIN)/python -m docs.generate.accepted_parts
+	$(BIN)/python -m docs.generate.plugin_snapshot
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }

@@ -7,8 +7,9 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.spelling import printable_lines
 
 COMMANDS = {
+    "init": "Look at a data folder, and write the study that reads it.",
     "generate": "Write the configs of a study.",
     "validate": "Judge configs and studies without running them.",
     "prove": "Prove on the real classes that what is declared trains.",
@@ -33,6 +35,14 @@ COMMANDS = {
     "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
     "eval": "Count what a checkpoint predicts, and keep the counts.",
     "report": "Say what a study came to, and how sure that is.",
+    "submit": "Hand a study to a cluster.",
+    "status": "Say where the cells of a study stand.",
+    "logs": "Print what a cell has printed.",
+    "resume": "Submit again what is not finished.",
+    "cancel": "End what was submitted.",
+    "forecast": "Say how long configs train, by what was measured.",
+    "cells": "Print one command a cell, for any other engine.",
+    "cell": "Train the cells of a submitted task; not for people.",
     "plan": "Say how many seeds a study needs to find a difference.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
@@ -105,7 +115,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        code = _run(arguments)
+        with _termination_as_interruption():
+            code = _run(arguments)
     except BrokenPipeError:
         # The reader of our output went away (`provecfg ... | head`): nobody is left to say anything to.
         code = ExitCode.FINDINGS
@@ -116,6 +127,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = ExitCode.USAGE
     _let_go_of_what_cannot_be_written()
     return code
+
+
+@contextlib.contextmanager
+def _termination_as_interruption() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does: in good order, nothing half-written left behind.
+
+    `run` has handlers of its own while it lasts. What is ignored (`nohup`) stays ignored.
+    """
+    names = ("SIGTERM", "SIGHUP")  # Windows has one of them
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    try:
+        replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+        for number in replaced:
+            signal.signal(number, signal.default_int_handler)
+    except ValueError:  # Python has handlers in its main thread alone
+        replaced = []
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
