@@ -203,7 +203,6 @@ FAULTY = (
         ("custom_imports",),
         Judge.PROVE,
         says="mmpretrain",
-        not_yet="the new name is not said",
     ),
     Faulty(
         "R19/bad.py",
@@ -265,7 +264,7 @@ FAULTY = (
         "a plateau of what no evaluator gives",
         "mmpretrain#1934",
         ("param_scheduler[0].monitor",),
-        not_yet="SCHED006, which is false, and nothing of the monitor",
+        not_yet="nothing of the monitor",
     ),
     Faulty(
         "R28/bad2.py",
@@ -279,7 +278,7 @@ FAULTY = (
         "a plateau of a metric that grows, with the rule for one that falls",
         "mmpretrain#1934",
         ("param_scheduler[0].rule",),
-        not_yet="SCHED006, which is false, and nothing of the rule",
+        not_yet="nothing of the rule",
     ),
     Faulty(
         "R29/bad.py",
@@ -320,7 +319,6 @@ FAULTY = (
         Judge.PROVE,
         says="needs torch 1",
         folder="wild/p",
-        not_yet="PROOF112 alone, with an exit code",
     ),
     Faulty(
         "wild/p/lazy2.py",
@@ -338,7 +336,6 @@ FAULTY = (
         Judge.PROVE,
         says="notinstalledscope",
         folder="wild/p",
-        not_yet="what could not be built under the scope, and no word of the scope",
     ),
     Faulty(
         "wild/p/owc.py",
@@ -349,7 +346,6 @@ FAULTY = (
         says="NotInstalledConstructor",
         alone=True,
         folder="wild/p",
-        not_yet="also keys that are called dead, since the optimizer could not be built",
     ),
 )
 
@@ -389,7 +385,6 @@ CORRECT = (
         "wild/g/wd.py",
         "mmengine copies every key of a custom_keys entry into the parameter group",
         folder="wild/g",
-        not_yet="RUN002: such keys are ignored",
     ),
     Correct("wild/h/ann_file.py", "lists of files with the folders they are in", folder="wild/h"),
     Correct(
@@ -397,20 +392,17 @@ CORRECT = (
         "neither ignore label is a class: the loss is the same",
         keys=("model.decode_head.loss_decode[1]",),
         folder="wild/h",
-        not_yet="LOSS006: the labels differ",
     ),
     Correct(
         "wild/h/hiera.py",
         "more outputs than classes, with a loss of the user's that wants them",
         keys=("model.decode_head.num_classes", "model.auxiliary_head.num_classes"),
         folder="wild/h",
-        not_yet="HEAD007: 26 classes are not 19",
     ),
     Correct(
         "wild/h/syncbn.py",
         "SyncBN with one image a process, on sixteen processes",
         folder="wild/h",
-        not_yet="HEAD018: a batch of one",
     ),
     Correct(
         "wild/n/configs/cat_seg/leaf.py",
@@ -443,11 +435,7 @@ CORRECT = (
 NOT_INSTALLED = {"R13": "albumentations", "R17": "mmpretrain"}
 """Cases whose correct twin needs a package that is not installed with this project, so that it cannot be built here."""
 
-TWINS_NOT_YET = {
-    (Judge.VALIDATE, "R28"): "SCHED006: by_epoch=True, the only form that works, is called an error",
-    (Judge.PROVE, "R01"): "PROOF005: the base's top-level data_preprocessor, which is mmseg's own habit",
-    (Judge.PROVE, "R28"): "SCHED006: by_epoch=True, the only form that works, is called an error",
-}
+TWINS_NOT_YET = {}
 
 TWINS = tuple(
     Correct(

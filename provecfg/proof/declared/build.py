@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+import linecache
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +34,7 @@ _TRIOS = (
 """Keys of which the Runner takes all or none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildFailure:
     """A part that could not be built.
 
@@ -45,6 +47,14 @@ class BuildFailure:
     key: str
     error: Exception
     cls: type | None = None
+
+    @functools.cached_property
+    def message(self) -> str:
+        """What the error says, on one line; the line of source that raised where it says nothing."""
+        error = self.error
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        text = text.removeprefix(f"{type(error).__name__}: ")
+        return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or _line_of(error)
 
 
 @dataclass(slots=True)
@@ -70,11 +80,24 @@ class Parts:
         """The loop of the training, with its data; None where the config does not train, or it was not built."""
         return self.runner.built_train_loop if self.runner is not None else None
 
+    def failed(self, key: str) -> bool:
+        """Whether what stands at a dotted path, or below it, could not be built."""
+        return any(f"{failure.key}.".startswith((f"{key}.", f"{key}[")) for failure in self.failures)
+
     def fail(self, key: str, error: Exception) -> None:
         """Note that a part failed, at the innermost dict that is known."""
         failure = BuildFailure(failed_at(error) or key, error, getattr(error, "declared_class", None))
         if all(str(other.error) != str(error) or other.key != failure.key for other in self.failures):
             self.failures.append(failure)
+
+
+def _line_of(error: Exception) -> str:
+    """The source line that raised, for an exception that says nothing, such as a bare `assert`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip() if trace is not None else ""
+    return f"in the line `{line}`" if line else "without a message"
 
 
 def build(config: Config, *, lost_weights: bool) -> Parts:

@@ -72,3 +72,10 @@ NOT_IMPORTED = Problem(
     "A class is registered only because this process has imported it; the config imports nothing.",
     "mmseg's own tools do not find the class, and fail while they build it.",
 )
+SCOPE_WITHOUT_PACKAGE = Problem(
+    "PROOF012",
+    "scope-without-package",
+    "`default_scope` names a package that cannot be imported.",
+    "mmengine says so in its log and looks names up elsewhere: they are not found, or are other classes than were meant.",
+    Severity.WARNING,
+)
