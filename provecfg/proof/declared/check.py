@@ -13,12 +13,13 @@ from provecfg.proof.built import Built
 from provecfg.proof.classes import is_registered, is_scope
 from provecfg.proof.declared.build import BuildFailure, Parts, failed_at
 from provecfg.proof.declared.consumption import unconsumed
+from provecfg.proof.declared.hook_starts import started
 from provecfg.proof.declared.loading import merged_unawares
 from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED, SCOPE_WITHOUT_PACKAGE
 from provecfg.proof.declared.recorded_config import Reads
 from provecfg.proof.declared.variables import unread_variables
 from provecfg.proof.section import Section
-from provecfg.proof.subject import Subject
+from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.spelling import first_few as some
 from provecfg.spelling import is_misspelling, nearest_names
 
@@ -49,6 +50,8 @@ def check(subject: Subject, built: Built) -> Section:
         *merged_unawares(subject.files, lambda key: by_path[key].declared if key in by_path else {}, parts),
         *_unimported(declaration.config, by_path, parts),
     ]
+    with nothing_printed():
+        findings += started(parts)
     lines, evidence = _summary(by_path, parts, built)
     return Section(NAME, lines, evidence, tuple(findings))
 

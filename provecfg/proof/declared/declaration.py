@@ -43,7 +43,7 @@ class Declaration:
 def build_declared(subject: Subject) -> Built:
     """Build all that the config declares by its real registries, and watch what becomes of each key."""
     mmcv_ops.install()
-    config = shrunk(subject.config, subject.device)
+    config = shrunk(subject.config, subject.device, subject.work_dir)
     config.work_dir = str(subject.work_dir)
     config.launcher = "none"  # as mmseg's tools do, whatever the config says
     recorder = Recorder()
