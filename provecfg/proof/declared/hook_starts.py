@@ -131,7 +131,7 @@ def _backends_started(runner: Any, parts: Parts) -> Iterator[Finding]:
 
 @contextlib.contextmanager
 def _importing_nothing_foreign(module: str) -> Iterator[None]:
-    """Let functions of a module find out whether packages are there, and have mocks of them: nothing is connected to."""
+    """Let functions of a module find out whether packages are there, and give them mocks: nothing is connected to."""
     real = builtins.__import__
 
     def guarded(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:

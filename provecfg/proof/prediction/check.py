@@ -82,6 +82,8 @@ class _PredictionCheck:
             return  # the data section runs every pipeline, and says so
         inputs, data_sample = sample["inputs"], sample["data_samples"]
         real = size_of(inputs)
+        if name == "val":
+            self.built.validation_size = real
         shown = self._shown(real)
         if shown is None:
             self.lines.append(f"{_LONG[name]}: not predicted: an image of {_text(real)} is padded to a size of its own")
