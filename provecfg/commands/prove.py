@@ -53,6 +53,11 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Configs at a time [default: one a processor].")
 @click.option(
+    "--thorough",
+    is_flag=True,
+    help="Try what takes long, too: the checkpoint of a large model, every variant of an augmented test.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=600.0,
@@ -71,6 +76,7 @@ def command(
     output_format: str | None,
     output: Path | None,
     jobs: int | None,
+    thorough: bool,
     timeout: float,
     cfg_options: tuple[str, ...],
     terminal: Terminal,
@@ -95,6 +101,7 @@ def command(
         cfg_options=cfg_options,
         parsed_options=parse_cfg_options(cfg_options),
         gpu_memory=parse_memory(gpu_memory) if gpu_memory is not None else None,
+        thorough=thorough,
         processes=jobs,
         seconds=timeout,
         progress=_progress(terminal, len(configs)),

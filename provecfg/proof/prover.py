@@ -43,6 +43,7 @@ class ProofOptions:
         cfg_options: `KEY=VALUE` texts, applied to the config as it is loaded.
         parsed_options: The same, as `read_config` takes them.
         gpu_memory: Bytes of the GPU that the forecast is held against, or None for the one that is there.
+        thorough: Whether what takes long is tried, too: the checkpoint of a large model, every variant of a test.
         processes: How many configs are proved at a time; as many as there are processors unless given.
         seconds: How long each may take.
         progress: Told how many configs are proved, and which are at work.
@@ -54,6 +55,7 @@ class ProofOptions:
     cfg_options: tuple[str, ...] = ()
     parsed_options: tuple[tuple[str, Any], ...] = ()
     gpu_memory: int | None = None
+    thorough: bool = False
     processes: int | None = None
     seconds: float = 600.0
     progress: Callable[[int, Sequence[Path]], None] | None = None
@@ -181,7 +183,14 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
     else:
         sections += sections_of(
             Subject(
-                path.absolute(), config, device, options.data_root, work_dir, tuple(loaded_files), options.gpu_memory
+                path.absolute(),
+                config,
+                device,
+                options.data_root,
+                work_dir,
+                tuple(loaded_files),
+                options.gpu_memory,
+                options.thorough,
             )
         )
     sections, findings = _screened(sections, path, view, files, options)

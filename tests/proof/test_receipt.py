@@ -150,13 +150,13 @@ def test_configs_of_one_name_have_a_receipt_each(tmp_path: Path) -> None:
     for config in (first, second):
         config.parent.mkdir()
         config.touch()
-        receipt(CONFIG, config=str(config)).write(receipt_path(tmp_path, config))
+        replace(receipt(CONFIG), config=str(config)).write(receipt_path(tmp_path, config))
     assert [receipt_path(tmp_path, config).name for config in (first, second)] == ["x.proof.json", "x-2.proof.json"]
 
 
 def test_a_config_that_was_moved_keeps_its_receipt(tmp_path: Path) -> None:
     moved = tmp_path / "b/x.py"
-    receipt(CONFIG, config=str(tmp_path / "gone/x.py")).write(receipt_path(tmp_path, moved))
+    replace(receipt(CONFIG), config=str(tmp_path / "gone/x.py")).write(receipt_path(tmp_path, moved))
     assert receipt_path(tmp_path, moved).name == "x.proof.json"
 
 

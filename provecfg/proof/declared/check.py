@@ -12,6 +12,7 @@ from provecfg.findings import Finding
 from provecfg.proof.built import Built
 from provecfg.proof.classes import is_registered, is_scope
 from provecfg.proof.declared.build import BuildFailure, Parts, failed_at
+from provecfg.proof.declared.checkpoint_trip import resumed
 from provecfg.proof.declared.consumption import unconsumed
 from provecfg.proof.declared.hook_starts import started
 from provecfg.proof.declared.loading import merged_unawares
@@ -52,6 +53,7 @@ def check(subject: Subject, built: Built) -> Section:
     ]
     with nothing_printed():
         findings += started(parts)
+        findings += resumed(parts, subject.work_dir, thorough=subject.thorough)
     lines, evidence = _summary(by_path, parts, built)
     return Section(NAME, lines, evidence, tuple(findings))
 

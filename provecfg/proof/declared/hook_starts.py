@@ -37,11 +37,15 @@ def started(parts: Parts) -> Iterator[Finding]:
     Args:
         parts: What was built. Its hooks are called; the files that they write are in the work dir.
     """
+    if can_begin(parts):
+        yield from _hooks_started(parts.runner, parts)
+        yield from _backends_started(parts.runner, parts)
+
+
+def can_begin(parts: Parts) -> bool:
+    """Whether all is built that a run begins with."""
     runner = parts.runner
-    if runner is None or runner.built_train_loop is None or any(parts.failed(key) for key in _NEEDED):
-        return
-    yield from _hooks_started(runner, parts)
-    yield from _backends_started(runner, parts)
+    return runner is not None and runner.built_train_loop is not None and not any(map(parts.failed, _NEEDED))
 
 
 def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:

@@ -98,3 +98,9 @@ AVERAGE_OF_NOTHING = Problem(
     "It is validated and saved as an average, and is the last step.",
     Severity.WARNING,
 )
+NOT_RESUMED = Problem(
+    "PROOF016",
+    "checkpoint-not-resumed",
+    "A checkpoint of the run cannot be written, or the run not be resumed from it.",
+    "It is written after thousands of iterations, and read after the run was killed.",
+)

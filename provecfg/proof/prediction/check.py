@@ -122,7 +122,7 @@ class _PredictionCheck:
             return
         variants = list(zip(sample["inputs"], sample["data_samples"], strict=True))
         shown = []
-        for inputs, data_sample in (variants[0], variants[-1]):
+        for inputs, data_sample in variants if self.subject.thorough else (variants[0], variants[-1]):
             size = self._shown(size_of(inputs))
             if size is None:
                 return
@@ -139,7 +139,9 @@ class _PredictionCheck:
             )
             return
         self.evidence["tta"] = {"variants": len(variants)}
-        self.lines.append(f"test with augmented images: {len(variants)} variants, two of them predicted and averaged")
+        self.lines.append(
+            f"test with augmented images: {len(shown)} of {len(variants)} variants predicted and averaged"
+        )
         hint = "what averages hands on less than a plain test does: leave out what the metric writes"
         self._measure("test", loop, predicted, batch, hint=hint)
 
