@@ -1,8 +1,8 @@
 """What happens to the bad example of each rule that calls it an error: is what the rule claims what is seen?
 
 `python -m tests.rules.claims_table` completes each example to a whole config, has the rules judge it and the real
-classes prove it, and writes the table of docs/proof.md. An example whose mistake is an absence (a missing key, a missing
-part) may be healed by completing it: then its rule is silent, and the table says so.
+classes prove it, and writes the table of docs/proof.md. An example whose mistake is an absence (a missing key, a
+missing part) may be healed by completing it: then its rule is silent, and the table says so.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import linecache
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from provecfg.proof.declared.stubs import STUB_IMAGES, visualizers_stubbed, with_files_stubbed, without_init_info
 from provecfg.proof.dry_runner import BuildsInStages
+from provecfg.proof.exceptions import line_of
 
 _TRIOS = (
     ("train_dataloader", "train_cfg", "optim_wrapper"),
@@ -54,7 +54,7 @@ class BuildFailure:
         error = self.error
         text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         text = text.removeprefix(f"{type(error).__name__}: ")
-        return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or _line_of(error)
+        return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or line_of(error)
 
 
 @dataclass(slots=True)
@@ -89,15 +89,6 @@ class Parts:
         failure = BuildFailure(failed_at(error) or key, error, getattr(error, "declared_class", None))
         if all(str(other.error) != str(error) or other.key != failure.key for other in self.failures):
             self.failures.append(failure)
-
-
-def _line_of(error: Exception) -> str:
-    """The source line that raised, for an exception that says nothing, such as a bare `assert`."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip() if trace is not None else ""
-    return f"in the line `{line}`" if line else "without a message"
 
 
 def build(config: Config, *, lost_weights: bool) -> Parts:

@@ -92,8 +92,16 @@ def _hint_for_unknown(name: str, known: Sequence[str]) -> str:
     """
     if name in known:
         return f"mmseg has one: write 'mmseg.{name}'"
-    near = next((other for other in nearest_names(name, known) if is_misspelling(name, other)), None)
+    near = next((other for other in nearest_names(name, known) if _is_meant(name, other)), None)
     return f"did you mean {near!r}?" if near else "custom_imports has to import the module that registers it"
+
+
+def _is_meant(name: str, other: str) -> bool:
+    """Whether two names differ by letters, or word for word by endings: `EarlyStopHook` for `EarlyStoppingHook`."""
+    words, others = (re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text) for text in (name, other))
+    pairs = list(zip(words, others, strict=False)) if len(words) == len(others) else []
+    alike = bool(pairs) and all(a.startswith(b) or b.startswith(a) or is_misspelling(a, b) for a, b in pairs)
+    return alike or is_misspelling(name, other)
 
 
 def _parameters(reads: Reads, failure: BuildFailure) -> list[str]:

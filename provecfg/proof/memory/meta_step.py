@@ -161,7 +161,7 @@ def meta_prediction(model: Any, batch: Mapping[str, Any], size: Size, images: in
     Raises:
         Exception: As of `meta_step`.
     """
-    values, log = MetaValues(1), AllocationLog()
+    values, log = MetaValues(1, alike=True), AllocationLog()
     with cuda_paths(), torch.no_grad():
         model = _meta_copy(model).eval()
         model.test_cfg = _with_fewest_windows(test_cfg, size)

@@ -329,10 +329,10 @@ def test_mask2former_is_forecast_at_its_real_size(checked: Callable[..., Section
 def test_a_validation_of_large_images_is_part_of_the_forecast(checked) -> None:
     config = config_of()
     built = built_from(config)
-    built.validation_size = (2048, 4096)
-    section = checked(config, GIB // 2, built)
+    built.validation_size = (8192, 8192)
+    section = checked(config, 2 * GIB, built)
     assert [finding.problem for finding in section.findings] == [VALIDATION_DOES_NOT_FIT]
-    scores = 2048 * 4096 * len(CLASSES) * 4  # bytes of the whole image's, which are kept
+    scores = 8192 * 8192 * len(CLASSES) * 4  # bytes of the whole image's, which are kept
     assert section.evidence["validation"]["bytes"] >= 2 * scores
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 
 from provecfg.proof.declared.declaration import build_declared
 from provecfg.proof.prediction import check as prediction
@@ -92,7 +93,7 @@ def test_an_image_that_the_model_takes_is_predicted_and_measured(predicted) -> N
 def test_a_whole_image_that_no_stride_divides_is_not_predicted(predicted) -> None:
     section = predicted([READ[0], {"type": "Resize", "scale": (160, 90), "keep_ratio": False}])
     assert said(section) == [("image-not-predicted", "val_dataloader.dataset.pipeline")]
-    assert "an image of 90x160, as the validation pipeline yields it" in section.findings[0].message
+    assert "an image of 160x90, as the validation pipeline yields it" in section.findings[0].message
 
 
 def test_a_window_takes_whatever_it_slides_over(predicted) -> None:
@@ -102,7 +103,7 @@ def test_a_window_takes_whatever_it_slides_over(predicted) -> None:
     assert section.evidence["val"]["image"] == [213, 400]
 
 
-def test_an_average_that_hands_on_less_than_a_metric_wants_fails(predicted, tmp_path: Path) -> None:
+def test_a_test_with_augmented_images_is_averaged_and_measured(predicted) -> None:
     augmented = {
         "tta_model": {"type": "SegTTAModel"},
         "tta_pipeline": [
@@ -121,9 +122,28 @@ def test_an_average_that_hands_on_less_than_a_metric_wants_fails(predicted, tmp_
     section = predicted(**augmented)
     assert section.findings == ()
     assert section.evidence["tta"] == {"variants": 4}
-    writing = {"type": "IoUMetric", "output_dir": str(tmp_path / "not-here"), "format_only": True}
-    assert said(predicted(test_evaluator=writing, **augmented)) == [("prediction-refused", "test_evaluator")]
-    assert not (tmp_path / "not-here").exists()
+
+
+class WantsDepth(BaseMetric):
+    """A metric of what no segmentor predicts."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        self.results += [sample["pred_depth_map"] for sample in data_samples]
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        return {"depth": float(len(results))}
+
+
+def test_a_metric_of_what_is_not_predicted_fails(predicted) -> None:
+    section = predicted(val_evaluator={"type": WantsDepth})
+    assert said(section) == [("prediction-refused", "val_evaluator")]
+    assert section.findings[0].message == "the evaluator fails on the model's prediction: KeyError: 'pred_depth_map'"
+
+
+def test_what_a_metric_writes_goes_into_the_proofs_own_folder(predicted, tmp_path: Path) -> None:
+    predicted(val_evaluator={"type": "IoUMetric", "output_dir": str(tmp_path / "results")})
+    assert not (tmp_path / "results").exists()
+    assert list((tmp_path / "predictions").rglob("*.png"))
 
 
 @pytest.mark.parametrize(
