@@ -109,6 +109,8 @@ def _fit_of(data: dict[str, Any], values: np.ndarray) -> _Fit | None:
         return None
     if min(labels.shape) < _SIDE // 2:
         return None  # fields of a few pixels are all edges
+    step = max(1, min(labels.shape) // _SIDE)
+    image, labels = image[::step, ::step], labels[::step, ::step]  # a large image has as many fields
     shown = image.astype(np.float32).reshape(*labels.shape, -1).mean(axis=-1)
     groups = [shown[labels == value] for value in values]
     if min(len(group) for group in groups) < _BLOCK * _BLOCK:

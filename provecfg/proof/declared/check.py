@@ -53,7 +53,7 @@ def check(subject: Subject, built: Built) -> Section:
     ]
     with nothing_printed():
         findings += started(parts)
-        findings += resumed(parts, subject.work_dir, thorough=subject.thorough)
+        findings += resumed(parts, subject.work_dir)
     lines, evidence = _summary(by_path, parts, built)
     return Section(NAME, lines, evidence, tuple(findings))
 
