@@ -146,7 +146,6 @@ FAULTY = (
         "mmseg#1712",
         (f"{VAL}.pipeline", "model.test_cfg", "model.backbone"),
         Judge.PROVE,
-        not_yet="it predicts on a crop, not on what the validation pipeline yields",
     ),
     Faulty(
         "R10/bad2.py",
@@ -154,7 +153,6 @@ FAULTY = (
         "mmseg#1712, mmseg#2035",
         (f"{VAL}.pipeline", "model.test_cfg", "model.backbone"),
         Judge.PROVE,
-        not_yet="it predicts on a crop, not on what the validation pipeline yields",
     ),
     Faulty(
         "R11/bad.py",
@@ -211,7 +209,6 @@ FAULTY = (
         (f"{VAL}.pipeline", "val_dataloader", "model.test_cfg"),
         Judge.PROVE,
         gpu_memory=GPU_MEMORY,
-        not_yet="the forecast has no validation",
     ),
     Faulty(
         "R22/bad.py",
@@ -219,7 +216,6 @@ FAULTY = (
         "mmcv#2195",
         ("custom_hooks[0].begin_epoch",),
         Judge.PROVE,
-        not_yet="hooks' before_run and before_train are not lived through",
     ),
     Faulty(
         "R22/bad2.py",
@@ -227,7 +223,6 @@ FAULTY = (
         "mmcv#2195",
         ("custom_hooks[0].begin_iter",),
         Judge.PROVE,
-        not_yet="hooks' before_run and before_train are not lived through",
     ),
     Faulty(
         "R22/bad3.py",
@@ -235,7 +230,6 @@ FAULTY = (
         "mmcv#2195",
         ("custom_hooks[0].momentum",),
         Judge.PROVE,
-        not_yet="hooks' before_run and before_train are not lived through",
     ),
     Faulty(
         "R23/bad.py",
@@ -293,7 +287,6 @@ FAULTY = (
         "mmseg#2904",
         (f"{VAL}.pipeline", "model.test_cfg", "model.backbone"),
         Judge.PROVE,
-        not_yet="it predicts on a crop, not on what the validation pipeline yields",
     ),
     Faulty(
         "R32/bad.py",

@@ -48,7 +48,7 @@ def resumed(parts: Parts, folder: Path) -> Iterator[Finding]:
 
 @contextlib.contextmanager
 def _of_few_bytes(model: nn.Module) -> Iterator[None]:
-    """Let a model's state have its names, shapes and types, and one number for all: writing a gigabyte takes seconds."""
+    """Let a model's state have names, shapes and types, and one number for all: writing a gigabyte takes seconds."""
     kept = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
     state = model.state_dict
 
