@@ -258,21 +258,18 @@ FAULTY = (
         "a plateau of what no evaluator gives",
         "mmpretrain#1934",
         ("param_scheduler[0].monitor",),
-        not_yet="nothing of the monitor",
     ),
     Faulty(
         "R28/bad2.py",
         "a plateau that counts iterations is never stepped by a validation",
         "mmpretrain#1934",
         ("param_scheduler[0].by_epoch",),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R28/bad3.py",
         "a plateau of a metric that grows, with the rule for one that falls",
         "mmpretrain#1934",
         ("param_scheduler[0].rule",),
-        not_yet="nothing of the rule",
     ),
     Faulty(
         "R29/bad.py",
