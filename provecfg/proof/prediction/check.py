@@ -10,9 +10,10 @@ from typing import Any
 
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
+from mmseg.evaluation import IoUMetric
 from mmseg.registry import MODELS, TRANSFORMS
 
-from provecfg.findings import Finding
+from provecfg.findings import Finding, Problem
 from provecfg.plugin.mmcv_ops import MissingOpError
 from provecfg.proof.built import Built, Size, image_channels
 from provecfg.proof.data.sample_reader import leaves
@@ -98,7 +99,7 @@ class _PredictionCheck:
             return
         self.evidence[name] = {"image": list(real), "shown": list(shown)}
         self.lines.append(f"{_LONG[name]}: an image of {_text(real)} is predicted{self._shown_as(real, shown)}")
-        self._measure(name, loop, predicted, batch, hint=None)
+        self._measure(name, loop, predicted, batch, PREDICTION_REFUSED, None)
 
     def check_augmented(self, loop: Any) -> None:
         """One image of the test, in the variants of `tta_pipeline`, their predictions averaged and measured."""
@@ -143,7 +144,7 @@ class _PredictionCheck:
             f"test with augmented images: {len(shown)} of {len(variants)} variants predicted and averaged"
         )
         hint = "what averages hands on less than a plain test does: leave out what the metric writes"
-        self._measure("test", loop, predicted, batch, hint=hint)
+        self._measure("test", loop, predicted, batch, AUGMENTED_TEST_FAILS, hint)
 
     def _read(self, name: str, transforms: Sequence[Any], dataset: Any) -> Any:
         """The packed sample of one image; or why there is none, which is said."""
@@ -159,19 +160,25 @@ class _PredictionCheck:
         is_packed = isinstance(sample, dict) and {"inputs", "data_samples"} <= sample.keys()
         return sample if is_packed else None
 
-    def _measure(self, name: str, loop: Any, predicted: Sequence[Any], batch: Any, *, hint: str | None) -> None:
+    def _measure(
+        self, name: str, loop: Any, predicted: Sequence[Any], batch: Any, problem: Problem, hint: str | None
+    ) -> None:
         evaluator = getattr(loop, "evaluator", None)
         if evaluator is None or not all("gt_sem_seg" in sample for sample in _flat(batch["data_samples"])):
             return  # without labels: that is the data section's to say
         evaluator = copy.deepcopy(evaluator)
+        is_known = all(isinstance(metric, IoUMetric) for metric in evaluator.metrics)
         try:
             evaluator.process(data_samples=predicted, data_batch=batch)
-            evaluator.evaluate(1)
+            if is_known:
+                evaluator.evaluate(1)
         except Exception as error:
-            message = f"the evaluator fails on the model's prediction: {described(error)}"
-            self.findings.append(Finding(PREDICTION_REFUSED, message, f"{name}_evaluator", hint))
+            # Another metric may look for files beside an image that is none of its data.
+            if is_known or isinstance(error, (KeyError, AttributeError, TypeError)):
+                message = f"the evaluator fails on the model's prediction: {described(error)}"
+                self.findings.append(Finding(problem, message, f"{name}_evaluator", hint))
 
-    def _fail(self, problem: Any, what: str, shown: Size, error: Exception, key: str) -> None:
+    def _fail(self, problem: Problem, what: str, shown: Size, error: Exception, key: str) -> None:
         if isinstance(error, (MissingOpError, NotImplementedError)):
             self.lines.append(f"{what} is not predicted: {described(error)}")
             return

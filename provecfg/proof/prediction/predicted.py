@@ -11,8 +11,8 @@ from torch import nn
 
 from provecfg.proof.built import Size
 
-_MODULUS = 64
-"""Pixels. Twice the largest stride of a backbone that mmseg has: sizes of one remainder are divided alike."""
+_SMALL = 256
+"""Pixels of a side of a crop of which two are predicted where one would do."""
 _SHAPES = ("img_shape", "pad_shape", "ori_shape", "batch_input_shape")
 
 
@@ -30,20 +30,22 @@ def shown_size(real: Size, test_cfg: Mapping[str, Any] | None, crop: Size) -> Si
         crop: That the model is known to predict, in the place of the window.
 
     Returns:
-        Where it slides and the window fits in, a window and a half. Else an image with the same remainders that is
-        neither as large as the real one nor, unless that is, of the crop's size.
+        Where it slides and the window fits in, the crop, or a crop and a half for a second window. Else an image that
+        the crop divides with the same remainders, and so does every stride that divides the crop; of another size than
+        the crop, unless the real one is of that.
     """
     window = test_cfg.get("crop_size") if test_cfg is not None and test_cfg.get("mode") == "slide" else None
     if window is not None and all(side >= of for side, of in zip(real, window, strict=True)):
-        return crop[0], crop[1] * 3 // 2
+        is_small = crop[0] * crop[1] <= _SMALL * _SMALL
+        return crop[0], crop[1] * 3 // 2 if is_small else crop[1]
     height, width = (_with_remainder(side, of) for side, of in zip(real, crop, strict=True))
+    if (height, width) == crop != real:
+        return (height, width * 2) if real[1] > width else (height * 2, width)
     return height, width
 
 
 def _with_remainder(side: int, crop: int) -> int:
-    if side <= crop + 2 * _MODULUS:
-        return side
-    return crop + _MODULUS + (side - crop) % _MODULUS
+    return side if side <= crop else crop + (side - crop) % crop
 
 
 def cut(inputs: torch.Tensor, sample: Any, size: Size) -> tuple[torch.Tensor, Any]:

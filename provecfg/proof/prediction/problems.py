@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provecfg.findings import Problem
+from provecfg.findings import Problem, Severity
 
 NOT_PREDICTED = Problem(
     "PROOF100",
@@ -21,4 +21,5 @@ AUGMENTED_TEST_FAILS = Problem(
     "augmented-test-fails",
     "The test with augmented images fails, in its pipeline or in what averages the predictions.",
     "`tools/test.py --tta` ends with an error.",
+    Severity.WARNING,
 )

@@ -25,8 +25,8 @@ def plateau_of_no_metric(facts: Facts) -> Iterator[Mark]:
     """A plateau scheduler goes by a metric that no validation gives.
 
     Why it matters: KeyError at the end of the first validation. IoUMetric gives aAcc, mIoU and mAcc, and others only
-    where `iou_metrics` names them, all behind its `prefix`. Losses are not among the metrics; `monitor` is `loss` unless
-    said otherwise.
+    where `iou_metrics` names them, all behind its `prefix`. Losses are not among the metrics, and `monitor` is `loss`
+    unless said otherwise.
 
     Bad:
         val_dataloader = dict(sampler=dict(type='DefaultSampler'))
