@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import contextlib
 import importlib
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,7 +16,7 @@ from unittest import mock
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
 from torch import nn
 
 from provecfg.findings import Finding
@@ -51,7 +53,7 @@ def can_begin(parts: Parts) -> bool:
 def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
     failed: set[int] = set()
     # RuntimeInfoHook logs the config, whose formatting takes a second.
-    with mock.patch.object(Config, "pretty_text", ""):
+    with mock.patch.object(Config, "pretty_text", ""), _signals_kept():
         for moment in _MOMENTS:
             for hook in runner.hooks:
                 if id(hook) in failed:
@@ -60,7 +62,7 @@ def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
                     getattr(hook, moment)(runner)
                 except Exception as error:  # a class of the config's own may raise anything
                     failed.add(id(hook))
-                    if _is_of_stack(hook):  # another may look at what is not there in a proof
+                    if _is_judged(hook):
                         key = parts.keys.get(id(hook), "custom_hooks")
                         message = BuildFailure(key, error).message
                         yield Finding(
@@ -73,8 +75,26 @@ def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
             yield from _forgetful(hook, parts.keys.get(id(hook), "custom_hooks"))
 
 
-def _is_of_stack(hook: Hook) -> bool:
-    return type(hook).__module__.partition(".")[0] in _STACK
+def _is_judged(hook: Hook) -> bool:
+    """Whether what a hook raises counts: a class of the user's may look at what is not there in a proof, and those of
+    checkpoints, early stopping and loss weights are lived through by other sections, which say what they raise."""
+    package = type(hook).__module__.partition(".")[0]
+    return package in _STACK - {"provecfg"} and not isinstance(hook, (CheckpointHook, EarlyStoppingHook))
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """The process's handlers of signals as they were: a hook may listen to those that end a run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where none can be set
+        return
+    kept = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def _forgetful(hook: Any, key: str) -> Iterator[Finding]:
