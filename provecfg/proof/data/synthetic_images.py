@@ -21,7 +21,8 @@ SIZES = ((160, 90), (160, 90), (120, 120))
 """(width, height) in pixels of the images of a dataset: two of one size, and one of another shape."""
 
 _WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-_MODES = frozenset({1, 3, 4})
+_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg"})
+_CHANNELS = frozenset({1, 3, 4})
 """Channels of the images that can be written."""
 _BACKENDS = ("backend_args", "file_client_args")
 
@@ -75,7 +76,7 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
         return f"{loader.get('type')} reads images of its own kind"
     if loader.get("color_type") != "unchanged":
         channels = 3  # which is what comes out whatever is in the file, or its grey
-    if channels not in _MODES:
+    if channels not in _CHANNELS:
         return f"images of {channels} channels are not written here"
     for name in (*_BACKENDS, "indices"):
         dataset.pop(name, None)
@@ -89,6 +90,8 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
         return None
     if {Path(f"x{suffix}").suffix.lower() for suffix in (layout.image_suffix, layout.label_suffix)} - _WRITTEN:
         return f"files *{layout.image_suffix} and *{layout.label_suffix} are not written here"
+    if channels == 4 and Path(f"x{layout.image_suffix}").suffix.lower() in _WITHOUT_ALPHA:
+        return f"files *{layout.image_suffix} do not have {channels} channels"
     stems = [f"made-{index}" for index in range(len(SIZES))]
     for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
         for path, pixels in (

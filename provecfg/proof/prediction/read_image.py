@@ -14,7 +14,8 @@ from PIL import Image
 from provecfg.proof.built import Size
 
 _WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg"})
+_CHANNELS = frozenset({1, 3, 4})
 _MOST_PIXELS = 1_000_000
 """Of the file. A pipeline that scales to a size makes the larger one of it."""
 _BACKENDS = ("backend_args", "file_client_args")
@@ -115,18 +116,19 @@ def _smaller(size: Size) -> Size:
 
 def _written(size: Size, dataset: Any, channels: int, folder: Path) -> dict[str, Any]:
     """What a dataset hands to its pipeline, for an image of fields that is written to a file."""
-    if channels not in _MODES:
+    if channels not in _CHANNELS:
         raise UnreadableError(f"images of {channels} channels are not written here")
     folder.mkdir(parents=True, exist_ok=True)
     suffixes = [str(getattr(dataset, name, None) or ".png") for name in ("img_suffix", "seg_map_suffix")]
     if {Path(f"x{suffix}").suffix.lower() for suffix in suffixes} - _WRITTEN:
         raise UnreadableError(f"files *{suffixes[0]} and *{suffixes[1]} are not written here")
+    if channels == 4 and Path(f"x{suffixes[0]}").suffix.lower() in _WITHOUT_ALPHA:
+        raise UnreadableError(f"files *{suffixes[0]} do not have {channels} channels")
     image, labels = (folder / f"{kind}{suffix}" for kind, suffix in zip(("image", "labels"), suffixes, strict=True))
     rows, columns = (np.arange(side) // 32 for side in size)
     fields = ((rows[:, None] + columns[None, :]) % 2).astype(np.uint8)
     pixels = np.repeat(fields[..., None] * 200, channels, axis=-1)
-    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, _MODES[channels])
-    picture.convert("RGB" if channels == 4 and image.suffix in (".jpg", ".jpeg", ".bmp") else picture.mode).save(image)
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(image)
     Image.fromarray(fields).save(labels)
     return {
         "img_path": str(image),
