@@ -72,13 +72,6 @@ NOT_IMPORTED = Problem(
     "A class is registered only because this process has imported it; the config imports nothing.",
     "mmseg's own tools do not find the class, and fail while they build it.",
 )
-SCOPE_WITHOUT_PACKAGE = Problem(
-    "PROOF012",
-    "scope-without-package",
-    "`default_scope` names a package that cannot be imported.",
-    "mmengine logs it and looks names up elsewhere: they are not found, or are other classes than were meant.",
-    Severity.WARNING,
-)
 HOOK_FAILS_AT_START = Problem(
     "PROOF013",
     "hook-fails-at-start",
@@ -103,4 +96,11 @@ NOT_RESUMED = Problem(
     "checkpoint-not-resumed",
     "A checkpoint of the run cannot be written, or the run not be resumed from it.",
     "It is written after thousands of iterations, and read after the run was killed.",
+)
+SCOPE_WITHOUT_PACKAGE = Problem(
+    "PROOF017",
+    "scope-without-package",
+    "`default_scope` names a package that cannot be imported.",
+    "mmengine logs it and looks names up elsewhere: they are not found, or are other classes than were meant.",
+    Severity.WARNING,
 )
