@@ -52,7 +52,7 @@ def check_moves(dataset: Any, key: str, folder: Path) -> Iterator[Finding]:
     """
     leaf, leaf_key = next(leaves(dataset, key), (None, key))
     steps = list(getattr(getattr(leaf, "pipeline", None), "transforms", ()))
-    if not steps or len(leaf) == 0:
+    if leaf is None or not steps or len(leaf) == 0:
         return
     info = leaf.get_data_info(0)
     if not {"img_path", "seg_map_path"} <= info.keys():

@@ -82,14 +82,13 @@ def read_image(
 
 def _scaled_to(transforms: Sequence[Any]) -> Size | None:
     """(height, width) that a transform scales or crops to; None where none says one."""
-    sizes = [
-        (size[1], size[0]) if name == "scale" else (size[0], size[1])  # mmcv's scale is (width, height)
-        for transform in transforms
-        for part in _parts(transform)
-        for name in ("scale", "crop_size")
-        if _is_size(size := getattr(part, name, None))
-    ]
-    return sizes[0] if sizes else None
+    for transform in transforms:
+        for part in _parts(transform):
+            for name in ("scale", "crop_size"):
+                size: Any = getattr(part, name, None)
+                if _is_size(size):  # mmcv's scale is (width, height)
+                    return (size[1], size[0]) if name == "scale" else (size[0], size[1])
+    return None
 
 
 def _is_size(value: Any) -> bool:
