@@ -29,6 +29,8 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "completion": "Print the lines that complete provecfg's words in a shell.",
+    "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
     "report": "Say what a study came to, and how sure that is.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
@@ -149,7 +151,7 @@ def _let_go_of_what_cannot_be_written() -> None:
     """Turn a stream that holds text it cannot get rid of to nowhere: Python writes it once more, and fails, at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:  # the language server closes what it speaks through
                 stream.flush()
         except OSError:
             with contextlib.suppress(OSError, ValueError):

@@ -24,8 +24,10 @@ _ASSIGNS_A_KEY = re.compile(
     re.MULTILINE,
 )
 _HAS_A_KEY = re.compile(
-    rf"""^[{{\s]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
+    rf"""^[{{ \t]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
 )
+_MODELS_UNDER_A_WRONG_KEY = re.compile(r"^model\s*:(?:[ \t]*\[|[ \t]*[\w./:-]+[ \t]*$|[ \t]*\n[ \t]*-)", re.MULTILINE)
+"""A study's `models`, misspelt: a config's model is a mapping."""
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 
@@ -44,9 +46,11 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for target in targets:
+        if not target:
+            raise ProvecfgError("'' names no file", hint="name a config, a study, a folder of them, or `configs`")
         path = Path(os.path.abspath(here / target))
         if path.is_dir():
-            below = [file for file in _below(path) if _looks_like_study(file) or _is_config(file)]
+            below = [file for file in _below(path) if _looks_like_study(file) or is_config(file)]
             if not below:
                 raise ProvecfgError(f"no config and no study below {target}")
             found.update(dict.fromkeys(below))
@@ -59,11 +63,17 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     return list(found)
 
 
-def is_study(path: Path) -> bool:
-    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has."""
-    if path.suffix not in _YAML or not path.is_file():
+def is_study(path: Path, text: str | None = None) -> bool:
+    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has.
+
+    Args:
+        path: The file.
+        text: Looked at as if it stood there.
+    """
+    if path.suffix not in _YAML or (text is None and not path.is_file()):
         return False
-    text = _text(path)
+    text = _text(path) if text is None else text
+    text = _MODELS_UNDER_A_WRONG_KEY.sub("models:", text)
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
 
 
@@ -79,7 +89,7 @@ def _of_project(here: Path) -> list[Path]:
     """Every study and every generated config of the project that `here` is in."""
     project = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
     studies = [path for folder in (project, project / "studies") for path in _files_in(folder) if is_study(path)]
-    generated = [path for path in _below(project / "generated") if _is_config(path)]
+    generated = [path for path in _below(project / "generated") if is_config(path)]
     if not studies and not generated:
         raise ProvecfgError(
             f"no study and no generated config in {project}",
@@ -104,10 +114,15 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
 
 
-def _is_config(path: Path) -> bool:
-    """Whether a file found in a folder looks like a config, rather than a module or data beside it."""
+def is_config(path: Path, text: str | None = None) -> bool:
+    """Whether a file that nobody named looks like a config, rather than a module or data beside it.
+
+    Args:
+        path: The file.
+        text: Looked at as if it stood there.
+    """
     pattern = _ASSIGNS_A_KEY if path.suffix == ".py" else _HAS_A_KEY
-    return bool(pattern.search(_text(path)))
+    return bool(pattern.search(_text(path) if text is None else text))
 
 
 def _text(path: Path) -> str:
