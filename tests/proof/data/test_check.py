@@ -413,8 +413,8 @@ def test_faults_of_data_and_pipelines_are_found_and_their_good_twins_are_not(
 )
 def test_images_of_one_and_four_channels_come_through(prove: Prove, channels: int, loading: dict[str, str]) -> None:
     def change(config: Config) -> None:
-        preprocessor = config.model.data_preprocessor
-        preprocessor.update(mean=[100.0] * channels, std=[50.0] * channels, bgr_to_rgb=False)
+        # Its mean is of one channel or of three: of one for as many as there are.
+        config.model.data_preprocessor.update(mean=[100.0], std=[50.0], bgr_to_rgb=False)
         for loader in (config.train_dataloader, config.val_dataloader):
             loader.dataset.update(img_suffix=".png")
             pipeline = [step for step in loader.dataset.pipeline if step["type"] != "PhotoMetricDistortion"]
