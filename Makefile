@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -21,6 +21,7 @@ help:
 	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
+	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -92,6 +93,10 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+site: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
