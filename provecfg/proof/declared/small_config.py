@@ -18,18 +18,9 @@ _WRITES_TO = ("output_dir", "out_file_path", "outfile_prefix")
 """Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
 
 
-def shrunk(config: Config, device: str, folder: Path) -> Config:
-    """A copy with random weights, in full precision where the device is the CPU, which has no other.
-
-    Args:
-        config: The config.
-        device: `cpu` or `cuda`.
-        folder: Where metrics may write.
-    """
+def shrunk(config: Config, device: str) -> Config:
+    """A copy with random weights, in full precision where the device is the CPU, which has no other."""
     config = without_pretrained(config)
-    for key in ("val_evaluator", "test_evaluator"):
-        if config.get(key) is not None:
-            config[key] = writing_into(config[key], folder)
     return without_amp(config) if device == "cpu" and isinstance(config.get("optim_wrapper"), dict) else config
 
 

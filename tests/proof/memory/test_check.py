@@ -94,7 +94,7 @@ def config_of(**changes: Any) -> Config:
 def built_from(config: Config, crop: tuple[int, int] = (64, 64)) -> Built:
     init_default_scope("mmseg")
     with nothing_printed():
-        config = shrunk(config, "cpu", Path())
+        config = shrunk(config, "cpu")
         model = MODELS.build(copy.deepcopy(config.model))
         if getattr(model, "data_preprocessor", None) is not None and config.get("data_preprocessor"):
             model.data_preprocessor = MODELS.build(copy.deepcopy(config.data_preprocessor))
