@@ -58,8 +58,12 @@ def check_moves(dataset: Any, key: str, folder: Path) -> Iterator[Finding]:
     if not {"img_path", "seg_map_path"} <= info.keys():
         return
     for seed in range(_TRIES):
+        try:
+            data = _with_fields(info, folder, seed)
+        except (OSError, ValueError):
+            return  # images of a kind that is not written here
         with own_randomness(seed):
-            index = _first_apart(steps, _with_fields(info, folder, seed))
+            index = _first_apart(steps, data)
         if index is not None:
             name = type(steps[index]).__name__
             yield Finding(
