@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.reporters import FORMATS
 from provecfg.paths import write_atomically
+from provecfg.spelling import first_few, printable
 from provecfg.targets import files_of, is_study
 
 if TYPE_CHECKING:
@@ -48,6 +52,19 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the receipt to a file, too."
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Configs at a time [default: one a processor].")
+@click.option(
+    "--thorough",
+    is_flag=True,
+    help="Try what takes long, too: every variant of an augmented test.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long each config may take.",
+)
 @click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
 @terminal_options
 def command(
@@ -59,6 +76,8 @@ def command(
     output_format: str | None,
     output: Path | None,
     jobs: int | None,
+    thorough: bool,
+    timeout: float,
     cfg_options: tuple[str, ...],
     terminal: Terminal,
 ) -> int:
@@ -82,7 +101,10 @@ def command(
         cfg_options=cfg_options,
         parsed_options=parse_cfg_options(cfg_options),
         gpu_memory=parse_memory(gpu_memory) if gpu_memory is not None else None,
+        thorough=thorough,
         processes=jobs,
+        seconds=timeout,
+        progress=_progress(terminal, len(configs)),
         settings_at=settings_reader(),
     )
     written = output_format or "text"
@@ -96,7 +118,7 @@ def command(
         if proof.config is not None:
             folder = work_dir_of(proof.path, proof.config, chosen=chosen, cfg_options=cfg_options)
             try:
-                receipts[-1].write(receipt_path(folder, proof.path.stem))
+                receipts[-1].write(receipt_path(folder, proof.path))
             except ProvecfgError as error:  # what was proved is said all the same
                 unwritten.append(error)
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
@@ -115,6 +137,22 @@ def command(
         others = f"; nor {len(unwritten) - 1} more receipts" if len(unwritten) > 1 else ""
         raise ProvecfgError(f"{unwritten[0].message}{others}", hint=unwritten[0].hint)
     return ExitCode.CLEAN if all(proof.is_proved for proof in proofs) else ExitCode.FINDINGS
+
+
+def _progress(terminal: Terminal, total: int) -> Callable[[int, Sequence[Path]], None] | None:
+    """One line on a terminal that says how far the proofs are, and is gone when they are done."""
+    if terminal.quiet or not sys.stderr.isatty():
+        return None
+    started = time.monotonic()
+
+    def show(done: int, at_work: Sequence[Path]) -> None:
+        names = first_few([path.name for path in at_work])
+        line = f"{done} of {total} proved, {time.monotonic() - started:.0f} s; now {names}" if at_work else ""
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[K{printable(line)[:width]}")
+        sys.stderr.flush()
+
+    return show
 
 
 def _configs(targets: Sequence[str]) -> list[Path]:

@@ -231,7 +231,7 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
 
     config = read_by_mmengine(path, options.cfg_options).to_dict()  # as the proof had it, imported names aside
     work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
-    findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
+    findings = check_receipt(receipt_path(work_dir, path), path, config)
     return [placed(finding, path, view) for finding in findings]
 
 

@@ -83,23 +83,26 @@ def _examined(
 def _is_proved(view: ConfigView) -> bool:
     """Whether the receipt in the config's work dir is of the config, the code and the packages as they are now."""
     from provecfg.proof.receipt import PROVED, read_receipt, receipt_path
+    from provecfg.proof.releases import forks
 
     try:
-        receipt = read_receipt(receipt_path(work_dir_of(view.path, view.values), view.path.stem))
+        receipt = read_receipt(receipt_path(work_dir_of(view.path, view.values), view.path))
     except ProvecfgError:
         return False
     if receipt is None or receipt.verdict != PROVED or receipt.digests != digests_of(view.values):
         return False
     imports = (view.values.get("custom_imports") or {}).get("imports") or []
     names = (imports,) if isinstance(imports, str) else tuple(imports)
-    return receipt.code == _code_of(names, view.path.parent) and receipt.versions == _versions()
+    # Of packages of no known release, too, which the receipt names.
+    packages = tuple(sorted({*receipt.code, *forks()} - set(names)))
+    return receipt.code == _code_of(names, packages, view.path.parent) and receipt.versions == _versions()
 
 
 @cache
-def _code_of(imports: tuple[str, ...], folder: Path) -> Mapping[str, str]:
+def _code_of(imports: tuple[str, ...], packages: tuple[str, ...], folder: Path) -> Mapping[str, str]:
     from provecfg.proof.receipt import code_of
 
-    return code_of({"custom_imports": {"imports": list(imports)}}, folder)
+    return code_of({"custom_imports": {"imports": list(imports)}}, folder, packages)
 
 
 @cache

@@ -164,6 +164,16 @@ class Head:
         return self.kind in CALLS_PLAINLY
 
     @cached_property
+    def has_own_outputs(self) -> bool:
+        """Whether it, or a loss that it lists, is neither of the supported packages nor of provecfg.
+
+        What its outputs mean, and how many there are, is for that class to say.
+        """
+        nodes = (self.node, *(loss.node for loss in self.listed_losses))
+        infos = [self.config.class_of(node) for node in nodes if node.type is not None]
+        return any(info is None or info.is_of_user for info in infos)
+
+    @cached_property
     def num_classes(self) -> int | None:
         return count(self.get("num_classes"))
 

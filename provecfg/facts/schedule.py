@@ -40,6 +40,11 @@ class Scheduler:
         return next((name for name in ("LR", "Momentum") if self.kind.endswith(name)), self.kind)
 
     @property
+    def acts_on_metric(self) -> bool:
+        """Whether each validation steps it, by a metric, whatever the loop counts (mmengine, ParamSchedulerHook)."""
+        return self.kind.startswith("ReduceOnPlateau")
+
+    @property
     def is_warmup(self) -> bool:
         """Whether it raises the rate at the start of the run: a LinearLR or ConstantLR that begins at 0."""
         factor = self.node.value.get("start_factor", self.node.value.get("factor", 1.0 / 3))

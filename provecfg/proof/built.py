@@ -31,6 +31,8 @@ class Built:
         training_size: (height, width) in pixels of a batch of training, or None where nothing says it.
         declaration: What was seen while all that the config declares was built.
         batch_size: Images in a batch that it is shown.
+        validation_size: (height, width) in pixels of an image of the validation, once that has been read; None before,
+            and where the data alone says it.
     """
 
     model: nn.Module | None
@@ -41,6 +43,7 @@ class Built:
     training_size: Size | None = None
     declaration: Declaration | None = None
     batch_size: int = 2
+    validation_size: Size | None = None
 
     @classmethod
     def nothing(cls) -> Built:

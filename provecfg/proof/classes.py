@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine.registry import Registry, root
 
 
 def class_of(config: Any, registry: Registry) -> Any:
@@ -16,3 +17,20 @@ def class_of(config: Any, registry: Registry) -> Any:
     named = config.get("type") if isinstance(config, dict) else type(config)
     cls = registry.get(named) if isinstance(named, str) else named
     return cls if isinstance(cls, type) else None
+
+
+def is_registered(name: str, scope: Any) -> bool:
+    """Whether a registry of a scope has a class of this name."""
+    trees = (value for value in vars(root).values() if isinstance(value, Registry))
+    return any(name in tree.children[scope].module_dict for tree in trees if scope in tree.children)
+
+
+def is_scope(name: str) -> bool:
+    """Whether mmengine finds a scope: a registry of it is there, or a package of its name, which it would import."""
+    trees = (value for value in vars(root).values() if isinstance(value, Registry))
+    if any(name == tree.scope or name in tree.children for tree in trees):
+        return True
+    try:
+        return find_spec(name.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False

@@ -336,6 +336,16 @@ class BuildsInStages:
         """The training loop; None before it is built."""
         return self._train_loop if isinstance(self._train_loop, BaseLoop) else None
 
+    @property
+    def built_val_loop(self) -> BaseLoop | None:
+        """The validation's loop; None where there is none, or it was not built."""
+        return self._val_loop if isinstance(self._val_loop, BaseLoop) else None
+
+    @property
+    def built_test_loop(self) -> BaseLoop | None:
+        """The test's loop, likewise."""
+        return self._test_loop if isinstance(self._test_loop, BaseLoop) else None
+
     def dump_config(self) -> None:
         """Nothing is written."""
 

@@ -23,9 +23,10 @@ from provecfg.findings.settings import Settings, settings_for
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import processors
 from provecfg.proof.problems import NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
-from provecfg.proof.processes import Ended, each_in_a_process
+from provecfg.proof.processes import Ended, Progress, each_in_a_process
+from provecfg.proof.releases import packages_of_no_release
 from provecfg.proof.section import Section, TimedSection
-from provecfg.training.preflight import import_stack, read_by_mmengine, require_stack
+from provecfg.training.preflight import import_stack, read_by_mmengine, require_stack, unimportable
 
 _PLUGIN = "provecfg.plugin"
 _STACK = ("mmseg.datasets", "mmseg.models", "mmseg.engine", "mmseg.evaluation", "mmseg.visualization")
@@ -42,8 +43,10 @@ class ProofOptions:
         cfg_options: `KEY=VALUE` texts, applied to the config as it is loaded.
         parsed_options: The same, as `read_config` takes them.
         gpu_memory: Bytes of the GPU that the forecast is held against, or None for the one that is there.
+        thorough: Whether what takes long is tried, too: every variant of an augmented test.
         processes: How many configs are proved at a time; as many as there are processors unless given.
         seconds: How long each may take.
+        progress: Told how many configs are proved, and which are at work.
         settings_at: The settings that hold in a folder: which codes are off there.
     """
 
@@ -52,8 +55,10 @@ class ProofOptions:
     cfg_options: tuple[str, ...] = ()
     parsed_options: tuple[tuple[str, Any], ...] = ()
     gpu_memory: int | None = None
+    thorough: bool = False
     processes: int | None = None
     seconds: float = 600.0
+    progress: Callable[[int, Sequence[Path]], None] | None = None
     settings_at: Callable[[Path], Settings] = settings_for
 
 
@@ -69,6 +74,7 @@ class Proof:
         findings: What is wrong, in file order.
         files: Text of the config and its bases, by path.
         seconds: How long it took.
+        packages: Top-level names of modules of no known release that were imported for it.
     """
 
     path: Path
@@ -78,6 +84,7 @@ class Proof:
     findings: tuple[Finding, ...]
     files: Mapping[Path, str]
     seconds: float
+    packages: tuple[str, ...] = ()
 
     @property
     def is_proved(self) -> bool:
@@ -111,10 +118,19 @@ def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proo
 
         jobs = [(path, Path(folder, str(index))) for index, path in enumerate(paths)]
         results = each_in_a_process(
-            prove, jobs, processes=processes, seconds=options.seconds, silent=not wants_traceback()
+            prove,
+            jobs,
+            processes=processes,
+            seconds=options.seconds,
+            silent=not wants_traceback(),
+            progress=_of_paths(options.progress),
         )
         for path, result in zip(paths, results, strict=True):
             yield _unfinished(path, options, result) if isinstance(result, Ended) else result
+
+
+def _of_paths(progress: Callable[[int, Sequence[Path]], None] | None) -> Progress | None:
+    return None if progress is None else lambda done, jobs: progress(done, [path for path, _ in jobs])
 
 
 def _import_before_forking(device: str) -> None:
@@ -128,7 +144,10 @@ def _import_before_forking(device: str) -> None:
         # The plugin also for configs that do not name it: with it comes the stand-in for mmcv's compiled operators,
         # without which mmdet cannot be imported. Each process takes the plugin's classes away again, see `_import_for`.
         for module in (_PLUGIN, *_STACK, _ROOMS):
-            importlib.import_module(module)
+            try:
+                importlib.import_module(module)
+            except Exception as error:  # of a fork on PYTHONPATH, in any way
+                raise unimportable("mmseg", error) from error
 
 
 def _has_cuda(device: str) -> bool:
@@ -147,22 +166,31 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
 
     warnings.simplefilter("ignore")  # of the config's classes: what matters of it is a finding
     torch.set_num_threads(1)  # crops are small: threads would mostly wait for each other
-    started = time.monotonic()
+    started, before = time.monotonic(), frozenset(sys.modules)
     device = "cuda" if _has_cuda(options.device) else "cpu"
     view, files = _read(path, options)
     config: Any = None
+    stage = ""  # the key that is at fault where it does not load
     sections: list[TimedSection] = []
     try:
         with watched_loading() as loaded_files:
             config = read_by_mmengine(path, options.cfg_options)
+        stage = "custom_imports" if config.get("custom_imports") else ""
         _import_for(config, path.parent)
     except ProvecfgError as error:
-        loaded = Section("loaded", findings=(Finding(NOT_LOADED, error.message, hint=error.hint),))
+        loaded = Section("loaded", findings=(Finding(NOT_LOADED, error.message, stage, error.hint),))
         sections.append(TimedSection(loaded, time.monotonic() - started))
     else:
         sections += sections_of(
             Subject(
-                path.absolute(), config, device, options.data_root, work_dir, tuple(loaded_files), options.gpu_memory
+                path.absolute(),
+                config,
+                device,
+                options.data_root,
+                work_dir,
+                tuple(loaded_files),
+                options.gpu_memory,
+                options.thorough,
             )
         )
     sections, findings = _screened(sections, path, view, files, options)
@@ -174,6 +202,7 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
         findings=tuple(findings),
         files=files,
         seconds=time.monotonic() - started,
+        packages=packages_of_no_release(before),
     )
 
 
@@ -248,7 +277,7 @@ def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:
     problem = PROCESS_DIED if ended.in_time else TOOK_TOO_LONG
     view, files = _read(path, options)
     finding = Finding(problem, f"the proof {ended.reason}", hint=_hint(ended))
-    loaded = TimedSection(Section("loaded", findings=(finding,)), options.seconds)
+    loaded = TimedSection(Section("loaded", findings=(finding,)), ended.seconds)
     sections, findings = _screened([loaded], path, view, files, options)
     return Proof(
         path=path,
@@ -257,13 +286,13 @@ def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:
         sections=tuple(sections),
         findings=tuple(findings),
         files=files,
-        seconds=options.seconds,
+        seconds=ended.seconds,
     )
 
 
 def _hint(ended: Ended) -> str:
     if "SIGKILL" in ended.reason:
         return "if memory ran out, prove fewer at a time: --jobs 1"
-    return (
-        "PROVECFG_FULL_ERROR=1 with --jobs 1 shows more" if ended.in_time else "see what it builds with `provecfg show`"
-    )
+    if ended.in_time:
+        return "PROVECFG_FULL_ERROR=1 with --jobs 1 shows more"
+    return "give it more with --timeout, or see what it builds with `provecfg show`"

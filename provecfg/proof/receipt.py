@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from math import isfinite
@@ -18,12 +18,14 @@ from provecfg.files import read_bytes, read_json
 from provecfg.findings import Finding
 from provecfg.paths import write_atomically
 from provecfg.proof.problems import NO_RECEIPT, PROOF_FAILED, STALE_RECEIPT
+from provecfg.proof.releases import forks
 from provecfg.training.fingerprint import digests_of
 from provecfg.training.record import now, versions
 
 PROVED, FAILED = "proved", "failed"
 _FORMAT = 1
 _LARGEST_MODULE = 50_000_000  # bytes
+_PROTECTS = "from mistakes, not from people: who can write this file can change it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Receipt:
         config: Its file.
         verdict: `proved` or `failed`.
         digests: Of the loaded config, see `training.fingerprint.digests_of`.
-        code: Module that the config imports -> digest of its source.
+        code: Module that the config imports, or package of no known release that was imported for it -> digest of its
+            source.
         versions: Of Python, provecfg and the packages that decide the numbers.
         device: What it was proved on.
         made: When, ISO 8601, UTC.
@@ -58,7 +61,7 @@ class Receipt:
 
     def as_data(self) -> dict[str, Any]:
         """The receipt as plain data."""
-        data: dict[str, Any] = _as_json_has_it({"format": _FORMAT, **dataclasses.asdict(self)})
+        data: dict[str, Any] = _as_json_has_it({"format": _FORMAT, "protects": _PROTECTS, **dataclasses.asdict(self)})
         return data
 
     def write(self, path: Path) -> None:
@@ -76,7 +79,7 @@ class Receipt:
         changed = _changed(self.digests, digests_of(config))
         if changed:
             reasons.append(f"the config has changed since in {', '.join(changed)}")
-        code = _changed(self.code, code_of(config, folder))
+        code = _changed(self.code, code_of(config, folder, {*self.code, *forks()}))
         if code:
             reasons.append(f"the code of {', '.join(code)} has changed since")
         installed = versions()
@@ -86,9 +89,32 @@ class Receipt:
         return reasons
 
 
-def receipt_path(work_dir: Path, name: str) -> Path:
-    """Where the receipt of a config is: in its work dir, beside the config that mmengine writes there."""
-    return work_dir / f"{name}.proof.json"
+def receipt_path(work_dir: Path, config: Path) -> Path:
+    """Where the receipt of a config is: in its work dir, beside the config that mmengine writes there.
+
+    Another config of the same name, whose work dir is the same, has its receipt beside it, under a number.
+
+    Args:
+        work_dir: The work dir.
+        config: The config's file.
+    """
+    path = work_dir / f"{config.stem}.proof.json"
+    number = 1
+    while (owner := _config_of(path)) not in (None, config.absolute()):
+        if owner is not None and not owner.exists():
+            break  # the config was moved, or is gone: its receipt is this one's
+        number += 1
+        path = work_dir / f"{config.stem}-{number}.proof.json"
+    return path
+
+
+def _config_of(path: Path) -> Path | None:
+    """The config that a receipt is of; None where there is no receipt, or none that can be read."""
+    try:
+        receipt = read_receipt(path)
+    except ProvecfgError:
+        return None
+    return Path(receipt.config) if receipt is not None and isinstance(receipt.config, str) else None
 
 
 def read_receipt(path: Path) -> Receipt | None:
@@ -101,7 +127,13 @@ def read_receipt(path: Path) -> Receipt | None:
         data = read_json(path)
         if data.pop("format") != _FORMAT:
             raise ValueError("of another format")
-        return Receipt(**data)
+        data.pop("protects", None)
+        receipt = Receipt(**data)
+        texts = (receipt.name, receipt.config, receipt.verdict, receipt.made)
+        mappings = (receipt.digests, receipt.code, receipt.versions, *receipt.sections, *receipt.findings)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(part, dict) for part in mappings):
+            raise ValueError("a value is of another type")
+        return receipt
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -135,16 +167,17 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     return []
 
 
-def code_of(config: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def code_of(config: Mapping[str, Any], folder: Path, packages: Iterable[str] = ()) -> dict[str, str]:
     """Module that the config's `custom_imports` names -> digest of its source, with all that is in a package.
 
     Args:
         config: The loaded config.
         folder: Where the config is; modules beside it are found, too. Nothing is imported.
+        packages: Further modules: those of no known release, see `releases.packages_of_no_release`.
     """
     imports = (config.get("custom_imports") or {}).get("imports") or []
     names = [imports] if isinstance(imports, str) else imports
-    return {name: _code_digest(name, folder) for name in names}
+    return {name: _code_digest(name, folder) for name in (*names, *sorted(set(packages) - set(names)))}
 
 
 def _code_digest(name: str, folder: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from provecfg.findings.reporters import report
 from provecfg.proof.prover import Proof
 from provecfg.proof.receipt import FAILED, PROVED, Receipt, code_of, made_now
+from provecfg.proof.releases import forks
 from provecfg.proof.section import Section
 from provecfg.training.fingerprint import digests_of
 
@@ -18,12 +19,19 @@ _MARGIN = 16
 
 def as_text(proof: Proof) -> str:
     """The whole proof: each section with what it saw. What is wrong is not in it; reporters write that."""
-    return "\n".join([_headline(proof), *(line for timed in proof.sections for line in _lines(timed.section))])
+    seen = (line for timed in proof.sections for line in _lines(timed.section))
+    return "\n".join([_headline(proof), *_forks(), *seen])
 
 
 def _headline(proof: Proof) -> str:
     verdict = PROVED if proof.is_proved else "not proved"
     return f"{proof.path}: {verdict} in {proof.seconds:.1f} s on {proof.device}"
+
+
+def _forks() -> Iterator[str]:
+    """Which packages of the stack are not those that are installed: a proof with them speaks for them alone."""
+    for package, folder in forks().items():
+        yield f"  {package:{_MARGIN}}{folder}, and not the installed release"
 
 
 def _lines(section: Section) -> Iterator[str]:
@@ -60,7 +68,7 @@ def receipt_of(proof: Proof) -> Receipt:
         config=str(proof.path.absolute()),
         verdict=PROVED if proof.is_proved else FAILED,
         digests=digests_of(config),
-        code=code_of(config, proof.path.parent),
+        code=code_of(config, proof.path.parent, proof.packages),
         versions=versions,
         device=proof.device,
         made=made,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -14,15 +16,18 @@ from provecfg.proof.built import Built
 from provecfg.proof.clock import check as clock
 from provecfg.proof.data import check as data
 from provecfg.proof.declared import check as declared
+from provecfg.proof.declared.build import BuildFailure
+from provecfg.proof.declared.consumption import overlap
 from provecfg.proof.declared.declaration import build_declared
 from provecfg.proof.memory import check as memory
+from provecfg.proof.prediction import check as prediction
 from provecfg.proof.problems import CHECK_FAILED
 from provecfg.proof.section import Section, TimedSection
 from provecfg.proof.step import check as step
 from provecfg.proof.stopping import check as stopping
 from provecfg.proof.subject import Subject
 
-ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, memory)
+ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, prediction, memory)
 """Each has a `NAME`, and `check(subject, built)`, which returns a `Section` or several. This is their order."""
 
 
@@ -42,7 +47,23 @@ def sections_of(subject: Subject) -> list[TimedSection]:
         now = time.monotonic()
         sections += (TimedSection(section, (now - started) / len(parts)) for section in parts)
         started = now
-    return sections
+    failures = built.declaration.parts.failures if built is not None and built.declaration is not None else ()
+    return [sections[0], *(_without_repetitions(timed, failures) for timed in sections[1:])] if sections else []
+
+
+def _without_repetitions(timed: TimedSection, failures: Sequence[BuildFailure]) -> TimedSection:
+    """The section without what the first one says already: that the same part cannot be built, for the same reason."""
+    section = timed.section
+    repeated = [
+        finding
+        for finding in section.findings
+        if any(overlap(failure.key, finding.key) and failure.message in finding.message for failure in failures)
+    ]
+    if not repeated:
+        return timed
+    reason = section.not_judged or f"{repeated[0].key} cannot be built"
+    kept = tuple(finding for finding in section.findings if finding not in repeated)
+    return replace(timed, section=replace(section, findings=kept, not_judged=reason))
 
 
 def _failure(name: str, error: Exception) -> Finding:

@@ -28,6 +28,7 @@ class Subject:
         work_dir: An empty folder for what is to be written meanwhile; it is removed afterwards.
         files: Its file and its bases as mmengine loaded them, each after its bases.
         gpu_memory: Bytes of the GPU that it is to train on; None for the one that torch sees.
+        thorough: Whether what takes long is tried, too.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Subject:
     work_dir: Path
     files: Sequence[LoadedFile] = ()
     gpu_memory: int | None = None
+    thorough: bool = False
 
 
 @contextlib.contextmanager

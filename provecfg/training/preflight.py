@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -257,22 +258,91 @@ def import_stack(config: Any, folder: Path) -> None:
     Raises:
         ProvecfgError: One of them cannot be imported.
     """
-    custom_imports = config.get("custom_imports") or {}
     if str(folder.absolute()) not in sys.path:
         sys.path.append(str(folder.absolute()))
-    try:
-        from mmengine.utils import import_modules_from_strings
+    # mmseg and mmdet print about packages that they could use.
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            from mmengine.utils import import_modules_from_strings
 
-        # mmseg and mmdet print about packages that they could use.
-        with contextlib.redirect_stdout(io.StringIO()):
+            custom_imports = config.get("custom_imports") or {}
             if custom_imports:
                 import_modules_from_strings(**custom_imports)
+            for part in config.values():
+                _build_lazily_imported(part)
+        except (Exception, SystemExit) as error:  # a module is a program, and can fail in any way
+            raise ProvecfgError(
+                f"a module that the config imports cannot be imported: {cause_of(error)}",
+                hint=_hint_for_import(error),
+                exit_code=ExitCode.FINDINGS,
+            ) from error
+        try:
             importlib.import_module("mmseg.datasets")
-    except ImportError as error:
-        raise ProvecfgError(
-            f"a module that the config imports cannot be imported: {error}",
-            hint="custom_imports of the config names it; it has to be installed, on PYTHONPATH or beside the config",
-        ) from error
+        except Exception as error:  # a fork's may be anything
+            raise unimportable("mmseg", error) from error
+
+
+def unimportable(package: str, error: BaseException) -> ProvecfgError:
+    """What is said where a package of the stack is there, and cannot be imported: which one it is, and why."""
+    spec = find_spec(package)
+    places = list(spec.submodule_search_locations or []) if spec is not None else []
+    return ProvecfgError(
+        f"{package} cannot be imported from {places[0] if places else 'where it is'}: {cause_of(error)}",
+        hint="mend it, or take it off PYTHONPATH",
+    )
+
+
+def cause_of(error: BaseException) -> str:
+    """What a module of the config raised, with its line of source, though mmengine has hidden it in an ImportError."""
+    first = _raised_by_config(error)
+    text = next((line.strip() for line in str(first).splitlines() if line.strip()), "")
+    said = f"{type(first).__name__}: {text}" if text else type(first).__name__
+    frames = [frame for frame in traceback.extract_tb(first.__traceback__) if not _is_importing(frame.filename)]
+    frames = [frame for frame in frames if frame.filename != __file__]
+    if frames:
+        return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: `{frames[-1].line}`)"
+    after = str(error).splitlines()[0] if str(error) else ""
+    return after if text and text in after else f"{after}: {said}" if after else said
+
+
+def _raised_by_config(error: BaseException) -> BaseException:
+    """The exception itself, or what it came from where mmengine raised it."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not frames or not _is_importing(frames[-1].filename):
+            break
+        error = before
+    return error
+
+
+def _is_importing(filename: str) -> bool:
+    """Whether a frame is of what imports, and not of what is imported."""
+    path = Path(filename)
+    return filename.startswith("<frozen") or path.parent.name == "importlib" or "mmengine" in path.parts
+
+
+_RENAMED = {"mmcls": "mmpretrain"}
+"""Packages of OpenMMLab that go by another name since (mmpretrain 1.0, docs/en/changelog.md)."""
+
+
+def _hint_for_import(error: BaseException) -> str:
+    first = _raised_by_config(error)
+    missing = first.name if isinstance(first, ModuleNotFoundError) else None
+    if missing is None:
+        return "mend that module; the config imports it, itself or by custom_imports"
+    if (renamed := _RENAMED.get(missing.partition(".")[0])) is not None:
+        return f"the package is called {renamed} now: install it, and name that"
+    return f"{missing!r} has to be installed, on PYTHONPATH or beside the config"
+
+
+def _build_lazily_imported(value: Any) -> None:
+    """Import what a config of the newer syntax names, which mmengine does only when it is asked for it."""
+    if isinstance(value, dict):
+        for part in value.values():
+            _build_lazily_imported(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _build_lazily_imported(part)
 
 
 def _in_background(config: Any) -> Future[list[Finding]]:

@@ -51,7 +51,7 @@ def write_receipts(configs: list[Path]) -> None:
             path.stem, str(path), PROVED, digests_of(values), code, installed, "cpu", "2026-01-01T00:00:00+00:00", 1.0,
             (), (),
         )  # fmt: skip
-        receipt.write(receipt_path(work_dir_of(path, values), path.stem))
+        receipt.write(receipt_path(work_dir_of(path, values), path))
 
 
 def seconds_of(*words: object) -> tuple[float, str]:

@@ -72,7 +72,7 @@ def test_an_exception_that_is_let_out_ends_its_process_alone() -> None:
     ended, one = results(fail, range(2))
     assert one == 1
     assert isinstance(ended, Ended)
-    assert "exit code 1" in ended.reason
+    assert ended.reason.startswith("ended by ZeroDivisionError: integer division or modulo by zero (test_processes.py:")
 
 
 def test_what_takes_too_long_is_killed_and_the_rest_goes_on() -> None:
@@ -105,3 +105,47 @@ def test_a_caller_that_stops_listening_leaves_no_process(tmp_path) -> None:
     generator.close()
     time.sleep(2)
     assert not (tmp_path / "lived").exists()
+
+
+def test_what_an_item_has_started_ends_with_it(tmp_path) -> None:
+    def leave_one_behind(item: int) -> int:
+        if os.fork() == 0:
+            time.sleep(1.0)
+            (tmp_path / "lived").touch()
+        return item
+
+    assert results(leave_one_behind, [5]) == [5]
+    time.sleep(1.5)
+    assert not (tmp_path / "lived").exists()
+
+
+def test_an_item_that_closes_every_file_ends_nothing_else() -> None:
+    def close(item: int) -> int:
+        if item == 0:
+            os.closerange(3, 64)
+        return item
+
+    assert results(close, range(2)) == [0, 1]
+
+
+def test_a_system_exit_is_said_with_its_line() -> None:
+    def leave(item: int) -> int:
+        raise SystemExit("not on this machine")
+
+    (ended,) = results(leave, [0])
+    assert isinstance(ended, Ended)
+    assert ended.reason.startswith("ended by SystemExit: not on this machine (test_processes.py:")
+
+
+def test_progress_is_told_from_the_first_to_the_last() -> None:
+    told: list[tuple[int, int]] = []
+    items = list(range(3))
+    each = each_in_a_process(
+        lambda item: item,
+        items,
+        processes=1,
+        seconds=30,
+        progress=lambda done, at_work: told.append((done, len(at_work))),
+    )
+    assert list(each) == items
+    assert (told[0], told[-1]) == ((0, 1), (3, 0))

@@ -45,7 +45,16 @@ def test_a_generated_config_is_proved_by_every_check_with_nothing_to_say(project
     assert proof.findings == ()
     assert proof.is_proved
     sections = {timed.section.name: timed.section for timed in proof.sections}
-    assert set(sections) == {"declared", "equation", "gradients", "clock", "early stopping", "data", "forecast"}
+    assert set(sections) == {
+        "declared",
+        "equation",
+        "gradients",
+        "clock",
+        "early stopping",
+        "data",
+        "prediction",
+        "forecast",
+    }
     for name, section in sections.items():
         assert section.is_proved or name == "data", (name, section.not_judged)
     (equation,) = [line for line in sections["equation"].lines if line.startswith("total = ")]
@@ -62,11 +71,23 @@ def test_a_crash_and_what_does_not_load_are_their_own_and_the_others_are_proved(
     assert "exit code 3" in found[0].findings[0].message
 
 
+@pytest.mark.parametrize("raised", ["SystemExit('not here')", "AssertionError('needs torch 1')"])
+def test_what_a_module_of_the_config_raises_is_said_with_its_line(write, tmp_path: Path, raised: str) -> None:
+    (tmp_path / "prover_test_refusing.py").write_text(f"import os\nraise {raised}\n")
+    path = write("refusing", "custom_imports = dict(imports=['prover_test_refusing'], allow_failed_imports=False)\n")
+    (proof,) = proofs(path)
+    (finding,) = proof.findings
+    assert (finding.code, finding.key) == ("PROOF110", "custom_imports")
+    name, _, text = raised.removesuffix("')").partition("('")
+    assert f"{name}: {text} (prover_test_refusing.py, line 2: `raise {raised}`)" in finding.message
+
+
 def test_what_hangs_is_ended_in_time(write, tmp_path: Path) -> None:
     (tmp_path / "prover_test_hang.py").write_text("import time\ntime.sleep(600)\n")
     hanging = write("hanging", "custom_imports = dict(imports=['prover_test_hang'], allow_failed_imports=False)\n")
     (proof,) = proofs(hanging, seconds=2.0)
     assert [finding.code for finding in proof.findings] == ["PROOF113"]
+    assert 2.0 <= proof.seconds < 10.0  # its own, not what it might have taken
 
 
 def test_a_config_that_does_not_import_the_plugin_has_none_of_its_classes(write) -> None:
@@ -82,6 +103,7 @@ def test_a_module_of_the_users_that_imports_the_plugin_brings_its_classes(write,
     imports = "custom_imports = dict(_delete_=True, imports=['prover_test_lane_plugins'])\n"
     (proof,) = proofs(write("own", imports))
     assert [finding.message for finding in proof.findings] == []
+    assert proof.packages == ("prover_test_lane_plugins",)
 
 
 def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(

@@ -48,7 +48,7 @@ def said(tmp_path: Path):
     """What is said against training `config` with a receipt."""
 
     def check(found: Receipt | None, config: dict[str, Any]) -> list[str]:
-        path = receipt_path(tmp_path, "x")
+        path = receipt_path(tmp_path, Path("x.py"))
         if found is not None:
             found.write(path)
         return [f"{finding.problem.code} {finding.message}" for finding in check_receipt(path, Path("x.py"), config)]
@@ -133,3 +133,42 @@ def test_a_file_that_is_no_receipt_is_an_error_that_names_it(tmp_path: Path, tex
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(ProvecfgError, match=r"r\.json is no receipt"):
         read_receipt(tmp_path / "r.json")
+
+
+def test_a_value_of_another_type_is_no_receipt(tmp_path: Path) -> None:
+    receipt(CONFIG, code=["x"]).write(tmp_path / "r.json")
+    with pytest.raises(ProvecfgError, match="of another type"):
+        read_receipt(tmp_path / "r.json")
+
+
+def test_a_receipt_says_what_it_protects_from() -> None:
+    assert receipt(CONFIG).as_data()["protects"].startswith("from mistakes, not from people")
+
+
+def test_configs_of_one_name_have_a_receipt_each(tmp_path: Path) -> None:
+    first, second = (tmp_path / name / "x.py" for name in "ab")
+    for config in (first, second):
+        config.parent.mkdir()
+        config.touch()
+        replace(receipt(CONFIG), config=str(config)).write(receipt_path(tmp_path, config))
+    assert [receipt_path(tmp_path, config).name for config in (first, second)] == ["x.proof.json", "x-2.proof.json"]
+
+
+def test_a_config_that_was_moved_keeps_its_receipt(tmp_path: Path) -> None:
+    moved = tmp_path / "b/x.py"
+    replace(receipt(CONFIG), config=str(tmp_path / "gone/x.py")).write(receipt_path(tmp_path, moved))
+    assert receipt_path(tmp_path, moved).name == "x.proof.json"
+
+
+def test_a_package_of_no_release_that_is_gone_or_edited_makes_it_stale(
+    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "proof_receipt_fork.py"
+    module.write_text("WEIGHT = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = receipt(CONFIG, code=code_of(CONFIG, tmp_path, [module.stem]))
+    assert said(found, CONFIG) == []
+    module.write_text("WEIGHT = 2\n")
+    assert "the code of proof_receipt_fork has changed since" in said(found, CONFIG)[0]
+    module.unlink()
+    assert "the code of proof_receipt_fork has changed since" in said(found, CONFIG)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,7 +72,7 @@ def build_groups(runner: CountingRunner, model: nn.Module | None) -> OptimizerGr
     for name, optimizer in optimizers_of(wrapper).items():
         _describe(groups, name, optimizer)
     if options is not None:
-        groups.findings += _ignored(options, wrapper)
+        groups.findings += _ignored(options, wrapper, [name for name, _ in model.named_parameters()], cfg)
     return groups
 
 
@@ -157,7 +157,17 @@ class _TracedOptions(dict[Any, Any]):
     copy = __copy__ = lambda self: self
 
 
-def _ignored(options: _TracedOptions, wrapper: Any) -> Iterator[Finding]:
+def _ignored(
+    options: _TracedOptions, wrapper: Any, parameters: Sequence[str], cfg: dict[str, Any]
+) -> Iterator[Finding]:
+    """Options that make no difference.
+
+    Args:
+        options: Of the groups, as they were asked for while the optimizer was built.
+        wrapper: What was built.
+        parameters: Names of the model's.
+        cfg: The optimizer wrapper's dict.
+    """
     for name in options.declared:
         if name not in options.asked:
             yield Finding(
@@ -188,9 +198,16 @@ def _ignored(options: _TracedOptions, wrapper: Any) -> Iterator[Finding]:
         for name, value in custom.items():
             if name in used or not isinstance(value, _TracedOptions) or value.get(option, default) in applied:
                 continue
-            yield Finding(
-                OPTION_IGNORED,
-                f"no parameter of the model has {name!r} in its name: {option}={value[option]:g} is given to none",
-                f"{_PARAMWISE}.custom_keys.{name}",
-                "name a part of the parameters' names, such as backbone or decode_head",
-            )
+            setting = f"{option}={value[option]:g}"
+            if not any(str(name) in parameter for parameter in parameters):
+                reason = f"no parameter of the model has {name!r} in its name: {setting} is given to none"
+                hint = "name a part of the parameters' names, such as backbone or decode_head"
+            elif used:
+                reason = f"every parameter with {name!r} in its name goes by a longer key: {setting} is given to none"
+                hint = "leave one of the two out"
+            else:
+                constructor = cfg.get("constructor", "DefaultOptimWrapperConstructor")
+                kind = constructor if isinstance(constructor, str) else constructor.__name__
+                reason = f"{kind} does not apply custom_keys: {setting} is given to no parameter of {name!r}"
+                hint = "leave it out, or take a constructor that does, such as DefaultOptimWrapperConstructor"
+            yield Finding(OPTION_IGNORED, reason, f"{_PARAMWISE}.custom_keys.{name}", hint)

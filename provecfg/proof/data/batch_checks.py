@@ -56,7 +56,9 @@ class BatchMaker:
         model = config.get("model") or {}
         declared = model.get("data_preprocessor") or config.get("data_preprocessor")
         self.key = "model.data_preprocessor" if model.get("data_preprocessor") else "data_preprocessor"
-        self.preprocessor = MODELS.build(copy.deepcopy(declared or {"type": "BaseDataPreprocessor"}))
+        # A base that was named by its scope, `mmseg::...`, has its dicts built in that one, whatever the default is.
+        with MODELS.switch_scope_and_registry(model.get("_scope_")) as models:
+            self.preprocessor = models.build(copy.deepcopy(declared or {"type": "BaseDataPreprocessor"}))
         collate = dict(config[loader].get("collate_fn") or {"type": "pseudo_collate"})
         kind = collate.pop("type")
         self._collate = functools.partial(FUNCTIONS.get(kind) if isinstance(kind, str) else kind, **collate)

@@ -12,9 +12,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from provecfg.findings import Finding, Severity
-from provecfg.proof.built import Built
+from provecfg.proof.built import Built, image_channels
 from provecfg.proof.data.batch_checks import Batch, BatchMaker, check_batches, check_contrast, check_padding
 from provecfg.proof.data.label_heads import LabelHead, label_heads
+from provecfg.proof.data.label_moves import check_moves
 from provecfg.proof.data.problems import BATCH_FAILS
 from provecfg.proof.data.sample_checks import (
     check_classes,
@@ -51,7 +52,8 @@ def check(subject: Subject, built: Built) -> Section:
     Synthetic images are read in any case: what is wrong with a pipeline shows on them. The user's
     data is read where a data root was named, or the config's own is there.
     """
-    data = _DataCheck(subject, label_heads(subject.config, built.model))
+    channels = image_channels(built.model) if built.model is not None else 3
+    data = _DataCheck(subject, label_heads(subject.config, built.model), channels)
     scope = subject.config.get("default_scope") or "mmengine"
     with DefaultScope.overwrite_default_scope(scope):
         for split, loader in _SPLITS:
@@ -73,6 +75,7 @@ class _DataCheck:
 
     subject: Subject
     heads: list[LabelHead]
+    channels: int = 3
     lines: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -94,7 +97,9 @@ class _DataCheck:
         ignored = self.heads[0].ignored if self.heads else 255
         classes = max((head.classes for head in self.heads), default=2)
         with nothing_printed():
-            synthetic = synthetic_dataset(config, loader, self.subject.work_dir / f"images-{split}", classes, ignored)
+            synthetic = synthetic_dataset(
+                config, loader, self.subject.work_dir / f"images-{split}", classes, ignored, self.channels
+            )
         if synthetic.reason is not None:
             self.lines.append(f"{split}: not run on made images: {synthetic.reason}")
             return
@@ -112,6 +117,9 @@ class _DataCheck:
             return
         self._check_classes(split, key, read)
         wrong = list(check_samples(split, key, read.samples, self.heads, is_real=False))
+        if not wrong:
+            with nothing_printed():
+                wrong += check_moves(read.dataset, key, self.subject.work_dir / f"fields-{split}")
         self.findings += wrong
         batch = None if wrong else self._batch(split, loader, read.samples[:2], read.samples[1:], "made images")
         self._tell_synthetic(split, read.samples, batch)

@@ -19,7 +19,7 @@ NO_LABEL_MAP = Problem(
 SIZES_APART = Problem(
     "PROOF082",
     "image-and-labels-apart",
-    "An image and its label map do not have the sizes that are compared.",
+    "An image and its label map do not have the sizes that are compared, or do not show the same places.",
     "In training, labels are trained on the wrong pixels, or the loss fails. In a validation, the prediction has the "
     "size of the image as it was read, so the label map has to be loaded after the image is resized.",
 )

@@ -91,7 +91,7 @@ def read_samples(dataset: Any, key: str, indices: Sequence[int] | int, seconds: 
         seconds: After this time no further sample is read.
     """
     read = SampledDataset()
-    with nothing_printed(), _own_randomness():
+    with nothing_printed(), own_randomness():
         try:
             # mmengine collects garbage after it has listed the images; with the stack imported that takes 0.1 s.
             with mock.patch.object(gc, "collect"):
@@ -122,12 +122,12 @@ def _chosen(indices: Sequence[int] | int, length: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _own_randomness() -> Iterator[None]:
+def own_randomness(seed: int = _SEED) -> Iterator[None]:
     """The same random numbers in every proof, and those of the process as if none had been drawn."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(_SEED)
-    np.random.seed(_SEED)
-    torch.manual_seed(_SEED)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     try:
         yield
     finally:

@@ -24,6 +24,9 @@ SIZES = ((160, 90), (160, 90), (120, 120))
 """(width, height) in pixels of the images of a dataset: two of one size, and one of another shape."""
 
 _WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg"})
+_CHANNELS = frozenset({1, 3, 4})
+"""Channels of the images that can be written."""
 _BACKENDS = ("backend_args", "file_client_args")
 
 
@@ -40,7 +43,9 @@ class SyntheticDataset:
     reason: str | None = None
 
 
-def synthetic_dataset(config: Config, loader: str, folder: Path, classes: int, ignored: int) -> SyntheticDataset:
+def synthetic_dataset(
+    config: Config, loader: str, folder: Path, classes: int, ignored: int, channels: int
+) -> SyntheticDataset:
     """Images for the dataset of a loader, wrappers and all, in the layout of each dataset inside.
 
     Args:
@@ -49,17 +54,18 @@ def synthetic_dataset(config: Config, loader: str, folder: Path, classes: int, i
         folder: An empty or absent folder to write to.
         classes: Labels that are drawn where the dataset itself names no classes.
         ignored: The label of no class; it is drawn, too.
+        channels: Of the images, where the pipeline takes them as they are in the file.
     """
     config = copy.deepcopy(config)
     for number, (key, inner) in enumerate(datasets_of(config)):
         if key.startswith(loader):
-            reason = _synthesize(inner, folder / str(number), classes, ignored)
+            reason = _synthesize(inner, folder / str(number), classes, ignored, channels)
             if reason is not None:
                 return SyntheticDataset(config[loader].dataset, reason)
     return SyntheticDataset(config[loader].dataset)
 
 
-def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
+def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels: int) -> str | None:
     paired = paired_layout(dataset)
     if paired is not None:
         return _synthesize_paired(dataset, folder, paired)
@@ -74,6 +80,10 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str |
     loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
     if not _loads_pictures(loader):
         return f"{loader.get('type')} reads images of its own kind"
+    if loader.get("color_type") != "unchanged":
+        channels = 3  # which is what comes out whatever is in the file, or its grey
+    if channels not in _CHANNELS:
+        return f"images of {channels} channels are not written here"
     for name in (*_BACKENDS, "indices"):
         dataset.pop(name, None)
     prefixes = dict(dataset.get("data_prefix") or {})
@@ -86,10 +96,12 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str |
         return None
     if {Path(f"x{suffix}").suffix.lower() for suffix in (layout.image_suffix, layout.label_suffix)} - _WRITTEN:
         return f"files *{layout.image_suffix} and *{layout.label_suffix} are not written here"
+    if channels == 4 and Path(f"x{layout.image_suffix}").suffix.lower() in _WITHOUT_ALPHA:
+        return f"files *{layout.image_suffix} do not have {channels} channels"
     stems = [f"made-{index}" for index in range(len(SIZES))]
     for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
         for path, pixels in (
-            (layout.images / f"{stem}{layout.image_suffix}", picture(size, index)),
+            (layout.images / f"{stem}{layout.image_suffix}", picture(size, index, channels)),
             (layout.labels / f"{stem}{layout.label_suffix}", _label_map(size, layout.labels_of(classes), ignored)),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,13 +173,14 @@ def _below(path: Any) -> str:
     return "/".join(part for part in PurePosixPath(str(path)).parts if part not in ("/", ".."))
 
 
-def picture(size: tuple[int, int], seed: int) -> np.ndarray:
-    """A picture that fills the range of brightness: (H, W, 3) uint8."""
+def picture(size: tuple[int, int], seed: int, channels: int = 3) -> np.ndarray:
+    """A picture that fills the range of brightness: (H, W, channels) uint8, (H, W) for one channel."""
     width, height = size
     random = np.random.default_rng(seed)
-    waves = np.linspace(0, 6, width)[None, :, None] + np.linspace(0, 4, height)[:, None, None] + np.arange(3)
-    pixels = 127.5 + 100 * np.sin(waves) + random.normal(0, 15, (height, width, 3))
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    waves = np.linspace(0, 6, width)[None, :, None] + np.linspace(0, 4, height)[:, None, None] + np.arange(channels)
+    pixels = 127.5 + 100 * np.sin(waves) + random.normal(0, 15, (height, width, channels))
+    pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+    return pixels[..., 0] if channels == 1 else pixels
 
 
 def _label_map(size: tuple[int, int], labels: range, ignored: int) -> np.ndarray:

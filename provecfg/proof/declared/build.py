@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from provecfg.proof.declared.stubs import STUB_IMAGES, visualizers_stubbed, with_files_stubbed, without_init_info
 from provecfg.proof.dry_runner import BuildsInStages
+from provecfg.proof.exceptions import line_of
 
 _TRIOS = (
     ("train_dataloader", "train_cfg", "optim_wrapper"),
@@ -32,7 +34,7 @@ _TRIOS = (
 """Keys of which the Runner takes all or none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildFailure:
     """A part that could not be built.
 
@@ -45,6 +47,14 @@ class BuildFailure:
     key: str
     error: Exception
     cls: type | None = None
+
+    @functools.cached_property
+    def message(self) -> str:
+        """What the error says, on one line; the line of source that raised where it says nothing."""
+        error = self.error
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        text = text.removeprefix(f"{type(error).__name__}: ")
+        return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or line_of(error)
 
 
 @dataclass(slots=True)
@@ -69,6 +79,10 @@ class Parts:
     def train_loop(self) -> Any:
         """The loop of the training, with its data; None where the config does not train, or it was not built."""
         return self.runner.built_train_loop if self.runner is not None else None
+
+    def failed(self, key: str) -> bool:
+        """Whether what stands at a dotted path, or below it, could not be built."""
+        return any(f"{failure.key}.".startswith((f"{key}.", f"{key}[")) for failure in self.failures)
 
     def fail(self, key: str, error: Exception) -> None:
         """Note that a part failed, at the innermost dict that is known."""

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import inspect
-import linecache
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provecfg.findings import Finding
 from provecfg.proof.built import Built
+from provecfg.proof.classes import is_registered, is_scope
 from provecfg.proof.declared.build import BuildFailure, Parts, failed_at
+from provecfg.proof.declared.checkpoint_trip import resumed
 from provecfg.proof.declared.consumption import unconsumed
+from provecfg.proof.declared.hook_starts import started
 from provecfg.proof.declared.loading import merged_unawares
-from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED
+from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED, SCOPE_WITHOUT_PACKAGE
 from provecfg.proof.declared.recorded_config import Reads
 from provecfg.proof.declared.variables import unread_variables
 from provecfg.proof.section import Section
-from provecfg.proof.subject import Subject
+from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.spelling import first_few as some
-from provecfg.spelling import nearest_names
+from provecfg.spelling import is_misspelling, nearest_names
 
 NAME = "declared"
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
-_UNKNOWN = re.compile(r"(\S+) is not in the (?:\S*::)?(\S+) registry")
-_STACK = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch", "torchvision", "timm"})
+_UNKNOWN = re.compile(r"(\S+) is not in the (?:(\S*)::)?(.+?) registry")
+_SCOPES_OF_ALL = frozenset({None, "mmengine", "mmseg"})
+"""Scopes that need no mention; None is mmengine's."""
 
 
 def check(subject: Subject, built: Built) -> Section:
@@ -40,20 +43,23 @@ def check(subject: Subject, built: Built) -> Section:
     assert declaration is not None  # of the prover
     parts, by_path = declaration.parts, declaration.by_path
     findings = [
-        *(_not_built(failure, by_path) for failure in parts.failures),
+        *_scope_without_package(declaration.config),
+        *(_not_built(failure, by_path, declaration.config) for failure in parts.failures),
         *_does_not_predict(declaration.prediction_error, parts),
         *unconsumed(by_path, parts),
         *unread_variables(by_path, subject.files, parts),
         *merged_unawares(subject.files, lambda key: by_path[key].declared if key in by_path else {}, parts),
-        *_unimported(declaration.config, parts),
+        *_unimported(declaration.config, by_path, parts),
     ]
+    with nothing_printed():
+        findings += started(parts)
+        findings += resumed(parts, subject.work_dir)
     lines, evidence = _summary(by_path, parts, built)
     return Section(NAME, lines, evidence, tuple(findings))
 
 
-def _not_built(failure: BuildFailure, by_path: Mapping[str, Reads]) -> Finding:
-    error, key = failure.error, failure.key
-    text = _first_line(error)
+def _not_built(failure: BuildFailure, by_path: Mapping[str, Reads], config: Any) -> Finding:
+    error, key, text = failure.error, failure.key, failure.message
     reads = by_path.get(key)
     named = reads.declared.get("type") if reads is not None else None
     what = f"{named} cannot be built" if isinstance(named, str) else f"{key or 'the runner'} cannot be built"
@@ -63,10 +69,39 @@ def _not_built(failure: BuildFailure, by_path: Mapping[str, Reads]) -> Finding:
         near = nearest_names(unexpected[1], _parameters(reads, failure), limit=1)
         hint = f"did you mean {near[0]!r}?" if near else f"remove it; {named or 'the class'} has no such argument"
     if (unknown := _UNKNOWN.search(text)) is not None:
-        text = f"{unknown[1]} is not in the registry of {unknown[2]}s"
-        near = nearest_names(unknown[1], _registered(unknown[2]), limit=1)
-        hint = f"did you mean {near[0]!r}?" if near else "custom_imports has to import the module that registers it"
+        name, scope, registry = unknown.groups()
+        text = f"{name} is not in the registry of {registry}s"
+        if scope not in _SCOPES_OF_ALL:
+            text += f" of the scope {scope!r}"
+        if name == (reads.declared.get("constructor") if reads is not None else None):
+            key = reads.key_path("constructor") if reads is not None else key
+        default = config.get("default_scope")
+        if reads is not None and reads.declared.get("_scope_") not in (None, default) and is_registered(name, default):
+            hint = f"{default} has one, and the base was named as {scope}::...: write '{default}.{name}'"
+        else:
+            hint = _hint_for_unknown(name, _registered(registry))
     return Finding(NOT_BUILT, f"{what}: {type(error).__name__}: {text}", key, hint)
+
+
+def _hint_for_unknown(name: str, known: Sequence[str]) -> str:
+    """What may be meant by a name that its scope's registry does not have.
+
+    Args:
+        name: The name.
+        known: What mmseg's registry of the kind has.
+    """
+    if name in known:
+        return f"mmseg has one: write 'mmseg.{name}'"
+    near = next((other for other in nearest_names(name, known) if _is_meant(name, other)), None)
+    return f"did you mean {near!r}?" if near else "custom_imports has to import the module that registers it"
+
+
+def _is_meant(name: str, other: str) -> bool:
+    """Whether two names differ by letters, or word for word by endings: `EarlyStopHook` for `EarlyStoppingHook`."""
+    words, others = (re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", text) for text in (name, other))
+    pairs = list(zip(words, others, strict=False)) if len(words) == len(others) else []
+    alike = bool(pairs) and all(a.startswith(b) or b.startswith(a) or is_misspelling(a, b) for a, b in pairs)
+    return alike or is_misspelling(name, other)
 
 
 def _parameters(reads: Reads, failure: BuildFailure) -> list[str]:
@@ -94,7 +129,7 @@ def _registered(registry_name: str) -> list[str]:
 def _does_not_predict(error: Exception | None, parts: Parts) -> Iterator[Finding]:
     if error is not None:
         key = failed_at(error) or _raised_in(error, parts) or "model"
-        message = f"predicting an image fails: {type(error).__name__}: {_first_line(error)}"
+        message = f"predicting an image fails: {type(error).__name__}: {BuildFailure(key, error).message}"
         yield Finding(DOES_NOT_PREDICT, message, key)
 
 
@@ -107,12 +142,13 @@ def _raised_in(error: Exception, parts: Parts) -> str | None:
     return key
 
 
-def _unimported(config: Any, parts: Parts) -> Iterator[Finding]:
+def _unimported(config: Any, by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
+    """Classes of provecfg's, imported in this process beforehand; whatever else there is, the config has imported."""
     if config.get("custom_imports"):
         return
     for key, (_, cls) in parts.built.items():
-        package = cls.__module__.partition(".")[0]
-        if package not in _STACK and package != "builtins":
+        is_by_name = key in by_path and isinstance(by_path[key].declared.get("type"), str)
+        if is_by_name and cls.__module__.partition(".")[0] == "provecfg":
             yield Finding(
                 NOT_IMPORTED,
                 f"{cls.__name__} is registered by {cls.__module__}, which the config does not import",
@@ -121,19 +157,17 @@ def _unimported(config: Any, parts: Parts) -> Iterator[Finding]:
             )
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = text.removeprefix(f"{type(error).__name__}: ")
-    return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or _line_of(error)
-
-
-def _line_of(error: Exception) -> str:
-    """The source line that raised, for an exception that says nothing, such as a bare `assert`."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip() if trace is not None else ""
-    return f"in the line `{line}`" if line else "without a message"
+def _scope_without_package(config: Any) -> Iterator[Finding]:
+    """A default scope that no package brings."""
+    scope = config.get("default_scope")
+    if isinstance(scope, str) and not is_scope(scope):
+        yield Finding(
+            SCOPE_WITHOUT_PACKAGE,
+            f"default_scope {scope!r}: no package of that name can be imported, so that names without a scope are "
+            "looked up elsewhere",
+            "default_scope",
+            hint=f"install the package that registers {scope!r}, or set default_scope='mmseg'",
+        )
 
 
 def _summary(by_path: Mapping[str, Reads], parts: Parts, built: Built) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -33,9 +33,11 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
     unfinished = [failure.key for failure in parts.failures]
     if parts.model is None:
         unfinished.append("optim_wrapper")
+    if parts.failed("optim_wrapper") or parts.model is None:
+        unfinished += ["param_scheduler", "auto_scale_lr"]  # built after it
     lost: list[str] = []  # these are reported, and everything beneath them with them
     for path, reads in by_path.items():
-        if not path or _is_in(path, lost) or any(_overlap(path, failed) for failed in unfinished):
+        if not path or _is_in(path, lost) or any(overlap(path, failed) for failed in unfinished):
             continue
         for key, swallowed in reads.swallowed.items():
             if key in reads.consumed:
@@ -60,7 +62,8 @@ def _is_in(path: str, above: list[str]) -> bool:
     return any(path == part or path.startswith((f"{part}.", f"{part}[")) for part in above)
 
 
-def _overlap(path: str, failed: str) -> bool:
+def overlap(path: str, failed: str) -> bool:
+    """Whether one of two dotted paths lies at or below the other."""
     return not failed or _is_in(path, [failed]) or _is_in(failed, [path])
 
 

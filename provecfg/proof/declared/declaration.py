@@ -17,7 +17,7 @@ from provecfg.proof.built import Built
 from provecfg.proof.declared.build import Parts, build
 from provecfg.proof.declared.predict_once import smallest_crop
 from provecfg.proof.declared.recorded_config import Reads, Recorder
-from provecfg.proof.declared.small_config import CROPS, shrunk
+from provecfg.proof.declared.small_config import CROPS, shrunk, writing_into
 from provecfg.proof.declared.training_images import padded_size, training_images, training_size, training_transforms
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.training.adapt import pretrained_of
@@ -44,6 +44,9 @@ def build_declared(subject: Subject) -> Built:
     """Build all that the config declares by its real registries, and watch what becomes of each key."""
     mmcv_ops.install()
     config = shrunk(subject.config, subject.device)
+    for key in ("val_evaluator", "test_evaluator"):
+        if config.get(key) is not None:
+            config[key] = writing_into(config[key], subject.work_dir)
     config.work_dir = str(subject.work_dir)
     config.launcher = "none"  # as mmseg's tools do, whatever the config says
     recorder = Recorder()

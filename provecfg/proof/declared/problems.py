@@ -72,3 +72,35 @@ NOT_IMPORTED = Problem(
     "A class is registered only because this process has imported it; the config imports nothing.",
     "mmseg's own tools do not find the class, and fail while they build it.",
 )
+HOOK_FAILS_AT_START = Problem(
+    "PROOF013",
+    "hook-fails-at-start",
+    "A hook fails when the run begins.",
+    "Training ends before its first iteration: an average that begins after the run's end, say.",
+)
+BACKEND_MISSING = Problem(
+    "PROOF014",
+    "backend-missing",
+    "A backend of the visualizer needs a package that is not installed.",
+    "It is imported when the first number is logged, where training ends.",
+)
+AVERAGE_OF_NOTHING = Problem(
+    "PROOF015",
+    "average-of-nothing",
+    "An average of the weights takes over most of the newest ones with each update.",
+    "It is validated and saved as an average, and is the last step.",
+    Severity.WARNING,
+)
+NOT_RESUMED = Problem(
+    "PROOF016",
+    "checkpoint-not-resumed",
+    "A checkpoint of the run cannot be written, or the run not be resumed from it.",
+    "It is written after thousands of iterations, and read after the run was killed.",
+)
+SCOPE_WITHOUT_PACKAGE = Problem(
+    "PROOF017",
+    "scope-without-package",
+    "`default_scope` names a package that cannot be imported.",
+    "mmengine logs it and looks names up elsewhere: they are not found, or are other classes than were meant.",
+    Severity.WARNING,
+)

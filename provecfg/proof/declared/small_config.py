@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -13,11 +14,26 @@ from provecfg.training.adapt import without_amp, without_pretrained
 CROPS: tuple[Size, ...] = ((64, 64), (128, 128), (256, 256))
 """(height, width) in pixels to be tried in turn: a model may need more than the first, for its strides or poolings."""
 
+_WRITES_TO = ("output_dir", "out_file_path", "outfile_prefix")
+"""Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
+
 
 def shrunk(config: Config, device: str) -> Config:
     """A copy with random weights, in full precision where the device is the CPU, which has no other."""
     config = without_pretrained(config)
     return without_amp(config) if device == "cpu" and isinstance(config.get("optim_wrapper"), dict) else config
+
+
+def writing_into(evaluator: Any, folder: Path) -> Any:
+    """An evaluator's dict, or several, with what it writes going into a folder. It is changed, not copied."""
+    if isinstance(evaluator, dict):
+        for key in _WRITES_TO:
+            if evaluator.get(key):
+                evaluator[key] = str(folder / "predictions" / Path(str(evaluator[key])).name)
+        return {key: writing_into(value, folder) if key == "metrics" else value for key, value in evaluator.items()}
+    if isinstance(evaluator, (list, tuple)):
+        return [writing_into(metric, folder) for metric in evaluator]
+    return evaluator
 
 
 def show_crop(model: Any, crop: Size) -> None:

@@ -48,7 +48,7 @@ def unread_variables(by_path: Mapping[str, Reads], files: Sequence[LoadedFile], 
             yield from _used_before(name, files)
         else:
             yield from _unread(name, top.declared, keys)
-    yield from _second_preprocessor(by_path, parts)
+    yield from _second_preprocessor(by_path, files, parts)
 
 
 def _unread(name: str, declared: Mapping[str, Any], keys: Collection[str]) -> Iterator[Finding]:
@@ -104,14 +104,23 @@ def _used_before(name: str, files: Sequence[LoadedFile]) -> Iterator[Finding]:
         )
 
 
-def _second_preprocessor(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
-    """The runner gives the model `data_preprocessor` only where the model's own dict has none."""
+def _second_preprocessor(by_path: Mapping[str, Reads], files: Sequence[LoadedFile], parts: Parts) -> Iterator[Finding]:
+    """The runner gives the model `data_preprocessor` only where the model's own dict has none.
+
+    A base of mmseg's sets it, and gives it to its model, which a config may change further: what counts is a file that
+    sets the one at the top level, when no model was given it any more.
+    """
     own, unused = by_path.get("model.data_preprocessor"), by_path.get("data_preprocessor")
     if own is None or unused is None or own.path not in parts.built or unused.path in parts.built:
         return
+    setting = [index for index, file in enumerate(files) if "data_preprocessor" in file.own]
+    if not setting or any(_sets_models_own(file) for file in files[setting[-1] :]):
+        return
+    meant = files[setting[-1]].own["data_preprocessor"]
+    if not isinstance(meant, Mapping):
+        return
     # `_scope_` is mmengine's own note that a base was named by its scope, `mmseg::...`.
-    both = {**own.declared, **unused.declared}
-    different = [str(key) for key in both if own.declared.get(key) != unused.declared.get(key) and key != "_scope_"]
+    different = [str(key) for key, value in meant.items() if own.declared.get(key) != value and key != "_scope_"]
     if different:
         yield Finding(
             UNUSED_OVERRIDE,
@@ -119,6 +128,11 @@ def _second_preprocessor(by_path: Mapping[str, Reads], parts: Parts) -> Iterator
             "data_preprocessor",
             hint="set model.data_preprocessor",
         )
+
+
+def _sets_models_own(file: LoadedFile) -> bool:
+    model = file.own.get("model")
+    return isinstance(model, Mapping) and "data_preprocessor" in model
 
 
 def _short(value: Any) -> str:

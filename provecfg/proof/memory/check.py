@@ -15,9 +15,14 @@ from torch import nn
 from provecfg.findings import Finding
 from provecfg.proof.built import Built, Size
 from provecfg.proof.memory.memory_size import GIB, gib
-from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_step
+from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_prediction, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
-from provecfg.proof.memory.problems import DOES_NOT_FIT, MAY_NOT_FIT
+from provecfg.proof.memory.problems import (
+    DOES_NOT_FIT,
+    MAY_NOT_FIT,
+    VALIDATION_DOES_NOT_FIT,
+    VALIDATION_MAY_NOT_FIT,
+)
 from provecfg.proof.section import Section
 from provecfg.proof.step.batch import classes_of_dataset, main_head, make_batch, plan_batch
 from provecfg.proof.subject import Subject, nothing_printed
@@ -130,7 +135,66 @@ def check(subject: Subject, built: Built) -> Section:
     gpu = subject.gpu_memory if subject.gpu_memory is not None else _memory_of_gpu()
     lines += tuple(_lines(forecast, size, gpu))
     evidence |= _evidence(forecast, size, gpu)
-    return Section(NAME, lines, evidence, tuple(findings(forecast, size, gpu)))
+    found = list(findings(forecast, size, gpu))
+    validation = _validation(config, model, built)
+    if isinstance(validation, ValidationMemory):
+        lines += (validation.as_text(),)
+        evidence["validation"] = {"image_size": list(validation.size), "bytes": validation.held}
+        found += validation_findings(validation, forecast, gpu)
+    elif validation is not None:
+        lines += (f"validation: not forecast: {validation}",)
+    return Section(NAME, lines, evidence, tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationMemory:
+    """What a validation takes.
+
+    Args:
+        size: (height, width) in pixels of an image.
+        images: In a batch.
+        held: Bytes of tensors beside the weights, at the fullest moment.
+    """
+
+    size: Size
+    images: int
+    held: int
+
+    def as_text(self) -> str:
+        """It in one line."""
+        return f"a validation adds {gib(self.held)} to weights and optimizer, at batch {self.images} of " + (
+            f"{self.size[0]}x{self.size[1]}"
+        )
+
+
+def _validation(config: Any, model: nn.Module, built: Built) -> ValidationMemory | str | None:
+    """What a validation takes; why that is not known, or None where nothing is validated."""
+    size = built.validation_size
+    images = (config.get("val_dataloader") or {}).get("batch_size", 1)
+    if size is None or not isinstance(images, int) or images < 1:
+        return None
+    try:
+        with nothing_printed():
+            batch = make_batch(plan_batch(config, model, built), built.transforms, with_ignored_image=False)
+            held = meta_prediction(model, batch, size, images, (config.get("model") or {}).get("test_cfg"))
+    except Exception as error:  # as above
+        return _reason(error)
+    return ValidationMemory(size, images, held)
+
+
+def validation_findings(validation: ValidationMemory, forecast: Forecast, gpu: int | None) -> Iterator[Finding]:
+    """What is wrong where the GPU has `gpu` bytes: weights, optimizer and averages stay there during a validation."""
+    peak = forecast.step.weights + forecast.optimizer_state + forecast.averaged + validation.held
+    needed = math.ceil(peak * (1 + GPU_SHARE)) + CUDA_RESERVE
+    if gpu is None or needed <= gpu:
+        return
+    yield Finding(
+        VALIDATION_DOES_NOT_FIT if peak / (1 + HIGH_ON_GPU) > gpu else VALIDATION_MAY_NOT_FIT,
+        f"a validation of {validation.images} images of {validation.size[0]}x{validation.size[1]} takes {gib(peak)} of "
+        f"tensors, {gib(needed)} with what a GPU may need on top, and it has {gib(gpu)}",
+        "val_dataloader",
+        hint="scale the validation's images down, or predict them with fewer classes or images at a time",
+    )
 
 
 def _parameters(model: nn.Module) -> tuple[tuple[str, ...], dict[str, Any]]:

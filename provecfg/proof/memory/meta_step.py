@@ -144,6 +144,49 @@ def meta_step(
     )
 
 
+def meta_prediction(model: Any, batch: Mapping[str, Any], size: Size, images: int, test_cfg: Any) -> int:
+    """Let a copy of the model predict, of which nothing is allocated.
+
+    Args:
+        model: A segmentor, on the CPU or a GPU. It stays as it is.
+        batch: As for `meta_step`.
+        size: (height, width) in pixels of the images in the place of those.
+        images: In the batch.
+        test_cfg: Of the model, as declared. Of a window that slides, the first and the last place in each direction are
+            tried: what is held between them is the same for any number.
+
+    Returns:
+        The most bytes of tensors at a time, beside parameters and buffers.
+
+    Raises:
+        Exception: As of `meta_step`.
+    """
+    values, log = MetaValues(1, alike=True), AllocationLog()
+    with cuda_paths(), torch.no_grad():
+        model = _meta_copy(model).eval()
+        model.test_cfg = _with_fewest_windows(test_cfg, size)
+        weights = [*model.parameters(), *model.buffers()]
+        for tensor in weights:
+            log.enter(tensor)
+        serials = log.serials_of(weights)
+        inputs, samples = _meta_batch(batch, size, images)
+        for tensor in [inputs, *_tensors_of(samples)]:
+            log.enter(tensor)
+        with _StepDispatch(values, log):
+            model(inputs, samples, mode="predict")
+        held = log.peak()
+    return sum(size for serial, size in held.items() if serial not in serials)
+
+
+def _with_fewest_windows(test_cfg: Any, size: Size) -> Any:
+    if test_cfg is None or test_cfg.get("mode") != "slide":
+        return test_cfg
+    few = copy.deepcopy(test_cfg)
+    sides = zip(test_cfg["stride"], test_cfg["crop_size"], size, strict=True)
+    few["stride"] = tuple(max(stride, side - window) for stride, window, side in sides)
+    return few
+
+
 def _meta_copy(model: nn.Module) -> nn.Module:
     """The model with parameters and buffers on `meta`. Other tensors that it holds come there where they are used."""
     replaced: dict[int, Any] = {}

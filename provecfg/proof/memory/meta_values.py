@@ -42,10 +42,12 @@ class MetaValues:
 
     Args:
         classes: How many different values a label map is taken to hold.
+        alike: Whether two numbers that nobody knows are taken to be equal, as those are that a prediction by windows
+            asserts (no pixel without one), where they are taken to differ otherwise.
     """
 
-    def __init__(self, classes: int) -> None:
-        self._classes = classes
+    def __init__(self, classes: int, *, alike: bool = False) -> None:
+        self._classes, self._alike = classes, alike
         self._lost: dict[int, torch.UntypedStorage] = {}  # of real storages, held so that an address stays its own
         self.assumed: dict[str, int] = {}  # name of an operator -> how often its result was assumed
         self._answers: dict[Any, Callable[..., Any]] = {
@@ -134,7 +136,7 @@ class MetaValues:
             return real
         self._assume(func)
         if tensor.dtype is torch.bool:
-            return not getattr(tensor, _DIFFERS, False)
+            return self._alike or not getattr(tensor, _DIFFERS, False)
         return 1.0 if tensor.dtype.is_floating_point else 1
 
     def _to_copy(self, real: Tensor | None, func: Any, tensor: Tensor, **kwargs: Any) -> Tensor:

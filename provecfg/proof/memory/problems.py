@@ -17,3 +17,16 @@ MAY_NOT_FIT = Problem(
     "Training may stop with 'CUDA out of memory', maybe after hours.",
     Severity.WARNING,
 )
+VALIDATION_DOES_NOT_FIT = Problem(
+    "PROOF092",
+    "validation-does-not-fit",
+    "The tensors of a validation need more memory than the GPU has, the forecast's error allowed for.",
+    "The first validation ends the run with 'CUDA out of memory', after hours: the scores of a whole image are kept.",
+)
+VALIDATION_MAY_NOT_FIT = Problem(
+    "PROOF093",
+    "validation-may-not-fit",
+    "A validation would fill the GPU to within what CUDA itself, fragmentation and the forecast's error may take.",
+    "The first validation may end the run with 'CUDA out of memory'.",
+    Severity.WARNING,
+)

@@ -17,13 +17,12 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATASETS
 
 from provecfg.proof.classes import class_of
+from provecfg.proof.declared.small_config import writing_into
 from provecfg.proof.exceptions import described
 from provecfg.proof.subject import nothing_printed
 
 _SIDE = 64
 """Height and width in pixels of a made image, unless there are too many classes for it."""
-_WRITES_TO = ("output_dir", "out_file_path", "outfile_prefix")
-"""Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
 _RIGHT = 10
 """One pixel in so many is right in a poor prediction."""
 
@@ -91,7 +90,7 @@ def _evaluate(config: Any, folder: Path, *, right_everywhere: bool) -> tuple[dic
     with nothing_printed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, of classes that are in no prediction
         # Runner.build_evaluator uses nothing of its runner.
-        evaluator = Runner.build_evaluator(None, _writing_to(copy.deepcopy(config.val_evaluator), folder))
+        evaluator = Runner.build_evaluator(None, writing_into(copy.deepcopy(config.val_evaluator), folder))
         if not isinstance(evaluator, Evaluator):
             return {}, f"the evaluator is a {type(evaluator).__name__}, not mmengine's"
         evaluator.dataset_meta = dataset_meta(config)
@@ -107,18 +106,6 @@ def _evaluate(config: Any, folder: Path, *, right_everywhere: bool) -> tuple[dic
                     f"{foreign[0]} does not take the predictions that are made here ({described(error)})"
                 ) from None
             raise
-
-
-def _writing_to(evaluator: Any, folder: Path) -> Any:
-    """The same, with predictions written into the folder."""
-    if isinstance(evaluator, dict):
-        for key in _WRITES_TO:
-            if evaluator.get(key):
-                evaluator[key] = str(folder / "predictions" / Path(str(evaluator[key])).name)
-        return {key: _writing_to(value, folder) if key == "metrics" else value for key, value in evaluator.items()}
-    if isinstance(evaluator, (list, tuple)):
-        return [_writing_to(metric, folder) for metric in evaluator]
-    return evaluator
 
 
 def _sample(classes: int, *, right_everywhere: bool, with_depth: bool) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
 
 
-@rule("DATA014", Severity.ERROR)
+@rule("DATA014", Severity.WARNING)
 def no_sampler(facts: Facts) -> Iterator[Mark]:
     """The data loader has no sampler.
 
-    Why it matters: mmengine's loaders need one: KeyError when training, or the first validation, starts.
+    Why it matters: mmengine's loader then goes through the data in file order: training is not shuffled, and each of
+    several processes has the same images, which a metric counts as often.
 
     Bad:
         train_dataloader = dict(batch_size=2, dataset=dict(type='CityscapesDataset'))
@@ -28,7 +29,7 @@ def no_sampler(facts: Facts) -> Iterator[Mark]:
             sampler=dict(type='InfiniteSampler', shuffle=True),
             dataset=dict(type='CityscapesDataset'))
 
-    Source: mmengine 0.10.7, runner/runner.py, `build_dataloader`.
+    Source: mmengine 0.10.7, runner/runner.py, `build_dataloader`; config/config.py, `ConfigDict.pop`.
     """
     for loader in facts.loaders:
         dataset = loader.node.get("dataset")
@@ -38,7 +39,7 @@ def no_sampler(facts: Facts) -> Iterator[Mark]:
             kind = "InfiniteSampler" if loader.split == "train" else "DefaultSampler"
             yield Mark(
                 loader.node,
-                "the data loader has no sampler",
+                "the data loader has no sampler: its data comes in file order, to every process alike",
                 f"set sampler=dict(type='{kind}', shuffle={loader.split == 'train'})",
                 missing="sampler",
             )

@@ -117,12 +117,14 @@ def more_classes_than_main_head(facts: Facts) -> Iterator[Mark]:
 
 def _against_main_head(facts: Facts, *, more: bool) -> Iterator[Mark]:
     main = facts.main_head
-    if main is None or main.num_classes is None:
+    if main is None or main.num_classes is None or main.has_own_outputs:
         return
     classes = main.num_classes
     for head in facts.heads:
         own = head.num_classes
         if head is main or own is None or own == classes or (own > classes) is not more:
+            continue
+        if head.has_own_outputs:
             continue
         if head.kind == "STDCHead":  # trains edges: 2 classes, boundary_threshold
             continue

@@ -43,6 +43,8 @@ def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Mark]:
         return  # heads that train on sets of masks map the labels themselves
     if classes == most or (classes > most) is not more or (classes == 1 and most == 2):
         return
+    if more and head.has_own_outputs:
+        return
     node = head.at("num_classes")
     yield Mark(
         node,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -32,7 +31,8 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
             type='PSPHead', in_channels=512, channels=128, num_classes=4, norm_cfg=dict(type='BN')))
         train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 
-    Known problems: SyncBN is not reported where the file's name says several GPUs, as `8xb1` does.
+    Known problems: SyncBN is not reported, since it has the images of all processes, and no config says how many there
+    are.
 
     Source: torch.nn.functional, `_verify_batch_size`; mmsegmentation issue 272.
     """
@@ -43,10 +43,8 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
     backbone = facts.section("model.backbone")
     if backbone is not None and (kind := backbone.type) is not None and kind in _POOLING_BACKBONES:
         pooling.append((backbone, kind))
-    several = _SEVERAL_GPUS.search(facts.view.path.stem) is not None
     for part, kind in pooling:
-        norm = facts.value(part.get("norm_cfg"), "type")
-        if norm in ("BN", "BN2d") or (norm in ("SyncBN", "MMSyncBN") and not several):
+        if facts.value(part.get("norm_cfg"), "type") in ("BN", "BN2d"):
             yield Mark(
                 train.node.get("batch_size") or train.node,
                 f"{kind}: {images_for_pooled_batch_norm(train.batch_size)}",
@@ -57,8 +55,6 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
 
 _POOLING_BACKBONES: Final = frozenset({"BiSeNetV1", "BiSeNetV2", "FastSCNN", "ICNet", "STDCContextPathNet"})
 """Backbones with a branch that pools to one pixel and normalises (mmsegmentation 1.2.2, models/backbones)."""
-_SEVERAL_GPUS: Final = re.compile(r"(?:[2-9]|[1-9]\d)xb\d")
-"""mmseg's file names say how many GPUs a config is for: `8xb1` is 8 with one image each."""
 
 
 def _pools_to_one_pixel(facts: Facts, head: Head) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.model import Head
 from provecfg.findings import Severity
 from provecfg.rules.edits import argument_set, fix, replaced
 from provecfg.rules.rule import Mark, rule
@@ -56,12 +57,19 @@ _OWN_IGNORE: Final = {
 }
 
 
+def _is_a_class(head: Head, *labels: Any) -> bool:
+    """Whether one of the labels is an output channel of the head, as far as that is known."""
+    channels = head.out_channels
+    return channels is not None and any(isinstance(label, int) and 0 <= label < channels for label in labels)
+
+
 @rule("LOSS006", Severity.ERROR)
 def own_ignore_index(facts: Facts) -> Iterator[Mark]:
     """The loss ignores another label than its head.
 
     Why it matters: DiceLoss, TverskyLoss and HuasdorffDisstanceLoss take an `ignore_index` of their own, 255 unless
     said otherwise, and drop the one that the head hands them. The head's ignored label is then trained on as a class.
+    DiceLoss leaves out every label that is no class by itself: its own matters where one of the two is a class.
 
     Bad:
         model = dict(
@@ -82,6 +90,8 @@ def own_ignore_index(facts: Facts) -> Iterator[Mark]:
         if name is None:
             continue
         own, heads = loss.get(name), loss.head.get("ignore_index")
+        if loss.kind == "DiceLoss" and not _is_a_class(loss.head, own, heads):
+            continue
         if isinstance(heads, int) and isinstance(own, int) and own != heads:
             yield Mark(
                 loss.at(name),

@@ -13,7 +13,7 @@ from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, renamed
 from provecfg.rules.rule import Mark, rule
-from provecfg.spelling import nearest_names
+from provecfg.spelling import is_misspelling, nearest_names
 
 PARAMWISE: Final = frozenset(
     {
@@ -48,6 +48,14 @@ def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
     return None if keys is None else (node, keys)
 
 
+def _is_slip(facts: Facts, name: str) -> bool:
+    """Whether a key of a `custom_keys` entry is no option, and looks like one that the constructor reads."""
+    optimizer = facts.section("optim_wrapper.optimizer")
+    info = facts.class_of(optimizer, "optimizer") if optimizer is not None else None
+    options = {*GROUP, *(info.parameters if info is not None else ())}
+    return name not in options and any(is_misspelling(name, option) for option in GROUP)
+
+
 @rule("RUN002", Severity.WARNING)
 def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
     """Nothing reads this key of `paramwise_cfg`.
@@ -61,6 +69,9 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
     Good:
         optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=10.0)}))
 
+    Known problems: every key of a `custom_keys` entry is copied into the parameter group, where an optimizer may read
+    it, so that one is reported only if it looks like a slip of `lr_mult` or `decay_mult`.
+
     Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 25.
     """
     declared = _paramwise(facts)
@@ -70,7 +81,7 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
     unread = [(node, keys) for node in paramwise if node.name not in keys]
     custom = paramwise.get("custom_keys")
     if custom is not None and custom.is_dict:
-        unread += [(node, GROUP) for group in custom if group.is_dict for node in group if node.name not in GROUP]
+        unread += [(node, GROUP) for group in custom if group.is_dict for node in group if _is_slip(facts, node.name)]
     for node, taken in unread:
         near = nearest_names(node.name, taken, limit=1)
         above = node.parent.key.rpartition(".")[2] if node.parent is not None else ""

@@ -134,7 +134,7 @@ def scheduler_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """A scheduler counts epochs, and the loop iterations.
 
     Why it matters: a loop by iterations has one endless epoch, so the scheduler never steps and the learning rate never
-    changes. `by_epoch` is True unless said otherwise.
+    changes. `by_epoch` is True unless said otherwise. A scheduler of a metric is stepped by each validation instead.
 
     Bad:
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
@@ -148,6 +148,8 @@ def scheduler_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """
     schedule = facts.schedule
     for scheduler in schedule.schedulers:
+        if scheduler.acts_on_metric:
+            continue
         if schedule.by_epoch is False and scheduler.by_epoch is True and not scheduler.converts:
             yield Mark(
                 scheduler.node.get("by_epoch") or scheduler.node,

@@ -405,3 +405,23 @@ def test_faults_of_data_and_pipelines_are_found_and_their_good_twins_are_not(
 ) -> None:
     assert prove(path=CASES / case / "good.py").findings == ()
     assert code in codes(prove(path=CASES / case / "bad.py"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "loading"),
+    [(1, {"color_type": "grayscale"}), (1, {"color_type": "unchanged"}), (4, {"color_type": "unchanged"})],
+)
+def test_images_of_one_and_four_channels_come_through(prove: Prove, channels: int, loading: dict[str, str]) -> None:
+    def change(config: Config) -> None:
+        # Its mean is of one channel or of three: of one for as many as there are.
+        config.model.data_preprocessor.update(mean=[100.0], std=[50.0], bgr_to_rgb=False)
+        for loader in (config.train_dataloader, config.val_dataloader):
+            loader.dataset.update(img_suffix=".png")
+            pipeline = [step for step in loader.dataset.pipeline if step["type"] != "PhotoMetricDistortion"]
+            loader.dataset.pipeline = [{**pipeline[0], **loading}, *pipeline[1:]]
+
+    model = nn.Module()
+    model.backbone = nn.Sequential(nn.Conv2d(channels, 4, 1))
+    section = prove(change, built=Built(model, (64, 64)))
+    assert [finding for finding in section.findings if finding.problem.code != "PROOF087"] == []
+    assert section.evidence["made_train"]["batch"][1] == channels

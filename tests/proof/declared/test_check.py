@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmseg.registry import HOOKS
 
 from provecfg.proof.built import Built
 from provecfg.proof.declared import check as declared
@@ -261,3 +264,52 @@ def test_a_generated_config_is_proved(name: str, tmp_path: Path) -> None:
     section, built = built_and_checked(loaded(GENERATED / f"{name}.py", tmp_path))
     assert (section.findings, section.evidence["not_built"]) == ((), [])
     assert built.training_size == (512, 512)
+
+
+def test_an_average_that_begins_where_no_epoch_is_fails_at_the_start(proved) -> None:
+    section, _ = proved(custom_hooks=[{"type": "EMAHook", "begin_epoch": 5}])
+    assert said(section) == [("hook-fails-at-start", "custom_hooks[0]")]
+    assert section.findings[0].message.startswith("EMAHook.before_train fails: AssertionError: ")
+
+
+@pytest.mark.parametrize(("momentum", "names"), [(0.0002, []), (0.9998, ["average-of-nothing"])])
+def test_an_average_of_the_last_step_alone_is_said(proved, momentum: float, names: list[str]) -> None:
+    section, _ = proved(custom_hooks=[{"type": "EMAHook", "momentum": momentum}])
+    assert said(section) == [(name, "custom_hooks[0].momentum") for name in names]
+
+
+def test_a_backend_whose_package_is_not_installed_is_said(proved, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "provecfg.proof.declared.hook_starts.find_spec", lambda name: None if name == "wandb" else real(name)
+    )
+    backends = [{"type": "LocalVisBackend"}, {"type": "WandbVisBackend"}]
+    section, _ = proved(visualizer={"type": "SegLocalVisualizer", "name": "proof_start", "vis_backends": backends})
+    assert said(section) == [("backend-missing", "visualizer.vis_backends[1]")]
+
+
+def test_a_scope_without_a_package_is_said(proved) -> None:
+    section, _ = proved(default_scope="no_such_package")
+    assert ("scope-without-package", "default_scope") in said(section)
+
+
+def test_what_comes_after_an_optimizer_that_cannot_be_built_is_not_called_dead(proved) -> None:
+    section, _ = proved(optim_wrapper__constructor="NoSuchConstructor")
+    assert said(section) == [("not-built", "optim_wrapper.constructor")]
+
+
+class KeepsAnOpenFile(Hook):
+    """Puts into every checkpoint what cannot be written."""
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["file"] = (number for number in range(3))
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said(proved) -> None:
+    HOOKS.register_module(module=KeepsAnOpenFile)
+    try:
+        section, _ = proved(custom_hooks=[{"type": "KeepsAnOpenFile"}])
+    finally:
+        HOOKS.module_dict.pop("KeepsAnOpenFile")
+    assert said(section) == [("checkpoint-not-resumed", "default_hooks.checkpoint")]
+    assert section.findings[0].message.startswith("a checkpoint of the run cannot be written: ")

@@ -89,3 +89,15 @@ def test_what_the_runner_asks_for_only_on_several_machines_is_known() -> None:
     keys = keys_of_runner(None)
     assert {"model", "custom_hooks", "sync_bn", "find_unused_parameters", "compile", "tta_model"} <= keys
     assert not {"optimizer", "type", "filename", "get"} & keys
+
+
+def test_a_model_that_is_given_more_than_its_bases_preprocessor_keeps_it(found) -> None:
+    base = "data_preprocessor = dict(type='P', size=(512, 512))\nmodel = dict(data_preprocessor=data_preprocessor)\n"
+    assert found("model = dict(data_preprocessor=dict(size=(256, 256)))\n", base) == []
+
+
+def test_a_preprocessor_that_no_model_is_given_has_no_effect(found) -> None:
+    base = "data_preprocessor = dict(type='P', size=(512, 512))\nmodel = dict(data_preprocessor=data_preprocessor)\n"
+    assert found("data_preprocessor = dict(size=(256, 256))\n", base) == [
+        ("override-without-effect", "data_preprocessor")
+    ]

@@ -21,7 +21,7 @@ from provecfg.proof.memory.check import CUDA_RESERVE, HIGH_ON_CPU, LOW_ON_CPU, F
 from provecfg.proof.memory.memory_size import GIB, MIB
 from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
-from provecfg.proof.memory.problems import DOES_NOT_FIT, MAY_NOT_FIT
+from provecfg.proof.memory.problems import DOES_NOT_FIT, MAY_NOT_FIT, VALIDATION_DOES_NOT_FIT
 from provecfg.proof.section import Section
 from provecfg.proof.step.batch import make_batch, plan_batch
 from provecfg.proof.subject import Subject, nothing_printed
@@ -324,3 +324,21 @@ def test_mask2former_is_forecast_at_its_real_size(checked: Callable[..., Section
     assert section.evidence["image_size"] == [512, 512]
     assert section.evidence["classes_in_an_image"] == 19
     assert time.process_time() - began < 20
+
+
+def test_a_validation_of_large_images_is_part_of_the_forecast(checked) -> None:
+    config = config_of()
+    built = built_from(config)
+    built.validation_size = (8192, 8192)
+    section = checked(config, 2 * GIB, built)
+    assert [finding.problem for finding in section.findings] == [VALIDATION_DOES_NOT_FIT]
+    scores = 8192 * 8192 * len(CLASSES) * 4  # bytes of the whole image's, which are kept
+    assert section.evidence["validation"]["bytes"] >= 2 * scores
+
+
+def test_a_window_that_slides_keeps_the_scores_of_the_whole_image(checked) -> None:
+    config = config_of(**{"model.test_cfg": {"mode": "slide", "crop_size": (64, 96), "stride": (32, 48)}})
+    built = built_from(config)
+    built.validation_size = (2048, 4096)
+    held = checked(config, 100 * GIB, built).evidence["validation"]["bytes"]
+    assert held >= 2048 * 4096 * len(CLASSES) * 4

@@ -1,0 +1,1 @@
+"""Whether what the validation and the test read can be predicted, and measured."""
