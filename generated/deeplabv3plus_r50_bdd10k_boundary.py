@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 5d8030c52f273a4060ae6c8ce973c36ae7eb201f739940a44bd5b8e8a83aae7d
+# provecfg checksum: 33013613b7c49c9118974dcb1a8eef6b74b6c95df832744e920d6af5f89cbc7c
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: b9128dd851836c0741860ce88318e2f2debfb9a8d9b7cd2ca12a5f0903a043b7
+# provecfg checksum: 7e442be61c1b8cfb50e8fb2cb35bbd3af66e9f9b42d63fae1bec106782c8d1ca
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: c0647ccdd0b80877a32e17cb39268fc02d6cdacc6030bfbb8540e3bd47e874e3
+# provecfg checksum: 4192cd89ee72a5d057a345abe7aa52681c4b1ea245cd7db8b67750afa31cda62
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 43fe25a4d0e583859f7658c271d4cbf28903b027b8be6cbe5659da961d0f2f90
+# provecfg checksum: feba80895bbae31e0f264515d5b95964aa7ebce6e50b3383a34b700f445451ec
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8971789684d0c5f02c02d3276cf5500757b32f020ce8bde60aea8e49b47a30c8
+# provecfg checksum: 07713e5c300682ee69dcf0c5ccbc933cb30b77950ff1ad041135d26e2d86a21e
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4976bc4f5273fa905b78d28126e769a1796dd70f703f478ab9e533347ce84716
+# provecfg checksum: 6295c8f36eec5d9a757221fea8feaf696082be8270c639add7b5461f972ae44c
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: fa95bf4cd44c6d823427bb5a0a0798921ae6f5c8b85b0dc2646350107bb09935
+# provecfg checksum: 60673aefc48922ba22d23db44f5c68f4de02f36076c39abc598732a1d6c0f7c7
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: b88530aaf95601b91106eb47cc745989481c74c7e359a7fd4e11c632af23e973
+# provecfg checksum: 0962b4b3062bc531f4040b3499b1d51d5327af0424b2db1f375279d61d701173
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 29264a330676564080a25b1166a1c615f7fb2fcb84f9054954979ab97173dc90
+# provecfg checksum: 38b80d32314ae0b00f67b561b17a2e5e71b04e8685916f18fe23384e2dc6dcab
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

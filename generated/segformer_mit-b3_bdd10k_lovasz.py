@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 10d808d23df9c8a48689b41c9f48f7c7745022b8ac089393bc81f21fb3a6c563
+# provecfg checksum: c19c12e980e405b153193babcb20d4b373b0362edc07097986b426eb6e9deba0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -72,7 +72,6 @@ def command(
     have the value, it replaces that axis.
     """
     selection = Selection(models, datasets, strategies, auxiliary, seeds)
-    selection.check()
     if not studies and not everything and selection == Selection() and not settings:
         raise click.UsageError("name a study file, or --all for the study that comes with provecfg")
     read: list[Study | None] = []
@@ -85,7 +84,9 @@ def command(
         read += studies_of(LOSS_STUDY, settings)
     if None in read:
         return ExitCode.FINDINGS
-    selected = [_with_axes(study, selection) for study in read if study is not None]
+    whole = [study for study in read if study is not None]
+    selection.check(label for study in whole for label in study.bases)
+    selected = [_with_axes(study, selection) for study in whole]
     refuse_clashes([(study, selection) for study in selected])
 
     dry = check or diff
@@ -140,4 +141,4 @@ def _with_axes(study: Study, selection: Selection) -> Study:
         return study
     fields = study.fields()
     losses = axes.pop("losses", {})
-    return checked_study({**fields, **axes, "losses": {**fields["losses"], **losses}})
+    return checked_study({**fields, **axes, "losses": {**fields["losses"], **losses}}, folder=study.folder)

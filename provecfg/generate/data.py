@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from provecfg import invariants
 from provecfg.catalog.datasets import Dataset, Split
-from provecfg.catalog.models import Model
 from provecfg.catalog.strategies import Strategy
+from provecfg.study.bases import Base
 from provecfg.study.schema import Data
 
 
-def train_dataloader(data: Data, dataset: Dataset, strategy: Strategy) -> dict[str, Any]:
+def train_dataloader(
+    data: Data, dataset: Dataset, strategy: Strategy, label_transforms: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """The `train_dataloader`: random crops, without end."""
     pipeline: list[dict[str, Any]] = [
         {"type": "LoadImageFromFile"},
@@ -27,7 +30,7 @@ def train_dataloader(data: Data, dataset: Dataset, strategy: Strategy) -> dict[s
     ]
     if strategy.photometric_distortion:
         pipeline.append({"type": "PhotoMetricDistortion"})
-    pipeline.append({"type": "PackSegInputs"})
+    pipeline += [*label_transforms, {"type": "PackSegInputs"}]
     sampler = {"type": "InfiniteSampler", "shuffle": True}
     return _dataloader(data, dataset, dataset.train, pipeline, sampler, data.batch_size)
 
@@ -75,23 +78,29 @@ def data_root(data: Data, dataset: Dataset) -> str:
     return f"{{{{${dataset.root_variable}:{root}}}}}"
 
 
-def data_preprocessor(data: Data, dataset: Dataset, model: Model) -> dict[str, Any]:
-    """The model's `data_preprocessor`."""
+def data_preprocessor(data: Data, dataset: Dataset, base: Base) -> dict[str, Any]:
+    """The model's `data_preprocessor`: the base's, since its pretrained weights go with its mean and deviation."""
+    own = base.model.get("data_preprocessor") or {}
     preprocessor: dict[str, Any] = {
         "type": "SegDataPreProcessor",
         "mean": list(dataset.mean),
         "std": list(dataset.std),
         "bgr_to_rgb": True,
-        "pad_val": 0,
+        **{key: value for key, value in own.items() if key not in ("size", "size_divisor", "test_cfg")},
+        "pad_val": own.get("pad_val", 0),
         "seg_pad_val": dataset.ignore_index,
         "size": data.crop_size,
     }
-    if model.test_size_divisor is not None:
-        preprocessor["test_cfg"] = {"size_divisor": model.test_size_divisor}
+    if own.get("test_cfg"):
+        preprocessor["test_cfg"] = own["test_cfg"]
     return preprocessor
 
 
-def evaluator() -> dict[str, Any]:
-    """The `val_evaluator`, and `test_evaluator`."""
+def evaluator(metrics: Sequence[str] = ("mIoU",)) -> dict[str, Any]:
+    """The `val_evaluator`, and `test_evaluator`.
+
+    Args:
+        metrics: As `IoUMetric` names them.
+    """
     # `val/mIoU` exists only with this prefix (facts of mmengine: a metric without one is named `mIoU`).
-    return {"type": "IoUMetric", "iou_metrics": ["mIoU"], "prefix": "val"}
+    return {"type": "IoUMetric", "iou_metrics": list(metrics), "prefix": "val"}
