@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provecfg.equation import WeightedTerm
@@ -23,6 +23,7 @@ class HeadLosses:
         entries: Its `loss_decode`; None where the head keeps its own.
         sampler: Its `sampler`, or None.
         added: Channels of the stage that it sees, where deep supervision adds it.
+        moved_to: Where the cell has the head, if elsewhere than the base.
     """
 
     head: Head
@@ -30,11 +31,14 @@ class HeadLosses:
     entries: list[dict[str, Any]] | None
     sampler: dict[str, Any] | None = None
     added: int | None = None
+    moved_to: tuple[str | int, ...] = ()
 
     @property
     def key(self) -> str:
         """Where the config has it: `decode_head`, `auxiliary_head[1]`."""
-        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.head.path).lstrip(".")
+        return "".join(
+            f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.moved_to or self.head.path
+        ).lstrip(".")
 
 
 def head_losses(study: Study, cell: Cell) -> tuple[HeadLosses, ...]:
@@ -44,7 +48,7 @@ def head_losses(study: Study, cell: Cell) -> tuple[HeadLosses, ...]:
     own = [head for head in base.heads if head.is_auxiliary]
     total = len(own) + len(losses.deep_supervision)
     if losses.deep_supervision and len(own) == 1:  # what was one head becomes the first of a list
-        heads = [_renamed(entry, ("auxiliary_head", 0)) if entry.head is own[0] else entry for entry in heads]
+        heads = [replace(entry, moved_to=("auxiliary_head", 0)) if entry.head is own[0] else entry for entry in heads]
     for index, extra in enumerate(losses.deep_supervision, start=len(own)):
         path: tuple[str | int, ...] = ("auxiliary_head",) if total == 1 else ("auxiliary_head", index)
         head = Head(f"stage {extra.stage}", path, "FCNHead", "each", extra.weight, extra.stage)
@@ -61,17 +65,12 @@ def _of_base(study: Study, cell: Cell) -> Iterator[HeadLosses]:
             continue
         is_main = head is cell.model.main_head
         weights = study.head_weights
-        chosen = weights.decode if is_main else weights.auxiliary if head.is_auxiliary else None
-        weight = None if head.calls == "sets" else head.weight if chosen is None else chosen
+        # The earlier heads of a cascade keep the base's own weight.
+        chosen = weights.decode if is_main else weights.auxiliary if head.is_auxiliary else head.weight
+        weight = None if head.calls == "sets" else chosen
         sampler = {"type": "HardPixelSampler", **ohem.model_dump()} if ohem is not None and is_main else None
         auxiliary = () if head.calls == "points" else cell.auxiliary
         yield HeadLosses(head, weight, _entries(losses, auxiliary, weight), sampler)
-
-
-def _renamed(losses: HeadLosses, path: tuple[str | int, ...]) -> HeadLosses:
-    head = losses.head
-    moved = Head(head.name, path, head.kind, head.calls, head.weight, head.stage, head.channels)
-    return HeadLosses(moved, losses.primary_weight, losses.entries, losses.sampler)
 
 
 def _entries(losses: Losses, auxiliary: Sequence[AuxiliaryLoss], primary_weight: float | None) -> list[dict[str, Any]]:

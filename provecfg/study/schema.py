@@ -104,12 +104,9 @@ class Losses(Spec):
 class HeadWeights(Spec):
     """Factors on the primary loss."""
 
-    decode: PositiveFloat | None = Field(
-        default=None, description="In the decode head, > 0. Unless said, the model's own, which mostly is 1."
-    )
-    auxiliary: PositiveFloat | None = Field(
-        default=None,
-        description="In the auxiliary heads of models that have some, > 0. Unless said, the model's own, mostly 0.4.",
+    decode: PositiveFloat = Field(default=1.0, description="In the decode head, > 0.")
+    auxiliary: PositiveFloat = Field(
+        default=0.4, description="In the auxiliary heads of models that have some, whatever the base has there; > 0."
     )
 
 
