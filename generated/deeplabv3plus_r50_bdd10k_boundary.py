@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 33013613b7c49c9118974dcb1a8eef6b74b6c95df832744e920d6af5f89cbc7c
+# provecfg checksum: 2e91e45987427964a46cac14fb2d5189a9801114bf3b1061f185feced6ca8b46
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

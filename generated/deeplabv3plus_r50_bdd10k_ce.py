@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 7e442be61c1b8cfb50e8fb2cb35bbd3af66e9f9b42d63fae1bec106782c8d1ca
+# provecfg checksum: dee99dd8283b22fdf0e80b2e4490c1ac3352df1e51cb967a955f6e1545dbbab0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6fde24b54a369d710584ec581523b0b80977c71108a32a53522e9faf6d0f2dcc
+# provecfg checksum: f8836bff900368bf53e6fbe0bb0946338bce26c813eae87b6c3f16f741e137b5
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 1449ba2e5030b2a694cbdcd93e5255936f951e32c187423e06a66380cc24546a
+# provecfg checksum: 4457b161ac117e17ad18113c9698188ab163b1478985bf843be669e1e4ab4b36
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: aea00bb75aa777f0cd805288ddcfdaf5bbc0d2b11aa5c13ff2abd4fd04fa3848
+# provecfg checksum: 7a1c07ff9d808848a946cf73667871fbaad9ab1f9fc1396ac0409fc203351dc0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

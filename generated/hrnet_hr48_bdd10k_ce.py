@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 114dd69b8469a4cc2e7b963740dc39878a63f60b60c83414d622f230fec90628
+# provecfg checksum: 146030bd2d93f27faac71493c3f82efe2003cff8afeeaf92c2f2158f6dddde49
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 5e535589d3ec043e5867b1c835e19e33fbfec9f17834cc8799eb2e25724f80fd
+# provecfg checksum: 5c19c298d245c985cb7a1e852288aac5969b13d985f1021b99a3a43516aa4e58
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

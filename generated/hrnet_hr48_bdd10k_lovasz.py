@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 90d3a8674aaeaccdd6528014d1019254be639838de3e50573928ab7151ae45dc
+# provecfg checksum: 6648b8fee16bd55351fb6628d16915be1505f964b85400649845e2fbc9800606
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 boundary[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 41d768b399db4a01a0a36af053624e575a0f75d29ffbb3af0c7052ff5f185c8b
+# provecfg checksum: 81ed9b34dc2c6392b76cff8455c606c784d4ef78320cf2451889140032da1f3f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 93fbd2dab770fa58e14a4f6674cb5371c157221c985719a8839196df9cd042f8
+# provecfg checksum: 3f871013ae2a4ef42b1053bc30a93c4347517d68cbc26ba51b08a7e005207df3
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

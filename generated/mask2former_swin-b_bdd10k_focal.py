@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 focal[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: c588501834bcdb3947f10b7e14b045f12c39e0ab128f20284f495ddd96b7c4f5
+# provecfg checksum: 592601f83a938b19b020a1ecf2bf03fa0e5f7fb27071314944f2856db0b73740
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

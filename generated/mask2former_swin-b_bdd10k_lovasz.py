@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 Lovasz[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: e5a9b38c71e8876a5848a70a888885b047d7b48b19794d9266b81df5028083ab
+# provecfg checksum: 68e086f33dd7f4cffd4b3f02a3638eaa397b46d319a40d544edcddeacbc4d1a0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4192cd89ee72a5d057a345abe7aa52681c4b1ea245cd7db8b67750afa31cda62
+# provecfg checksum: 0b6553a5bf0d6292f74c06886b07e2acb5359bf754e39e4b82872f6908647c6e
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

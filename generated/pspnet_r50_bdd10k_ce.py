@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: feba80895bbae31e0f264515d5b95964aa7ebce6e50b3383a34b700f445451ec
+# provecfg checksum: a9ceddc269845260337fdfd16a373b3899c785cce67bd256d60d9793076f9ee5
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 07713e5c300682ee69dcf0c5ccbc933cb30b77950ff1ad041135d26e2d86a21e
+# provecfg checksum: 4afa49810df657985954245bf533c120a294432386310d16d95d74e4c644b35f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6295c8f36eec5d9a757221fea8feaf696082be8270c639add7b5461f972ae44c
+# provecfg checksum: db185d46f3518690a7b6ea13ac7925390334379769f6ae6fe230019630d9f652
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

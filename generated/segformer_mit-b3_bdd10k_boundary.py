@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 60673aefc48922ba22d23db44f5c68f4de02f36076c39abc598732a1d6c0f7c7
+# provecfg checksum: 9e96df586364688b9c0408ae7d3f40af0f3dad603e957ea42eebf76437648b8f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

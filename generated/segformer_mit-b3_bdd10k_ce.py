@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 0962b4b3062bc531f4040b3499b1d51d5327af0424b2db1f375279d61d701173
+# provecfg checksum: 1e97b03c437e52573db8f0b97db8bd1b57720fd76df09134fbc42da5b0267714
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 38b80d32314ae0b00f67b561b17a2e5e71b04e8685916f18fe23384e2dc6dcab
+# provecfg checksum: d6a6b40e858e8ddaac7a0c6d57db6bdda3c7c31e1f1b6a3baf9e3cba840edc6c
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

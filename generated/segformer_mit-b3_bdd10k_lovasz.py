@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: c19c12e980e405b153193babcb20d4b373b0362edc07097986b426eb6e9deba0
+# provecfg checksum: 181110624d0ebb0e87ab08aa721ee3c3c623e30d6941aed11ae7fb187fdf15dc
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: e0400c8acc5bea0c12d1d82dd00269a171a60075a65a7f20e5bc21d750dd40c6
+# provecfg checksum: 60a4c404d6fb9b9a4f15bc88e1f90519954cf6d06f5682985d82b5011e76c56d
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 9a57c04678edb7d795e8d939f81996db64732748fd50de2b9733d60d125b1b2f
+# provecfg checksum: 8c91f2e6d1fbee08e822a08cfcc4daac8ccebef4fda508d31a0be77c9f59d0b7
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: a10a0ef1a162dfe2066c18630dd894621c4a20f2167330fa15081f5ab5f369f0
+# provecfg checksum: a489bd74be8836ac4a740ac5b7a5b41540269c9c929a6683399e7c5e03a0f914
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

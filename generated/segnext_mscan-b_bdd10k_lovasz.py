@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (0f8cc032ce48511f).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4850253f81a60d3ba095439df215aae1b9bbf59eecc81c033e9ca49758b75eb1
+# provecfg checksum: f740a785cd695ceac41ed7903816b642d1c140cc8462e6fd0e3eb7e8f699a66a
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

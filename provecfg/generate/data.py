@@ -13,9 +13,14 @@ from provecfg.study.schema import Data
 
 
 def train_dataloader(
-    data: Data, dataset: Dataset, strategy: Strategy, label_transforms: Sequence[dict[str, Any]] = ()
+    data: Data,
+    dataset: Dataset,
+    strategy: Strategy,
+    label_transforms: Sequence[dict[str, Any]] = (),
+    *,
+    by_epoch: bool = False,
 ) -> dict[str, Any]:
-    """The `train_dataloader`: random crops, without end."""
+    """The `train_dataloader`: random crops, without end or epoch by epoch."""
     pipeline: list[dict[str, Any]] = [
         {"type": "LoadImageFromFile"},
         {"type": "LoadAnnotations"},
@@ -31,7 +36,7 @@ def train_dataloader(
     if strategy.photometric_distortion:
         pipeline.append({"type": "PhotoMetricDistortion"})
     pipeline += [*label_transforms, {"type": "PackSegInputs"}]
-    sampler = {"type": "InfiniteSampler", "shuffle": True}
+    sampler = {"type": "DefaultSampler" if by_epoch else "InfiniteSampler", "shuffle": True}
     return _dataloader(data, dataset, dataset.train, pipeline, sampler, data.batch_size)
 
 

@@ -109,7 +109,9 @@ class Planner:
             heads=heads,
             segmentor=edits.edited_model(model, study, dataset, heads),
             model_notes=losses.model_notes(model),
-            train_dataloader=data.train_dataloader(study.data, dataset, cell.strategy, model.label_transforms),
+            train_dataloader=data.train_dataloader(
+                study.data, dataset, cell.strategy, model.label_transforms, by_epoch=study.schedule.by_epoch
+            ),
             val_dataloader=data.val_dataloader(study.data, dataset),
             evaluator=data.evaluator(_measured(study)),
             optim_wrapper=schedule.optim_wrapper(study, model),

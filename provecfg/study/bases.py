@@ -6,7 +6,9 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from provecfg.catalog.models import MODELS
 from provecfg.errors import ProvecfgError
@@ -14,6 +16,7 @@ from provecfg.findings import Severity
 from provecfg.mmconfig import ConfigView, DottedName, Opaque, read_config
 from provecfg.mmconfig.shipped_bases import FOLDER
 from provecfg.study.models import EDITABLE, Model
+from provecfg.study.spec import problem
 
 LossCalls = Literal["each", "points", "sets", "own"]
 """How a head calls its losses: each on its logits and the labels; each on points of them; on sets of masks; or in a way
@@ -250,3 +253,23 @@ def _size(value: Any) -> tuple[int, int] | None:
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(side, int) for side in value):
         return value[0], value[1]
     return None
+
+
+def _fields(value: Any) -> Any:
+    """A name stands for the model with nothing changed."""
+    return {"base": value} if isinstance(value, str) else value
+
+
+def _is_readable(model: Model, info: ValidationInfo) -> Model:
+    folder: Path = (info.context or {}).get("folder", Path())
+    try:
+        base_of(model, folder)
+    except ProvecfgError as error:
+        raise problem("unreadable_base", error.message) from error
+    return model
+
+
+ModelEntry = Annotated[
+    Model, BeforeValidator(_fields, json_schema_input_type=str | Model), AfterValidator(_is_readable)
+]
+"""A model of a study, of which it is known that cells can be made. The context says the study's `folder`."""

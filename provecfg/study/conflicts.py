@@ -6,20 +6,14 @@ from collections.abc import Iterator
 
 from provecfg import invariants
 from provecfg.catalog.datasets import DATASETS
-from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding
-from provecfg.study.bases import base_of
 from provecfg.study.positions import LocatedFinding, Location
-from provecfg.study.problems import CONFLICT, VALUE
+from provecfg.study.problems import CONFLICT
 from provecfg.study.schema import Ohem, Study
 
 
 def conflicts(study: Study) -> Iterator[LocatedFinding]:
     """What single values cannot show."""
-    unreadable = list(_unreadable_models(study))
-    yield from unreadable
-    if unreadable:  # what depends on the models is not known
-        return
     schedule, data = study.schedule, study.data
     if schedule.val_interval is not None:
         message = invariants.validation_within_run(schedule.val_interval, schedule.length, schedule.unit)
@@ -50,14 +44,6 @@ def conflicts(study: Study) -> Iterator[LocatedFinding]:
         if message:
             yield _conflict((axis,), message)
     yield from _loss_conflicts(study)
-
-
-def _unreadable_models(study: Study) -> Iterator[LocatedFinding]:
-    for index, model in enumerate(study.models):
-        try:
-            base_of(model, study.folder)
-        except ProvecfgError as error:
-            yield LocatedFinding(("models", index), Finding(VALUE, error.message, hint=error.hint))
 
 
 def _calls(study: Study, name: str) -> str:

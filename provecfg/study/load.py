@@ -186,7 +186,7 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
 
 def _validated(fields: Mapping[str, Any], folder: Path) -> Study:
     # By way of JSON: there strict means what a YAML author expects (a list is a tuple, a whole number is a float).
-    study = Study.model_validate_json(json.dumps(fields, default=str))
+    study = Study.model_validate_json(json.dumps(fields, default=str), context={"folder": folder})
     study._folder = folder
     return study
 

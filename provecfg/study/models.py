@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from provecfg import spelling
 from provecfg.catalog.models import MODELS
@@ -97,11 +97,3 @@ class Model(Spec):
 
     def __str__(self) -> str:
         return self.label
-
-
-def _fields(value: Any) -> Any:
-    """A name stands for the model with nothing changed."""
-    return {"base": value} if isinstance(value, str) else value
-
-
-ModelEntry = Annotated[Model, BeforeValidator(_fields, json_schema_input_type=str | Model)]

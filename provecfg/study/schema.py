@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from provecfg import spelling
 from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.strategies import STRATEGIES
-from provecfg.study.bases import Base, base_of
+from provecfg.study.bases import Base, ModelEntry, base_of
 from provecfg.study.losses import (
     AuxiliaryLoss,
     AuxiliarySelection,
@@ -23,7 +23,7 @@ from provecfg.study.losses import (
     cell_label,
     label_of,
 )
-from provecfg.study.models import Model, ModelEntry
+from provecfg.study.models import Model
 from provecfg.study.recipe import Inference, OptimizerSpec, Runtime, Schedule
 from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
 

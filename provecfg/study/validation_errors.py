@@ -42,9 +42,13 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     if kind in ("json_invalid", "json_type"):
         return LocatedFinding(location, Finding(SYNTAX, details["msg"]))
     value = details["input"]
-    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {value!r}"
+    shown = "" if kind.startswith(_SELF_EXPLAINING) or isinstance(value, dict | list) else f", not {value!r}"
     message = details["msg"].replace("Input should", "should").replace("String should", "should")
     return _value(location, f"{message}{shown}", _hint(location))
+
+
+_SELF_EXPLAINING = ("unknown_", "unreadable_", "set_")
+"""Kinds of our own errors whose text names the value."""
 
 
 def _value(location: Location, message: str, hint: str | None) -> LocatedFinding:

@@ -148,6 +148,8 @@ def scheduler_counts_epochs(facts: Facts) -> Iterator[Mark]:
     """
     schedule = facts.schedule
     for scheduler in schedule.schedulers:
+        if scheduler.kind.startswith("ReduceOnPlateau"):  # steps after each validation, see `after_val_epoch`
+            continue
         if schedule.by_epoch is False and scheduler.by_epoch is True and not scheduler.converts:
             yield Mark(
                 scheduler.node.get("by_epoch") or scheduler.node,
