@@ -108,4 +108,4 @@ def evaluator(metrics: Sequence[str] = ("mIoU",)) -> dict[str, Any]:
         metrics: As `IoUMetric` names them.
     """
     # `val/mIoU` exists only with this prefix (facts of mmengine: a metric without one is named `mIoU`).
-    return {"type": "IoUMetric", "iou_metrics": list(metrics), "prefix": "val"}
+    return {"type": "SegCountsMetric", "iou_metrics": list(metrics), "prefix": "val"}

@@ -1,4 +1,4 @@
-"""The hooks of every cell of a study: checkpoints, logs, and what stops a run."""
+"""The hooks of every cell of a study: checkpoints, logs, counts of the validations, and what stops a run."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def averaging_hooks(ema: Ema | None) -> list[dict[str, Any]]:
         return []
     begin = {"begin_iter": ema.begin} if ema.begin else {}
     return [{"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": ema.momentum, **begin}]
+
+
+def counts_hooks() -> list[dict[str, Any]]:
+    """The `custom_hooks` that keep what the evaluator counted."""
+    return [{"type": "ValidationCountsHook"}]
 
 
 def stopping_title(stopping: EarlyStopping | None) -> str:

@@ -121,6 +121,7 @@ class Planner:
             custom_hooks=[
                 *hooks.stopping_hooks(study.early_stopping),
                 *hooks.averaging_hooks(study.runtime.ema),
+                *hooks.counts_hooks(),
                 *losses.weight_schedule_hooks(cell, heads),
             ],
             tta=inference.test_time_augmentation(study),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from provecfg.catalog.models import MODELS
 from provecfg.errors import ProvecfgError
@@ -64,7 +65,7 @@ class Head:
     calls: LossCalls
     weight: float
     stage: int | None
-    channels: Mapping[int, int] = field(default_factory=dict)
+    channels: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     @property
     def is_auxiliary(self) -> bool:
@@ -269,7 +270,12 @@ def _is_readable(model: Model, info: ValidationInfo) -> Model:
     return model
 
 
+# What an editor offers, and lets pass: a name of the catalog's, or what looks like a config's.
+_Name = Annotated[
+    str,
+    Field(json_schema_extra={"anyOf": [{"enum": list(MODELS)}, {"pattern": r"::|_\d+xb\d+|\.(py|ya?ml|json)$"}]}),
+]
 ModelEntry = Annotated[
-    Model, BeforeValidator(_fields, json_schema_input_type=str | Model), AfterValidator(_is_readable)
+    Model, BeforeValidator(_fields, json_schema_input_type=_Name | Model), AfterValidator(_is_readable)
 ]
 """A model of a study, of which it is known that cells can be made. The context says the study's `folder`."""
