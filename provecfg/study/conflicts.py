@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from provecfg import invariants
 from provecfg.catalog.datasets import DATASETS
 from provecfg.findings import Finding
+from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.positions import LocatedFinding, Location
 from provecfg.study.problems import CONFLICT
 from provecfg.study.schema import Ohem, Study
@@ -81,6 +82,7 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
             message = f"{name} takes no auxiliary loss: {refusal}"
             index = list(study.bases).index(name)
             yield _conflict(("models", index), message, "`losses: {auxiliary: [none]}`, or leave out the model")
+    earlier: set[tuple[AuxiliaryLoss, ...]] = set()
     for index, selection in enumerate(losses.auxiliary):
         location = ("losses", "auxiliary", index)
         same = invariants.distinct([loss.registered for loss in selection])
@@ -89,8 +91,9 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
         if losses.auxiliary_weights and any(loss.schedule is not None for loss in selection):
             message = "a loss with a schedule takes its weight from there, so `auxiliary_weights` cannot vary it"
             yield _conflict(location, message, "leave out the schedule, or `auxiliary_weights`")
-        if selection in losses.auxiliary[:index]:
+        if selection in earlier:
             yield _conflict(location, "this cell stands twice on the axis")
+        earlier.add(selection)
 
 
 def _class_weight_conflicts(study: Study, weights: tuple[float, ...]) -> Iterator[LocatedFinding]:
