@@ -117,7 +117,10 @@ def command(
     if None in read:
         return ExitCode.FINDINGS
     whole = [study for study in read if study is not None]
-    selection.check(label for study in whole for label in study.bases)
+    selection.check(
+        [label for study in whole for label in study.bases],
+        [choice.name for study in whole for choice in study.strategies],
+    )
     selected = [_with_axes(study, selection) for study in whole]
     refuse_clashes([(study, selection) for study in selected])
 

@@ -50,9 +50,11 @@ class Cell:
 def cells_of(study: Study) -> Iterator[Cell]:
     """Every combination of the study's axes, models outermost and seeds innermost."""
     losses = [(auxiliary, study.losses.label(auxiliary)) for auxiliary in study.losses.cells()]
-    axes = itertools.product(study.bases.values(), study.datasets, study.strategies, losses, study.seeds)
+    axes = itertools.product(
+        study.bases.values(), study.datasets, study.resolved_strategies.values(), losses, study.seeds
+    )
     for model, dataset, strategy, (auxiliary, label), seed in axes:
-        yield Cell(model, DATASETS[dataset], STRATEGIES[strategy], auxiliary, label, seed)
+        yield Cell(model, DATASETS[dataset], strategy, auxiliary, label, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ class Selection:
     auxiliary: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def check(self, own_models: Iterable[str] = ()) -> None:
+    def check(self, own_models: Iterable[str] = (), own_strategies: Iterable[str] = ()) -> None:
         """Refuse names that nothing has.
 
         Args:
-            own_models: Names that the studies give to models of their own.
+            own_models, own_strategies: Names that the studies give to models and strategies of their own.
 
         Raises:
             ProvecfgError: An unknown name, with the nearest known one.
@@ -80,7 +82,7 @@ class Selection:
         catalogs: tuple[tuple[str, tuple[str, ...], Mapping[str, Any]], ...] = (
             ("model", self.models, known_models),
             ("dataset", self.datasets, DATASETS),
-            ("strategy", self.strategies, STRATEGIES),
+            ("strategy", self.strategies, {**STRATEGIES, **dict.fromkeys(own_strategies)}),
         )
         for kind, names, catalog in catalogs:
             for name in names:
@@ -105,6 +107,9 @@ class Selection:
         own = {model.label: model.model_dump(mode="json") for model in study.models}
         if "models" in axes:
             axes["models"] = [own.get(name, name) for name in axes["models"]]
+        own = {choice.name: choice.model_dump(mode="json") for choice in study.strategies}
+        if "strategies" in axes:
+            axes["strategies"] = [own.get(name, name) for name in axes["strategies"]]
         return axes
 
     def holds(self, cell: Cell) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from provecfg import invariants
 from provecfg.catalog.datasets import Dataset, Split
 from provecfg.catalog.strategies import Strategy
+from provecfg.generate.strategies import training_pipeline
 from provecfg.study.bases import Base
 from provecfg.study.schema import Data
 
@@ -21,21 +22,7 @@ def train_dataloader(
     by_epoch: bool = False,
 ) -> dict[str, Any]:
     """The `train_dataloader`: random crops, without end or epoch by epoch."""
-    pipeline: list[dict[str, Any]] = [
-        {"type": "LoadImageFromFile"},
-        {"type": "LoadAnnotations"},
-        {
-            "type": "RandomResize",
-            "scale": data.resize_scale or dataset.resize_scale,
-            "ratio_range": strategy.ratio_range,
-            "keep_ratio": True,
-        },
-        {"type": "RandomCrop", "crop_size": data.crop_size, "cat_max_ratio": strategy.cat_max_ratio},
-        {"type": "RandomFlip", "prob": strategy.flip_prob},
-    ]
-    if strategy.photometric_distortion:
-        pipeline.append({"type": "PhotoMetricDistortion"})
-    pipeline += [*label_transforms, {"type": "PackSegInputs"}]
+    pipeline = training_pipeline(data, dataset, strategy, {"type": "LoadAnnotations"}, label_transforms)
     sampler = {"type": "DefaultSampler" if by_epoch else "InfiniteSampler", "shuffle": True}
     return _dataloader(data, dataset, dataset.train, pipeline, sampler, data.batch_size)
 

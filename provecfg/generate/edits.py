@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from provecfg.catalog.datasets import Dataset
+from provecfg.catalog.strategies import Strategy
 from provecfg.generate import data
 from provecfg.generate.inference import set_test_cfg
 from provecfg.generate.losses import HeadLosses
+from provecfg.generate.strategies import mixing
 from provecfg.study.bases import TAKES_PIXEL_LOSSES, Base
 from provecfg.study.schema import Study
 
@@ -17,18 +19,21 @@ _TRAINS_EDGES = "STDCHead"
 """mmseg's head whose classes are edge and no edge, whatever the data's are."""
 
 
-def edited_model(base: Base, study: Study, dataset: Dataset, heads: Sequence[HeadLosses]) -> dict[str, Any]:
+def edited_model(
+    base: Base, study: Study, dataset: Dataset, strategy: Strategy, heads: Sequence[HeadLosses]
+) -> dict[str, Any]:
     """The `model` of a cell.
 
     Args:
         base: Whose model it is.
         study: What is trained, and on which crops.
         dataset: Whose classes it predicts.
+        strategy: Whether the images of a batch are mixed.
         heads: The losses of its heads, those that deep supervision adds last.
     """
     model = copy.deepcopy(base.model)
     _move_pretrained(model)
-    model["data_preprocessor"] = data.data_preprocessor(study.data, dataset, base)
+    model["data_preprocessor"] = mixing(data.data_preprocessor(study.data, dataset, base), strategy)
     for key in ("decode_head", "auxiliary_head"):
         _set_classes(model.get(key), len(dataset.classes))
     for losses in heads:

@@ -107,7 +107,7 @@ class Planner:
             stopping_title=hooks.stopping_title(study.early_stopping),
             imports=tuple(dict.fromkeys((PLUGIN, *model.imports))),
             heads=heads,
-            segmentor=edits.edited_model(model, study, dataset, heads),
+            segmentor=edits.edited_model(model, study, dataset, cell.strategy, heads),
             model_notes=losses.model_notes(model),
             train_dataloader=data.train_dataloader(
                 study.data, dataset, cell.strategy, model.label_transforms, by_epoch=study.schedule.by_epoch

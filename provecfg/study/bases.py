@@ -145,7 +145,7 @@ def base_of(model: Model, folder: Path) -> Base:
     errors = [problem for problem in view.problems if problem.severity is Severity.ERROR]
     if errors:
         raise ProvecfgError(f"{model.base} cannot be edited: {errors[0].message}", hint=errors[0].hint)
-    values = {key: _plain(view.values.get(key), key) for key in EDITABLE}
+    values = {key: plain_value(view.values.get(key), key) for key in EDITABLE}
     segmentor = values["model"]
     if not isinstance(segmentor, dict) or not isinstance(segmentor.get("type"), str):
         raise ProvecfgError(f"{model.base} has no model with a type")
@@ -172,14 +172,14 @@ def base_of(model: Model, folder: Path) -> Base:
     )
 
 
-def _plain(value: Any, key: str) -> Any:
+def plain_value(value: Any, key: str) -> Any:
     """A value of a config as plain Python, its parts its own."""
     if isinstance(value, dict):
-        return {name: _plain(item, f"{key}.{name}") for name, item in value.items()}
+        return {name: plain_value(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(_plain(item, f"{key}[{index}]") for index, item in enumerate(value))
+        return tuple(plain_value(item, f"{key}[{index}]") for index, item in enumerate(value))
     if isinstance(value, list):
-        return [_plain(item, f"{key}[{index}]") for index, item in enumerate(value)]
+        return [plain_value(item, f"{key}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, DottedName):
         return str(value)
     if isinstance(value, Opaque) or not isinstance(value, (str, int, float, bool, type(None))):
@@ -247,7 +247,7 @@ def _imports(value: Any) -> tuple[str, ...]:
 def _label_transforms(view: ConfigView) -> list[dict[str, Any]]:
     pipeline = view.dig("train_dataloader.dataset.pipeline")
     steps = pipeline if pipeline is not None else ()
-    return [_plain(step.value, step.key) for step in steps if step.type in _TARGETS]
+    return [plain_value(step.value, step.key) for step in steps if step.type in _TARGETS]
 
 
 def _size(value: Any) -> tuple[int, int] | None:

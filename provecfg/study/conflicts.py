@@ -33,6 +33,10 @@ def conflicts(study: Study) -> Iterator[LocatedFinding]:
     if message and pooled:
         hint = f"batch_size: 2, or leave out {', '.join(pooled)}"
         yield _conflict(("data", "batch_size"), f"{pooled[0]} with {message}", hint)
+    for index, strategy in enumerate(study.resolved_strategies.values()):
+        if strategy.batch_augments and data.batch_size < 2:
+            message = f"{strategy.name} mixes the images of a batch, and a batch has one"
+            yield _conflict(("strategies", index), message, "batch_size: 2, or another strategy")
     if isinstance(data.root, str) and len(study.datasets) > 1:
         example = ", ".join(f"{name}: DIR" for name in study.datasets)
         yield _conflict(

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 
 from provecfg import spelling
 from provecfg.catalog.datasets import DATASETS
-from provecfg.catalog.strategies import STRATEGIES
+from provecfg.catalog.strategies import Strategy
 from provecfg.study.bases import Base, ModelEntry, base_of
 from provecfg.study.losses import (
     AuxiliaryLoss,
@@ -26,6 +26,7 @@ from provecfg.study.losses import (
 from provecfg.study.models import Model
 from provecfg.study.recipe import Inference, OptimizerSpec, Runtime, Schedule
 from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
+from provecfg.study.strategies import StrategyChoice, StrategyEntry, strategy_of
 
 
 def _known(what: str, names: Iterable[str]) -> AfterValidator:
@@ -43,7 +44,6 @@ def _in_schema(names: Iterable[str]) -> Any:
 
 
 DatasetName = Annotated[str, _known("dataset", DATASETS), _in_schema(DATASETS)]
-StrategyName = Annotated[str, _known("strategy", STRATEGIES), _in_schema(STRATEGIES)]
 
 
 class Ohem(Spec):
@@ -185,8 +185,10 @@ class Study(Spec):
     datasets: tuple[DatasetName, ...] = Field(
         default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`."
     )
-    strategies: tuple[StrategyName, ...] = Field(
-        default=("baseline",), min_length=1, description="Axis; `provecfg list strategies`."
+    strategies: tuple[StrategyEntry, ...] = Field(
+        default=(StrategyChoice(name="baseline", combine=("baseline",)),),
+        min_length=1,
+        description="Axis; names of `provecfg list strategies`, combinations, or pipelines of your own.",
     )
     seeds: tuple[NonNegativeInt, ...] = Field(default=(42,), min_length=1, description="Axis; seeds of a run, >= 0.")
     losses: Losses = Field(
@@ -226,6 +228,11 @@ class Study(Spec):
             ProvecfgError: One cannot be read; a study that was read has none such.
         """
         return {model.label: base_of(model, self._folder) for model in self.models}
+
+    @cached_property
+    def resolved_strategies(self) -> Mapping[str, Strategy]:
+        """What its strategies do, by their names."""
+        return {choice.name: strategy_of(choice, self._folder) for choice in self.strategies}
 
     def fields(self) -> dict[str, Any]:
         """Every field with its value, defaults included, as JSON would hold it."""
