@@ -17,7 +17,7 @@ _KINDS: Final = ("cutmix", "mixup")
 
 
 @MODELS.register_module()
-class MixingDataPreProcessor(SegDataPreProcessor):  # type: ignore[misc]
+class MixingDataPreProcessor(SegDataPreProcessor):
     """mmseg's `SegDataPreProcessor`, whose `batch_augments` take effect (mmseg's own calls a list and fails).
 
     Each entry is tried in order, for a batch in training; the first that its probability draws is the one that mixes.

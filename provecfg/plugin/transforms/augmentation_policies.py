@@ -45,7 +45,7 @@ _IMAGENET: Final[tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ..
 _STRONGEST: Final = 9
 
 
-class _Policy(BaseTransform):  # type: ignore[misc]
+class _Policy(BaseTransform):
     """A random choice of operations, for a share of the images."""
 
     def __init__(self, prob: float, ignore_index: int) -> None:
