@@ -8,19 +8,20 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all test-gpu lint bench statistics attack editors vscode install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
 	@echo "make quick     the tests that train nothing (two minutes on two cores)"
 	@echo "make test      install, and run the tests (a quarter of an hour on two cores; JOBS=N for N)"
 	@echo "make test-all  every test that needs no GPU, as CI runs them (three quarters of an hour on two cores)"
-	@echo "make test-gpu  the tests that need a GPU"
+	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants for ten minutes (ATTACK='--minutes N --seed S')"
+	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
+	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -54,8 +55,8 @@ test: install
 test-all: install
 	$(PYTEST) --no-skips
 
-test-gpu: install
-	$(BIN)/python -m pytest -m gpu --no-skips
+gpu: install
+	$(BIN)/python -m pytest tests/gpu --cuda
 
 lint: install
 	$(BIN)/ruff check .
@@ -69,10 +70,12 @@ bench: install
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
-ATTACK ?= --minutes 10
+SECONDS ?= 600
+SEED ?= 1000000
+SLACK ?= 1
 
 attack: install
-	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
+	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
@@ -90,6 +93,10 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+site: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
