@@ -18,6 +18,7 @@ from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.spelling import printable_lines
 
 COMMANDS = {
+    "init": "Look at a data folder, and write the study that reads it.",
     "generate": "Write the configs of a study.",
     "validate": "Judge configs and studies without running them.",
     "prove": "Prove on the real classes that what is declared trains.",

@@ -119,6 +119,7 @@ def command(
     whole = [study for study in read if study is not None]
     selection.check(
         [label for study in whole for label in study.bases],
+        [name for study in whole for name in study.resolved_datasets],
         [choice.name for study in whole for choice in study.strategies],
     )
     selected = [_with_axes(study, selection) for study in whole]

@@ -51,10 +51,10 @@ def cells_of(study: Study) -> Iterator[Cell]:
     """Every combination of the study's axes, models outermost and seeds innermost."""
     losses = [(auxiliary, study.losses.label(auxiliary)) for auxiliary in study.losses.cells()]
     axes = itertools.product(
-        study.bases.values(), study.datasets, study.resolved_strategies.values(), losses, study.seeds
+        study.bases.values(), study.resolved_datasets.values(), study.resolved_strategies.values(), losses, study.seeds
     )
     for model, dataset, strategy, (auxiliary, label), seed in axes:
-        yield Cell(model, DATASETS[dataset], strategy, auxiliary, label, seed)
+        yield Cell(model, dataset, strategy, auxiliary, label, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,13 @@ class Selection:
     auxiliary: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def check(self, own_models: Iterable[str] = (), own_strategies: Iterable[str] = ()) -> None:
+    def check(
+        self, own_models: Iterable[str] = (), own_datasets: Iterable[str] = (), own_strategies: Iterable[str] = ()
+    ) -> None:
         """Refuse names that nothing has.
 
         Args:
-            own_models, own_strategies: Names that the studies give to models and strategies of their own.
+            own_models, own_datasets, own_strategies: Names that the studies give to those of their own.
 
         Raises:
             ProvecfgError: An unknown name, with the nearest known one.
@@ -81,7 +83,7 @@ class Selection:
             known_models |= whole_configs()
         catalogs: tuple[tuple[str, tuple[str, ...], Mapping[str, Any]], ...] = (
             ("model", self.models, known_models),
-            ("dataset", self.datasets, DATASETS),
+            ("dataset", self.datasets, {**DATASETS, **dict.fromkeys(own_datasets)}),
             ("strategy", self.strategies, {**STRATEGIES, **dict.fromkeys(own_strategies)}),
         )
         for kind, names, catalog in catalogs:
@@ -98,7 +100,12 @@ class Selection:
         axes: dict[str, Any] = {}
         for axis in ("models", "datasets", "strategies", "seeds"):
             selected = getattr(self, axis)
-            held = {value if axis == "seeds" else str(value) for value in getattr(study, axis)}
+            names = {
+                "models": study.bases,
+                "datasets": study.resolved_datasets,
+                "strategies": study.resolved_strategies,
+            }
+            held: set[Any] = set(names.get(axis, study.seeds))
             if not set(map(_model_label, selected) if axis == "models" else selected) <= held:
                 axes[axis] = list(selected)
         labels = {cell_label(selection) for selection in study.losses.auxiliary}

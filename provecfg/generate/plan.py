@@ -54,6 +54,7 @@ class Plan:
     model_notes: tuple[str, ...]
     train_dataloader: dict[str, Any]
     val_dataloader: dict[str, Any]
+    test_dataloader: dict[str, Any]
     evaluator: dict[str, Any]
     optim_wrapper: dict[str, Any]
     param_scheduler: list[dict[str, Any]]
@@ -113,6 +114,7 @@ class Planner:
                 study.data, dataset, cell.strategy, model.label_transforms, by_epoch=study.schedule.by_epoch
             ),
             val_dataloader=data.val_dataloader(study.data, dataset),
+            test_dataloader=data.test_dataloader(study.data, dataset),
             evaluator=data.evaluator(_measured(study)),
             optim_wrapper=schedule.optim_wrapper(study, model),
             param_scheduler=schedule.param_scheduler(study, model),

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from provecfg import spelling
-from provecfg.catalog.datasets import DATASETS
+from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.strategies import Strategy
 from provecfg.study.bases import Base, ModelEntry, base_of
+from provecfg.study.datasets import DatasetChoice, dataset_of, name_of
 from provecfg.study.losses import (
     AuxiliaryLoss,
     AuxiliarySelection,
@@ -41,9 +42,6 @@ def _known(what: str, names: Iterable[str]) -> AfterValidator:
 def _in_schema(names: Iterable[str]) -> Any:
     """The names as an editor offers them."""
     return Field(json_schema_extra={"enum": list(names)})
-
-
-DatasetName = Annotated[str, _known("dataset", DATASETS), _in_schema(DATASETS)]
 
 
 class Ohem(Spec):
@@ -140,7 +138,7 @@ class EarlyStopping(Spec):
 class Data(Spec):
     """What is read, and how it becomes a batch."""
 
-    root: str | dict[DatasetName, str] | None = Field(
+    root: str | dict[str, str] | None = Field(
         default=None,
         description="Data root; for several datasets, one for each by name. Unless said, the dataset's own.",
     )
@@ -182,8 +180,8 @@ class Study(Spec):
         min_length=1,
         description="Axis; names of `provecfg list models --all`, or configs of your own.",
     )
-    datasets: tuple[DatasetName, ...] = Field(
-        default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`."
+    datasets: tuple[DatasetChoice, ...] = Field(
+        default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`, or entries of one's own."
     )
     strategies: tuple[StrategyEntry, ...] = Field(
         default=(StrategyChoice(name="baseline", combine=("baseline",)),),
@@ -234,6 +232,19 @@ class Study(Spec):
         """What its strategies do, by their names."""
         return {choice.name: strategy_of(choice, self._folder) for choice in self.strategies}
 
+    @cached_property
+    def resolved_datasets(self) -> dict[str, Dataset]:
+        """The datasets of the axis by name."""
+        return {name_of(choice): dataset_of(choice) for choice in self.datasets}
+
     def fields(self) -> dict[str, Any]:
-        """Every field with its value, defaults included, as JSON would hold it."""
-        return self.model_dump(mode="json")
+        """Every field with its value, defaults included, as JSON would hold it.
+
+        Of a dataset's entry only what it says: more of its fields may come, and its configs stay as they are.
+        """
+        fields = self.model_dump(mode="json")
+        fields["datasets"] = [
+            choice if isinstance(choice, str) else choice.model_dump(mode="json", exclude_defaults=True)
+            for choice in self.datasets
+        ]
+        return fields

@@ -165,6 +165,54 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Mark]:
             )
 
 
+@rule("DATA041", Severity.WARNING)
+def crop_of_everything(facts: Facts) -> Iterator[Mark]:
+    """A random crop is as large as every image that comes to it.
+
+    Why it matters: after a fixed resize to the crop's size there is nothing left to choose: each epoch sees the same
+    pixels of an image, squeezed, and an augmentation that the config declares does nothing. PROVE deleted 996 GB of
+    weights for it: all its strategies had come out alike.
+
+    Bad:
+        train_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(512, 512), keep_ratio=False),
+            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        train_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
+            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Known problems: judged where the pipeline itself fixes the size; that images are no larger than the crop by
+    themselves is for `provecfg init` to see.
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py, `RandomCrop.crop_bbox`.
+    """
+    train = facts.loader("train")
+    for dataset in train.datasets if train is not None else ():
+        for index, crop in enumerate(dataset.transforms):
+            size = pair(crop.value.get("crop_size")) if crop.type == "RandomCrop" else None
+            before = final_size(dataset.transforms[:index]) if size is not None else None
+            if size is None or before is None or not before.is_fixed or before.height is None or before.width is None:
+                continue
+            is_resized = before.at is not None and before.at.type == "Resize"
+            if is_resized and size[0] >= before.height and size[1] >= before.width:
+                yield Mark(
+                    crop,
+                    f"images are resized to {before.height} x {before.width}, and the crop is {size[0]} x {size[1]}",
+                    "resize by chance before it: dict(type='RandomResize', scale=..., ratio_range=(0.5, 2.0), "
+                    "keep_ratio=True)",
+                )
+
+
 @rule("DATA010", Severity.ERROR)
 def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
     """Validation batches hold images of different sizes.
