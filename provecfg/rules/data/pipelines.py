@@ -82,12 +82,17 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py.
     """
+    says_pipelines = facts.is_whole_run and any(dataset.transforms for _, dataset in facts.datasets)
     for loader, dataset in facts.datasets:
         pipeline = dataset.node.get("pipeline")
         of_dataset = facts.class_of(dataset.node, "dataset")
-        if pipeline is None or not dataset.transforms:
-            continue
         if of_dataset is None or not of_dataset.dotted.startswith("mmseg."):
+            continue
+        if pipeline is None and dataset.outer_pipeline is None and says_pipelines:
+            yield Mark(
+                dataset.node, "no pipeline: images are neither loaded nor packed", "give it one", missing="pipeline"
+            )
+        if pipeline is None or not dataset.transforms:
             continue
         kinds = []
         for node in dataset.transforms:

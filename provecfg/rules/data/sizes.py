@@ -48,6 +48,51 @@ def padded_size_missing(facts: Facts) -> Iterator[Mark]:
             yield Mark(test, "test_cfg needs either size or size_divisor: the first validation fails", "set one")
 
 
+@rule("DATA036", Severity.ERROR)
+def images_never_stacked(facts: Facts) -> Iterator[Mark]:
+    """The model has no data preprocessor, and nothing else makes a batch out of the images.
+
+    Why it matters: without one, mmengine hands the images on as the list that they were collated to, and the backbone
+    fails at the first batch.
+
+    Bad:
+        default_scope = 'mmseg'
+        model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50), decode_head=dict(
+            type='FCNHead', in_channels=2048, channels=512, num_classes=19, in_index=3))
+        train_dataloader = dict(
+            batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset'))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000)
+        optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
+
+    Good:
+        default_scope = 'mmseg'
+        model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50), decode_head=dict(
+            type='FCNHead', in_channels=2048, channels=512, num_classes=19, in_index=3),
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)))
+        train_dataloader = dict(
+            batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset'))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000)
+        optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
+
+    Known problems: a segmentor of one's own may stack them itself, and is left alone.
+
+    Source: mmengine 0.10.7, model/base_model/base_model.py and dataset/utils.py, `pseudo_collate`.
+    """
+    model, train = facts.model, facts.loader("train")
+    if model is None or train is None or not facts.is_whole_run or facts.preprocessor is not None:
+        return
+    info = facts.class_of(model)
+    if info is None or info.is_of_user or "collate_fn" in train.node.value:
+        return
+    if facts.value(facts.root, "data_preprocessor") is None and facts.value(model, "data_preprocessor") is None:
+        yield Mark(
+            model,
+            "no data_preprocessor: the images of a batch stay a list",
+            "set data_preprocessor=dict(type='SegDataPreProcessor', size=...) with mean and std",
+            missing="data_preprocessor",
+        )
+
+
 @rule("DATA007", Severity.ERROR)
 def images_do_not_stack(facts: Facts) -> Iterator[Mark]:
     """Training images of different sizes are larger than the size they are padded to.
