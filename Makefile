@@ -18,7 +18,7 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
+	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
@@ -80,6 +80,7 @@ SLACK ?= 1
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED)
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
