@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8ce9c31e1b96b405e79d36b875c81432575147cbfe20976030432887b2746481
+# provecfg checksum: f3aa9762e6022509fc37008d03fd18451089e741292e44da6d8adf2717be9c39
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

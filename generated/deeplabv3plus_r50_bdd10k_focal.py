@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4caeb56bf14774a4e6c52f02ae4acbbe835ee3b4174811593d9b43d99553fc5f
+# provecfg checksum: 14d66c3eec4f0aff1cb8dde557a20e74a6bf26509739efaaf6bb5e54cc925a2f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

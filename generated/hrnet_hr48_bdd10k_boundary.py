@@ -2,16 +2,17 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4bc3ae4e043c7720008228335f3e36fbeeb3bdd878cacd4d51fd483fcd837937
+# provecfg checksum: 48b6d88d93ab31cee33fb57dd00316626427096176a296e724bddb239df9e61a
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
 custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
 
 # Model: mmseg's hrnet/fcn_hr48_4xb2-80k_cityscapes-512x1024.py
+# mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -28,7 +29,13 @@ model = dict(
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
         extra=dict(
-            stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)),
+            stage1=dict(
+                num_modules=1,
+                num_branches=1,
+                block='BOTTLENECK',
+                num_blocks=(4,),
+                num_channels=(64,),
+            ),
             stage2=dict(
                 num_modules=1,
                 num_branches=2,
@@ -72,7 +79,6 @@ model = dict(
             dict(type='SegBoundaryLoss', per_class=False, loss_weight=0.3, loss_name='loss_boundary'),
         ],
     ),
-    # mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
     auxiliary_head=dict(
         type='FCNHead',
         in_channels=192,

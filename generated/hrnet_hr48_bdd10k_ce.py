@@ -2,16 +2,17 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 9dc47f300b82754c01db506b4c5d7d2114eba7647a9b1e7ff1f8519477c2a5fb
+# provecfg checksum: aa14445dbc90aa770ef8cbe819bd34551c58dcfad2f3951c30227b089fc2eede
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
 custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
 
 # Model: mmseg's hrnet/fcn_hr48_4xb2-80k_cityscapes-512x1024.py
+# mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -28,7 +29,13 @@ model = dict(
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
         extra=dict(
-            stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)),
+            stage1=dict(
+                num_modules=1,
+                num_branches=1,
+                block='BOTTLENECK',
+                num_blocks=(4,),
+                num_channels=(64,),
+            ),
             stage2=dict(
                 num_modules=1,
                 num_branches=2,
@@ -69,7 +76,6 @@ model = dict(
         ignore_index=255,
         loss_decode=[dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True, loss_weight=1.0)],
     ),
-    # mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
     auxiliary_head=dict(
         type='FCNHead',
         in_channels=192,

@@ -2,16 +2,17 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: e261bad0ae79c74725dfacefeeb39b2a7bcc9d32e438baa634bb5fec61365fdd
+# provecfg checksum: 25360076db167915c320ef425a2ead877b1eae56043c1c91acc5763d7a1ce28a
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
 custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
 
 # Model: mmseg's hrnet/fcn_hr48_4xb2-80k_cityscapes-512x1024.py
+# mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -28,7 +29,13 @@ model = dict(
         norm_cfg=dict(type='SyncBN', requires_grad=True),
         norm_eval=False,
         extra=dict(
-            stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)),
+            stage1=dict(
+                num_modules=1,
+                num_branches=1,
+                block='BOTTLENECK',
+                num_blocks=(4,),
+                num_channels=(64,),
+            ),
             stage2=dict(
                 num_modules=1,
                 num_branches=2,
@@ -80,7 +87,6 @@ model = dict(
             ),
         ],
     ),
-    # mmseg's HRNet has no auxiliary head; this one supervises the 1/16 branch.
     auxiliary_head=dict(
         type='FCNHead',
         in_channels=192,

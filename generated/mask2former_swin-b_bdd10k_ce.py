@@ -3,16 +3,18 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 2a408834b68986c6c8cfdee0b438afada5ee161a7400a90724a78dec7bb9d21e
+# provecfg checksum: 497fc4c8df01fafdb4805668895c538062a3c1d18d7ae45898f9c05cfb9c4315
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
 custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)
 
 # Model: mmseg's mask2former/mask2former_swin-b-in22k-384x384-pre_8xb2-90k_cityscapes-512x1024.py
+# Trained on sets of masks by loss_cls, loss_mask and loss_dice, once for each decoder layer; the losses of
+# loss_decode see the semantic scores that inference uses. (mmseg's Mask2FormerHead would drop loss_decode.)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -27,7 +29,6 @@ model = dict(
     ),
     backbone=dict(
         type='SwinTransformer',
-        pretrain_img_size=384,
         embed_dims=128,
         depths=[2, 2, 18, 2],
         num_heads=[4, 8, 16, 32],
@@ -46,9 +47,8 @@ model = dict(
             type='Pretrained',
             checkpoint='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/swin/swin_base_patch4_window12_384_22k_20220317-e5c09f74.pth',
         ),
+        pretrain_img_size=384,
     ),
-    # Trained on sets of masks by loss_cls, loss_mask and loss_dice, once for each decoder layer; the losses of
-    # loss_decode see the semantic scores that inference uses. (mmseg's Mask2FormerHead would drop loss_decode.)
     decode_head=dict(
         type='Mask2FormerPixelLossHead',
         in_channels=[128, 256, 512, 1024],
@@ -59,7 +59,6 @@ model = dict(
         num_queries=100,
         num_transformer_feat_level=3,
         align_corners=False,
-        ignore_index=255,
         pixel_decoder=dict(
             type='mmdet.MSDeformAttnPixelDecoder',
             num_outs=3,
@@ -131,7 +130,6 @@ model = dict(
             use_sigmoid=False,
             loss_weight=2.0,
             reduction='mean',
-            # One weight a class, and one for `no object`.
             class_weight=[
                 1.0,
                 1.0,
@@ -155,12 +153,7 @@ model = dict(
                 0.1,
             ],
         ),
-        loss_mask=dict(
-            type='mmdet.CrossEntropyLoss',
-            use_sigmoid=True,
-            reduction='mean',
-            loss_weight=5.0,
-        ),
+        loss_mask=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, reduction='mean', loss_weight=5.0),
         loss_dice=dict(
             type='mmdet.DiceLoss',
             use_sigmoid=True,
@@ -170,7 +163,6 @@ model = dict(
             eps=1.0,
             loss_weight=5.0,
         ),
-        loss_decode=[],
         train_cfg=dict(
             num_points=12544,
             oversample_ratio=3.0,
@@ -185,6 +177,8 @@ model = dict(
             ),
             sampler=dict(type='mmdet.MaskPseudoSampler'),
         ),
+        ignore_index=255,
+        loss_decode=[],
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
@@ -259,13 +253,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'backbone': dict(lr_mult=0.1, decay_mult=1.0),
+            'query_embed': dict(lr_mult=1.0, decay_mult=0.0),
+            'query_feat': dict(lr_mult=1.0, decay_mult=0.0),
+            'level_embed': dict(lr_mult=1.0, decay_mult=0.0),
             'backbone.patch_embed.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'absolute_pos_embed': dict(lr_mult=0.1, decay_mult=0.0),
             'relative_position_bias_table': dict(lr_mult=0.1, decay_mult=0.0),
-            'query_embed': dict(lr_mult=1.0, decay_mult=0.0),
-            'query_feat': dict(lr_mult=1.0, decay_mult=0.0),
-            'level_embed': dict(lr_mult=1.0, decay_mult=0.0),
             'backbone.stages.0.blocks.0.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.0.blocks.1.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.1.blocks.0.norm': dict(lr_mult=0.1, decay_mult=0.0),
@@ -276,6 +270,11 @@ optim_wrapper = dict(
             'backbone.stages.2.blocks.3.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.4.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.5.norm': dict(lr_mult=0.1, decay_mult=0.0),
+            'backbone.stages.3.blocks.0.norm': dict(lr_mult=0.1, decay_mult=0.0),
+            'backbone.stages.3.blocks.1.norm': dict(lr_mult=0.1, decay_mult=0.0),
+            'backbone.stages.0.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
+            'backbone.stages.1.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
+            'backbone.stages.2.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.6.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.7.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.8.norm': dict(lr_mult=0.1, decay_mult=0.0),
@@ -288,16 +287,11 @@ optim_wrapper = dict(
             'backbone.stages.2.blocks.15.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.16.norm': dict(lr_mult=0.1, decay_mult=0.0),
             'backbone.stages.2.blocks.17.norm': dict(lr_mult=0.1, decay_mult=0.0),
-            'backbone.stages.3.blocks.0.norm': dict(lr_mult=0.1, decay_mult=0.0),
-            'backbone.stages.3.blocks.1.norm': dict(lr_mult=0.1, decay_mult=0.0),
-            'backbone.stages.0.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
-            'backbone.stages.1.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
-            'backbone.stages.2.downsample.norm': dict(lr_mult=0.1, decay_mult=0.0),
         },
         norm_decay_mult=0.0,
     ),
 )
-param_scheduler = [dict(type='PolyLR', eta_min=0.0, power=0.9, begin=0, end=80000, by_epoch=False)]
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=80000, by_epoch=False)]
 
 # Run: iterations of training, and between validations.
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)

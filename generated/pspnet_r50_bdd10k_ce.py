@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: de837b990d39149f7b93fff60fc46c123044028fbf4091a3f3f9de617b752b3e
+# provecfg checksum: ce2b302ce06c0cbf4b0b6b8961134f39e67174966a33edbf57c349f825b22b4f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 3d837e8ea88889d1b08e65ed2d67f5d5fea03a4508c3040af94ab78a53f6d146
+# provecfg checksum: 8ce90b6765bb69bd28273d6a06bb3745604b425c3a93198e276efbe2c2623443
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4eae114511aa751855c553cfa2c804d06bdf0921cd13368593ed8001bd1fdfb1
+# provecfg checksum: 1975c36de720087750c30c0ddc8dcddc8ff2abb4362a52d2946f37159d2c625e
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

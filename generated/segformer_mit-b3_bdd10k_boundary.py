@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8e51a0a92bbaf1a233585b0ff3f32019e5212983b7880e4a513c819dfd3e2b1f
+# provecfg checksum: e97f8939180eb1355538f316734a54bf6a1686f6274d293bc8833245c4f38f0f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

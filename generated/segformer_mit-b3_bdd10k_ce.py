@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: f9ea1387e8501076bb2807256f02575be70031b3798a10f50128fd83d1975da8
+# provecfg checksum: 1f7559afa25b2f4c601d47e4d5271d56e11394c65eb03d32975afefe1884aad0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
+# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 95ee771f41c0c4650d20a4dd3d45c7d70d9561db7daf70de8b09c729c1550baa
+# provecfg checksum: 407fa2c6a8575b2e16f93374eb2a9d104a86a3bfb2f1feb9ddaf41c9738a6a64
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -26,6 +26,10 @@ model = dict(
     ),
     backbone=dict(
         type='MSCAN',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/segnext/mscan_b_20230227-3ab7d230.pth',
+        ),
         embed_dims=[64, 128, 320, 512],
         mlp_ratios=[8, 8, 4, 4],
         drop_rate=0.0,
@@ -35,10 +39,6 @@ model = dict(
         attention_kernel_paddings=[2, [0, 3], [0, 5], [0, 10]],
         act_cfg=dict(type='GELU'),
         norm_cfg=dict(type='BN', requires_grad=True),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/segnext/mscan_b_20230227-3ab7d230.pth',
-        ),
     ),
     decode_head=dict(
         type='LightHamHead',
@@ -129,7 +129,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-06, begin=0, end=1500, by_epoch=False),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=1500, end=80000, by_epoch=False),
+    dict(type='PolyLR', power=1.0, begin=1500, end=80000, eta_min=0.0, by_epoch=False),
 ]
 
 # Run: iterations of training, and between validations.

@@ -24,11 +24,11 @@ def early_stopping_budget(patience: int, val_interval: int, max_iters: int) -> s
     )
 
 
-def validation_within_run(val_interval: int, max_iters: int) -> str | None:
+def validation_within_run(val_interval: int, length: int, unit: str = "iteration") -> str | None:
     """At least one validation has to fall within the run."""
-    if val_interval <= max_iters:
+    if val_interval <= length:
         return None
-    return f"the first validation would be at iteration {val_interval}, after the run's end at {max_iters}"
+    return f"the first validation would be at {unit} {val_interval}, after the run's end at {length}"
 
 
 def warmup_within_run(warmup_iters: int, max_iters: int) -> str | None:

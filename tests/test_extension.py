@@ -299,7 +299,7 @@ def test_a_rule_is_one_function(checkout: Checkout) -> None:
     [
         (
             "provecfg/catalog/models.py",
-            ('    Model(\n        name="pspnet_r50"', 'name="pspnet_r50"', 'name="pspnet_again"'),
+            ('    CatalogModel(\n        name="pspnet_r50"', 'name="pspnet_r50"', 'name="pspnet_again"'),
             ("--set", "models=[pspnet_again]"),
         ),
         (

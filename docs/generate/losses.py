@@ -16,7 +16,6 @@ import yaml
 from docs.generate.plugin import class_doc
 from docs.generate.tables import cell, field_table
 from provecfg.catalog.losses import PLUGIN_LOSSES
-from provecfg.catalog.models import MODELS
 from provecfg.catalog.studies import CITYSCAPES_CLASS_WEIGHTS
 from provecfg.class_weights.formulas import METHODS
 from provecfg.codes import problems
@@ -185,8 +184,8 @@ def _study(text: str) -> str:
     study, problems = _planned(fields)
     if study is None:
         raise ProvecfgError(f"an example of docs/losses.md is no study: {problems}\n{text}")
-    model = MODELS[study.models[0]]
-    plans = [plan for plan in plans_of(study) if plan.model is model]
+    model = next(iter(study.bases.values()))
+    plans = [plan for plan in plans_of(study) if plan.model.name == model.name]
     lines = ["```yaml", text.strip("\n"), "```", "", f"What that trains on {model.title}:", "", "```python"]
     lines += [line for plan in plans for line in _of_plan(plan, is_only=len(plans) == 1)]
     lines += ["```", "", f"*On Mask2Former:* {_on_masks(fields)}"]
@@ -199,9 +198,9 @@ def _of_plan(plan: Plan, *, is_only: bool) -> Iterator[str]:
         for hook in plan.custom_hooks:
             if hook["type"] == "LossWeightScheduleHook":
                 yield f"custom_hooks={literal([hook], 13)}"
-        if plan.decode_sampler:
-            yield f"sampler={literal(plan.decode_sampler, 8)}"
-        yield _LONG_LIST.sub(r"[\1, \2, ...]", f"loss_decode={literal(plan.decode_losses, 12)}")
+        if plan.main_head.sampler:
+            yield f"sampler={literal(plan.main_head.sampler, 8)}"
+        yield _LONG_LIST.sub(r"[\1, \2, ...]", f"loss_decode={literal(plan.main_head.entries, 12)}")
 
 
 def _on_masks(fields: Mapping[str, Any]) -> str:

@@ -10,13 +10,20 @@ import importlib.metadata
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding, Severity
+from provecfg.generate.plan import plans_of
+from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
+from provecfg.mmconfig.shipped_bases import whole_configs
 from provecfg.rules.judge import judge
 from provecfg.rules.table import RULES
+from provecfg.study.load import study_from_fields
+from provecfg.study.schema import Study
+from provecfg.validate import judgement_of_view
 
 DISTRIBUTIONS = ("onedl-mmsegmentation", "mmsegmentation")
 
@@ -89,6 +96,74 @@ def report(release: str, folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+LOSSES = ("none", "focal")
+"""The auxiliary losses that each config is tried with: none, and one of the plugin's."""
+
+
+@dataclass
+class Cells:
+    """What becomes of mmsegmentation's configs as models of a study.
+
+    Args:
+        clean: Those whose every cell has no error, with the losses that they were tried with.
+        refused: Those that no study takes, by the reason.
+        without_auxiliary: Those that take no auxiliary loss, by the reason.
+        found: Warnings and errors in cells, by code, key and message.
+    """
+
+    clean: int = 0
+    refused: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    without_auxiliary: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    found: dict[tuple[str, str, str], dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+
+
+def cells() -> Cells:
+    """Make cells of every shipped config, on BDD10k, and judge them."""
+    result = Cells()
+    for name, path in whole_configs().items():
+        study, findings = _study(name, LOSSES)
+        if study is None:
+            study, still = _study(name, LOSSES[:1])
+            reasons = result.refused if study is None else result.without_auxiliary
+            reasons[(still or findings)[0].message.partition(": ")[2]].append(path)
+        if study is None:
+            continue
+        errors = 0
+        for plan in plans_of(study):
+            view = read_config(Path("/cells") / f"{plan.name}.py", text=render(plan))
+            for found in judgement_of_view(view).findings:
+                if found.severity > Severity.NOTE:
+                    result.found[found.code, found.key, found.message][path] = None
+                errors += found.severity is Severity.ERROR
+        result.clean += not errors
+    return result
+
+
+def _study(name: str, auxiliary: Sequence[str]) -> tuple[Study | None, list[Finding]]:
+    return study_from_fields({"name": "zoo", "models": [name], "losses": {"auxiliary": list(auxiliary)}})
+
+
+def cells_report() -> str:
+    """The second part of the page."""
+    result = cells()
+    lines = [
+        "",
+        "# The same configs as models of a study",
+        "",
+        f"Each is the base of two cells on BDD10k, cross-entropy alone and with 0.3 focal beside it. {result.clean} of "
+        f"{len(whole_configs())} give cells without an error; {sum(map(len, result.refused.values()))} are refused.",
+        "",
+        "| what | reason | configs |",
+        "|---|---|---|",
+    ]
+    for what, reasons in (("refused", result.refused), ("no auxiliary loss", result.without_auxiliary)):
+        lines += [f"| {what} | {reason} | {', '.join(paths)} |" for reason, paths in sorted(reasons.items())]
+    lines += ["", "What is found in cells is their bases' own:", ""]
+    for (code, key, message), paths in sorted(result.found.items()):
+        lines.append(f"- {code} `{key}`: {message} ({', '.join(paths)})")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or with `--check` say whether it is fresh."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate.zoo", description=__doc__)
@@ -96,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 where the page would change")
     given = parser.parse_args(arguments)
     try:
-        text = report(*installed_configs())
+        text = report(*installed_configs()) + cells_report()
     except ProvecfgError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

@@ -12,13 +12,16 @@ from provecfg.commands import names
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings import Severity, is_failure
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters.report import text_of_file
 from provecfg.generate.cells import Selection
-from provecfg.generate.write import Change, refuse_clashes, targets_of
+from provecfg.generate.write import Change, ConfigFile, refuse_clashes, targets_of
+from provecfg.mmconfig import read_config
 from provecfg.study.load import checked_study, read_study
 from provecfg.study.named import studies_of
 from provecfg.study.schema import Study
+from provecfg.validate import judgement_of_view
 
 _REFUSED = (Change.EDITED, Change.FOREIGN)
 
@@ -98,7 +101,7 @@ def command(
 
     STUDY is a study file, or the name of a study of `provecfg list studies`. Without one, --all or any of the
     selecting options stand for the loss study. A selecting option keeps the cells that match; where a study does not
-    have the value, it replaces that axis.
+    have the value, it replaces that axis. What is found in a config without running it is said, once for all seeds.
     """
     selection = Selection(models, datasets, strategies, auxiliary, seeds)
     if not studies and not everything and selection == Selection() and not settings:
@@ -111,18 +114,26 @@ def command(
             read.append(_read(path, settings, terminal))
     if everything or not studies:
         read += studies_of(LOSS_STUDY, settings)
-    selection.check({name for study in read if study is not None for name in study.resolved_datasets})
     if None in read:
         return ExitCode.FINDINGS
-    selected = [_with_axes(study, selection) for study in read if study is not None]
+    whole = [study for study in read if study is not None]
+    selection.check(
+        [label for study in whole for label in study.bases],
+        [name for study in whole for name in study.resolved_datasets],
+        [choice.name for study in whole for choice in study.strategies],
+    )
+    selected = [_with_axes(study, selection) for study in whole]
     refuse_clashes([(study, selection) for study in selected])
 
     dry = check or diff
     counts: Counter[Change] = Counter()
     refused: list[tuple[Path, Change]] = []
+    judged: list[Judgement] = []
     for study in selected:
         for target in targets_of(study, selection, output):
             counts[target.change] += 1
+            if not dry and target.is_first_seed:  # the other seeds of a cell are judged alike
+                judged += _judgements(target)
             if target.change is Change.UNCHANGED:
                 continue
             if diff:
@@ -140,6 +151,9 @@ def command(
         f"{total} config{'s' * (total != 1)}: {changed} {'would change' if dry else 'written'}, "
         f"{counts[Change.UNCHANGED]} unchanged in {output}"
     )
+    findings = screened(judged, settings_reader())
+    texts = {file: text for judgement in judged for file, text in judgement.texts.items()}
+    show_findings(findings, terminal, files=list(texts), texts=texts, on_stderr=True, says_none=False)
     if refused:
         listed = "\n".join(f"  {path}: {change.value}" for path, change in refused)
         raise ProvecfgError(
@@ -147,7 +161,14 @@ def command(
             hint="see what would change with --diff; --force replaces them, -o DIR writes elsewhere",
             exit_code=ExitCode.FINDINGS,
         )
-    return ExitCode.FINDINGS if dry and changed else ExitCode.CLEAN
+    return ExitCode.FINDINGS if (dry and changed) or is_failure(findings) else ExitCode.CLEAN
+
+
+def _judgements(target: ConfigFile) -> list[Judgement]:
+    """What is found in a config before anybody trains it; nothing where that is notes alone."""
+    path = target.path.absolute()
+    judgement = judgement_of_view(read_config(path, text=target.text))
+    return [judgement] if any(finding.severity > Severity.NOTE for finding in judgement.findings) else []
 
 
 def _would_be(change: Change) -> str:
@@ -169,4 +190,4 @@ def _with_axes(study: Study, selection: Selection) -> Study:
         return study
     fields = study.fields()
     losses = axes.pop("losses", {})
-    return checked_study({**fields, **axes, "losses": {**fields["losses"], **losses}})
+    return checked_study({**fields, **axes, "losses": {**fields["losses"], **losses}}, folder=study.folder)

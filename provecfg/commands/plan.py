@@ -69,9 +69,11 @@ def command(
     parts = _studies(study, terminal)
     if parts is None:
         return ExitCode.FINDINGS
-    models = list(dict.fromkeys(model for part in parts for model in part.models))
+    models = list(dict.fromkeys(model for part in parts for model in part.bases))
     losses = {part.losses.label(auxiliary) for part in parts for auxiliary in part.losses.cells()}
-    contexts = {(dataset, strategy) for part in parts for dataset in part.datasets for strategy in part.strategies}
+    contexts = {
+        (dataset, strategy) for part in parts for dataset in part.datasets for strategy in part.resolved_strategies
+    }
     if len(losses) < 2:
         raise ProvecfgError(f"{study} has one loss, so it has no difference to find")
     known = measured(read_runs(list(work_dirs_in(folder)))) if folder is not None else None

@@ -9,11 +9,14 @@ from typing import Any
 
 from provecfg import spelling
 from provecfg.catalog.datasets import DATASETS, Dataset
-from provecfg.catalog.models import MODELS, Model
+from provecfg.catalog.models import MODELS
 from provecfg.catalog.strategies import STRATEGIES, Strategy
 from provecfg.errors import ProvecfgError
 from provecfg.header import Coordinates
+from provecfg.mmconfig.shipped_bases import whole_configs
+from provecfg.study.bases import Base
 from provecfg.study.losses import AUXILIARY_LOSSES, NO_AUXILIARY, AuxiliaryLoss, cell_label
+from provecfg.study.models import Model
 from provecfg.study.schema import Study
 
 
@@ -21,7 +24,7 @@ from provecfg.study.schema import Study
 class Cell:
     """One combination of a study's axes."""
 
-    model: Model
+    model: Base
     dataset: Dataset
     strategy: Strategy
     auxiliary: tuple[AuxiliaryLoss, ...]
@@ -47,10 +50,11 @@ class Cell:
 def cells_of(study: Study) -> Iterator[Cell]:
     """Every combination of the study's axes, models outermost and seeds innermost."""
     losses = [(auxiliary, study.losses.label(auxiliary)) for auxiliary in study.losses.cells()]
-    datasets = study.resolved_datasets.values()
-    axes = itertools.product(study.models, datasets, study.strategies, losses, study.seeds)
+    axes = itertools.product(
+        study.bases.values(), study.resolved_datasets.values(), study.resolved_strategies.values(), losses, study.seeds
+    )
     for model, dataset, strategy, (auxiliary, label), seed in axes:
-        yield Cell(MODELS[model], dataset, STRATEGIES[strategy], auxiliary, label, seed)
+        yield Cell(model, dataset, strategy, auxiliary, label, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +67,24 @@ class Selection:
     auxiliary: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def check(self, own_datasets: Iterable[str] = ()) -> None:
+    def check(
+        self, own_models: Iterable[str] = (), own_datasets: Iterable[str] = (), own_strategies: Iterable[str] = ()
+    ) -> None:
         """Refuse names that nothing has.
 
         Args:
-            own_datasets: Names that the studies give to datasets of their own.
+            own_models, own_datasets, own_strategies: Names that the studies give to those of their own.
 
         Raises:
             ProvecfgError: An unknown name, with the nearest known one.
         """
+        known_models = {**MODELS, **dict.fromkeys(own_models)}
+        if not set(self.models) <= set(known_models):
+            known_models |= whole_configs()
         catalogs: tuple[tuple[str, tuple[str, ...], Mapping[str, Any]], ...] = (
-            ("model", self.models, MODELS),
+            ("model", self.models, known_models),
             ("dataset", self.datasets, {**DATASETS, **dict.fromkeys(own_datasets)}),
-            ("strategy", self.strategies, STRATEGIES),
+            ("strategy", self.strategies, {**STRATEGIES, **dict.fromkeys(own_strategies)}),
         )
         for kind, names, catalog in catalogs:
             for name in names:
@@ -91,23 +100,41 @@ class Selection:
         axes: dict[str, Any] = {}
         for axis in ("models", "datasets", "strategies", "seeds"):
             selected = getattr(self, axis)
-            held = study.resolved_datasets if axis == "datasets" else getattr(study, axis)
-            if not set(selected) <= set(held):
+            names = {
+                "models": study.bases,
+                "datasets": study.resolved_datasets,
+                "strategies": study.resolved_strategies,
+            }
+            held: set[Any] = set(names.get(axis, study.seeds))
+            if not set(map(_model_label, selected) if axis == "models" else selected) <= held:
                 axes[axis] = list(selected)
         labels = {cell_label(selection) for selection in study.losses.auxiliary}
         if not {_as_label(label) for label in self.auxiliary} <= labels:
             axes["losses"] = {"auxiliary": [_as_entry(label) for label in self.auxiliary]}
+        own = {model.label: model.model_dump(mode="json") for model in study.models}
+        if "models" in axes:
+            axes["models"] = [own.get(name, name) for name in axes["models"]]
+        own = {choice.name: choice.model_dump(mode="json") for choice in study.strategies}
+        if "strategies" in axes:
+            axes["strategies"] = [own.get(name, name) for name in axes["strategies"]]
         return axes
 
     def holds(self, cell: Cell) -> bool:
         """Whether the cell is among those asked for."""
         return (
-            (not self.models or cell.model.name in self.models)
+            (not self.models or cell.model.name in set(map(_model_label, self.models)))
             and (not self.datasets or cell.dataset.name in self.datasets)
             and (not self.strategies or cell.strategy.name in self.strategies)
             and (not self.seeds or cell.seed in self.seeds)
             and (not self.auxiliary or cell_label(cell.auxiliary) in {_as_label(label) for label in self.auxiliary})
         )
+
+
+def _model_label(name: str) -> str:
+    """What the cells of a model are called that a selection names by its base."""
+    if name not in MODELS and name in whole_configs():
+        return Model(base=name).label
+    return name
 
 
 def _as_label(name: str) -> str:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from provecfg import invariants
 from provecfg.catalog.datasets import Dataset, Split
-from provecfg.catalog.models import Model
 from provecfg.catalog.strategies import Strategy
+from provecfg.generate.strategies import training_pipeline
+from provecfg.study.bases import Base
 from provecfg.study.schema import Data
 
 
-def train_dataloader(data: Data, dataset: Dataset, strategy: Strategy) -> dict[str, Any]:
-    """The `train_dataloader`: random crops, without end."""
+def train_dataloader(
+    data: Data,
+    dataset: Dataset,
+    strategy: Strategy,
+    label_transforms: Sequence[dict[str, Any]] = (),
+    *,
+    by_epoch: bool = False,
+) -> dict[str, Any]:
+    """The `train_dataloader`: random crops, without end or epoch by epoch."""
 
     def pipeline(part: Dataset) -> list[dict[str, Any]]:
-        steps: list[dict[str, Any]] = [
-            {"type": "LoadImageFromFile"},
-            label_loader(part),
-            {
-                "type": "RandomResize",
-                "scale": data.resize_scale or dataset.resize_scale,
-                "ratio_range": strategy.ratio_range,
-                "keep_ratio": True,
-            },
-            {"type": "RandomCrop", "crop_size": data.crop_size, "cat_max_ratio": strategy.cat_max_ratio},
-            {"type": "RandomFlip", "prob": strategy.flip_prob},
-        ]
-        if strategy.photometric_distortion:
-            steps.append({"type": "PhotoMetricDistortion"})
-        return [*steps, {"type": "PackSegInputs"}]
+        return training_pipeline(data, dataset, strategy, label_loader(part), label_transforms)
 
-    sampler = {"type": "InfiniteSampler", "shuffle": True}
+    sampler = {"type": "DefaultSampler" if by_epoch else "InfiniteSampler", "shuffle": True}
     return _dataloader(data, dataset_of(data, dataset, "train", pipeline), sampler, data.batch_size)
 
 
@@ -132,23 +126,29 @@ def data_root(data: Data, dataset: Dataset) -> str:
     return f"{{{{${dataset.root_variable}:{root}}}}}"
 
 
-def data_preprocessor(data: Data, dataset: Dataset, model: Model) -> dict[str, Any]:
-    """The model's `data_preprocessor`."""
+def data_preprocessor(data: Data, dataset: Dataset, base: Base) -> dict[str, Any]:
+    """The model's `data_preprocessor`: the base's, since its pretrained weights go with its mean and deviation."""
+    own = base.model.get("data_preprocessor") or {}
     preprocessor: dict[str, Any] = {
         "type": "SegDataPreProcessor",
         "mean": list(dataset.mean),
         "std": list(dataset.std),
         "bgr_to_rgb": True,
-        "pad_val": 0,
+        **{key: value for key, value in own.items() if key not in ("size", "size_divisor", "test_cfg")},
+        "pad_val": own.get("pad_val", 0),
         "seg_pad_val": dataset.ignore_index,
         "size": data.crop_size,
     }
-    if model.test_size_divisor is not None:
-        preprocessor["test_cfg"] = {"size_divisor": model.test_size_divisor}
+    if own.get("test_cfg"):
+        preprocessor["test_cfg"] = own["test_cfg"]
     return preprocessor
 
 
-def evaluator() -> dict[str, Any]:
-    """The `val_evaluator`, and `test_evaluator`."""
+def evaluator(metrics: Sequence[str] = ("mIoU",)) -> dict[str, Any]:
+    """The `val_evaluator`, and `test_evaluator`.
+
+    Args:
+        metrics: As `IoUMetric` names them.
+    """
     # `val/mIoU` exists only with this prefix (facts of mmengine: a metric without one is named `mIoU`).
-    return {"type": "SegCountsMetric", "iou_metrics": ["mIoU"], "prefix": "val"}
+    return {"type": "SegCountsMetric", "iou_metrics": list(metrics), "prefix": "val"}

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from provecfg.generate.schedule import val_interval
+from provecfg.study.recipe import Ema
 from provecfg.study.schema import EarlyStopping, Study
 
 
 def default_hooks(study: Study) -> dict[str, Any]:
     """The `default_hooks`."""
-    stopping, runtime = study.early_stopping, study.runtime
+    stopping, runtime, by_epoch = study.early_stopping, study.runtime, study.schedule.by_epoch
     return {
         "timer": {"type": "IterTimerHook"},
-        "logger": {"type": "LoggerHook", "interval": runtime.log_interval, "log_metric_by_epoch": False},
+        "logger": {"type": "LoggerHook", "interval": runtime.log_interval, "log_metric_by_epoch": by_epoch},
         "param_scheduler": {"type": "ParamSchedulerHook"},
         "checkpoint": {
             "type": "PlainCheckpointHook",
-            "by_epoch": False,
+            "by_epoch": by_epoch,
             "interval": val_interval(study.schedule),
             "max_keep_ckpts": runtime.max_keep_ckpts,
             "save_best": stopping.monitor if stopping else "val/mIoU",
@@ -36,6 +37,14 @@ def stopping_hooks(stopping: EarlyStopping | None) -> list[dict[str, Any]]:
             del arguments["stopping_threshold"]
         hooks.append({"type": "ResumableEarlyStoppingHook", **arguments})
     return hooks
+
+
+def averaging_hooks(ema: Ema | None) -> list[dict[str, Any]]:
+    """The `custom_hooks` that average the weights."""
+    if ema is None:
+        return []
+    begin = {"begin_iter": ema.begin} if ema.begin else {}
+    return [{"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": ema.momentum, **begin}]
 
 
 def counts_hooks() -> list[dict[str, Any]]:

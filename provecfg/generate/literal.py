@@ -68,7 +68,10 @@ def _flat_tuple(value: tuple[Any, ...]) -> str:
 
 
 def _all_keywords(value: Mapping[Any, Any]) -> bool:
-    return all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
+    # Python normalises other letters: the keyword `ª` is `a`.
+    return all(
+        isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key) for key in value
+    )
 
 
 _FLAT: dict[type, Callable[[Any], str]] = {

@@ -8,13 +8,13 @@ from typing import Any
 
 from provecfg import __version__
 from provecfg.catalog.datasets import Dataset
-from provecfg.catalog.models import Model
 from provecfg.catalog.strategies import Strategy
 from provecfg.digest import digest_of
 from provecfg.equation import equation_text
-from provecfg.generate import data, hooks, losses, schedule
+from provecfg.generate import data, edits, hooks, inference, losses, schedule
 from provecfg.generate.cells import Cell, cells_of
 from provecfg.header import Header
+from provecfg.study.bases import Base
 from provecfg.study.schema import Study
 
 PLUGIN = "provecfg.plugin"
@@ -31,25 +31,27 @@ class Plan:
         model, dataset, strategy, seed: Where on the study's axes it is.
         stopping_title: When the run stops early, in words.
         imports: Modules of `custom_imports`.
-        num_classes, ignore_index: Of every head.
-        decode_losses, decode_sampler: `loss_decode` and `sampler` of the decode head.
-        auxiliary_heads: The FCN heads beside it.
+        heads: The losses of every head.
+        segmentor: The config's `model`.
+        model_notes: What is worth knowing of it, a line each.
+        tta: `tta_model` and `tta_pipeline`, or nothing.
+        auto_scale_lr: The key of that name, or None.
+        randomness: The key of that name.
+        load_from: Checkpoint that training starts from, or None.
+        by_epoch: Whether the run is counted in epochs.
     """
 
     name: str
     header: Header
-    model: Model
+    model: Base
     dataset: Dataset
     strategy: Strategy
     seed: int
     stopping_title: str
     imports: tuple[str, ...]
-    num_classes: int
-    ignore_index: int
-    data_preprocessor: dict[str, Any]
-    decode_losses: list[dict[str, Any]]
-    decode_sampler: dict[str, Any] | None
-    auxiliary_heads: tuple[losses.AuxiliaryHead, ...]
+    heads: tuple[losses.HeadLosses, ...]
+    segmentor: dict[str, Any]
+    model_notes: tuple[str, ...]
     train_dataloader: dict[str, Any]
     val_dataloader: dict[str, Any]
     test_dataloader: dict[str, Any]
@@ -59,7 +61,22 @@ class Plan:
     train_cfg: dict[str, Any]
     default_hooks: dict[str, Any]
     custom_hooks: list[dict[str, Any]]
+    tta: dict[str, Any]
+    auto_scale_lr: dict[str, Any] | None
+    randomness: dict[str, Any]
+    load_from: str | None
+    by_epoch: bool
     work_dir: str
+
+    @property
+    def main_head(self) -> losses.HeadLosses:
+        """The losses of the head that predicts."""
+        return next(entry for entry in self.heads if entry.head is self.model.main_head)
+
+    @property
+    def auxiliary_heads(self) -> tuple[losses.HeadLosses, ...]:
+        """The losses of the heads beside it."""
+        return tuple(entry for entry in self.heads if entry.head.is_auxiliary)
 
 
 def plans_of(study: Study) -> Iterator[Plan]:
@@ -80,7 +97,7 @@ class Planner:
         """Resolve one cell."""
         study, model, dataset = self.study, cell.model, cell.dataset
         name = cell.name(several_seeds=self._several_seeds)
-        heads = tuple(losses.auxiliary_heads(study, cell))
+        heads = losses.head_losses(study, cell)
         return Plan(
             name=name,
             header=self._header(cell, heads),
@@ -89,30 +106,35 @@ class Planner:
             strategy=cell.strategy,
             seed=cell.seed,
             stopping_title=hooks.stopping_title(study.early_stopping),
-            imports=(PLUGIN,),
-            num_classes=len(dataset.classes),
-            ignore_index=dataset.ignore_index,
-            data_preprocessor=data.data_preprocessor(study.data, dataset, model),
-            decode_losses=losses.decode_losses(study, cell),
-            decode_sampler=losses.decode_sampler(study),
-            auxiliary_heads=heads,
-            train_dataloader=data.train_dataloader(study.data, dataset, cell.strategy),
+            imports=tuple(dict.fromkeys((PLUGIN, *model.imports))),
+            heads=heads,
+            segmentor=edits.edited_model(model, study, dataset, cell.strategy, heads),
+            model_notes=losses.model_notes(model),
+            train_dataloader=data.train_dataloader(
+                study.data, dataset, cell.strategy, model.label_transforms, by_epoch=study.schedule.by_epoch
+            ),
             val_dataloader=data.val_dataloader(study.data, dataset),
             test_dataloader=data.test_dataloader(study.data, dataset),
-            evaluator=data.evaluator(),
+            evaluator=data.evaluator(_measured(study)),
             optim_wrapper=schedule.optim_wrapper(study, model),
-            param_scheduler=schedule.param_scheduler(study.schedule, model),
+            param_scheduler=schedule.param_scheduler(study, model),
             train_cfg=schedule.train_cfg(study.schedule),
             default_hooks=hooks.default_hooks(study),
             custom_hooks=[
                 *hooks.stopping_hooks(study.early_stopping),
+                *hooks.averaging_hooks(study.runtime.ema),
                 *hooks.counts_hooks(),
                 *losses.weight_schedule_hooks(cell, heads),
             ],
+            tta=inference.test_time_augmentation(study),
+            auto_scale_lr=schedule.auto_scale_lr(study.optimizer),
+            randomness={"seed": cell.seed} | ({"deterministic": True} if study.runtime.deterministic else {}),
+            load_from=study.init_from,
+            by_epoch=study.schedule.by_epoch,
             work_dir=f"work_dirs/{study.name}/{name}",
         )
 
-    def _header(self, cell: Cell, heads: tuple[losses.AuxiliaryHead, ...]) -> Header:
+    def _header(self, cell: Cell, heads: tuple[losses.HeadLosses, ...]) -> Header:
         return Header(
             title=f"{cell.model.title} on {cell.dataset.title}, {losses.title(self.study, cell)}",
             equation=equation_text(losses.terms(self.study, cell, heads)),
@@ -122,3 +144,14 @@ class Planner:
             digest=self.digest,
             cell=cell.coordinates,
         )
+
+
+_OF_METRICS = {"mDice": ("mDice",), "mFscore": ("mFscore", "mPrecision", "mRecall")}
+"""What `IoUMetric` gives for a metric beside mIoU; mIoU, mAcc and aAcc it gives for `mIoU`."""
+
+
+def _measured(study: Study) -> tuple[str, ...]:
+    """The study's metrics, with the one that is monitored."""
+    monitored = study.early_stopping.monitor.rpartition("/")[2] if study.early_stopping else "mIoU"
+    needed = next((name for name, values in _OF_METRICS.items() if monitored in values), "mIoU")
+    return tuple(dict.fromkeys((*study.metrics, needed)))

@@ -15,12 +15,12 @@ from provecfg.paths import templates_dir
 
 def render(plan: Plan) -> str:
     """The config, ending in a newline; its header holds a checksum of all the rest."""
-    return sealed(_template(plan.model.template).render(plan=plan, numbers=plan.model.numbers))
+    return sealed(_template().render(plan=plan))
 
 
 @functools.cache
-def _template(name: str) -> jinja2.Template:
-    return _environment().get_template(f"models/{name}.py.j2")
+def _template() -> jinja2.Template:
+    return _environment().get_template("config.py.j2")
 
 
 @functools.cache

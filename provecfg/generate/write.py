@@ -37,12 +37,14 @@ class ConfigFile:
         text: The config.
         before: What is there now, or None.
         change: What writing it would do.
+        is_first_seed: Whether it is the first of the configs that differ in their seed alone.
     """
 
     path: Path
     text: str
     before: str | None
     change: Change
+    is_first_seed: bool
 
     def write(self) -> None:
         """Put the config in its place, whole or not at all."""
@@ -56,10 +58,13 @@ class ConfigFile:
 def targets_of(study: Study, selection: Selection, folder: Path) -> Iterator[ConfigFile]:
     """Each selected cell's config and what writing it would change, one at a time."""
     planner = Planner(study)
-    for cell in cells_of(study):
+    previous: tuple[object, ...] = ()
+    for cell in cells_of(study):  # seeds innermost
         if selection.holds(cell):
             plan = planner.plan(cell)
-            yield _target(folder / f"{plan.name}.py", render(plan), study.name)
+            axes = cell.coordinates[:-1]
+            yield _target(folder / f"{plan.name}.py", render(plan), study.name, axes != previous)
+            previous = axes
 
 
 def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
@@ -82,11 +87,11 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
                 )
 
 
-def _target(path: Path, text: str, study: str) -> ConfigFile:
+def _target(path: Path, text: str, study: str, is_first_seed: bool) -> ConfigFile:
     try:
         before = read_bytes(path).decode("utf-8")
     except FileNotFoundError:
-        return ConfigFile(path, text, None, Change.NEW)
+        return ConfigFile(path, text, None, Change.NEW, is_first_seed)
     except OSError as error:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -97,4 +102,4 @@ def _target(path: Path, text: str, study: str) -> ConfigFile:
         change = Change.EDITED
     else:
         change = Change.CHANGED if header.study == study else Change.FOREIGN
-    return ConfigFile(path, text, before, change)
+    return ConfigFile(path, text, before, change, is_first_seed)

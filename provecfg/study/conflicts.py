@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provecfg import invariants, spelling
-from provecfg.catalog.models import MODELS
 from provecfg.findings import Finding
 from provecfg.study.datasets import name_of
 from provecfg.study.losses import AuxiliaryLoss
@@ -18,22 +17,26 @@ def conflicts(study: Study) -> Iterator[LocatedFinding]:
     """What single values cannot show."""
     schedule, data = study.schedule, study.data
     if schedule.val_interval is not None:
-        message = invariants.validation_within_run(schedule.val_interval, schedule.max_iters)
+        message = invariants.validation_within_run(schedule.val_interval, schedule.length, schedule.unit)
         if message:
-            hint = f"at most {schedule.max_iters}, or leave it out"
+            hint = f"at most {schedule.length}, or leave it out"
             yield _conflict(("schedule", "val_interval"), message, hint)
     if schedule.warmup_iters is not None:
         message = invariants.warmup_within_run(schedule.warmup_iters, schedule.max_iters)
-        if message:
+        if message and not schedule.by_epoch:
             yield _conflict(("schedule", "warmup_iters"), message)
         elif schedule.warmup_iters == 1:
             text = "mmengine's warmup of a single iteration never ends"
             yield _conflict(("schedule", "warmup_iters"), text, "0 for none, or 2 and more")
     message = invariants.images_for_pooled_batch_norm(data.batch_size)
-    pooled = [name for name in study.models if MODELS[name].normalises_pooled_features]
+    pooled = [name for name, base in study.bases.items() if base.normalises_pooled_features]
     if message and pooled:
         hint = f"batch_size: 2, or leave out {', '.join(pooled)}"
         yield _conflict(("data", "batch_size"), f"{pooled[0]} with {message}", hint)
+    for index, strategy in enumerate(study.resolved_strategies.values()):
+        if strategy.batch_augments and data.batch_size < 2:
+            message = f"{strategy.name} mixes the images of a batch, and a batch has one"
+            yield _conflict(("strategies", index), message, "batch_size: 2, or another strategy")
     if isinstance(data.root, str) and len(study.datasets) > 1:
         example = ", ".join(f"{name}: DIR" for name in map(name_of, study.datasets))
         yield _conflict(
@@ -53,15 +56,20 @@ def conflicts(study: Study) -> Iterator[LocatedFinding]:
     yield from _loss_conflicts(study)
 
 
+def _calls(study: Study, name: str) -> str:
+    is_own = study.bases[name].main_head.calls == "own"
+    return f"{name} is trained on {'losses of its own' if is_own else 'sets of masks'}"
+
+
 def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
     losses = study.losses
     weights = losses.primary.class_weight
     if weights is not None:
         yield from _class_weight_conflicts(study, weights)
-    on_masks = [name for name in study.models if not MODELS[name].takes_pixel_losses]
+    on_masks = [name for name, base in study.bases.items() if not base.takes_pixel_losses]
     if on_masks and not losses.primary.is_plain:
         what = "class_weight" if weights is not None else "label_smoothing"
-        message = f"{on_masks[0]} is trained on sets of masks: it has no cross-entropy over pixels for {what}"
+        message = f"{_calls(study, on_masks[0])}: it has no cross-entropy over pixels for {what}"
         yield _conflict(("losses", "primary", what), message, f"leave out {', '.join(on_masks)}")
     if losses.ohem is not None:
         yield from _ohem_conflicts(study, losses.ohem)
@@ -69,10 +77,20 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
     twice = invariants.distinct([str(stage) for stage in stages])
     if twice:
         yield _conflict(("losses", "deep_supervision"), f"two heads on one stage: {twice}")
-    for name in study.models:
-        if MODELS[name].auxiliary_stage in stages:
-            message = f"{name} has its auxiliary head on stage {MODELS[name].auxiliary_stage} already"
+    for name, base in study.bases.items():
+        for head in base.heads:
+            if head.is_auxiliary and head.stage in stages:
+                message = f"{name} has its auxiliary head on stage {head.stage} already"
+                yield _conflict(("losses", "deep_supervision"), message, "another stage, or leave out the model")
+        unknown = [stage for stage in stages if stage not in base.stage_channels]
+        if unknown:
+            message = f"{name}: how many channels stage {unknown[0]} has is in none of its heads"
             yield _conflict(("losses", "deep_supervision"), message, "another stage, or leave out the model")
+        refusal = base.refuses_auxiliary_losses
+        if refusal is not None and any(losses.auxiliary):
+            message = f"{name} takes no auxiliary loss: {refusal}"
+            index = list(study.bases).index(name)
+            yield _conflict(("models", index), message, "`losses: {auxiliary: [none]}`, or leave out the model")
     earlier: set[tuple[AuxiliaryLoss, ...]] = set()
     for index, selection in enumerate(losses.auxiliary):
         location = ("losses", "auxiliary", index)
@@ -103,9 +121,9 @@ def _ohem_conflicts(study: Study, ohem: Ohem) -> Iterator[LocatedFinding]:
     if message:
         hint = f"min_kept: {height * width // 16}, a sixteenth of the crop, say"
         yield _conflict(("losses", "ohem", "min_kept"), message, hint)
-    on_masks = [name for name in study.models if not MODELS[name].takes_pixel_losses]
+    on_masks = [name for name, base in study.bases.items() if not base.takes_pixel_losses]
     if on_masks:
-        message = f"{on_masks[0]} is trained on sets of masks: it has no pixels to sample"
+        message = f"{_calls(study, on_masks[0])}: it has no pixels to sample"
         yield _conflict(("losses", "ohem"), message, f"leave out {', '.join(on_masks)}")
     for index, selection in enumerate(study.losses.auxiliary):
         for loss in selection:

@@ -100,17 +100,18 @@ def study_from_fields(fields: Mapping[str, Any], folder: Path = Path()) -> tuple
     return study, [replace(finding, key=key_of(location)) for location, finding in problems]
 
 
-def checked_study(fields: Mapping[str, Any], kind: str = "study") -> Study:
+def checked_study(fields: Mapping[str, Any], kind: str = "study", folder: Path = Path()) -> Study:
     """The study of plain data.
 
     Args:
         fields: What a study file would hold.
         kind: What the user asked for, for the refusal.
+        folder: Where the files that it names are looked for.
 
     Raises:
         ProvecfgError: It is none; says all that is wrong.
     """
-    study, findings = study_from_fields(fields)
+    study, findings = study_from_fields(fields, folder)
     if study is None:
         listed = "\n".join(f"  {finding.key or 'study'}: {finding.message}" for finding in findings)
         hints = [finding.hint for finding in findings if finding.hint]
@@ -133,11 +134,11 @@ def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, lis
     if problems:
         return None, problems
     try:
-        study = _validated(fields)
+        study = _validated(fields, folder)
     except ValidationError as error:
         errors = own_errors(error)
         problems = [finding_of(details) for details in errors[:_MOST_PROBLEMS]]
-        repaired = _without(fields, [details["loc"] for details in errors])
+        repaired = _without(fields, [details["loc"] for details in errors], folder)
         if repaired is None:
             return None, problems
         study = repaired
@@ -216,18 +217,20 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
     target[last] = value
 
 
-def _validated(fields: Mapping[str, Any]) -> Study:
+def _validated(fields: Mapping[str, Any], folder: Path) -> Study:
     # By way of JSON: there strict means what a YAML author expects (a list is a tuple, a whole number is a float).
-    return Study.model_validate_json(json.dumps(fields, default=str))
+    study = Study.model_validate_json(json.dumps(fields, default=str), context={"folder": folder})
+    study._folder = folder
+    return study
 
 
-def _without(fields: Mapping[str, Any], locations: Sequence[Location]) -> Study | None:
+def _without(fields: Mapping[str, Any], locations: Sequence[Location], folder: Path) -> Study | None:
     """The study with its bad values left to their defaults, or None where that is no study either."""
     repaired: dict[str, Any] = json.loads(json.dumps(fields, default=str))
     for location in locations:
         _drop(repaired, location)
     try:
-        return _validated({"name": "unnamed", **repaired})
+        return _validated({"name": "unnamed", **repaired}, folder)
     except ValidationError:
         return None
 

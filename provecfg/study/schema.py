@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from provecfg import spelling
 from provecfg.catalog.datasets import Dataset
-from provecfg.catalog.models import MODELS
-from provecfg.catalog.strategies import STRATEGIES
+from provecfg.catalog.strategies import Strategy
+from provecfg.study.bases import Base, ModelEntry, base_of
 from provecfg.study.datasets import DatasetChoice, dataset_of, name_of
 from provecfg.study.losses import (
     AuxiliaryLoss,
@@ -23,7 +24,10 @@ from provecfg.study.losses import (
     cell_label,
     label_of,
 )
+from provecfg.study.models import Model
+from provecfg.study.recipe import Inference, OptimizerSpec, Runtime, Schedule
 from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
+from provecfg.study.strategies import StrategyChoice, StrategyEntry, strategy_of
 
 
 def _known(what: str, names: Iterable[str]) -> AfterValidator:
@@ -38,10 +42,6 @@ def _known(what: str, names: Iterable[str]) -> AfterValidator:
 def _in_schema(names: Iterable[str]) -> Any:
     """The names as an editor offers them."""
     return Field(json_schema_extra={"enum": list(names)})
-
-
-ModelName = Annotated[str, _known("model", MODELS), _in_schema(MODELS)]
-StrategyName = Annotated[str, _known("strategy", STRATEGIES), _in_schema(STRATEGIES)]
 
 
 class Ohem(Spec):
@@ -108,15 +108,17 @@ class HeadWeights(Spec):
     """Factors on the primary loss."""
 
     decode: PositiveFloat = Field(default=1.0, description="In the decode head, > 0.")
-    auxiliary: PositiveFloat = Field(default=0.4, description="In the auxiliary head of models that have one, > 0.")
+    auxiliary: PositiveFloat = Field(
+        default=0.4, description="In the auxiliary heads of models that have some, whatever the base has there; > 0."
+    )
 
 
 class EarlyStopping(Spec):
     """When a run that no longer improves is stopped."""
 
-    monitor: Literal["val/mIoU", "val/mAcc", "val/aAcc"] = Field(
-        default="val/mIoU", description="Metric of a validation, in percent."
-    )
+    monitor: Literal[
+        "val/mIoU", "val/mAcc", "val/aAcc", "val/mDice", "val/mFscore", "val/mPrecision", "val/mRecall"
+    ] = Field(default="val/mIoU", description="Metric of a validation, in percent.")
     rule: Literal["greater"] = Field(default="greater", description="These metrics are better the greater they are.")
     patience: PositiveInt = Field(default=5, description="Validations without improvement until the run stops, >= 1.")
     min_delta: NonNegativeFloat = Field(
@@ -130,21 +132,6 @@ class EarlyStopping(Spec):
         gt=1,
         le=100,
         description="Value of the metric at which the run stops at once, in percent.",
-    )
-
-
-class Schedule(Spec):
-    """The length of the run, in iterations."""
-
-    max_iters: PositiveInt = Field(default=80000, description="Iterations of training, >= 1.")
-    val_interval: PositiveInt | None = Field(
-        default=None,
-        description="Iterations between validations, and between checkpoints. Unless said, 5000, or an eighth of a run "
-        "of fewer than 40000, so that early stopping can still stop it.",
-    )
-    warmup_iters: NonNegativeInt | None = Field(
-        default=None,
-        description="Iterations of linear warmup. Unless said, the model's own, at most a tenth of the run.",
     )
 
 
@@ -167,21 +154,19 @@ class Data(Spec):
     num_workers: NonNegativeInt = Field(default=4, description="Processes that load data, for each training process.")
 
 
-class OptimizerSpec(Spec):
-    """What differs from the model's own optimizer."""
+SEEDS_MODELS = (
+    "deeplabv3plus_r50",
+    "pspnet_r50",
+    "segformer_mit-b3",
+    "segnext_mscan-b",
+    "hrnet_hr48",
+    "mask2former_swin-b",
+)
+"""The loss study's, by name: a model that is added to the catalog changes nobody's study."""
 
-    type: Literal["SGD", "AdamW"] | None = Field(default=None, description="Unless said, the model's own.")
-    lr: PositiveFloat | None = Field(default=None, description="Learning rate, > 0.")
-    weight_decay: NonNegativeFloat | None = Field(default=None, description=">= 0.")
-    clip_grad_norm: PositiveFloat | None = Field(default=None, description="Largest norm of the gradient, > 0.")
 
-
-class Runtime(Spec):
-    """How training runs, the result aside."""
-
-    amp: bool = Field(default=False, description="Train in mixed precision (needs CUDA).")
-    log_interval: PositiveInt = Field(default=50, description="Iterations between log lines, >= 1.")
-    max_keep_ckpts: PositiveInt = Field(default=3, description="Checkpoints kept besides the best one, >= 1.")
+def _named(name: str) -> Model:
+    return Model(base=name)
 
 
 class Study(Spec):
@@ -190,14 +175,18 @@ class Study(Spec):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         description="Letters, digits, '.', '_' and '-'."
     )
-    models: tuple[ModelName, ...] = Field(
-        default=tuple(MODELS), min_length=1, description="Axis; `provecfg list models`."
+    models: tuple[ModelEntry, ...] = Field(
+        default=tuple(map(_named, SEEDS_MODELS)),
+        min_length=1,
+        description="Axis; names of `provecfg list models --all`, or configs of your own.",
     )
     datasets: tuple[DatasetChoice, ...] = Field(
         default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`, or entries of one's own."
     )
-    strategies: tuple[StrategyName, ...] = Field(
-        default=("baseline",), min_length=1, description="Axis; `provecfg list strategies`."
+    strategies: tuple[StrategyEntry, ...] = Field(
+        default=(StrategyChoice(name="baseline", combine=("baseline",)),),
+        min_length=1,
+        description="Axis; names of `provecfg list strategies`, combinations, or pipelines of your own.",
     )
     seeds: tuple[NonNegativeInt, ...] = Field(default=(42,), min_length=1, description="Axis; seeds of a run, >= 0.")
     losses: Losses = Field(
@@ -210,7 +199,38 @@ class Study(Spec):
     schedule: Schedule = Field(default_factory=Schedule)
     data: Data = Field(default_factory=Data)
     optimizer: OptimizerSpec = Field(default_factory=OptimizerSpec)
+    inference: Inference = Field(default_factory=Inference)
+    metrics: tuple[Literal["mIoU", "mDice", "mFscore"], ...] = Field(
+        default=("mIoU",), min_length=1, description="What a validation measures; what is monitored is among it anyway."
+    )
+    pretrained: bool = Field(
+        default=True, description="Whether a backbone starts from the weights that its base names."
+    )
+    init_from: str | None = Field(
+        default=None, description="Checkpoint that training starts from; a head of other classes is left out of it."
+    )
     runtime: Runtime = Field(default_factory=Runtime)
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start: that of the study's file."""
+        return self._folder
+
+    @cached_property
+    def bases(self) -> Mapping[str, Base]:
+        """What its models are edited from, by their names.
+
+        Raises:
+            ProvecfgError: One cannot be read; a study that was read has none such.
+        """
+        return {model.label: base_of(model, self._folder) for model in self.models}
+
+    @cached_property
+    def resolved_strategies(self) -> Mapping[str, Strategy]:
+        """What its strategies do, by their names."""
+        return {choice.name: strategy_of(choice, self._folder) for choice in self.strategies}
 
     @cached_property
     def resolved_datasets(self) -> dict[str, Dataset]:

@@ -41,7 +41,7 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     if kind == "union_tag_not_found":
         return _value(location, "has no `type`, which says what it is", _hint(location))
     value = details["input"]
-    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
+    shown = "" if kind.startswith(_SELF_EXPLAINING) or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
     return _value(location, f"{_message(details)}{shown}", _hint(location))
 
 
@@ -79,6 +79,10 @@ def _in_yaml(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return spelling.shown(value)
+
+
+_SELF_EXPLAINING = ("unknown_", "unreadable_", "set_")
+"""Kinds of our own errors whose text names the value."""
 
 
 def _value(location: Location, message: str, hint: str | None) -> LocatedFinding:

@@ -37,7 +37,7 @@ def test_the_loss_study_is_the_24_cells_of_the_contract() -> None:
 
 def test_cross_entropy_comes_first_at_its_heads_weight_and_auxiliary_losses_follow_at_0_3() -> None:
     for plan in plans().values():
-        heads = [plan.decode_losses, *(head.losses for head in plan.auxiliary_heads)]
+        heads = [plan.main_head.entries, *(head.entries for head in plan.auxiliary_heads)]
         primaries = [1.0, 0.4] if plan.model.takes_pixel_losses else [None]
         for losses, primary in zip(heads, primaries, strict=False):
             if primary is not None:
@@ -52,7 +52,9 @@ def test_cross_entropy_comes_first_at_its_heads_weight_and_auxiliary_losses_foll
 
 
 def test_auxiliary_losses_have_the_seeds_parameters() -> None:
-    by_loss = {name.rsplit("_", 1)[1]: plan.decode_losses[-1] for name, plan in plans(models=["pspnet_r50"]).items()}
+    by_loss = {
+        name.rsplit("_", 1)[1]: plan.main_head.entries[-1] for name, plan in plans(models=["pspnet_r50"]).items()
+    }
     assert by_loss["focal"] == {
         "type": "SoftmaxFocalLoss",
         "reduction": "mean",
@@ -133,7 +135,7 @@ def test_cells_that_differ_in_a_value_have_names_that_differ() -> None:
 
 def test_cells_of_a_study_differ_only_in_their_losses_and_name() -> None:
     by_loss = list(plans(models=["hrnet_hr48"]).values())
-    own = {"name", "header", "work_dir", "decode_losses", "auxiliary_heads"}
+    own = {"name", "header", "work_dir", "heads", "segmentor"}
     first = by_loss[0]
     for plan in by_loss[1:]:
         for field in Plan.__dataclass_fields__:
@@ -152,7 +154,7 @@ def test_weights_are_an_axis_of_every_auxiliary_loss() -> None:
 
 def test_class_weights_and_smoothing_need_our_cross_entropy() -> None:
     plan = one(losses={"primary": {"class_weight": [1.0] * 19, "label_smoothing": 0.1}, "auxiliary": ["none"]})
-    assert plan.decode_losses == [
+    assert plan.main_head.entries == [
         {
             "type": "SegCrossEntropyLoss",
             "avg_non_ignore": True,
@@ -166,7 +168,7 @@ def test_class_weights_and_smoothing_need_our_cross_entropy() -> None:
 
 def test_ohem_samples_in_the_decode_head() -> None:
     plan = one(losses={"ohem": {"min_kept": 1000}, "auxiliary": ["none"]})
-    assert plan.decode_sampler == {"type": "HardPixelSampler", "thresh": 0.7, "min_kept": 1000}
+    assert plan.main_head.sampler == {"type": "HardPixelSampler", "thresh": 0.7, "min_kept": 1000}
     assert plan.name == "pspnet_r50_bdd10k_ce-ohem-minkept1000"
 
 
@@ -174,8 +176,8 @@ def test_deep_supervision_adds_a_head_with_every_loss_to_any_model() -> None:
     supervised = {"auxiliary": ["focal"], "deep_supervision": [{"stage": 1, "weight": 0.2}]}
     for plan in plans(losses=supervised).values():
         head = plan.auxiliary_heads[-1]
-        assert (head.stage, head.in_channels) == (1, plan.model.stage_channels[1])
-        assert [loss["loss_weight"] for loss in head.losses] == [0.2, 0.3]
+        assert (head.head.stage, head.added) == (1, plan.model.stage_channels[1])
+        assert [loss["loss_weight"] for loss in head.entries] == [0.2, 0.3]
         assert "0.2 CE[stage 1] + 0.3 focal[stage 1]" in plan.header.equation
 
 
@@ -185,13 +187,13 @@ def test_a_scheduled_weight_starts_where_its_schedule_does_and_reaches_every_hea
     (hook,) = [hook for hook in plan.custom_hooks if hook["type"] == "LossWeightScheduleHook"]
     assert [schedule["head"] for schedule in hook["schedules"]] == ["decode_head", "auxiliary_head"]
     assert all({"kind", "start", "end"} < set(schedule) for schedule in hook["schedules"])
-    assert plan.decode_losses[-1]["loss_weight"] == 0.5
+    assert plan.main_head.entries[-1]["loss_weight"] == 0.5
     assert "(0.5 to 0.1) Lovasz[decode]" in plan.header.equation
 
 
 def test_a_multi_scale_loss_holds_the_loss_that_it_wraps() -> None:
     plan = one(losses={"auxiliary": [{"type": "dice", "scales": [1, 0.5]}]})
-    entry = plan.decode_losses[-1]
+    entry = plan.main_head.entries[-1]
     assert (entry["type"], entry["loss"]["type"], entry["scales"]) == ("MultiScaleLoss", "SegDiceLoss", [1.0, 0.5])
     assert entry["loss_weight"] == 0.3
     assert "loss_weight" not in entry["loss"]
@@ -200,7 +202,7 @@ def test_a_multi_scale_loss_holds_the_loss_that_it_wraps() -> None:
 def test_no_pixel_loss_has_the_name_of_one_of_mask2formers_own() -> None:
     losses = ["focal", "lovasz", "boundary", "dice", "boundary_focal", "distance_boundary"]
     for plan in plans(models=["mask2former_swin-b"], losses={"auxiliary": losses}).values():
-        assert plan.decode_losses[0]["loss_name"] not in ("loss_cls", "loss_mask", "loss_dice")
+        assert plan.main_head.entries[0]["loss_name"] not in ("loss_cls", "loss_mask", "loss_dice")
 
 
 def test_the_digest_is_of_what_a_study_means_and_not_of_how_it_is_written() -> None:

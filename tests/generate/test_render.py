@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from provecfg.catalog.models import MODELS
 from provecfg.generate.plan import Plan, plans_of
 from provecfg.generate.render import render
 from provecfg.header import Header, is_untouched
-from provecfg.paths import templates_dir
 from provecfg.study.load import study_from_fields
 
 
@@ -68,11 +66,3 @@ def test_a_rendered_config_says_what_it_is_and_that_nobody_edited_it(plan: Plan)
 
 def test_a_work_dir_is_its_studys_and_its_cells() -> None:
     assert {plan.work_dir for plan in plans()} == {f"work_dirs/test/{plan.name}" for plan in plans()}
-
-
-def test_every_model_has_a_template_and_every_template_a_model() -> None:
-    folder = templates_dir() / "models"
-    leaves = {path.name.removesuffix(".py.j2") for path in folder.glob("*.py.j2")}
-    layouts = {"resnet"}  # what DeepLabV3+ and PSPNet share
-    assert leaves - layouts == {model.template for model in MODELS.values()}
-    assert len(leaves) >= 7

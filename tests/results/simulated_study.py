@@ -163,7 +163,7 @@ def simulated_runs(study: Study, effects: Effects, seed: int = 0) -> Iterator[Si
         seed: Of everything that varies.
     """
     rng = np.random.default_rng(seed)
-    levels = {model: rng.uniform(35, 50) for model in study.models}
+    levels = {model: rng.uniform(35, 50) for model in study.bases}
     planner = Planner(study)
     for cell in cells_of(study):
         plan = planner.plan(cell)

@@ -66,5 +66,5 @@ def test_a_cell_passes_validation_and_trains_on_every_loss_that_it_declares(plan
     lines = [json.loads(line) for file in outcome.work_dir.glob("*/vis_data/scalars.json") for line in file.open()]
     logged = {key: value for line in lines for key, value in line.items() if "loss" in key}
     assert all(math.isfinite(value) for value in logged.values()), logged
-    for loss in plan.decode_losses[int(plan.model.takes_pixel_losses) :]:
+    for loss in plan.main_head.entries[int(plan.model.takes_pixel_losses) :]:
         assert any(key.endswith(f"decode.{loss['loss_name']}") for key in logged), (loss["loss_name"], sorted(logged))

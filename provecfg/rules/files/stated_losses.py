@@ -99,12 +99,14 @@ def equation_not_as_written(facts: Facts) -> Iterator[Mark]:
     own = facts
     if values != facts.view.values:
         own = Facts(dataclasses.replace(facts.view, values=values), facts.registry)
-    names = [name for name in written if name not in ("queries", "decode")]
     heads = [head for head in own.heads if head.role == "auxiliary"]
-    for head in own.decode_heads:
+    of_decoders = [*(f"decode {index}" for index in range(len(own.decode_heads) - 1)), "decode"]  # of a cascade
+    names = [name for name in written if name not in ("queries", *of_decoders)]
+    for name, head in zip(of_decoders, own.decode_heads, strict=False):
         if head.is_mask_head:
             yield from _differences("queries", head.node, list(_set_losses(head)), written.get("queries", []))
-        yield from _differences("decode", head.node, list(_losses(head)), written.get("decode", []))
+        if head.calls_losses_plainly or head.is_mask_head:
+            yield from _differences(name, head.node, list(_losses(head)), written.get(name, []))
     for name, head in zip_longest(names, heads):
         if head is None and own.model is not None:
             yield Mark(own.model, f"the equation has terms of a head {name!r}, and the model has no such head", _HINT)
