@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from provecfg import spelling
 from provecfg.catalog.studies import LOSS_STUDY, STUDIES
 from provecfg.commands import names
 from provecfg.commands.findings import settings_reader, show_findings
@@ -110,13 +111,18 @@ def command(
     for path in studies:
         if str(path) in STUDIES and not path.exists():
             read += studies_of(STUDIES[str(path)], settings)
+        elif not path.suffix and not path.exists():
+            raise ProvecfgError(spelling.unknown("study", str(path), STUDIES), hint="or name a study file, x.yaml")
         else:
             read.append(_read(path, settings, terminal))
     if everything or not studies:
         read += studies_of(LOSS_STUDY, settings)
     if None in read:
         return ExitCode.FINDINGS
-    whole = [study for study in read if study is not None]
+    whole: list[Study] = []
+    for study in read:
+        if study is not None and study not in whole:  # --all beside the loss study's own name
+            whole.append(study)
     selection.check(
         [label for study in whole for label in study.bases],
         [name for study in whole for name in study.resolved_datasets],

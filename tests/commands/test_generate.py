@@ -102,6 +102,18 @@ def test_wrong_usage_is_one_message_and_writes_nothing(
     assert "Traceback" not in err
 
 
+def test_a_study_that_is_named_twice_is_one_study(provecfg: Command, out: Path) -> None:
+    code, _, err = provecfg("generate", "--all", "loss-study", "-o", out)
+    assert code == 0
+    assert "24 configs: 24 written" in err
+
+
+def test_a_studys_name_that_is_misspelt_is_answered_with_the_nearest(provecfg: Command, out: Path) -> None:
+    code, _, err = provecfg("generate", "improvments", "-o", out)
+    assert code == 2
+    assert "unknown study 'improvments'; did you mean 'improvements'?" in err
+
+
 def test_a_study_with_mistakes_writes_nothing_and_shows_them_all(provecfg: Command, out: Path) -> None:
     Path("study.yaml").write_text("name: a\nmodels: [pspnet]\nseeds: [-1]\n")
     code, stdout, _ = provecfg("generate", "study.yaml")

@@ -99,14 +99,28 @@ class Cluster:
         self.wait_until(lambda: "idle" in _run("sinfo", "--noheader", "--format=%T"), "an idle node")
 
     def stop(self) -> None:
-        """End all jobs, then the daemons."""
+        """End all jobs, then the daemons; returns when none of their processes is left."""
         with suppress(subprocess.SubprocessError):
             _run("scancel", "--user=root")
             _run("scontrol", "shutdown")
-        for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
-            with suppress(OSError, ValueError):
-                os.kill(int((self.folder / name).read_text()), signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._processes():
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            until = time.monotonic() + 5
+            while self._processes() and time.monotonic() < until:
+                time.sleep(0.1)
         os.environ.pop("SLURM_CONF", None)
+
+    def _processes(self) -> list[int]:
+        """What was started with this cluster's settings: daemons, the steps of jobs, and what those run."""
+        mark = f"SLURM_CONF={self.folder / 'slurm.conf'}".encode()
+        processes = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):  # one that ended meanwhile
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    processes.append(int(entry.name))
+        return [process for process in processes if process != os.getpid()]
 
     @staticmethod
     def wait_until(claim, what: str, seconds: float = 40.0) -> None:
