@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from provecfg import spelling
 from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
@@ -12,7 +12,11 @@ from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Poly(Spec):
+class _Decay(Spec):
+    model_config = ConfigDict(json_schema_extra={"required": ["type"]})  # by it one is told from the others
+
+
+class Poly(_Decay):
     """(1 - progress) ** power of the learning rate."""
 
     type: Literal["poly"] = "poly"
@@ -20,14 +24,14 @@ class Poly(Spec):
     eta_min: NonNegativeFloat = Field(default=0.0, description="Learning rate at the end, >= 0.")
 
 
-class Cosine(Spec):
+class Cosine(_Decay):
     """Half a cosine from the learning rate to `eta_min`."""
 
     type: Literal["cosine"] = "cosine"
     eta_min: NonNegativeFloat = Field(default=0.0, description="Learning rate at the end, >= 0.")
 
 
-class Step(Spec):
+class Step(_Decay):
     """A factor at each of some points of the run."""
 
     type: Literal["step"] = "step"
@@ -37,13 +41,13 @@ class Step(Spec):
     gamma: Fraction = Field(default=0.1, description="Factor at each, in (0, 1).")
 
 
-class Constant(Spec):
+class Constant(_Decay):
     """The learning rate stays."""
 
     type: Literal["constant"] = "constant"
 
 
-class Plateau(Spec):
+class Plateau(_Decay):
     """A factor each time that validations no longer improve the metric that early stopping monitors."""
 
     type: Literal["plateau"] = "plateau"
@@ -52,6 +56,9 @@ class Plateau(Spec):
 
 
 DECAYS: dict[str, type[Spec]] = {"poly": Poly, "cosine": Cosine, "step": Step, "constant": Constant, "plateau": Plateau}
+
+
+_Name = Annotated[str, Field(json_schema_extra={"enum": list(DECAYS)})]
 
 
 def _decay_fields(value: Any) -> Any:
@@ -67,7 +74,7 @@ def _decay_fields(value: Any) -> Any:
 
 Decay = Annotated[
     Annotated[Poly | Cosine | Step | Constant | Plateau, Field(discriminator="type")],
-    BeforeValidator(_decay_fields, json_schema_input_type=str | Poly | Cosine | Step | Constant | Plateau),
+    BeforeValidator(_decay_fields, json_schema_input_type=_Name | Poly | Cosine | Step | Constant | Plateau),
 ]
 
 
