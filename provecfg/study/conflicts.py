@@ -61,8 +61,19 @@ def _calls(study: Study, name: str) -> str:
     return f"{name} is trained on {'losses of its own' if is_own else 'sets of masks'}"
 
 
+LONGEST_LABEL = 180
+"""Letters of a cell's name that its losses may take: a file's name has 255 at most, and the model, the data, the
+strategy, the seed and the endings of what is written beside it come on top."""
+
+
 def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
     losses = study.losses
+    longest = max((losses.label(selection) for selection in losses.cells()), key=len)
+    if len(longest) > LONGEST_LABEL:
+        message = f"a cell would be called {longest[:40]}..., {len(longest)} letters for its losses alone"
+        yield _conflict(
+            ("losses", "auxiliary"), message, f"fewer values, such as scales: at most {LONGEST_LABEL} letters"
+        )
     weights = losses.primary.class_weight
     if weights is not None:
         yield from _class_weight_conflicts(study, weights)

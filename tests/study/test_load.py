@@ -122,6 +122,10 @@ def test_a_misspelt_word_is_answered_with_the_nearest_one(tmp_path: Path, text: 
         ("name: a\ndata: {batch_size: 1}", "data.batch_size"),
         ("name: a\ndatasets: [bdd10k, cityscapes]\ndata: {root: here}", "data.root"),
         ("name: a\nseeds: [1, 1]", "seeds"),
+        (
+            f"name: a\nlosses: {{auxiliary: [{{type: focal, scales: {[n / 100 for n in range(1, 60)]}}}]}}",
+            "losses.auxiliary",
+        ),
         ("name: a\nlosses: {auxiliary: [[focal, focal]]}", "losses.auxiliary[0]"),
         ("name: a\nlosses: {auxiliary: [focal, {type: focal}]}", "losses.auxiliary[1]"),
         ("name: a\nmodels: [pspnet_r50]\nlosses: {primary: {class_weight: [1, 2]}}", "losses.primary.class_weight"),
