@@ -46,6 +46,11 @@ lint: install
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
+# On a machine with a CUDA card; what it measures goes to docs/gpu.md.
+.PHONY: gpu
+gpu: install
+	$(BIN)/python -m pytest -m gpu tests/gpu
+
 generate: install
 	$(BIN)/provecfg generate --all
 
