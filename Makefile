@@ -4,22 +4,33 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test quick lint bench install generate docs constraints clean
+# Tests run in JOBS processes, each file's in one of them.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+.PHONY: help demo quick test test-all test-gpu lint bench statistics install generate docs constraints clean
 
 help:
-	@echo "make demo    install, write and validate the loss study's 24 configs, and train one of them"
-	@echo "make test    install, and run every test (about half an hour on two cores)"
-	@echo "make quick   the tests that train nothing"
-	@echo "make lint    ruff, mypy and the import contracts"
-	@echo "make bench   the measurements of docs/performance.md"
+	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
+	@echo "make quick     the tests that train nothing (two minutes on two cores)"
+	@echo "make test      install, and run the tests (a quarter of an hour on two cores; JOBS=N for N)"
+	@echo "make test-all  every test that needs no GPU, as CI runs them (three quarters of an hour on two cores)"
+	@echo "make test-gpu  the tests that need a GPU"
+	@echo "make lint      ruff, mypy and the import contracts"
+	@echo "make bench     the measurements of docs/performance.md"
+	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
 
+# OpenCV's wheel, which mmcv asks for, loads libGL and glib from the system. Where there are none, the files of its
+# headless twin, which is installed beside it and needs neither, take the place of its own.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
 		{ echo "provecfg needs Python 3.10 to 3.12; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--no-deps --force-reinstall opencv-python-headless
 	@touch $@
 
 # On BDD10k where it is (PROVECFG_BDD10K_ROOT, or data/bdd100k), else on a street scene that provecfg draws itself.
@@ -31,11 +42,17 @@ demo: install
 	$(BIN)/provecfg validate configs
 	$(BIN)/provecfg run generated/pspnet_r50_bdd10k_focal.py $(DEMO_RUN) --work-dir work_dirs/demo
 
-test: install
-	$(BIN)/python -m pytest
-
 quick: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not long"
+
+test: install
+	$(PYTEST) -m "not long" --no-skips
+
+test-all: install
+	$(PYTEST) --no-skips
+
+test-gpu: install
+	$(BIN)/python -m pytest -m gpu --no-skips
 
 lint: install
 	$(BIN)/ruff check .
@@ -46,10 +63,8 @@ lint: install
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
-# On a machine with a CUDA card; what it measures goes to docs/gpu.md.
-.PHONY: gpu
-gpu: install
-	$(BIN)/python -m pytest -m gpu tests/gpu
+statistics: install
+	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
 generate: install
 	$(BIN)/provecfg generate --all

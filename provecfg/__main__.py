@@ -1,5 +1,21 @@
-"""`python -m provecfg`."""
+"""`provecfg` and `python -m provecfg`."""
 
-from provecfg.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if sys.argv[1:2] == ["run"]:
+        # Before all that takes time to import: a signal that comes meanwhile is for the run to receive.
+        from provecfg.interruption import hold
+
+        hold()
+    from provecfg import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "report": "Say what a study came to, and how sure that is.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 
@@ -75,7 +76,8 @@ def provecfg() -> None:
       provecfg prove generated/pspnet_r50_bdd10k_focal.py
       provecfg run generated/pspnet_r50_bdd10k_focal.py --smoke
 
-    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 130 interrupted.
+    Exit codes: 0 clean; 1 findings, or a run that failed; 2 wrong usage; 75 stopped to be requeued; 130
+    interrupted.
     """
 
 

@@ -18,6 +18,8 @@ class ExitCode(enum.IntEnum):
     """Findings of severity error (with --strict, warnings too), or a run that failed."""
     USAGE = 2
     """Wrong usage, bad settings, or a target that does not exist."""
+    REQUEUE = 75
+    """A run stopped at a checkpoint, and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
     INTERRUPTED = 130
 
 

@@ -42,12 +42,13 @@ def write_atomically(path: Path, text: str) -> None:
             was there is as it was.
     """
     try:
-        _write(path, text.encode("utf-8"))
+        write_bytes_atomically(path, text.encode("utf-8"))
     except (OSError, ValueError) as error:  # ValueError: a null in the name, half of a character in the text
         raise ProvecfgError(f"cannot write {path}: {_reason(error)}") from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """The same of bytes, for those to whom a full disk means something: it raises the OSError itself."""
     if path.is_symlink():
         target = Path(os.path.realpath(path))
         if not target.exists():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provecfg.errors import ProvecfgError, wants_traceback
 from provecfg.findings import Finding
-from provecfg.findings.fixes import Judged
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.problems import NOT_JUDGED
 from provecfg.findings.reporters.report import text_of_file
@@ -17,6 +16,9 @@ from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules import judge
 from provecfg.targets import is_study
+
+if TYPE_CHECKING:
+    from provecfg.findings.fixes import JudgedTarget
 
 
 def judgement_of(
@@ -52,7 +54,7 @@ def judgement_of_view(view: ConfigView) -> Judgement:
 
 def judge_for_fixes(
     settings_at: Callable[[Path], Settings], cfg_options: Sequence[tuple[str, Any]] = ()
-) -> Callable[[Path, Mapping[Path, str]], Judged]:
+) -> Callable[[Path, Mapping[Path, str]], JudgedTarget]:
     """What `findings.fixes.apply_fixes` judges with.
 
     Args:
@@ -60,10 +62,14 @@ def judge_for_fixes(
         cfg_options: See `judgement_of`.
     """
 
-    def judge(target: Path, unsaved: Mapping[Path, str]) -> Judged:
+    from provecfg.findings.fixes import (
+        JudgedTarget,  # fixes are asked for now and then, configs are judged all the time
+    )
+
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
         judgement = judgement_of(target, cfg_options, unsaved)
         findings = screened([judgement], settings_at, says_unused=True)
-        return Judged(tuple(findings), frozenset(judgement.texts), _values_of(target, unsaved))
+        return JudgedTarget(tuple(findings), frozenset(judgement.texts), _values_of(target, unsaved))
 
     return judge
 

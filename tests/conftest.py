@@ -1,11 +1,49 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests.command_server import CommandServer
+
+# On a busy machine a process waits for its turn: time says nothing about the code.
+hypothesis.settings.register_profile("provecfg", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("provecfg")
+
 PROJECT = Path(__file__).parents[1]
+GPU = "gpu"
+"""Marker of the tests that need a GPU. They run when `-m` names it; no other test sees one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if GPU not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist: a core is all that it has
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = [GPU] if GPU not in config.option.markexpr else []
+    if os.geteuid() != 0:
+        absent.append("root")
+    left_out = [item for item in items if any(map(item.get_closest_marker, absent))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A skip fails the session where it may not be: the reasons are in the summary."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.option.no_skips and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +64,23 @@ def provecfg(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
         return code, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    """Runs the command line in processes of their own, which need not import the stack."""
+    server = CommandServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def command_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a command in a process of its own: this checkout's code, one cache of drawn data."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONWARNINGS": "ignore",
+        "PROVECFG_HOME": str(tmp_path_factory.getbasetemp() / "provecfg-home"),
+        "OMP_NUM_THREADS": "1",
+    }

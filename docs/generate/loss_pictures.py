@@ -29,19 +29,17 @@ from provecfg.data.scenes import Drawing, draw_street, smoke_data_for
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # while imported, mmcv's modules use what torch deprecates
     from provecfg.plugin.hooks.weight_schedules import schedule_from
-    from provecfg.plugin.losses import (
-        BoundaryAwareFocalLoss,
-        DistanceBoundaryLoss,
-        SegBoundaryLoss,
-        SegCrossEntropyLoss,
-        SegDiceLoss,
-        SegLovaszLoss,
-        SoftmaxFocalLoss,
-    )
+    from provecfg.plugin.losses.boundary_aware_focal_loss import BoundaryAwareFocalLoss
+    from provecfg.plugin.losses.distance_boundary_loss import DistanceBoundaryLoss
     from provecfg.plugin.losses.distance_maps import signed_distance_maps
     from provecfg.plugin.losses.multi_scale_loss import resize_logits, resize_nearest
     from provecfg.plugin.losses.pixelwise import focal_value_and_slope
+    from provecfg.plugin.losses.seg_boundary_loss import SegBoundaryLoss
+    from provecfg.plugin.losses.seg_cross_entropy_loss import SegCrossEntropyLoss
+    from provecfg.plugin.losses.seg_dice_loss import SegDiceLoss
+    from provecfg.plugin.losses.seg_lovasz_loss import SegLovaszLoss
     from provecfg.plugin.losses.sobel import STEP_ENERGY, half_energy, label_boundary
+    from provecfg.plugin.losses.softmax_focal_loss import SoftmaxFocalLoss
     from provecfg.plugin.samplers import HardPixelSampler
 
 import matplotlib as mpl
@@ -256,8 +254,8 @@ def gradient_picture(scene: Scene) -> Figure:
     sizes = []
     for axes, loss in zip(panels, losses.values(), strict=True):
         logits = scene.logits.clone().requires_grad_()
-        loss(logits).backward()
-        size = scene.masked(logits.grad[0].abs().sum(0))
+        (gradient,) = torch.autograd.grad(loss(logits), logits)
+        size = scene.masked(gradient[0].abs().sum(0))
         sizes.append(np.nansum(size))
         axes.set_xlabel(f"in all {sizes[-1] / sizes[0]:.2f} times cross-entropy's", fontsize=8)
         # Each by its own largest values: the losses differ by orders of magnitude, which is what weights are for.
@@ -397,11 +395,11 @@ def _bar(figure: Figure, shown: Any, panels: Sequence[Any], label: str) -> None:
 
 def _coloured(labels: Tensor) -> np.ndarray:
     """(H, W, 3) uint8 colours of a label map; black where ignored."""
-    colours = np.zeros((256, 3), np.uint8)
+    colours: np.ndarray = np.zeros((256, 3), np.uint8)
     for index, name in enumerate(CITYSCAPES_CLASSES):
         rgb = mpl.colors.to_rgb(_PALETTE.get(name, "#661100"))
         colours[index] = np.round(np.array(rgb) * 255)
-    return colours[labels.numpy()]
+    return np.take(colours, labels.numpy(), axis=0)
 
 
 def _name_class(axes: Any, mask: np.ndarray, name: str) -> None:

@@ -1,6 +1,6 @@
 """The losses of provecfg's plugin: what each class says of itself, kept as data, so that torch is not imported for it.
 
-`python -m provecfg.registry.plugin_snapshot` writes `losses.json` from the source of `plugin/losses`.
+`python -m docs.generate.plugin_snapshot` writes `losses.json` from the source of `plugin/losses`.
 """
 
 from __future__ import annotations

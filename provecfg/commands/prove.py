@@ -18,6 +18,7 @@ from provecfg.targets import files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
+    from provecfg.proof.receipt import Receipt
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -86,14 +87,16 @@ def command(
     )
     written = output_format or "text"
     proofs: list[Proof] = []
+    receipts: list[Receipt] = []
     unwritten: list[ProvecfgError] = []
     for proof in prove_configs(configs, options):
         proofs.append(proof)
+        receipts.append(receipt_of(proof))
         chosen = work_dir / proof.path.stem if work_dir is not None and len(configs) > 1 else work_dir
         if proof.config is not None:
             folder = work_dir_of(proof.path, proof.config, chosen=chosen, cfg_options=cfg_options)
             try:
-                receipt_of(proof).write(receipt_path(folder, proof.path.stem))
+                receipts[-1].write(receipt_path(folder, proof.path.stem))
             except ProvecfgError as error:  # what was proved is said all the same
                 unwritten.append(error)
         _tell(proof, terminal, whole=len(configs) == 1, as_result=written == "text")
@@ -107,7 +110,7 @@ def command(
         texts={file: text for proof in proofs for file, text in proof.files.items()},
     )
     if output is not None:
-        write_atomically(output, receipts_as_text([receipt_of(proof) for proof in proofs]) + "\n")
+        write_atomically(output, receipts_as_text(receipts) + "\n")
     if unwritten:
         others = f"; nor {len(unwritten) - 1} more receipts" if len(unwritten) > 1 else ""
         raise ProvecfgError(f"{unwritten[0].message}{others}", hint=unwritten[0].hint)

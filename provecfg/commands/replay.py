@@ -28,7 +28,7 @@ _DEFAULTS = "the defaults of a study"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class StoppingRule:
     """An early-stopping rule.
 
     Args:
@@ -84,8 +84,8 @@ def command(log: Path, config: Path | None, settings: tuple[str, ...], output_fo
     return ExitCode.CLEAN
 
 
-def _default(source: str) -> Rule:
-    return Rule(EarlyStopping().model_dump(), source, is_monitor_given=False)
+def _default(source: str) -> StoppingRule:
+    return StoppingRule(EarlyStopping().model_dump(), source, is_monitor_given=False)
 
 
 def _config_beside(folder: Path, log: FinishedLog) -> Path | None:
@@ -97,7 +97,7 @@ def _config_beside(folder: Path, log: FinishedLog) -> Path | None:
     return written[0] if len(written) == 1 else None
 
 
-def _rule_of(path: Path, *, must_have: bool) -> Rule:
+def _rule_of(path: Path, *, must_have: bool) -> StoppingRule:
     """The rule of a config's early-stopping hook; its file is read as data."""
     from provecfg.mmconfig import read_config
     from provecfg.registry.layout import EARLY_STOPPING_HOOKS
@@ -112,7 +112,7 @@ def _rule_of(path: Path, *, must_have: bool) -> Rule:
         return _default(f"{_DEFAULTS}; {path} has no early stopping")
     # mmengine's own defaults, which the hook itself fills in
     arguments = {child.name: _value(child) for child in hooks[0] if child.name not in ("type", "priority")}
-    return Rule(arguments, f"{hooks[0].key} of {path}", is_monitor_given=True)
+    return StoppingRule(arguments, f"{hooks[0].key} of {path}", is_monitor_given=True)
 
 
 def _value(node: Node) -> Any:
@@ -124,7 +124,7 @@ def _value(node: Node) -> Any:
     return node.value
 
 
-def _with_settings(rule: Rule, settings: tuple[str, ...]) -> Rule:
+def _with_settings(rule: StoppingRule, settings: tuple[str, ...]) -> StoppingRule:
     if not settings:
         return rule
     fields: dict[str, Any] = {}
@@ -145,10 +145,10 @@ def _with_settings(rule: Rule, settings: tuple[str, ...]) -> Rule:
     study = checked_study({"name": "replay", _FIELD: given}, kind="rule")
     checked = {name: getattr(study.early_stopping, name) for name in given}
     arguments = {**rule.arguments, **free, **checked}
-    return Rule(arguments, f"{rule.source}, with --set", rule.is_monitor_given or "monitor" in free)
+    return StoppingRule(arguments, f"{rule.source}, with --set", rule.is_monitor_given or "monitor" in free)
 
 
-def _for_metrics_of(rule: Rule, log: FinishedLog) -> tuple[Rule, str | None]:
+def _for_metrics_of(rule: StoppingRule, log: FinishedLog) -> tuple[StoppingRule, str | None]:
     """The rule with a metric that the log has, and what to say of it.
 
     Raises:
@@ -161,7 +161,7 @@ def _for_metrics_of(rule: Rule, log: FinishedLog) -> tuple[Rule, str | None]:
     last = str(monitor).rpartition("/")[2]
     same = [name for name in log.metrics if name.rpartition("/")[2] == last]
     if len(same) == 1 and not rule.is_monitor_given:
-        taken = Rule({**rule.arguments, "monitor": same[0]}, rule.source, is_monitor_given=False)
+        taken = StoppingRule({**rule.arguments, "monitor": same[0]}, rule.source, is_monitor_given=False)
         return taken, f"the log has no {monitor!r}: {same[0]!r} is taken for it"
     from provecfg import spelling
 
@@ -172,7 +172,7 @@ def _for_metrics_of(rule: Rule, log: FinishedLog) -> tuple[Rule, str | None]:
     raise ProvecfgError(f"no validation of the log has {monitor!r}, which the rule watches ({rule.source})", hint=hint)
 
 
-def _as_data(log: FinishedLog, rule: Rule, result: Replay) -> dict[str, Any]:
+def _as_data(log: FinishedLog, rule: StoppingRule, result: Replay) -> dict[str, Any]:
     def told(validation: Validation | None) -> dict[str, Any] | None:
         if validation is None:
             return None
@@ -192,7 +192,7 @@ def _as_data(log: FinishedLog, rule: Rule, result: Replay) -> dict[str, Any]:
         "validations": len(log.validations),
         "without_metric": result.missing,
         "last_iteration": log.last_iteration,
-        "stop": None if stop is None else {"validation": result.place, **stop, "reason": result.reason},
+        "stop": None if stop is None else {"validation": result.stop_number, **stop, "reason": result.reason},
         "best_until_stop": told(result.best_until_stop),
         "best": told(result.best),
         "lost": round(result.lost, 6),
@@ -200,7 +200,7 @@ def _as_data(log: FinishedLog, rule: Rule, result: Replay) -> dict[str, Any]:
     }
 
 
-def _as_text(log: FinishedLog, rule: Rule, result: Replay) -> str:
+def _as_text(log: FinishedLog, rule: StoppingRule, result: Replay) -> str:
     metric, stop = result.monitor, result.stop
     count = len(log.validations) - result.missing
     shown = {name: value for name, value in rule.arguments.items() if name not in _UNSHOWN and value is not None}
@@ -216,7 +216,7 @@ def _as_text(log: FinishedLog, rule: Rule, result: Replay) -> str:
     if stop is None:
         lines.append(("stops", "never: the rule lets the run go to the end of the log"))
     else:
-        lines.append(("stops", f"at {_at(stop)}, validation {result.place} of {count}"))
+        lines.append(("stops", f"at {_at(stop)}, validation {result.stop_number} of {count}"))
         if result.reason:
             lines.append(("", result.reason))
     if stop is not None and result.best_until_stop is not result.best:

@@ -11,6 +11,7 @@ import click
 from provecfg import spelling
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.findings.problems import RETIRED
 
 if TYPE_CHECKING:
     from provecfg.findings import Problem
@@ -32,6 +33,11 @@ def command(code: str | None, everything: bool, output_format: str, terminal: Te
     else:
         by_word = {page.name: page for page in problems().values()} | problems()
         page = by_word.get(code.upper()) or by_word.get(code)
+        if code.upper() in RETIRED:
+            raise ProvecfgError(
+                f"{code.upper()} is retired: {RETIRED[code.upper()]} says it now",
+                hint=f"provecfg rule {RETIRED[code.upper()]}",
+            )
         if page is None:
             raise ProvecfgError(spelling.unknown("code", code, by_word))
         chosen = [page]

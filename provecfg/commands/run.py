@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,12 +18,13 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Finding, is_failure, placed
 from provecfg.findings.pipeline import screened
 from provecfg.header import Header
+from provecfg.interruption import StopRequested, StopSignals
 from provecfg.mmconfig import ConfigView, read_config
 
 if TYPE_CHECKING:
     from provecfg.training.options import RunOptions
+    from provecfg.training.outcome import Outcome
     from provecfg.training.preflight import Prepared
-    from provecfg.training.runner import Outcome
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -83,10 +81,12 @@ def command(
 
     Each is validated first, then the data, the weights, the device and the disk are checked, and all that is wrong is
     said before anything trains. The work dir keeps the config, a record and the checkpoints; running the same command
-    again goes on where it stopped. Ctrl-C writes a checkpoint first.
+    again goes on where it stopped. Ctrl-C, SIGTERM and SIGHUP write a checkpoint first (exit code 130); SIGUSR1 and
+    SIGUSR2, which schedulers send before a time limit, too, and ask to be started again (exit code 75).
     """
     from provecfg.training.options import RunOptions
 
+    signals = StopSignals()
     for path in configs:
         if not path.is_file():
             raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
@@ -105,18 +105,36 @@ def command(
             "this process was started by torchrun, which `provecfg run` starts itself",
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
-    _interrupt_on_sigterm()
+    try:
+        with signals.listening():
+            return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
+    except StopRequested as stop:
+        click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
+        return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
+
+
+def _run_all(
+    configs: tuple[Path, ...],
+    options: RunOptions,
+    signals: StopSignals,
+    terminal: Terminal,
+    dry_run: bool,
+    require_proof: bool,
+    fail_fast: bool,
+) -> int:
     failed: list[str] = []
+    work_dir = options.work_dir
     for path in configs:
+        signals.start_over()
         own = replace(options, work_dir=work_dir / path.stem) if work_dir and len(configs) > 1 else options
         try:
-            code = _run(path, own, terminal, dry_run=dry_run, require_proof=require_proof)
+            code = _run(path, own, signals, terminal, dry_run=dry_run, require_proof=require_proof)
         except ProvecfgError as error:
             if len(configs) == 1:
                 raise
             terminal.failure(f"{path.stem}: error: {error}")
             code = error.exit_code
-        if code == ExitCode.INTERRUPTED:
+        if code in (ExitCode.INTERRUPTED, ExitCode.REQUEUE):
             return code
         if code != ExitCode.CLEAN:
             failed.append(path.stem)
@@ -127,7 +145,15 @@ def command(
     return ExitCode.FINDINGS if failed else ExitCode.CLEAN
 
 
-def _run(path: Path, options: RunOptions, terminal: Terminal, *, dry_run: bool, require_proof: bool) -> int:
+def _run(
+    path: Path,
+    options: RunOptions,
+    signals: StopSignals,
+    terminal: Terminal,
+    *,
+    dry_run: bool,
+    require_proof: bool,
+) -> int:
     from provecfg.training import preflight
     from provecfg.validate import judgement_of_view
 
@@ -156,15 +182,18 @@ def _run(path: Path, options: RunOptions, terminal: Terminal, *, dry_run: bool, 
     if dry_run:
         terminal.result(_plan_of(prepared))
         return ExitCode.CLEAN
-    if prepared.is_complete:
-        terminal.note(f"{prepared.name}: already finished, see {prepared.work_dir.path}")
+    if prepared.is_complete and prepared.work_dir.record is not None:
+        terminal.note(f"{prepared.name}: already {prepared.work_dir.record.state}, see {prepared.work_dir.path}")
         return ExitCode.CLEAN
     terminal.detail(_plan_of(prepared))
     if options.is_launched:
-        return _launch(prepared, terminal)
-    from provecfg.training.runner import train
+        from provecfg.training.launch import launch
 
-    outcome = train(prepared)
+        outcome = launch(prepared, signals)
+    else:
+        from provecfg.training.runner import train
+
+        outcome = train(prepared, signals)
     _tell(outcome, terminal)
     return int(outcome.exit_code)
 
@@ -179,18 +208,6 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
     work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path.stem), path, config)
     return [placed(finding, path, view) for finding in findings]
-
-
-def _launch(prepared: Prepared, terminal: Terminal) -> int:
-    from provecfg.training.launch import launch
-    from provecfg.training.record import read_record
-
-    prepared.work_dir.clear()
-    code: int = launch(prepared.path, prepared.options, prepared.work_dir.path)
-    record = read_record(prepared.work_dir.path)
-    if record is not None and record.attempts:
-        terminal.note(f"{prepared.name}: {record.state} after iteration {record.attempts[-1].last_iter}")
-    return code
 
 
 def _plan_of(prepared: Prepared) -> str:
@@ -229,17 +246,7 @@ def _tell(outcome: Outcome, terminal: Terminal) -> None:
     if outcome.max_iters:
         summary += f" of {outcome.max_iters}"
     summary += f" after {duration(outcome.seconds)}{best}; {outcome.work_dir}"
-    if outcome.state in (record.FAILED, record.INTERRUPTED):
+    if outcome.state not in (record.FINISHED, record.STOPPED):
         terminal.failure(f"{summary}\n{outcome.message}")
     else:
         terminal.note(summary)
-
-
-def _interrupt_on_sigterm() -> None:
-    """Before training has begun, SIGTERM ends the command as Ctrl-C does: with a word, and exit code 130."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)

@@ -47,6 +47,7 @@ _ARRAYS: Final[Mapping[str, type[Any]]] = {
 """Array in the file -> its type there."""
 _ABOUT: Final = ("classes", "ignore_index", "images", "data", "boundaries", "calibration_sources", "occasion")
 """What a file says of itself, beside its format and conventions."""
+_REGIONS_AND_SUMS: Final = ("offsets", "row_classes", "regions", "band_sums", "confusion", "calibration")
 
 
 def to_bytes(counts: ValidationCounts) -> bytes:
@@ -106,13 +107,13 @@ class CountsFile:
         return _counts(self.path, self.about, tuple(_ARRAYS))
 
     @cached_property
-    def sums(self) -> ValidationCounts:
-        """What it says of all images together, with no image in it: quicker to read.
+    def regions_and_sums(self) -> ValidationCounts:
+        """What the scores of all images together need, quicker to read: images have no name, no size and no bands.
 
         Raises:
             ProvecfgError: It is damaged.
         """
-        return _counts(self.path, self.about, ("band_sums", "confusion", "calibration"))
+        return _counts(self.path, self.about, _REGIONS_AND_SUMS)
 
 
 def read_counts_file(path: Path) -> CountsFile:
@@ -148,10 +149,7 @@ def _counts(path: Path, about: Mapping[str, Any], wanted: Sequence[str]) -> Vali
     absent: dict[str, NDArray[Any]] = {
         "image_names": np.zeros(0, np.str_),
         "image_sizes": np.zeros((0, 2), np.int64),
-        "offsets": np.zeros(1, np.int64),
-        "row_classes": np.zeros(0, np.int64),
-        "regions": np.zeros((0, 3), np.int64),
-        "bands": np.zeros((0, len(FRACTIONS_PER_IMAGE) if convention else 0, 3), np.int64),
+        "bands": np.zeros((0, 0, 3), np.int64),
         "image_confusion": np.zeros((0, 3), np.int64),
         "image_calibration": np.zeros((0, BINS, 3), np.int64),
     }
@@ -162,10 +160,11 @@ def _counts(path: Path, about: Mapping[str, Any], wanted: Sequence[str]) -> Vali
                 arrays[name] = values.astype(np.int64)
         if arrays["confusion"].shape != (count + 1, count + 1):
             raise ValueError(f"its confusion matrix is not one of {count} classes")
-        if "offsets" in arrays and (
-            len(arrays["offsets"]) != len(arrays["image_names"]) + 1
-            or arrays["offsets"][-1] != len(arrays["row_classes"])
-            or len(arrays["row_classes"]) != len(arrays["regions"])
+        images = len(arrays["offsets"]) - 1
+        if (
+            images != about["images"]
+            or len(arrays.get("image_names", arrays["offsets"][1:])) != images
+            or not arrays["offsets"][-1] == len(arrays["row_classes"]) == len(arrays["regions"])
             or arrays["row_classes"].max(initial=0) >= count
         ):
             raise ValueError("its images and rows do not fit together")

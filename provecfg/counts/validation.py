@@ -84,12 +84,12 @@ class ValidationCounts:
     @property
     def num_images(self) -> int:
         """How many images were counted."""
-        return len(self.image_names)
+        return len(self.offsets) - 1
 
     @cached_property
     def totals(self) -> Counts:
         """(C, 3) pixels of each class over all images: intersection, prediction, label."""
-        if self.num_images:
+        if not self.confusion.size:  # a subset's
             return self._by_class(self.regions)
         sides = [self.confusion.diagonal(), self.confusion.sum(axis=0), self.confusion.sum(axis=1)]
         return np.stack(sides, axis=-1)[: len(self.classes)]
@@ -105,7 +105,7 @@ class ValidationCounts:
     def of_images(self, values: Counts) -> Counts:
         """(N, C, ...) of values by row, zero for classes that do not occur in an image."""
         dense = np.zeros((self.num_images, len(self.classes), *values.shape[1:]), np.int64)
-        dense[self._image_of_row, self.row_classes] = values
+        dense[self.image_of_row, self.row_classes] = values
         return dense
 
     def subset(self, chosen: NDArray[np.bool_]) -> ValidationCounts:
@@ -116,7 +116,7 @@ class ValidationCounts:
         Args:
             chosen: (N,) which.
         """
-        rows = chosen[self._image_of_row]
+        rows = chosen[self.image_of_row]
         side = len(self.classes) + 1
         confusion = np.zeros((0, 0), np.int64)
         entries = self.image_confusion[chosen[self.image_confusion[:, 0]]] if len(self.image_confusion) else None
@@ -141,12 +141,12 @@ class ValidationCounts:
         )
 
     def _by_class(self, values: Counts) -> Counts:
-        sums = np.zeros((len(self.classes), *values.shape[1:]), np.int64)
-        np.add.at(sums, self.row_classes, values)
-        return sums
+        columns = [np.bincount(self.row_classes, column, len(self.classes)) for column in values.T]
+        return np.stack(columns, axis=-1).astype(np.int64)  # exact: float64 holds whole numbers up to 2**53
 
     @property
-    def _image_of_row(self) -> Counts:
+    def image_of_row(self) -> Counts:
+        """(R,) the image of each row."""
         return np.repeat(np.arange(self.num_images), np.diff(self.offsets))
 
     @cached_property

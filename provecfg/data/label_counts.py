@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -106,9 +106,9 @@ def count_labels(
     problems: list[str] = []
     paths = [files.folder / name for name in files.names]
     with _progress(len(paths), shows_progress) as advance:
-        for name, path, found in zip(files.names, paths, _counted(paths, processes), strict=True):
+        for name, path, label_map in zip(files.names, paths, _counted(paths, processes), strict=True):
             advance()
-            histogram, problem = found.histogram, found.problem
+            histogram, problem = label_map.histogram, label_map.problem
             outside = sorted(value for value in histogram if value != dataset.ignore_index and not 0 <= value < counted)
             if problem is None and outside:
                 values = ", ".join(map(str, outside[:_SHOWN])) + (" ..." if len(outside) > _SHOWN else "")
@@ -131,31 +131,31 @@ def count_labels(
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _LabelMap:
     """What a label map holds: pixels by value, or what is wrong with it."""
 
     histogram: Mapping[int, int]
     problem: str | None = None
 
 
-def _look_at(path: Path) -> _Found:
+def _look_at(path: Path) -> _LabelMap:
     try:
         with open_regular(path) as stream, Image.open(stream) as image:
             if len(image.getbands()) > 1:
-                return _Found({}, f"has {len(image.getbands())} channels; a label map has one, of class numbers")
+                return _LabelMap({}, f"has {len(image.getbands())} channels; a label map has one, of class numbers")
             if image.mode in ("L", "P"):  # of a palette image, the indices
                 image.load()
-                return _Found({value: pixels for value, pixels in enumerate(image.histogram()) if pixels})
+                return _LabelMap({value: pixels for value, pixels in enumerate(image.histogram()) if pixels})
             values, pixels = np.unique(np.asarray(image), return_counts=True)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what PIL raises, by format
         reason = str(error).partition("\n")[0] or type(error).__name__
-        return _Found({}, f"cannot be decoded: {reason}")
+        return _LabelMap({}, f"cannot be decoded: {reason}")
     if values.dtype.kind not in "biu":
-        return _Found({}, f"holds {values.dtype} numbers; a label map has whole ones")
-    return _Found(dict(zip(values.astype(int).tolist(), pixels.tolist(), strict=True)))
+        return _LabelMap({}, f"holds {values.dtype} numbers; a label map has whole ones")
+    return _LabelMap(dict(zip(values.astype(int).tolist(), pixels.tolist(), strict=True)))
 
 
-def _counted(paths: Sequence[Path], processes: int | None) -> Iterator[_Found]:
+def _counted(paths: Sequence[Path], processes: int | None) -> Iterator[_LabelMap]:
     """What each file holds, in the order of the files."""
     processes = min(processes or _cores(), -(-len(paths) // _CHUNK))
     if processes <= 1 or len(paths) <= _FEW:
@@ -187,7 +187,7 @@ def _cores() -> int:
 
 
 @contextmanager
-def _progress(total: int, is_shown: bool) -> Iterator[object]:
+def _progress(total: int, is_shown: bool) -> Iterator[Callable[[], None]]:
     if not is_shown:
         yield lambda: None
         return

@@ -23,7 +23,7 @@ _ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedTarget:
     """A config or study, as its files would be.
 
     Args:
@@ -37,7 +37,7 @@ class Judged:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Judge = Callable[[Path, Mapping[Path, str]], Judged]
+Judge = Callable[[Path, Mapping[Path, str]], JudgedTarget]
 """Judges a target, given the text of files that are read as if they held it."""
 
 
@@ -117,7 +117,7 @@ def _identity(finding: Finding) -> tuple[Path, str, str, str]:
     return finding.filename, finding.code, finding.key, finding.message
 
 
-def _holds(before: Judged, after: Judged, mended: Collection[Finding]) -> bool:
+def _holds(before: JudgedTarget, after: JudgedTarget, mended: Collection[Finding]) -> bool:
     """Whether fixes mend a config and do nothing else to it."""
     came = _counted(after.findings) - _counted(before.findings)
     if came:

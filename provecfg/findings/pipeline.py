@@ -14,6 +14,7 @@ from pathlib import Path
 from provecfg.findings.finding import Finding, in_file_order
 from provecfg.findings.folding import folded
 from provecfg.findings.problem import is_found_by_running
+from provecfg.findings.problems import RETIRED
 from provecfg.findings.settings import Settings
 from provecfg.findings.suppressions import silence, unused_suppressions
 
@@ -42,7 +43,8 @@ def screened(
         judgements: What was found, file by file.
         settings_at: The settings that hold in a folder; those of a config hold for what its bases say, too.
         says_unused: Also say which comments silence nothing, and which are malformed. For those who have looked for
-            everything that is found without running: of a code that only `run` or `prove` find, nothing is said.
+            everything that is found without running: of a code that only `run` or `prove` find, or that is retired,
+            nothing is said.
     """
     judgements = list(judgements)
     selected: list[Finding] = []
@@ -54,7 +56,8 @@ def screened(
     kept, silenced = silence(selected, texts)
 
     def is_judged(code: str, file: Path) -> bool:
-        return not is_found_by_running(code) and settings_at(file.parent).is_on(code, file)
+        is_known = code not in RETIRED and not is_found_by_running(code)
+        return is_known and settings_at(file.parent).is_on(code, file)
 
     if says_unused:
         # In a base file alone, a code may be unused because the config that inherits from it replaces what is there.

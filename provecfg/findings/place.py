@@ -10,7 +10,7 @@ from typing import Protocol
 from provecfg.findings.finding import NOWHERE, Finding, Span
 
 
-class Node(Protocol):
+class PlacedNode(Protocol):
     """A value of a config that was read, and where it stands."""
 
     @property
@@ -24,7 +24,7 @@ class View(Protocol):
 
     @property
     def path(self) -> Path: ...
-    def dig(self, path: str, /) -> Node | None:
+    def dig(self, path: str, /) -> PlacedNode | None:
         """The node at a dotted path, or None."""
 
 
@@ -45,7 +45,7 @@ def placed(finding: Finding, path: Path, view: View | None) -> Finding:
     return replace(finding, filename=node.file, span=node.span, target=asked if node.file != asked else None)
 
 
-def _nearest(view: View | None, key: str) -> Node | None:
+def _nearest(view: View | None, key: str) -> PlacedNode | None:
     while view is not None and key:
         node = view.dig(key)
         if node is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from provecfg.findings.problem import Problem, Severity
 
 UNUSED = Problem(
@@ -32,3 +34,8 @@ NOT_JUDGED = Problem(
     "",
     "provecfg",
 )
+
+RETIRED: Final[dict[str, str]] = {
+    "PROOF012": "REG007",  # keys of the runner before mmengine: a table of names, which a rule judges as well
+}
+"""A code that nothing finds any more -> the code that says it now. It is not used again."""

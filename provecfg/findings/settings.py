@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_bytes
+from provecfg.findings.problems import RETIRED
 from provecfg.spelling import nearest_names
 
 ALL: Final = "ALL"
@@ -113,7 +114,7 @@ class Settings:
         return tuple(dict.fromkeys([*self.select, *self.extend_select, *self.ignore, *of_files]))
 
     def check_selectors(self, codes: Iterable[str]) -> None:
-        """Refuse a selector that means none of the codes that exist.
+        """Refuse a selector that means none of the codes that exist. A retired code is known, and means nothing.
 
         Raises:
             ProvecfgError: Names the selector and close codes.
@@ -121,7 +122,7 @@ class Settings:
         codes = list(codes)
         families = dict.fromkeys(code.rstrip("0123456789") for code in codes)
         for selector in self.selectors:
-            if selector != ALL and not any(code.startswith(selector) for code in codes):
+            if selector not in (ALL, *RETIRED) and not any(code.startswith(selector) for code in codes):
                 near = nearest_names(selector, [*families, *codes])
                 raise ProvecfgError(
                     f"no rule has the code {selector}",

@@ -29,7 +29,7 @@ class Change(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ConfigFile:
     """A config to write.
 
     Args:
@@ -53,7 +53,7 @@ class Target:
         return diff_of(self.before or "", self.text, self.path.as_posix())
 
 
-def targets_of(study: Study, selection: Selection, folder: Path) -> Iterator[Target]:
+def targets_of(study: Study, selection: Selection, folder: Path) -> Iterator[ConfigFile]:
     """Each selected cell's config and what writing it would change, one at a time."""
     planner = Planner(study)
     for cell in cells_of(study):
@@ -82,11 +82,11 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
                 )
 
 
-def _target(path: Path, text: str, study: str) -> Target:
+def _target(path: Path, text: str, study: str) -> ConfigFile:
     try:
         before = read_bytes(path).decode("utf-8")
     except FileNotFoundError:
-        return Target(path, text, None, Change.NEW)
+        return ConfigFile(path, text, None, Change.NEW)
     except OSError as error:
         raise ProvecfgError(f"cannot read {path}, which would be replaced: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -97,4 +97,4 @@ def _target(path: Path, text: str, study: str) -> Target:
         change = Change.EDITED
     else:
         change = Change.CHANGED if header.study == study else Change.FOREIGN
-    return Target(path, text, before, change)
+    return ConfigFile(path, text, before, change)

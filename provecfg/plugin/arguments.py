@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from provecfg.spelling import unknown
 
 
-def refuse_unknown(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse an argument that is not known, naming the known one that is nearest to it.
+def refuse_unknown(owner: str, arguments: Iterable[str], accepted: Iterable[str]) -> None:
+    """Refuse an argument that is not accepted, naming the accepted one that is nearest to it.
 
     Raises:
-        TypeError: One of `given` is not among `known`.
+        TypeError: One of `arguments` is not among `accepted`.
     """
-    known = sorted(known)
-    for name in given:
-        if name not in known:
-            raise TypeError(f"{owner}: {unknown('argument', name, known)}")
+    accepted = sorted(accepted)
+    for name in arguments:
+        if name not in accepted:
+            raise TypeError(f"{owner}: {unknown('argument', name, accepted)}")

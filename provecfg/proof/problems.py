@@ -47,13 +47,3 @@ PROOF_FAILED = Problem(
     "The receipt in the work dir says that the config was not proved.",
     "It fails, or trains something other than it declares.",
 )
-
-PROBLEMS: tuple[Problem, ...] = (
-    NOT_LOADED,
-    CHECK_FAILED,
-    PROCESS_DIED,
-    TOOK_TOO_LONG,
-    NO_RECEIPT,
-    STALE_RECEIPT,
-    PROOF_FAILED,
-)

@@ -32,7 +32,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Running(Generic[Item]):
-    place: int
+    index: int
     process: BaseProcess
     deadline: float
 
@@ -63,22 +63,22 @@ def each_in_a_process(
                 connection, process = _start(function, items[started], silent)
                 running[connection] = _Running(started, process, time.monotonic() + seconds)
                 started += 1
-            until = min(one.deadline for one in running.values())
+            until = min(job.deadline for job in running.values())
             for ready in wait(list(running), timeout=max(until - time.monotonic(), 0)):
                 assert isinstance(ready, Connection)
-                one = running.pop(ready)
-                done[one.place] = _received(ready, one.process)
-            for connection, one in list(running.items()):
-                if time.monotonic() >= one.deadline:
+                job = running.pop(ready)
+                done[job.index] = _received(ready, job.process)
+            for connection, job in list(running.items()):
+                if time.monotonic() >= job.deadline:
                     del running[connection]
-                    _kill(connection, one.process)
-                    done[one.place] = Ended(f"not done after {seconds:.0f} s", in_time=False)
+                    _kill(connection, job.process)
+                    done[job.index] = Ended(f"not done after {seconds:.0f} s", in_time=False)
             while yielded in done:
                 yield done.pop(yielded)
                 yielded += 1
     finally:
-        for connection, one in running.items():
-            _kill(connection, one.process)
+        for connection, job in running.items():
+            _kill(connection, job.process)
 
 
 def _start(function: Callable[[Item], Result], item: Item, silent: bool) -> tuple[Connection, BaseProcess]:

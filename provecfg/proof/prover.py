@@ -9,7 +9,6 @@ import os
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +22,14 @@ from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.settings import Settings, settings_for
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import processors
-from provecfg.proof.problems import CHECK_FAILED, NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
+from provecfg.proof.problems import NOT_LOADED, PROCESS_DIED, TOOK_TOO_LONG
 from provecfg.proof.processes import Ended, each_in_a_process
-from provecfg.proof.section import Section
+from provecfg.proof.section import Section, TimedSection
 from provecfg.training.preflight import import_stack, read_by_mmengine, require_stack
 
 _PLUGIN = "provecfg.plugin"
 _STACK = ("mmseg.datasets", "mmseg.models", "mmseg.engine", "mmseg.evaluation", "mmseg.visualization")
-_CHECKS = ("clock", "data", "declaration", "early_stopping", "forecast", "training_step")
+_ROOMS = "provecfg.proof.rooms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,6 @@ class ProofOptions:
     processes: int | None = None
     seconds: float = 600.0
     settings_at: Callable[[Path], Settings] = settings_for
-
-
-@dataclass(frozen=True, slots=True)
-class TimedSection:
-    """A section, and the seconds that it took."""
-
-    section: Section
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +109,7 @@ def prove_configs(paths: Sequence[Path], options: ProofOptions) -> Iterator[Proo
             work_dir.mkdir()
             return _prove(path, options, work_dir)
 
-        jobs = [(path, Path(folder, str(place))) for place, path in enumerate(paths)]
+        jobs = [(path, Path(folder, str(index))) for index, path in enumerate(paths)]
         results = each_in_a_process(
             prove, jobs, processes=processes, seconds=options.seconds, silent=not wants_traceback()
         )
@@ -136,14 +127,7 @@ def _import_before_forking(device: str) -> None:
         warnings.simplefilter("ignore")  # of the packages, on import
         # The plugin also for configs that do not name it: with it comes the stand-in for mmcv's compiled operators,
         # without which mmdet cannot be imported. Each process takes the plugin's classes away again, see `_import_for`.
-        for module in (
-            _PLUGIN,
-            "mmseg.datasets",
-            "mmseg.models",
-            "mmseg.engine",
-            "mmseg.evaluation",
-            "mmseg.visualization",
-        ):
+        for module in (_PLUGIN, *_STACK, _ROOMS):
             importlib.import_module(module)
 
 
@@ -157,6 +141,10 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
     """Every check of one config, in the process that is its own."""
     import torch
 
+    from provecfg.proof.declared.loading import watched_loading
+    from provecfg.proof.rooms import sections_of
+    from provecfg.proof.subject import Subject
+
     warnings.simplefilter("ignore")  # of the config's classes: what matters of it is a finding
     torch.set_num_threads(1)  # crops are small: threads would mostly wait for each other
     started = time.monotonic()
@@ -165,13 +153,18 @@ def _prove(path: Path, options: ProofOptions, work_dir: Path) -> Proof:
     config: Any = None
     sections: list[TimedSection] = []
     try:
-        config = read_by_mmengine(path, options.cfg_options)
+        with watched_loading() as loaded_files:
+            config = read_by_mmengine(path, options.cfg_options)
         _import_for(config, path.parent)
     except ProvecfgError as error:
         loaded = Section("loaded", findings=(Finding(NOT_LOADED, error.message, hint=error.hint),))
         sections.append(TimedSection(loaded, time.monotonic() - started))
     else:
-        sections += _sections(path, config, view, device, options, work_dir)
+        sections += sections_of(
+            Subject(
+                path.absolute(), config, device, options.data_root, work_dir, tuple(loaded_files), options.gpu_memory
+            )
+        )
     sections, findings = _screened(sections, path, view, files, options)
     return Proof(
         path=path,
@@ -220,84 +213,35 @@ def _import_for(config: Any, folder: Path) -> None:
     if any(_is_of_plugin(name) for name in names):
         import_stack(config, folder)
         return
-    classes, modules = _taken_away()
+    classes, modules = _unregistered()
     import_stack(config, folder)
     comes_along = _PLUGIN in sys.modules  # a module of the user's has imported it
     # The same classes as before come back, not new ones beside them: this module's checks know those.
-    _taken_away()
+    _unregistered()
     sys.modules.update(modules)
-    sys.modules["provecfg"].plugin = modules[_PLUGIN]  # type: ignore[attr-defined]
+    vars(sys.modules["provecfg"])["plugin"] = modules[_PLUGIN]
     if comes_along:
-        for registry, name, thing in classes:
-            registry.module_dict[name] = thing
+        for registry, name, cls in classes:
+            registry.module_dict[name] = cls
 
 
 def _is_of_plugin(module: str) -> bool:
     return module == _PLUGIN or module.startswith(f"{_PLUGIN}.")
 
 
-def _taken_away() -> tuple[list[tuple[Any, str, Any]], dict[str, ModuleType]]:
+def _unregistered() -> tuple[list[tuple[Any, str, Any]], dict[str, ModuleType]]:
     """The plugin's classes, each with its registry, and its modules, neither of them where they were any more."""
     from mmengine.registry import Registry, root
 
     classes = []
     for tree in (value for value in vars(root).values() if isinstance(value, Registry)):
         for registry in (tree, *tree.children.values()):
-            for name, thing in list(registry.module_dict.items()):
-                if _is_of_plugin(str(getattr(thing, "__module__", ""))):
+            for name, cls in list(registry.module_dict.items()):
+                if _is_of_plugin(str(getattr(cls, "__module__", ""))):
                     classes.append((registry, name, registry.module_dict.pop(name)))
     # The stand-in for mmcv's operators has its place among mmcv's modules, and keeps it.
     names = [name for name in sys.modules if _is_of_plugin(name) and name != f"{_PLUGIN}.mmcv_ops"]
     return classes, {name: sys.modules.pop(name) for name in names}
-
-
-def _sections(
-    path: Path, config: Any, view: ConfigView | None, device: str, options: ProofOptions, work_dir: Path
-) -> list[TimedSection]:
-    from provecfg.proof.clock import check as clock
-    from provecfg.proof.data import check as data
-    from provecfg.proof.declared import check as declaration
-    from provecfg.proof.memory import check as forecast
-    from provecfg.proof.step import check as training_step
-    from provecfg.proof.stopping import check as early_stopping
-    from provecfg.proof.subject import Subject
-
-    subject = Subject(path.absolute(), config, view, device, options.data_root, work_dir)
-    done: list[TimedSection] = []
-
-    def carry_out(name: str, check: Callable[[], Any]) -> Any:
-        """What the check returns, its sections kept with the time they took; None where it failed by itself."""
-        started = time.monotonic()
-        try:
-            result = check()
-        except Exception as error:  # one check's mistake must not hide what the others see
-            result = Section(name, findings=(_failure(name, error),))
-        seconds = time.monotonic() - started
-        parts = result if isinstance(result, tuple) else (result,)
-        sections = [part for part in parts if isinstance(part, Section)]
-        done.extend(TimedSection(section, seconds / len(sections)) for section in sections)
-        return next((part for part in parts if not isinstance(part, Section)), None)
-
-    built = carry_out("declared", lambda: declaration.prove(subject))
-    carry_out("equation", lambda: training_step.prove(subject, built))
-    carry_out("clock", lambda: clock.prove(subject, built))
-    carry_out("early stopping", lambda: early_stopping.prove(subject, built))
-    carry_out("data", lambda: data.prove(subject, built))
-    carry_out("forecast", lambda: forecast.prove(subject, built, options.gpu_memory))
-    return done
-
-
-def _failure(name: str, error: Exception) -> Finding:
-    if wants_traceback():
-        traceback.print_exception(error)
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(innermost.filename).name}:{innermost.lineno}"
-    first_line = str(error).partition("\n")[0]
-    return Finding(
-        CHECK_FAILED,
-        f"the check {name!r} failed by itself: {type(error).__name__}: {first_line} ({place})",
-        hint="please report it, with the config",
-    )
 
 
 def _unfinished(path: Path, options: ProofOptions, ended: Ended) -> Proof:

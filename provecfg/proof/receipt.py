@@ -72,18 +72,18 @@ class Receipt:
             config: As mmengine loads it, with the options it is to run with, as plain data.
             folder: Where the config is.
         """
-        found = []
+        reasons = []
         changed = _changed(self.digests, digests_of(config))
         if changed:
-            found.append(f"the config has changed since in {', '.join(changed)}")
+            reasons.append(f"the config has changed since in {', '.join(changed)}")
         code = _changed(self.code, code_of(config, folder))
         if code:
-            found.append(f"the code of {', '.join(code)} has changed since")
+            reasons.append(f"the code of {', '.join(code)} has changed since")
         installed = versions()
         for package in _changed(self.versions, installed):
-            was, now_ = self.versions.get(package, "not installed"), installed.get(package, "not installed")
-            found.append(f"{package} was {was} and is {now_}")
-        return found
+            was, is_now = self.versions.get(package, "not installed"), installed.get(package, "not installed")
+            reasons.append(f"{package} was {was} and is {is_now}")
+        return reasons
 
 
 def receipt_path(work_dir: Path, name: str) -> Path:
@@ -129,8 +129,8 @@ def check_receipt(path: Path, config_path: Path, config: Mapping[str, Any]) -> l
     if differences:
         return [Finding(STALE_RECEIPT, f"the proof at {path} is stale: {'; '.join(differences)}", hint=again)]
     if receipt.verdict != PROVED:
-        found = [one for one in receipt.findings if one["severity"] == "error"]
-        first = f": {found[0]['code']} {found[0]['message']}" if found else ""
+        errors = [finding for finding in receipt.findings if finding["severity"] == "error"]
+        first = f": {errors[0]['code']} {errors[0]['message']}" if errors else ""
         return [Finding(PROOF_FAILED, f"the config was not proved at {receipt.made}{first}", hint=again)]
     return []
 
@@ -151,7 +151,7 @@ def _code_digest(name: str, folder: Path) -> str:
     spec = _spec(name, folder)
     if spec is None:
         return "absent"
-    roots = [Path(place) for place in spec.submodule_search_locations or []]
+    roots = [Path(folder) for folder in spec.submodule_search_locations or []]
     files = sorted(file for root in roots for file in root.rglob("*.py"))
     if not files and spec.origin is not None and Path(spec.origin).is_file():
         files = [Path(spec.origin)]
@@ -160,14 +160,14 @@ def _code_digest(name: str, folder: Path) -> str:
 
 def _spec(name: str, folder: Path) -> ModuleSpec | None:
     """Where a module is, without importing the packages that it is in."""
-    places: Sequence[str] = [*sys.path, str(folder.absolute())]
+    search: Sequence[str] = [*sys.path, str(folder.absolute())]
     spec = None
-    parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:count]), places)
+    for part in name.split("."):
+        # By the last part of its name: the path of a namespace package asks for its parent among the imported modules.
+        spec = PathFinder.find_spec(part, search)
         if spec is None:
             return None
-        places = spec.submodule_search_locations or []
+        search = list(spec.submodule_search_locations or [])
     return spec
 
 

@@ -82,8 +82,8 @@ def receipt_of(proof: Proof) -> Receipt:
 
 def findings_as_data(proof: Proof) -> list[dict[str, Any]]:
     """What is wrong, as `--output-format json` writes it."""
-    found: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
-    return found
+    findings: list[dict[str, Any]] = json.loads(report(proof.findings, format="json"))
+    return findings
 
 
 def receipts_as_text(receipts: Sequence[Receipt]) -> str:

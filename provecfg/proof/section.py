@@ -36,3 +36,11 @@ class Section:
     def has_errors(self) -> bool:
         """Whether something is an error."""
         return any(finding.problem.severity is Severity.ERROR for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSection:
+    """A section, and the seconds that it took."""
+
+    section: Section
+    seconds: float

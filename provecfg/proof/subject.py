@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.config import Config
 
-from provecfg.mmconfig.view import ConfigView
+if TYPE_CHECKING:
+    from provecfg.proof.declared.loading import LoadedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,20 @@ class Subject:
     Args:
         path: Its file, absolute.
         config: As mmengine loads it, with `--cfg-options` and nothing else changed. Copy it before changing it.
-        view: The same config as data, for the places that the file's values come from; None where it cannot be read.
         device: `cpu` or `cuda`.
         data_root: Where its datasets are, if that was said: the data is looked at only then.
         work_dir: An empty folder for what is to be written meanwhile; it is removed afterwards.
+        files: Its file and its bases as mmengine loaded them, each after its bases.
+        gpu_memory: Bytes of the GPU that it is to train on; None for the one that torch sees.
     """
 
     path: Path
     config: Config
-    view: ConfigView | None
     device: str
     data_root: Path | None
     work_dir: Path
+    files: Sequence[LoadedFile] = ()
+    gpu_memory: int | None = None
 
 
 @contextlib.contextmanager

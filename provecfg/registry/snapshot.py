@@ -209,7 +209,7 @@ class _Reader:
         tree = _class_tree(cls)
         if "__init__" in vars(cls):
             row[1], row[2] = self._constructor(cls, tree)
-        elif cls.__init__ is object.__init__ and cls.__new__ is not object.__new__:
+        elif _takes_what_new_takes(cls):
             row[1], row[2] = "*args, **kwargs", {"unknown": True}
         forward = vars(cls).get("forward")
         if inspect.isfunction(forward) and not cls.__module__.startswith("torch."):
@@ -282,6 +282,11 @@ def _definitions(tree: ast.AST, name: str) -> Iterator[ast.AST]:
                 yield from _definitions(node, rest)
             else:
                 yield node
+
+
+def _takes_what_new_takes(cls: type) -> bool:
+    """Whether a class has no constructor of Python's, so that its signature is not to be read."""
+    return cls.__init__ is object.__init__ and cls.__new__ is not object.__new__  # type: ignore[comparison-overlap, misc]
 
 
 def _class_tree(cls: type) -> ast.ClassDef | None:

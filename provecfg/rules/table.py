@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
+from pathlib import Path
 from typing import Final
 
-from provecfg import rules
 from provecfg.rules.rule import Rule, registered_rules
 
 
-def rules_in(package: ModuleType) -> tuple[Rule, ...]:
+def rules_in(package: str, folder: Path) -> tuple[Rule, ...]:
     """The rules of all modules in the folders of a package, by code. A module needs to be named nowhere.
+
+    Args:
+        package: Its dotted name.
+        folder: Where it is.
 
     Raises:
         ValueError: Two rules have one code.
     """
-    for folder in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if folder.ispkg:
-            subject = importlib.import_module(folder.name)
-            for module in pkgutil.iter_modules(subject.__path__, f"{subject.__name__}."):
+    for subject in pkgutil.iter_modules([str(folder)], f"{package}."):
+        if subject.ispkg:
+            for module in pkgutil.iter_modules(importlib.import_module(subject.name).__path__, f"{subject.name}."):
                 importlib.import_module(module.name)
-    own = (rule for rule in registered_rules() if rule.check.__module__.startswith(f"{package.__name__}."))
+    own = (rule for rule in registered_rules() if rule.check.__module__.startswith(f"{package}."))
     return tuple(sorted(own, key=lambda rule: rule.code))
 
 
-RULES: Final = rules_in(rules)
+RULES: Final = rules_in("provecfg.rules", Path(__file__).parent)

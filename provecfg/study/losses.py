@@ -46,7 +46,7 @@ class Loss(Spec):
         elif registered is not None and not hasattr(cls, "title"):
             raise TypeError(
                 f"{cls.__name__} has no title, and {registered} is no known loss of provecfg.plugin: give it one, or "
-                "run `python -m provecfg.registry.plugin_snapshot` if the plugin has it by now"
+                "run `python -m docs.generate.plugin_snapshot` if the plugin has it by now"
             )
 
     def arguments(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def with_max_iters(config: Config, max_iters: int) -> Config:
     if max_iters < 1:
         raise ProvecfgError(f"--max-iters is {max_iters}, must be at least 1")
     config = copy.deepcopy(config)
-    loop = config.get("train_cfg") or {}
+    loop: Any = config.get("train_cfg") or {}
     old = loop.get("max_iters")
     if old is None:
         raise ProvecfgError(
@@ -75,7 +76,7 @@ def with_max_iters(config: Config, max_iters: int) -> Config:
         elif hook.get("type") == "LoggerHook":
             # At least one line between validations, or there is nothing to see in a short run.
             most = loop.get("val_interval", max_iters)
-            _replace(hook, {"interval": lambda old_interval, most=most: min(old_interval, most)})
+            _replace(hook, {"interval": partial(min, most)})
         elif hook.get("type") == "LossWeightScheduleHook":
             for weights in hook.get("schedules") or ():
                 _replace(weights, {"begin_iter": moment, "end_iter": moment})
@@ -177,7 +178,7 @@ def catalog_dataset(dataset: dict[str, Any]) -> Dataset | None:
 def without_amp(config: Config) -> Config:
     """The config in full precision."""
     config = copy.deepcopy(config)
-    wrapper = config.get("optim_wrapper") or {}
+    wrapper: Any = config.get("optim_wrapper") or {}
     if wrapper.get("type") == "AmpOptimWrapper":
         wrapper.type = "OptimWrapper"
         for key in ("loss_scale", "dtype", "use_fsdp"):
@@ -210,7 +211,7 @@ def datasets_of(config: Config) -> Iterator[tuple[str, Any]]:
     for name in DATALOADERS:
         loader = config.get(name)
         if isinstance(loader, dict) and isinstance(loader.get("dataset"), dict):
-            yield from _inner_datasets(loader.dataset, f"{name}.dataset")
+            yield from _inner_datasets(loader["dataset"], f"{name}.dataset")
 
 
 def _inner_datasets(dataset: Any, key: str) -> Iterator[tuple[str, Any]]:

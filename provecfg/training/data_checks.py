@@ -72,7 +72,7 @@ def check_data(config: Config, *, known: bool | None = None) -> list[Finding]:
     for key, dataset in datasets_of(config):
         is_known = catalog_dataset(dataset) is not None
         if not key.startswith("test_dataloader") and known in (None, is_known):
-            findings += check_dataset(key, dataset, _num_classes(config), _ignored_label(config))
+            findings += check_dataset(key, dataset, num_classes(config), ignored_label(config))
     return list(dict.fromkeys(findings))
 
 
@@ -230,7 +230,8 @@ def _judge(key: str, pairs: Sequence[_Pair], conventions: Conventions, ignored: 
             )
     readable = [pair for pair in pairs if pair.values]
     if conventions.classes is not None:
-        yield from _labels_outside(key, readable, conventions, ignored)
+        last = conventions.classes - 1 + int(conventions.reduce_zero_label)
+        yield from _labels_outside(key, readable, last, ignored)
     classes = {value for pair in readable for value in pair.values} - {ignored}
     if conventions.reduce_zero_label:
         classes -= {0}
@@ -243,8 +244,7 @@ def _judge(key: str, pairs: Sequence[_Pair], conventions: Conventions, ignored: 
         )
 
 
-def _labels_outside(key: str, pairs: Sequence[_Pair], conventions: Conventions, ignored: int) -> Iterator[Finding]:
-    last = conventions.classes - 1 + int(conventions.reduce_zero_label)
+def _labels_outside(key: str, pairs: Sequence[_Pair], last: int, ignored: int) -> Iterator[Finding]:
     outside: dict[int, list[Path]] = {}
     for pair in pairs:
         for value in pair.values:
@@ -291,33 +291,35 @@ def _ask_mmseg(registered: str) -> tuple[tuple[str, str], int, bool] | None:
     from mmseg.datasets import BaseSegDataset
     from mmseg.registry import DATASETS
 
-    found = DATASETS.get(registered)
-    if not (inspect.isclass(found) and issubclass(found, BaseSegDataset)):
+    entry = DATASETS.get(registered)
+    if not (inspect.isclass(entry) and issubclass(entry, BaseSegDataset)):
         return None
     defaults: dict[str, Any] = {}
-    for cls in reversed(found.__mro__):
+    dataset: Any = entry
+    for cls in reversed(dataset.__mro__):
         if "__init__" in vars(cls):
-            parameters = inspect.signature(cls.__init__).parameters.values()
+            parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
             defaults |= {item.name: item.default for item in parameters if item.default is not item.empty}
-    classes = len(found.METAINFO.get("classes", ()))
+    classes = len(dataset.METAINFO.get("classes", ()))
     suffixes = (defaults.get("img_suffix", ".jpg"), defaults.get("seg_map_suffix", ".png"))
     return suffixes, classes, bool(defaults.get("reduce_zero_label", False))
 
 
-def _num_classes(config: Config) -> int | None:
+def num_classes(config: Config) -> int | None:
     """The fewest classes that a head of the model tells apart: a label beyond them breaks that head."""
     numbers = [head.get("num_classes") for head in _heads(config)]
     return min((number for number in numbers if isinstance(number, int)), default=None)
 
 
-def _ignored_label(config: Config) -> int:
+def ignored_label(config: Config) -> int:
+    """The label that no head's loss looks at."""
     ignored = next((head["ignore_index"] for head in _heads(config) if "ignore_index" in head), 255)
     return ignored if isinstance(ignored, int) else 255
 
 
 def _heads(config: Config) -> list[dict[str, Any]]:
     model = config.get("model") or {}
-    heads = []
+    heads: list[Any] = []
     for name in ("decode_head", "auxiliary_head"):
         head = model.get(name)
         heads += head if isinstance(head, (list, tuple)) else [head]

@@ -40,3 +40,12 @@ def _without_places(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_without_places(item) for item in value]
     return value
+
+
+def stopping_of(config: Mapping[str, Any]) -> str:
+    """Digest of what may end a run of a config before its last iteration: any hook may.
+
+    A run that stopped early is complete as long as this stays the same; after a change, such as more patience, it is
+    resumed, and its early stopping says whether it goes on.
+    """
+    return digest_of(_without_places([config.get("default_hooks"), config.get("custom_hooks")]))

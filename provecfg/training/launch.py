@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.interruption import StopRequested, StopSignals
 from provecfg.training import record as records
+from provecfg.training.attempt import LEASE_VARIABLE, OpenAttempt, begin, shared
+from provecfg.training.launch_folder import PARENT_VARIABLE, VARIABLE, LaunchFolder
 from provecfg.training.options import RunOptions
+from provecfg.training.outcome import Outcome
+from provecfg.training.preflight import Prepared
+from provecfg.training.record import Ending, Record
+from provecfg.training.work_dir import checkpoints_of, step_of
 
+_POLL_SECONDS = 0.2
 _MASTER = ("MASTER_ADDR", "NODE_RANK")
 _DEFAULT_PORT = "29500"
 
@@ -28,7 +38,7 @@ def torchrun_command(path: Path, options: RunOptions, environment: dict[str, str
         ProvecfgError: Several machines, and the environment does not say which this is.
     """
     environment = dict(os.environ) if environment is None else environment
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={options.gpus}"]
+    command = [sys.executable, "-m", "provecfg.training.torchrun", f"--nproc-per-node={options.gpus}"]
     if options.nodes == 1:
         command.append("--standalone")
     else:
@@ -48,44 +58,102 @@ def torchrun_command(path: Path, options: RunOptions, environment: dict[str, str
     return [*command, "--module", "provecfg.training.worker", str(path), options.to_json()]
 
 
-def launch(path: Path, options: RunOptions, work_dir: Path) -> ExitCode:
+def launch(prepared: Prepared, signals: StopSignals) -> Outcome:
     """Run a config in several processes and wait for them.
 
-    They are a session of their own, so that a Ctrl-C reaches them once, from here: it and SIGTERM are handed on as
-    SIGTERM, at which each finishes its iteration and the first writes a checkpoint. A second one ends them at once.
+    They are sessions of their own, so that a Ctrl-C reaches them once, from here: the first signal is handed on to
+    each, at which all finish the iteration and the first writes a checkpoint. A second one ends them at once. Of
+    several machines the first has the work dir; the others' part of the outcome is what its record says.
 
-    Returns:
-        What the run's record says of its end; a failure if it says nothing.
+    Args:
+        prepared: The run.
+        signals: Those that this process listens to.
+
+    Raises:
+        ProvecfgError: It cannot begin, see `attempt.begin`.
     """
-    began = time.time()
-    environment = dict(os.environ)
+    started = time.monotonic()
+    path = prepared.work_dir.path
+    signals.defer()  # a work dir is taken whole or not at all
+    if os.environ.get("NODE_RANK", "0") != "0":
+        with _folder() as folder:
+            _run_torchrun(prepared, signals, folder, {})
+        return Outcome.of_record(_present_record(path), path, time.monotonic() - started)
+    attempt = begin(prepared)
+    try:
+        if attempt.is_open:
+            attempt.stop_pulse()  # the first of the processes goes on with it
+            with _folder() as folder:
+                _run_torchrun(attempt.prepared, signals, folder, {LEASE_VARIABLE: shared(attempt)})
+                signals.finish()
+                attempt.record = _present_record(path)
+                _close(attempt, signals, folder)
+    finally:
+        attempt.leave()
+    return Outcome.of_record(attempt.record, path, time.monotonic() - started)
+
+
+def _run_torchrun(
+    prepared: Prepared, signals: StopSignals, folder: LaunchFolder, environment: Mapping[str, str]
+) -> None:
+    """Start the processes, hand the first signal on to them, and wait until the last one has ended."""
+    child_environment = {**os.environ, **environment, VARIABLE: str(folder.path), PARENT_VARIABLE: str(os.getpid())}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         # What torchrun and mmengine would set, with a long remark each.
-        environment.setdefault(name, "1")
-    child = subprocess.Popen(torchrun_command(path, options), env=environment, start_new_session=True)
-    received: list[int] = []
-
-    def hand_on(signum: int, frame: FrameType | None) -> None:
-        received.append(signum)
-        if child.poll() is None:
-            if len(received) == 1:
-                child.terminate()  # to torchrun alone, which tells its processes; from us too it would be their second
-            else:
-                os.killpg(child.pid, signal.SIGKILL)
-
-    previous = {signum: signal.signal(signum, hand_on) for signum in (signal.SIGINT, signal.SIGTERM)}
+        child_environment.setdefault(name, "1")
+    command = torchrun_command(prepared.path, prepared.options)
+    child = subprocess.Popen(command, env=child_environment, start_new_session=True)
+    handed_on = False
     try:
-        code = child.wait()
+        while child.poll() is None:
+            if signals.received is not None and not handed_on:
+                handed_on = True
+                folder.hand_on(signals.received)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_POLL_SECONDS)
+        folder.wait()
+    except StopRequested:
+        signals.finish()
     finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
-    if received:
-        return ExitCode.INTERRUPTED
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        folder.kill()
+
+
+def _close(attempt: OpenAttempt, signals: StopSignals, folder: LaunchFolder) -> None:
+    """Say in the record what the process that writes it could not."""
+    killed = [exit for exit in folder.exits() if exit.code < 0]
+    told = folder.failure()
+    last = next(iter(checkpoints_of(attempt.work_dir)), None)
+    iteration = max(attempt.record.attempts[-1].first_iter, step_of(last))
+    if signals.received is not None:
+        if attempt.record.is_open:
+            name = signal.Signals(signals.received).name
+            kept = f"{last.name} holds what was done" if last else "nothing was saved yet"
+            ending = Ending(records.INTERRUPTED, f"{name} ended it at once: {kept}", requeue=signals.asks_requeue)
+            attempt.close(ending, iteration)
+    elif killed:
+        # The others lose their connection to it, or are told to end, which is not what ended the run.
+        ranks = ", ".join(f"process {exit.rank} by {signal.Signals(-exit.code).name}" for exit in killed)
+        ending = Ending(
+            records.FAILED, f"of its {attempt.prepared.options.processes} processes, killed: {ranks}", records.KILLED
+        )
+        attempt.close(ending, iteration)
+    elif attempt.record.is_open:
+        codes = ", ".join(f"process {exit.rank} with exit code {exit.code}" for exit in folder.exits())
+        message = f"ended before its end: {codes or 'torchrun'}"
+        attempt.close(told or Ending(records.FAILED, message, records.OTHER), iteration)
+
+
+def _present_record(work_dir: Path) -> Record:
     record = records.read_record(work_dir)
-    if record is not None and (work_dir / records.FILENAME).stat().st_mtime >= began - 1:
-        state = record.state
-        if state == records.INTERRUPTED:
-            return ExitCode.INTERRUPTED
-        if state in (records.FINISHED, records.STOPPED) and code == 0:
-            return ExitCode.CLEAN
-    return ExitCode.FINDINGS
+    if record is None or not record.attempts:
+        raise ProvecfgError(f"{work_dir / records.FILENAME} is gone", exit_code=ExitCode.FINDINGS)
+    return record
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[LaunchFolder]:
+    with tempfile.TemporaryDirectory(prefix="provecfg-launch-") as path:
+        yield LaunchFolder(Path(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import os
@@ -18,10 +19,10 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
-from provecfg.training.fingerprint import fingerprint_of
+from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
-from provecfg.training.work_dir import WorkDir, check_work_dir, read_work_dir, work_dir_of
+from provecfg.training.work_dir import WorkDir, check_lease, check_work_dir, read_work_dir, work_dir_of
 
 _STACK = ("torch", "mmengine", "mmcv", "mmseg")
 _LAUNCHED = "RANK"  # torchrun sets it in the processes that it starts
@@ -37,6 +38,7 @@ class Prepared:
         config: The loaded mmengine Config, changed as the options say.
         options: What was asked for.
         fingerprint: See `fingerprint.fingerprint_of`.
+        stopping: See `fingerprint.stopping_of`.
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
         files: Text of the config and its bases, by path.
@@ -48,6 +50,7 @@ class Prepared:
     config: Any
     options: RunOptions
     fingerprint: Mapping[str, str]
+    stopping: str
     work_dir: WorkDir
     device: str
     files: Mapping[Path, str]
@@ -61,7 +64,7 @@ class Prepared:
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.options.resume and self.work_dir.is_complete(self.fingerprint)
+        return self.options.resume and self.work_dir.is_complete(self.fingerprint, self.stopping)
 
     @property
     def resume_from(self) -> Path | None:
@@ -86,16 +89,15 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     """
     require_stack()
     _choose_device(options.device)
-    config, name = load_config(path, options), path.stem
-    fingerprint = fingerprint_of(config)
+    declared = read_by_mmengine(path, options.cfg_options)
+    load_from = declared.get("load_from")
+    config, name = _adapted(declared, path, options), path.stem
+    fingerprint, stopping = fingerprint_of(config), stopping_of(config)
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
     files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
     is_worker = _LAUNCHED in os.environ
     findings: list[Finding] = []
-    complete = options.resume and work_dir.is_complete(fingerprint)
-    if not is_worker and not complete:
-        findings += check_work_dir(work_dir, fingerprint, smoke=options.smoke, resume=options.resume)
-    if complete:
+    if options.resume and work_dir.is_complete(fingerprint, stopping):
         device = work_dir.record.attempts[-1].device if work_dir.record else options.device
     else:
         # The files are looked at while the imports take their seconds: decoding needs no interpreter lock.
@@ -105,12 +107,34 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
         if options.smoke and device == "cpu":
             config = _in_full_precision(config)
         if data is not None:
+            work_dir, findings = _check_work_dir(work_dir, fingerprint, options)
+            findings += check_lease(work_dir.path)
             findings += _check_device(config, options, device)
-            findings += _check_loaded(config, options, work_dir)
+            findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()
             findings += _check_other_data(config)
     findings = in_file_order([placed(finding, path.absolute(), view) for finding in findings])
-    return Prepared(path, name, config, options, fingerprint, work_dir, device, files, tuple(findings))
+    return Prepared(path, name, config, options, fingerprint, stopping, work_dir, device, files, tuple(findings))
+
+
+def prepared_again(prepared: Prepared) -> Prepared:
+    """What was prepared, with the work dir as it is now, where another process may have used it since.
+
+    For the holder of the work dir's lease, after which nobody else changes it.
+
+    Raises:
+        ProvecfgError: It cannot be gone on in any more; says why.
+    """
+    options, fingerprint = prepared.options, prepared.fingerprint
+    work_dir = read_work_dir(prepared.work_dir.path, smoke=options.smoke, fingerprint=fingerprint)
+    if (work_dir.record, work_dir.newest) == (prepared.work_dir.record, prepared.work_dir.newest):
+        return prepared
+    if not (options.resume and work_dir.is_complete(fingerprint, prepared.stopping)):
+        work_dir, findings = _check_work_dir(work_dir, fingerprint, options)
+        for finding in findings:
+            if finding.severity is Severity.ERROR:
+                raise ProvecfgError(finding.message, hint=finding.hint, exit_code=ExitCode.FINDINGS)
+    return dataclasses.replace(prepared, work_dir=work_dir)
 
 
 def require_stack() -> None:
@@ -126,29 +150,32 @@ def require_stack() -> None:
 
 def load_config(path: Path, options: RunOptions) -> Any:
     """The config as mmengine loads it (executing it), changed as the options say. Modules it names are not imported."""
+    return _adapted(read_by_mmengine(path, options.cfg_options), path, options)
+
+
+def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
     from provecfg.catalog.datasets import DATASETS
     from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
 
-    config = read_by_mmengine(path, options.cfg_options)
     if config.get("train_cfg") is None or config.get("train_dataloader") is None:
         raise ProvecfgError(f"{path} has no training loop: train_cfg or train_dataloader is absent")
     if config.get("runner_type", "Runner") != "Runner":
         raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
     if options.smoke:
-        known = {
+        catalogued = {
             entry.name
             for key, dataset in adapt.datasets_of(config)
             if (entry := adapt.catalog_dataset(dataset)) and not key.startswith("test_")
         }
-        if len(known) != 1:
+        if len(catalogued) != 1:
             layouts = ", ".join(entry.title for entry in DATASETS.values())
             raise ProvecfgError(
                 f"{path}: --smoke draws data in the layout of one of {layouts}, and the config reads "
-                f"{' and '.join(sorted(known)) or 'another dataset'}",
+                f"{' and '.join(sorted(catalogued)) or 'another dataset'}",
                 hint="train it on its own data for a few iterations: --max-iters 10",
             )
-        root = options.data_root or smoke_data_for(DATASETS[known.pop()])
+        root = options.data_root or smoke_data_for(DATASETS[catalogued.pop()])
         config = adapt.for_smoke(config, root)
     elif options.data_root is not None:
         config = adapt.with_data_root(config, options.data_root)
@@ -211,7 +238,7 @@ def import_stack(config: Any, folder: Path) -> None:
     Raises:
         ProvecfgError: One of them cannot be imported.
     """
-    wanted = config.get("custom_imports") or {}
+    custom_imports = config.get("custom_imports") or {}
     if str(folder.absolute()) not in sys.path:
         sys.path.append(str(folder.absolute()))
     try:
@@ -219,8 +246,8 @@ def import_stack(config: Any, folder: Path) -> None:
 
         # mmseg and mmdet print about packages that they could use.
         with contextlib.redirect_stdout(io.StringIO()):
-            if wanted:
-                import_modules_from_strings(**wanted)
+            if custom_imports:
+                import_modules_from_strings(**custom_imports)
             importlib.import_module("mmseg.datasets")
     except ImportError as error:
         raise ProvecfgError(
@@ -244,13 +271,26 @@ def _check_other_data(config: Any) -> list[Finding]:
     return check_data(config, known=False)
 
 
-def _check_loaded(config: Any, options: RunOptions, work_dir: WorkDir) -> list[Finding]:
-    from provecfg.training.weight_checks import check_checkpoint, check_weights
+def _check_work_dir(
+    work_dir: WorkDir, fingerprint: Mapping[str, str], options: RunOptions
+) -> tuple[WorkDir, list[Finding]]:
+    """The work dir with a checkpoint that is whole, and what stands against training in it."""
+    from provecfg.training.weight_checks import check_resumed, with_whole_checkpoint
 
-    checkpoint, trusted = work_dir.resume_from if options.resume else None, options.trust_checkpoint
-    findings = check_weights(config, trusted=trusted, resumed=checkpoint is not None)
-    if checkpoint is not None:
-        findings += check_checkpoint("", checkpoint, trusted=trusted, resumed=True)
+    findings = check_work_dir(work_dir, fingerprint, smoke=options.smoke, resume=options.resume)
+    if options.resume and work_dir.resume_from is not None:
+        work_dir = with_whole_checkpoint(work_dir)
+        findings += check_resumed(work_dir, trusted=options.trust_checkpoint)
+    return work_dir, findings
+
+
+def _check_weights(config: Any, load_from: str | None, options: RunOptions, *, resumed: bool) -> list[Finding]:
+    from provecfg.training.weight_checks import check_dropped, check_weights
+
+    resumed = resumed and options.resume
+    findings = check_weights(config, trusted=options.trust_checkpoint, resumed=resumed)
+    if not (options.pretrained or options.smoke or resumed):
+        findings += check_dropped(load_from)
     return findings
 
 
@@ -260,8 +300,8 @@ def _in_full_precision(config: Any) -> Any:
     return without_amp(config)
 
 
-def _choose_device(wanted: str) -> None:
-    if wanted == "cpu":
+def _choose_device(device: str) -> None:
+    if device == "cpu":
         # mmengine asks torch once, when it is imported.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 

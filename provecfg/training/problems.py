@@ -101,6 +101,21 @@ CHECKPOINT_WITH_CODE = Problem(
     "A checkpoint to resume from carries a config as text under `meta.config`.",
     "mmengine executes that text as Python when it resumes, whatever it says.",
 )
+CHECKPOINT_BROKEN = Problem(
+    "RUN125",
+    "checkpoint-broken",
+    "A checkpoint of the run is cut off, or does not hold what was written, and an older one is whole.",
+    "The run goes on from the older one and makes the iterations since then again. The broken file is kept, under "
+    "another name.",
+    Severity.WARNING,
+)
+LOAD_FROM_DROPPED = Problem(
+    "RUN126",
+    "load-from-dropped",
+    "The config loads a checkpoint with `load_from`, and --no-pretrained asks for random weights.",
+    "The run starts from nothing, where the config starts from a trained model.",
+    Severity.WARNING,
+)
 NO_SUCH_DEVICE = Problem(
     "RUN131",
     "no-such-device",
@@ -140,8 +155,9 @@ USED_WORK_DIR = Problem(
 RUNNING_THERE = Problem(
     "RUN143",
     "work-dir-in-use",
-    "Another process is training in the work dir.",
-    "The two would overwrite each other's checkpoints.",
+    "Another process, on this machine or another, has the lease of the work dir: it trains there.",
+    "The two would overwrite each other's checkpoints. A process that is gone blocks nothing: on its own machine that "
+    "is seen at once, elsewhere after ten minutes without a heartbeat.",
 )
 UNKNOWN_ORIGIN = Problem(
     "RUN144",

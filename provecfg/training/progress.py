@@ -20,7 +20,7 @@ _LINE_SECONDS = 1.0  # a log with more lines than that says less
 
 
 @dataclass(slots=True)
-class Status:
+class RunStatus:
     """Where a run is.
 
     Args:
@@ -30,6 +30,7 @@ class Status:
         losses: Every term of the last iteration by its log key, and their sum under `loss`.
         lr: Learning rate.
         seconds_left: Or None before it can be told.
+        iters_per_second: Since training began or was resumed, validations left out; None before the first.
         last, best: Value of the metric, or None before the first validation.
         validating: Batches done and to be done of the validation that is going on, or None.
     """
@@ -41,6 +42,7 @@ class Status:
     losses: dict[str, float] = field(default_factory=dict)
     lr: float | None = None
     seconds_left: float | None = None
+    iters_per_second: float | None = None
     last: float | None = None
     best: float | None = None
     validating: tuple[int, int] | None = None
@@ -61,10 +63,10 @@ class Status:
     def losses_text(self) -> str:
         """The sum, then the terms; of a decoder that repeats its losses after each layer, those of the last."""
         names = [name for name in self.losses if name != "loss"]
-        kept = [name for name in names if not _INNER_LAYER.search(name)]
-        terms = [f"{name.replace('.loss_', '.')} {self.losses[name]:.4g}" for name in kept]
-        if len(kept) < len(names):
-            terms.append(f"{len(names) - len(kept)} of inner layers")
+        shown = [name for name in names if not _INNER_LAYER.search(name)]
+        terms = [f"{name.replace('.loss_', '.')} {self.losses[name]:.4g}" for name in shown]
+        if len(shown) < len(names):
+            terms.append(f"{len(names) - len(shown)} of inner layers")
         total = self.losses.get("loss", math.nan)
         return printable(f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else ""))
 
@@ -80,7 +82,7 @@ class Status:
 class Display(Protocol):
     """Shows the status of a run."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Show it now, or at the next occasion unless it is important."""
 
     def close(self) -> None:
@@ -90,7 +92,7 @@ class Display(Protocol):
 class NoDisplay:
     """Shows nothing."""
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -109,7 +111,7 @@ class LineDisplay:
         self.stream, self.every = stream, max(1, every)
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Print a line if one is due."""
         due = (
             status.iteration > 0
@@ -136,7 +138,7 @@ class LiveDisplay:
         self._live.start()
         self._shown_at = -math.inf
 
-    def show(self, status: Status, *, important: bool = False) -> None:
+    def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Renew the lines, twice a second at most."""
         if important or time.monotonic() - self._shown_at >= _REFRESH_SECONDS:
             self._shown_at = time.monotonic()
@@ -147,19 +149,19 @@ class LiveDisplay:
         self._live.stop()
 
 
-def _panel(status: Status) -> Any:
+def _panel(status: RunStatus) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     head = Table.grid(padding=(0, 1))
-    left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
+    time_left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     head.add_row(
         Text(printable(status.name), style="bold"),
         ProgressBar(total=max(1, status.max_iters), completed=status.iteration, width=30),
         f"{status.iteration}/{status.max_iters}",
-        left,
+        time_left,
     )
     rate = "" if status.lr is None else f"lr {status.lr:.3g}"
     second = Text(f"  {status.losses_text()}   {rate}" if status.losses else "  starting")
@@ -178,7 +180,7 @@ def display_for(stream: TextIO | None = None, *, quiet: bool = False, every: int
 
 
 class ProgressHook(Hook):
-    """Keeps a `Status` and shows it. Reads numbers that mmengine has fetched from the device anyway.
+    """Keeps a `RunStatus` and shows it. Reads numbers that mmengine has fetched from the device anyway.
 
     Args:
         name: The config's name.
@@ -190,11 +192,13 @@ class ProgressHook(Hook):
     priority = "LOWEST"
 
     def __init__(self, name: str, metric: str, higher_is_better: bool, display: Display) -> None:
-        self.status = Status(name, metric, max_iters=0)
+        self.status = RunStatus(name, metric, max_iters=0)
         self.display = display
         self._better = max if higher_is_better else min
         self._began = 0.0
         self._began_at = 0
+        self._validation_began = 0.0
+        self._validating_seconds = 0.0
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock, and take up what a resumed run knows."""
@@ -218,7 +222,16 @@ class ProgressHook(Hook):
         spent = time.monotonic() - self._began
         # The clock runs through validations, so the time they will take is in it, too.
         status.seconds_left = spent / done * (status.max_iters - status.iteration)
+        status.iters_per_second = done / max(spent - self._validating_seconds, 1e-9)
         self.display.show(status, important=done == 1 or status.iteration == status.max_iters)
+
+    def before_val(self, runner: Runner) -> None:
+        """Stop the clock of training."""
+        self._validation_began = time.monotonic()
+
+    def after_val(self, runner: Runner) -> None:
+        """Let it go on."""
+        self._validating_seconds += time.monotonic() - self._validation_began
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Show how far the validation is."""

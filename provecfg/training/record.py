@@ -1,15 +1,15 @@
-"""What a work dir keeps of its run: `provecfg.json`, and the config's own text in `source/`."""
+"""What a work dir keeps of its run: `provecfg.json`, and the config's own text in `source/`. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import platform
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import metadata
@@ -18,9 +18,10 @@ from typing import Any
 
 from provecfg import __version__
 from provecfg.errors import ProvecfgError
-from provecfg.files import read_json
 from provecfg.header import Header
 from provecfg.paths import write_atomically
+from provecfg.training.job import Job, current_job
+from provecfg.training.json_file import BrokenFileError, read_json_file, write_json_file
 
 FILENAME = "provecfg.json"
 SOURCE = "source"
@@ -41,8 +42,19 @@ _PACKAGES = (
     "mmdet",
 )
 
-RUNNING, FINISHED, STOPPED, INTERRUPTED, FAILED = "running", "finished", "early-stopped", "interrupted", "failed"
-"""The states of a run. One that was killed stays `running`, with a process that is no more."""
+RUNNING, FINISHED, STOPPED = "running", "finished", "early-stopped"
+INTERRUPTED, FAILED, LOST = "interrupted", "failed", "lost"
+"""The states of a run. One that was killed stays `running` until whoever comes next closes it as `lost`."""
+
+OUT_OF_MEMORY, NOT_FINITE, DISK_FULL, LEASE_LOST, KILLED, OTHER = (
+    "out-of-memory",
+    "loss-not-finite",
+    "disk-full",
+    "lease-lost",
+    "killed",
+    "error",
+)
+"""The causes of a failure, for those who decide whether to try again. The first two would come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +64,16 @@ class Attempt:
     Args:
         started, ended: ISO 8601, UTC.
         first_iter: Iterations done before it.
-        last_iter: Iterations done after it.
+        last_iter: Iterations done after it, of which the checkpoints know; None while it runs.
         state: How it ended.
         message: Why, where there is more to say.
+        cause: Of a failure: one of the causes. Else ''.
+        requeue: It was ended by a signal that asks for the run to be started again.
         command: The words that started it.
         device: What it trained on.
         processes: How many trained together.
         host, pid: Where it ran.
+        job: Of a scheduler, or None.
     """
 
     started: str
@@ -68,10 +83,28 @@ class Attempt:
     processes: int
     host: str
     pid: int
+    job: Job | None = None
     ended: str | None = None
     last_iter: int | None = None
     state: str = RUNNING
     message: str = ""
+    cause: str = ""
+    requeue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ends.
+
+    Args:
+        state: One of the states but `running`.
+        message, cause, requeue: As in `Attempt`.
+    """
+
+    state: str
+    message: str = ""
+    cause: str = ""
+    requeue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +116,7 @@ class Record:
         config: Path as given, SHA-256 of the text, and the study, its digest, the version and the cell if its header
             names them.
         fingerprint: Part of the config -> digest of all that decides what is trained; see `training.fingerprint`.
+        stopping: Digest of what may end the run before its last iteration; see `fingerprint.stopping_of`.
         smoke: Whether this is a check on drawn data.
         max_iters: Where it ends by itself; None for a loop that counts epochs.
         seed: As the config says.
@@ -104,6 +138,7 @@ class Record:
     attempts: tuple[Attempt, ...] = ()
     best: Mapping[str, Any] | None = None
     last_checkpoint: str | None = None
+    stopping: str = ""
     format: int = field(default=_FORMAT)
 
     @property
@@ -111,27 +146,67 @@ class Record:
         """How the last attempt ended."""
         return self.attempts[-1].state if self.attempts else RUNNING
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its last attempt was not closed: it runs, or was killed."""
+        return bool(self.attempts) and self.state == RUNNING
+
     def write(self, work_dir: Path) -> None:
-        """Write it to the work dir, whole or not at all."""
-        write_atomically(work_dir / FILENAME, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        """Write it to the work dir, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        write_json_file(work_dir / FILENAME, self)
 
     def started(self, attempt: Attempt) -> Record:
         """The record with a new attempt."""
         return dataclasses.replace(self, attempts=(*self.attempts, attempt))
 
-    def ended(
-        self, state: str, iteration: int, message: str = "", *, best: Mapping[str, Any] | None, last: str | None
+    def closed(
+        self,
+        ending: Ending,
+        iteration: int,
+        *,
+        best: Mapping[str, Any] | None = None,
+        last: str | None = None,
+        at: str | None = None,
     ) -> Record:
-        """The record with its last attempt ended."""
-        attempt = dataclasses.replace(self.attempts[-1], ended=now(), last_iter=iteration, state=state, message=message)
+        """The record with its last attempt ended.
+
+        Args:
+            ending: How.
+            iteration: Iterations done.
+            best: Metric, value and file, if there are newer ones.
+            last: The last checkpoint, if there is a newer one.
+            at: When, ISO 8601; now if None.
+        """
+        attempt = dataclasses.replace(
+            self.attempts[-1],
+            ended=at or now(),
+            last_iter=iteration,
+            state=ending.state,
+            message=ending.message,
+            cause=ending.cause,
+            requeue=ending.requeue,
+        )
         return dataclasses.replace(
-            self, attempts=(*self.attempts[:-1], attempt), best=best or self.best, last_checkpoint=last
+            self,
+            attempts=(*self.attempts[:-1], attempt),
+            best=best or self.best,
+            last_checkpoint=last or self.last_checkpoint,
         )
 
     def differences(self, fingerprint: Mapping[str, str]) -> list[str]:
         """The parts of the config that train something else than this run did."""
         parts = sorted({*self.fingerprint, *fingerprint})
         return [part for part in parts if self.fingerprint.get(part) != fingerprint.get(part)]
+
+    def is_complete(self, fingerprint: Mapping[str, str], stopping: str) -> bool:
+        """Whether a run of such a config has nothing left to do: it reached its last iteration, or stopped early by
+        the rule that still holds."""
+        ended = self.state == FINISHED or (self.state == STOPPED and self.stopping == stopping)
+        return ended and not self.differences(fingerprint)
 
 
 def read_record(work_dir: Path) -> Record | None:
@@ -142,30 +217,12 @@ def read_record(work_dir: Path) -> Record | None:
     """
     path = work_dir / FILENAME
     try:
-        fields = read_json(path)
-        fields["attempts"] = tuple(
-            Attempt(**{**attempt, "command": tuple(attempt["command"])}) for attempt in fields["attempts"]
-        )
-        return Record(**fields)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return read_json_file(path, Record)
+    except (BrokenFileError, OSError) as error:
         raise ProvecfgError(
-            f"{path} is not a record of a run: {error}", hint="move it away, or choose another --work-dir"
+            f"{path} is not a record of a run: {error}",
+            hint="move it away, and the run goes on from the checkpoints that are there; or choose another --work-dir",
         ) from error
-
-
-def is_alive(attempt: Attempt) -> bool:
-    """Whether the attempt's process is running now on this machine."""
-    if attempt.state != RUNNING or attempt.host != socket.gethostname() or attempt.pid == os.getpid():
-        return False
-    try:
-        os.kill(attempt.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process
-        return True
-    return True
 
 
 def new_attempt(*, first_iter: int, command: Sequence[str], device: str, processes: int) -> Attempt:
@@ -178,6 +235,7 @@ def new_attempt(*, first_iter: int, command: Sequence[str], device: str, process
         processes=processes,
         host=socket.gethostname(),
         pid=os.getpid(),
+        job=current_job(),
     )
 
 
@@ -206,13 +264,11 @@ def keep_sources(work_dir: Path, files: Mapping[Path, str]) -> None:
 
 def versions() -> dict[str, str]:
     """Of Python, provecfg and the packages that decide the numbers."""
-    found = {"python": platform.python_version(), "provecfg": __version__}
+    installed = {"python": platform.python_version(), "provecfg": __version__}
     for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

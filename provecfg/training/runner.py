@@ -3,176 +3,224 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import itertools
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
+from provecfg.interruption import StopRequested, StopSignals, asks_requeue, shield_loader_process
 from provecfg.paths import write_atomically
-from provecfg.plugin.hooks import CheckpointOnInterruptHook, TrainingInterrupted
+from provecfg.plugin.hooks import CheckpointOnInterruptHook, NonFiniteError, TrainingInterrupted
 from provecfg.spelling import printable_lines
 from provecfg.training import record as records
 from provecfg.training.adapt import for_cpu_processes
+from provecfg.training.attempt import OpenAttempt, begin, join
+from provecfg.training.data_errors import BatchHook, name_files_in_errors
+from provecfg.training.lease import LeaseLostError
+from provecfg.training.outcome import Outcome
 from provecfg.training.preflight import Prepared
 from provecfg.training.progress import ProgressHook, display_for
-from provecfg.training.record import Record
-from provecfg.training.work_dir import check_disk, step_of
+from provecfg.training.record import Ending
+from provecfg.training.work_dir import check_disk, name_in, step_of
 
 _UNSAFE_LOAD = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _counter = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended.
-
-    Args:
-        name: The config's name.
-        state: One of the states in `record`.
-        iteration: Iterations done.
-        max_iters: To be done, or None for a loop that counts epochs.
-        message: Why, where there is more to say.
-        best: Metric, value and checkpoint, or None.
-        work_dir: Where it is kept.
-        seconds: It took, this time.
-    """
-
-    name: str
-    state: str
-    iteration: int
-    max_iters: int | None
-    message: str
-    best: dict[str, Any] | None
-    work_dir: Path
-    seconds: float
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What a command that ran only this exits with."""
-        return {
-            records.FAILED: ExitCode.FINDINGS,
-            records.RUNNING: ExitCode.FINDINGS,  # a process of it died without a word
-            records.INTERRUPTED: ExitCode.INTERRUPTED,
-        }.get(self.state, ExitCode.CLEAN)
-
-    @classmethod
-    def of_record(cls, record: Record, work_dir: Path, seconds: float = 0.0) -> Outcome:
-        """The outcome of the last attempt of a record."""
-        last = record.attempts[-1]
-        return cls(
-            record.name,
-            last.state,
-            last.last_iter if last.last_iter is not None else last.first_iter,
-            record.max_iters,
-            last.message,
-            dict(record.best) if record.best else None,
-            work_dir,
-            seconds,
-        )
-
-
-def train(prepared: Prepared) -> Outcome:
+def train(prepared: Prepared, signals: StopSignals | None = None) -> Outcome:
     """Train what was prepared, to its end, an interruption or a failure.
 
-    The record in the work dir says `running` from before the model is built, and how it ended at the end.
+    The work dir is this process's from the start to the end, and its record says `running` from before the model is
+    built, and how it ended at the end.
+
+    Args:
+        prepared: The run.
+        signals: Those that this process listens to, if it does already.
 
     Returns:
         The outcome. What a run can fail of is in it, with the traceback in the run's log; only what is no Exception is
         raised.
+
+    Raises:
+        ProvecfgError: It cannot begin, see `attempt.begin`, or its end cannot be written down.
     """
     started = time.monotonic()
-    prepared = begin(prepared)
-    record = new_record(prepared)
-    if _is_first_process():
-        record.write(prepared.work_dir.path)
-        records.keep_sources(prepared.work_dir.path, prepared.files)
-    runner: Runner | None = None
-    interrupt = CheckpointOnInterruptHook()
-    try:
-        with (
-            interrupt.listening(),
-            _trusting(prepared.options.trust_checkpoint),
-            _threads(prepared),
-            _noise(prepared) as noise,
-        ):
-            runner = _build(prepared)
+    signals = signals or StopSignals()
+    with signals.listening():
+        signals.defer()  # a work dir is taken whole or not at all
+        attempt = begin(prepared)
+        try:
+            if attempt.is_open:
+                training = _Training(attempt.prepared, signals, attempt)
+                ending = training.run()
+                attempt.close(ending, training.iteration(), best=training.best(), last=training.last_checkpoint())
+                training.let_go()
+        finally:
+            attempt.leave()
+        return Outcome.of_record(attempt.record, attempt.work_dir, time.monotonic() - started)
+
+
+def train_among(prepared: Prepared, signals: StopSignals, lease: str | None) -> Ending:
+    """Train as one process of several that `launch` has started.
+
+    Args:
+        prepared: The run.
+        signals: Those that this process listens to.
+        lease: What `attempt.shared` gave, for the first process, which writes; None for the others.
+
+    Returns:
+        How it ended for this process. The first one's is in the record by then.
+    """
+    signals.defer()
+    attempt = None if lease is None else join(prepared, lease)
+    training = _Training(prepared, signals, attempt)
+    ending = training.run()
+    if attempt is not None:
+        attempt.close(ending, training.iteration(), best=training.best(), last=training.last_checkpoint())
+    training.let_go()
+    return ending
+
+
+class LeaseHook(Hook):
+    """Ends a run whose work dir was taken over, at the latest before its next checkpoint.
+
+    Also has the heartbeat tell the run's speed as soon as there is one.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, attempt: OpenAttempt) -> None:
+        self.attempt = attempt
+        self._has_told_speed = False
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Go by what the heartbeat has seen."""
+        self.attempt.check_lease(at_file_server=False)
+        if not self._has_told_speed and self.attempt.status is not None and self.attempt.status.iters_per_second:
+            self._has_told_speed = True
+            self.attempt.beat_soon()
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Look."""
+        self.attempt.check_lease()
+
+
+class _Training:
+    """mmengine's Runner for a run, and what can be told of it when it has ended.
+
+    Args:
+        prepared: The run.
+        signals: Those that may end it.
+        attempt: That it is; None for a process that writes nothing.
+    """
+
+    def __init__(self, prepared: Prepared, signals: StopSignals, attempt: OpenAttempt | None) -> None:
+        self.prepared = prepared
+        self.signals = signals
+        self.attempt = attempt
+        self.runner: Runner | None = None
+
+    def run(self) -> Ending:
+        """Train; from its return on, signals are only noted."""
+        batches = BatchHook()
+        try:
+            ending = self._trained(batches)
+        except TrainingInterrupted as interruption:
+            ending = Ending(records.INTERRUPTED, interruption.message, requeue=asks_requeue(interruption.signum))
+        except StopRequested as stop:
+            ending = Ending(records.INTERRUPTED, self._ended_at_once(stop), requeue=stop.requeue)
+        except Exception as error:  # whatever the config's own code raises is the run's failure, and is recorded
+            ending = _failure(self._cause_of(error), batches.label_outside(self.prepared.config))
+            if self.signals.received is not None and ending.cause == records.OTHER:
+                # A signal to all processes of the run can end the iteration by taking something from it.
+                message = f"a signal ended the iteration ({ending.message}); nothing of it was saved"
+                ending = Ending(records.INTERRUPTED, message, requeue=self.signals.asks_requeue)
+            _log_traceback(self.runner, error)
+        self.signals.finish()
+        return ending
+
+    def _cause_of(self, error: Exception) -> Exception:
+        """The error, or that the work dir is another's: who took it has cleared away what was being written."""
+        if self.attempt is not None:
+            with contextlib.suppress(OSError):
+                try:
+                    self.attempt.check_lease()
+                except LeaseLostError as lost:
+                    return lost
+        return error
+
+    def _trained(self, batches: BatchHook) -> Ending:
+        prepared = self.prepared
+        interrupt = CheckpointOnInterruptHook()
+        interrupt.signals = self.signals
+        self.signals.start_over()
+        with _trusting(prepared.options.trust_checkpoint), _threads(prepared), _noise(prepared) as noise:
+            self.runner = runner = _build(prepared)
             noise.go_to(runner.logger)
-            with _shown(runner, prepared):
-                runner.register_hook(interrupt)
+            with _shown(runner, prepared, self.attempt):
+                for hook in (batches, interrupt, *((LeaseHook(self.attempt),) if self.attempt else ())):
+                    runner.register_hook(hook)
                 runner.train()
-        state, message = _end_of(runner)
-    except TrainingInterrupted as ended:
-        state, message = records.INTERRUPTED, str(ended)
-    except KeyboardInterrupt:
-        state, message = records.INTERRUPTED, "before the first iteration ended; nothing was saved"
-    except Exception as error:  # whatever the config's own code raises is the run's failure, and is recorded
-        state, message = records.FAILED, _reason(error)
-        if interrupt.received is not None:
-            # A signal to all processes of the run can end the iteration by taking something from it.
-            state, message = records.INTERRUPTED, f"a signal ended the iteration ({message}); nothing of it was saved"
-        _log_traceback(runner, error)
-    iteration = _iteration(runner, step_of(prepared.resume_from))
-    best = _best(runner, prepared)
-    if is_main_process():
-        last = _file_in(prepared.work_dir.path, _last_checkpoint(runner))
-        record = record.ended(state, iteration, message, best=best, last=last or record.last_checkpoint)
-        record.write(prepared.work_dir.path)
-    else:
-        record = record.ended(state, iteration, message, best=best, last=None)
-    del runner
-    gc.collect()  # data-loading workers live as long as the runner
-    return Outcome.of_record(record, prepared.work_dir.path, time.monotonic() - started)
+        return _end_of(runner)
 
+    def _ended_at_once(self, stop: StopRequested) -> str:
+        name, step = signal.Signals(stop.signum).name, step_of(self.prepared.resume_from)
+        last = self.last_checkpoint()
+        done = self.iteration()
+        if last is None:
+            return f"{name} after iteration {done}: nothing was saved yet"
+        saved = step_of(Path(last))
+        lost = f", and {done - saved} iterations after it are lost" if done > max(saved, step) else ""
+        return f"{name} ended it at once: {last} holds what was done{lost}"
 
-def begin(prepared: Prepared) -> Prepared:
-    """Clear away a replaced smoke run."""
-    if _is_first_process():
-        prepared.work_dir.clear()
-    return prepared
+    def iteration(self) -> int:
+        """Iterations done. The loop has not counted the one whose hooks ended the run; the progress has, if it was."""
+        before = step_of(self.prepared.resume_from)
+        if self.runner is None or not self.runner.hooks:
+            return before
+        hooks = self.runner.hooks
+        shown = next((hook.status.iteration for hook in hooks if isinstance(hook, ProgressHook)), before)
+        return max(int(self.runner.iter), shown)
 
+    def best(self) -> dict[str, Any] | None:
+        """Metric, value and checkpoint of the best validation, or None before the first."""
+        if self.runner is None:
+            return None
+        hub = self.runner.message_hub
+        value, file = hub.get_info("best_score"), hub.get_info("best_ckpt")
+        if value is None:
+            return None
+        metric, _ = _goal(self.prepared.config)
+        return {"metric": metric, "value": float(value), "checkpoint": name_in(self.prepared.work_dir.path, file)}
 
-def new_record(prepared: Prepared) -> Record:
-    """The record of the run with its new attempt."""
-    config, options, found = prepared.config, prepared.options, prepared.work_dir
-    earlier = found.record if prepared.resume_from is not None and found.record is not None else None
-    text = prepared.files[next(iter(prepared.files))]
-    record = Record(
-        name=prepared.name,
-        config=records.config_facts(prepared.path.absolute(), text),
-        fingerprint=prepared.fingerprint,
-        smoke=options.smoke,
-        max_iters=config.train_cfg.get("max_iters"),
-        seed=(config.get("randomness") or {}).get("seed"),
-        versions=records.versions(),
-        git=records.git_state(prepared.path.absolute().parent),
-        attempts=earlier.attempts if earlier else (),
-        best=earlier.best if earlier else None,
-        last_checkpoint=earlier.last_checkpoint if earlier else None,
-    )
-    return record.started(
-        records.new_attempt(
-            first_iter=step_of(prepared.resume_from),
-            command=options.command,
-            device=prepared.device,
-            processes=options.processes,
-        )
-    )
+    def last_checkpoint(self) -> str | None:
+        """The newest checkpoint, as the work dir names it, or None before the first."""
+        file = None if self.runner is None else self.runner.message_hub.get_info("last_ckpt")
+        return name_in(self.prepared.work_dir.path, file or self.prepared.resume_from)
+
+    def let_go(self) -> None:
+        """End the data-loading processes, which live as long as the runner."""
+        self.runner = None
+        gc.collect()
 
 
 class _FormattedOnce(Config):
@@ -200,6 +248,23 @@ class _FormattedOnce(Config):
         return _FormattedOnce._made[1]
 
 
+class _LogWriteError:
+    """Says once, in a line, that a log cannot be written; logging itself prints a traceback for every line lost.
+
+    Args:
+        path: The log.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._was_said = False
+
+    def __call__(self, record: logging.LogRecord) -> None:
+        if not self._was_said:
+            self._was_said = True
+            print(f"the log {self._path} cannot be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+
 class _QuietRunner(Runner):
     """mmengine's Runner, whose log goes to its file only."""
 
@@ -207,17 +272,42 @@ class _QuietRunner(Runner):
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
-        if not type(self).shows_log:
-            for handler in logger.handlers:
-                if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                    handler.setLevel(logging.CRITICAL)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = _LogWriteError(handler.baseFilename)  # type: ignore[method-assign]
+            elif isinstance(handler, logging.StreamHandler) and not type(self).shows_log:
+                handler.setLevel(logging.CRITICAL)
         return logger
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader[Any]:
+        """A dataloader whose processes only this one ends, and whose errors name the files."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = _ShieldedStart(loader.worker_init_fn)
+        name_files_in_errors(loader.dataset)
+        return loader
 
     @master_only
     def dump_config(self) -> None:
         """Write the config to the work dir, whole or not at all."""
         name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
         write_atomically(Path(self.work_dir, name), self.cfg.dump() or "")
+
+
+class _ShieldedStart:
+    """What a data-loading process does first, and cannot be a closure of where it is spawned.
+
+    Args:
+        start: What it would do first, or None.
+    """
+
+    def __init__(self, start: Callable[[int], Any] | None) -> None:
+        self._start = start
+
+    def __call__(self, worker: int) -> None:
+        shield_loader_process()
+        if self._start is not None:
+            self._start(worker)
 
 
 def _build(prepared: Prepared) -> Runner:
@@ -253,15 +343,18 @@ def _joined(config: Any, device: str) -> Any:
 
 
 @contextlib.contextmanager
-def _shown(runner: Runner, prepared: Prepared) -> Iterator[None]:
-    """Show the run's progress."""
+def _shown(runner: Runner, prepared: Prepared, attempt: OpenAttempt | None) -> Iterator[None]:
+    """Show the run's progress, to people and in its heartbeat."""
     options = prepared.options
     metric, higher_is_better = _goal(prepared.config)
     quiet = options.quiet or options.verbose or not is_main_process()
     logger = (prepared.config.get("default_hooks") or {}).get("logger") or {}
     every = logger.get("interval", 10)  # mmengine's default
     display = display_for(quiet=quiet, every=every)
-    runner.register_hook(ProgressHook(prepared.name, metric, higher_is_better, display))
+    progress = ProgressHook(prepared.name, metric, higher_is_better, display)
+    runner.register_hook(progress)
+    if attempt is not None:
+        attempt.status = progress.status
     try:
         yield
     finally:
@@ -300,7 +393,15 @@ class _LoggedNoise(contextlib.AbstractContextManager["_LoggedNoise"]):
         for level, text in self._waiting:
             logger.log(level, text)
 
-    def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
+    def _warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         self._log(f"{filename}:{lineno}: {category.__name__}: {message}", logging.WARNING)
 
     def _log(self, text: str, level: int = logging.INFO) -> None:
@@ -371,42 +472,11 @@ def _goal(config: Any) -> tuple[str, bool]:
     return "val/mIoU", True
 
 
-def _end_of(runner: Runner) -> tuple[str, str]:
+def _end_of(runner: Runner) -> Ending:
     loop = runner.train_loop
     if getattr(loop, "stop_training", False) and runner.iter < runner.max_iters:
-        return records.STOPPED, f"early stop at iteration {runner.iter} of {runner.max_iters}"
-    return records.FINISHED, ""
-
-
-def _iteration(runner: Runner | None, before: int) -> int:
-    """Iterations done. The loop has not counted the one whose hooks ended the run; the progress has, if it was done."""
-    if runner is None or not runner.hooks:
-        return before
-    shown = next((hook.status.iteration for hook in runner.hooks if isinstance(hook, ProgressHook)), before)
-    return max(runner.iter, shown)
-
-
-def _best(runner: Runner | None, prepared: Prepared) -> dict[str, Any] | None:
-    if runner is None:
-        return None
-    hub = runner.message_hub
-    value, file = hub.get_info("best_score"), hub.get_info("best_ckpt")
-    if value is None:
-        return None
-    metric, _ = _goal(prepared.config)
-    return {"metric": metric, "value": float(value), "checkpoint": _file_in(prepared.work_dir.path, file)}
-
-
-def _last_checkpoint(runner: Runner | None) -> str | None:
-    return None if runner is None else runner.message_hub.get_info("last_ckpt")
-
-
-def _file_in(work_dir: Path, file: str | None) -> str | None:
-    """The file as the work dir sees it, so that the dir can be moved."""
-    if file is None:
-        return None
-    path = Path(file)
-    return path.name if path.parent.resolve() == work_dir.resolve() else str(path)
+        return Ending(records.STOPPED, f"early stop at iteration {runner.iter} of {runner.max_iters}")
+    return Ending(records.FINISHED)
 
 
 def _bytes_of_checkpoints(runner: Runner) -> int:
@@ -422,12 +492,33 @@ def _bytes_of_checkpoints(runner: Runner) -> int:
     return int(weights * 4 * copies * files)
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception, label_outside: str | None) -> Ending:
+    """How a run ends that has raised.
+
+    Args:
+        error: What it raised.
+        label_outside: What is wrong with the labels of its last batch, or None.
+    """
     if isinstance(error, ProvecfgError):
-        return str(error)
-    if isinstance(error, torch.OutOfMemoryError if hasattr(torch, "OutOfMemoryError") else torch.cuda.OutOfMemoryError):
-        return f"out of GPU memory: {str(error).partition(chr(10))[0]}\n  hint: lower the batch size or the crop size"
-    return f"{type(error).__name__}: {error}"
+        cause = {NonFiniteError: records.NOT_FINITE, LeaseLostError: records.LEASE_LOST}.get(type(error), records.OTHER)
+        message = str(error)
+    elif isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+        cause = records.OUT_OF_MEMORY
+        kind = "memory" if isinstance(error, MemoryError) else "GPU memory"
+        message = f"out of {kind}: {_first_line(error)}\n  hint: lower the batch size or the crop size"
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cause = records.DISK_FULL
+        file = f" for {error.filename}" if error.filename else ""
+        message = f"the disk is full ({error.strerror}{file})\n  hint: free some, and start the same command again"
+    else:
+        cause, message = records.OTHER, f"{type(error).__name__}: {error}"
+    if label_outside is not None:
+        message = f"{label_outside}\n  ({_first_line(error)})"
+    return Ending(records.FAILED, message, cause)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _log_traceback(runner: Runner | None, error: Exception) -> None:
@@ -436,7 +527,3 @@ def _log_traceback(runner: Runner | None, error: Exception) -> None:
         runner.logger.error(text)
     if wants_traceback():
         print(printable_lines(text), file=sys.stderr)
-
-
-def _is_first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import urllib.error
 import urllib.request
@@ -13,12 +14,30 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 
+from provecfg.checksums import ChecksumError, verify_checksum
 from provecfg.findings import Finding
-from provecfg.spelling import first_few as some
+from provecfg.spelling import first_few
 from provecfg.training.adapt import pretrained_of
-from provecfg.training.problems import CHECKPOINT_UNREADABLE, CHECKPOINT_WITH_CODE, NOT_PLAIN_DATA, WEIGHTS_MISSING
+from provecfg.training.problems import (
+    CHECKPOINT_BROKEN,
+    CHECKPOINT_UNREADABLE,
+    CHECKPOINT_WITH_CODE,
+    LOAD_FROM_DROPPED,
+    NOT_PLAIN_DATA,
+    WEIGHTS_MISSING,
+)
+from provecfg.training.work_dir import BrokenCheckpoint, WorkDir, checkpoints_of
 
 _SECONDS_TO_ANSWER = 5
+_READING_ERRORS = (
+    ChecksumError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 def check_weights(config: Config, *, trusted: bool = False, resumed: bool = False) -> list[Finding]:
@@ -29,15 +48,13 @@ def check_weights(config: Config, *, trusted: bool = False, resumed: bool = Fals
         trusted: Load files that hold more than data.
         resumed: The run goes on from a checkpoint of its own, instead of `load_from`.
     """
-    wanted = list(pretrained_of(config))
+    keys: dict[str, str] = {}  # of the weights, each said once
+    for key, name in pretrained_of(config):
+        keys.setdefault(name, key)
     if config.get("load_from") and not resumed:
-        wanted.append(("load_from", str(config.load_from)))
+        keys.setdefault(str(config.load_from), "load_from")
     findings: list[Finding] = []
-    seen = set()
-    for key, name in wanted:
-        if name in seen:
-            continue
-        seen.add(name)
+    for name, key in keys.items():
         address = _address(name)
         if address is None:
             continue  # a storage of its own; mmengine says what it lacks
@@ -51,6 +68,24 @@ def check_weights(config: Config, *, trusted: bool = False, resumed: bool = Fals
         else:
             findings += _check_download(key, name, address, cached)
     return findings
+
+
+def check_dropped(load_from: str | None) -> list[Finding]:
+    """What `--no-pretrained` leaves out beside the weights that the model starts from.
+
+    Args:
+        load_from: The config's, or None.
+    """
+    if not load_from:
+        return []
+    return [
+        Finding(
+            LOAD_FROM_DROPPED,
+            f"--no-pretrained starts from random weights: load_from {load_from!r} is not loaded",
+            "load_from",
+            hint="leave --no-pretrained out to load it",
+        )
+    ]
 
 
 def _check_local(key: str, path: Path, trusted: bool) -> list[Finding]:
@@ -98,14 +133,14 @@ def check_checkpoint(key: str, path: Path, *, trusted: bool = False, resumed: bo
         key: What in the config asks for it, or ''.
         path: The file.
         trusted: Whoever runs this trusts whoever wrote it.
-        resumed: It is resumed from, not only its weights loaded.
+        resumed: It is resumed from, not only its weights loaded; it was found whole (see `with_whole_checkpoint`).
     """
     try:
+        if not resumed:
+            verify_checksum(path)
         foreign = foreign_globals(path)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        hint = "remove it to go on from an older one (write its path into last_checkpoint)" if resumed else None
-        return [Finding(CHECKPOINT_UNREADABLE, f"checkpoint {str(path)!r} cannot be read: {reason}", key, hint)]
+    except _READING_ERRORS as error:
+        return [Finding(CHECKPOINT_UNREADABLE, f"checkpoint {str(path)!r} cannot be read: {_first_line(error)}", key)]
     if trusted:
         return []
     findings = []
@@ -113,7 +148,7 @@ def check_checkpoint(key: str, path: Path, *, trusted: bool = False, resumed: bo
         findings.append(
             Finding(
                 NOT_PLAIN_DATA,
-                f"checkpoint {str(path)!r} holds more than plain data: {some(foreign, 6)}",
+                f"checkpoint {str(path)!r} holds more than plain data: {first_few(foreign, 6)}",
                 key,
                 hint="if you trust whoever wrote it: --trust-checkpoint. Loading it can run code that it brings",
             )
@@ -130,6 +165,50 @@ def check_checkpoint(key: str, path: Path, *, trusted: bool = False, resumed: bo
     return findings
 
 
+def with_whole_checkpoint(work_dir: WorkDir) -> WorkDir:
+    """The work dir with the newest checkpoint that is whole, and those that come before it and are not.
+
+    Where none is whole, the newest stays the one to go on from, and is among the broken. Each that is looked at is
+    read to its end once, to compare it with its checksum.
+    """
+    broken: list[BrokenCheckpoint] = []
+    for checkpoint in checkpoints_of(work_dir.path):
+        reason = _why_broken(checkpoint)
+        if reason is None:
+            return dataclasses.replace(work_dir, checkpoint=checkpoint, broken=tuple(broken))
+        broken.append(BrokenCheckpoint(checkpoint, reason))
+    return dataclasses.replace(work_dir, broken=tuple(broken))
+
+
+def check_resumed(work_dir: WorkDir, *, trusted: bool = False) -> list[Finding]:
+    """What stands against going on in a work dir that `with_whole_checkpoint` has looked at."""
+    if work_dir.resume_from is None:
+        return []
+    if any(broken.path == work_dir.resume_from for broken in work_dir.broken):
+        names = ", ".join(f"{broken.path.name} ({broken.reason})" for broken in work_dir.broken)
+        message = f"no checkpoint in {str(work_dir.path)!r} can be gone on from: {names}"
+        return [Finding(CHECKPOINT_UNREADABLE, message, "work_dir", hint="move them away to begin anew")]
+    findings = [
+        Finding(
+            CHECKPOINT_BROKEN,
+            f"checkpoint {str(broken.path)!r} is broken ({broken.reason}); the run goes on from "
+            f"{work_dir.resume_from.name}",
+            "work_dir",
+        )
+        for broken in work_dir.broken
+    ]
+    return findings + check_checkpoint("", work_dir.resume_from, trusted=trusted, resumed=True)
+
+
+def _why_broken(checkpoint: Path) -> str | None:
+    try:
+        verify_checksum(checkpoint)
+        foreign_globals(checkpoint)
+    except _READING_ERRORS as error:
+        return _first_line(error)
+    return None
+
+
 def foreign_globals(path: Path) -> list[str]:
     """Names of the classes and functions in a checkpoint that torch's safe loading refuses, sorted. Runs none of it.
 
@@ -144,11 +223,15 @@ def foreign_globals(path: Path) -> list[str]:
     try:
         torch.load(path, map_location="meta", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = _global_in(str(error))
-        if found is None:
+        refused = _global_in(str(error))
+        if refused is None:
             raise
-        return [found]
+        return [refused]
     return []
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _global_in(message: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -10,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provecfg import checksums
 from provecfg.files import read_text
 from provecfg.findings import Finding
 from provecfg.mmconfig import read_config
-from provecfg.spelling import first_few as some
+from provecfg.paths import write_atomically
+from provecfg.spelling import first_few
+from provecfg.training import heartbeat
 from provecfg.training import record as records
+from provecfg.training.lease import Tenancy, holder_hint, holder_message, left_behind, look_at_lease
 from provecfg.training.problems import (
     LITTLE_DISK,
     OTHER_RUN,
@@ -26,6 +31,8 @@ from provecfg.training.problems import (
 from provecfg.training.record import Record
 
 _STEP = re.compile(r"(?:iter|epoch)_(\d+)\.pth$")
+_POINTER = "last_checkpoint"
+_BROKEN = ".broken"
 _LEAST_FREE = 512 * 2**20
 """Bytes. Before the model is built its size is unknown; no checkpoint of a catalog model with its optimizer is less."""
 
@@ -77,6 +84,19 @@ def _is_of_a_base(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenCheckpoint:
+    """A checkpoint that cannot be gone on from.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkDir:
     """A work dir as a run finds it.
 
@@ -85,33 +105,28 @@ class WorkDir:
         record: The record of the run in it, or None.
         checkpoint: The file to go on from, or None.
         starts_anew: Its run is a finished smoke run, to be replaced.
+        broken: Newer checkpoints than that one which are not whole, as far as this was looked at.
     """
 
     path: Path
     record: Record | None
     checkpoint: Path | None
     starts_anew: bool = False
+    broken: tuple[BrokenCheckpoint, ...] = ()
 
     @property
     def resume_from(self) -> Path | None:
         """The checkpoint that a resuming run goes on from."""
         return None if self.starts_anew else self.checkpoint
 
-    def clear(self) -> None:
-        """Remove the replaced smoke run's record and checkpoints; its logs stay."""
-        if self.starts_anew:
-            for pattern in ("*.pth", "last_checkpoint", records.FILENAME):
-                for file in self.path.glob(pattern):
-                    file.unlink()
+    def is_complete(self, fingerprint: Mapping[str, str], stopping: str) -> bool:
+        """Whether its run has nothing left to do, and trains what is asked for."""
+        return self.record is not None and not self.starts_anew and self.record.is_complete(fingerprint, stopping)
 
-    def is_complete(self, fingerprint: Mapping[str, str]) -> bool:
-        """Whether its run has nothing left to do: it reached its last iteration, and trains what is asked for."""
-        return (
-            self.record is not None
-            and not self.starts_anew
-            and self.record.state == records.FINISHED
-            and not self.record.differences(fingerprint)
-        )
+    @property
+    def newest(self) -> Path | None:
+        """The checkpoint that the run would go on from if it were whole."""
+        return self.broken[0].path if self.broken else self.checkpoint
 
 
 def read_work_dir(path: Path, *, smoke: bool, fingerprint: Mapping[str, str]) -> WorkDir:
@@ -120,37 +135,36 @@ def read_work_dir(path: Path, *, smoke: bool, fingerprint: Mapping[str, str]) ->
     Args:
         path: The folder.
         smoke: The run is a smoke run. It replaces an earlier one that ended or trained something else, and goes on with
-            one that was interrupted.
+            one that was interrupted or killed.
         fingerprint: Of the run's config.
 
     Raises:
         ProvecfgError: Its record cannot be read.
     """
     record = records.read_record(path)
+    goes_on = (records.RUNNING, records.INTERRUPTED, records.LOST)
     anew = (
         smoke
         and record is not None
         and record.smoke
-        and (record.state not in (records.RUNNING, records.INTERRUPTED) or bool(record.differences(fingerprint)))
+        and (record.state not in goes_on or bool(record.differences(fingerprint)))
     )
-    return WorkDir(path, record, latest_checkpoint(path), anew)
+    return WorkDir(path, record, next(iter(checkpoints_of(path)), None), anew)
 
 
-def latest_checkpoint(work_dir: Path) -> Path | None:
-    """The checkpoint that the folder's run goes on from: the one it names, or else the one of the latest step.
+def checkpoints_of(work_dir: Path) -> list[Path]:
+    """The checkpoints that the folder's run can go on from, best first: the one it names, then by falling step.
 
-    A work dir may have been moved since, so a file of the name in the folder itself counts, too.
+    A work dir may have been moved or copied since, so a file of the name in the folder itself comes first.
     """
+    by_step = {path: int(match[1]) for path in work_dir.glob("*.pth") if (match := _STEP.fullmatch(path.name))}
+    checkpoints = sorted(by_step, key=lambda path: by_step[path], reverse=True)
     try:
-        named = Path(read_text(work_dir / "last_checkpoint").strip())
-    except (OSError, UnicodeDecodeError):
-        named = None
-    if named is not None:
-        for path in (named, work_dir / named.name):
-            if path.is_file():
-                return path
-    steps = [(int(match[1]), path) for path in work_dir.glob("*.pth") if (match := _STEP.fullmatch(path.name))]
-    return max(steps)[1] if steps else None
+        pointed_at = Path(read_text(work_dir / _POINTER).strip())
+        named = next(path for path in (work_dir / pointed_at.name, pointed_at) if path.is_file())
+    except (OSError, ValueError, StopIteration):  # ValueError: no text, or no name
+        return checkpoints
+    return [named, *(path for path in checkpoints if path.resolve() != named.resolve())]
 
 
 def step_of(checkpoint: Path | None) -> int:
@@ -159,28 +173,65 @@ def step_of(checkpoint: Path | None) -> int:
     return int(match[1]) if match else 0
 
 
-def check_work_dir(found: WorkDir, fingerprint: Mapping[str, str], *, smoke: bool, resume: bool) -> list[Finding]:
+def name_in(work_dir: Path, file: str | Path | None) -> str | None:
+    """A file as a work dir sees it, so that the dir can be moved: its name, where the dir holds a file of that name.
+
+    Args:
+        work_dir: The folder.
+        file: A path, possibly of where the folder was before; or None.
+    """
+    if file is None:
+        return None
+    path = Path(file)
+    return path.name if (work_dir / path.name).is_file() else str(path)
+
+
+def clear_smoke_run(work_dir: WorkDir) -> None:
+    """Remove the replaced smoke run's record and checkpoints; its logs stay."""
+    if work_dir.starts_anew:
+        for pattern in ("*.pth", f"*.pth{checksums.SUFFIX}", _POINTER, records.FILENAME):
+            for file in work_dir.path.glob(pattern):
+                file.unlink()
+
+
+def set_broken_aside(work_dir: WorkDir) -> None:
+    """Give broken checkpoints a name that no run goes on from, and let the folder name the one that is whole."""
+    for broken in work_dir.broken:
+        if broken.path.parent.resolve() == work_dir.path.resolve():
+            broken.path.replace(broken.path.with_name(broken.path.name + _BROKEN))
+            checksums.checksum_path(broken.path).unlink(missing_ok=True)
+    if work_dir.broken and work_dir.checkpoint is not None:
+        write_atomically(work_dir.path / _POINTER, str(work_dir.checkpoint.absolute()))
+
+
+def clear_partial_files(work_dir: Path, config_name: str) -> None:
+    """Remove what processes left behind that were killed while they wrote. Only for the holder of the lease.
+
+    Args:
+        work_dir: The folder.
+        config_name: Name of the config's file, a copy of which mmengine keeps there.
+    """
+    written = (records.FILENAME, heartbeat.FILENAME, _POINTER, config_name)
+    remains = [path for name in written for path in work_dir.glob(f".{glob.escape(name)}.*.part")]
+    remains += (work_dir / records.SOURCE).rglob(".*.part")
+    remains += work_dir.glob("*.partial")  # PlainCheckpointHook's
+    remains += left_behind(work_dir)
+    for path in remains:
+        path.unlink(missing_ok=True)
+
+
+def check_work_dir(work_dir: WorkDir, fingerprint: Mapping[str, str], *, smoke: bool, resume: bool) -> list[Finding]:
     """What stands against training in a work dir."""
-    path, record = found.path, found.record
+    path, record = work_dir.path, work_dir.record
     findings = _check_place(path)
-    if record is not None and record.attempts and records.is_alive(record.attempts[-1]):
-        attempt = record.attempts[-1]
-        findings.append(
-            Finding(
-                RUNNING_THERE,
-                f"process {attempt.pid} has been training in {str(path)!r} since {attempt.started}",
-                "work_dir",
-                hint="wait for it or end it, or choose another --work-dir",
-            )
-        )
-    if found.checkpoint is None or found.starts_anew:
+    if work_dir.checkpoint is None or work_dir.starts_anew:
         return findings
     elsewhere = "choose another folder with --work-dir, or move this one away"
     if not resume:
         findings.append(
             Finding(
                 USED_WORK_DIR,
-                f"{str(path)!r} holds a run with checkpoint {found.checkpoint.name}",
+                f"{str(path)!r} holds a run with checkpoint {work_dir.checkpoint.name}",
                 "work_dir",
                 hint=f"{elsewhere}; without --no-resume the run goes on from it",
             )
@@ -189,7 +240,8 @@ def check_work_dir(found: WorkDir, fingerprint: Mapping[str, str], *, smoke: boo
         findings.append(
             Finding(
                 UNKNOWN_ORIGIN,
-                f"{str(path)!r} holds {found.checkpoint.name} and no record of the run that wrote it; going on from it",
+                f"{str(path)!r} holds {work_dir.checkpoint.name} and no record of the run that wrote it; "
+                "going on from it",
                 "work_dir",
             )
         )
@@ -200,12 +252,20 @@ def check_work_dir(found: WorkDir, fingerprint: Mapping[str, str], *, smoke: boo
         findings.append(
             Finding(
                 OTHER_RUN,
-                f"{str(path)!r} holds a run of {record.name} that differs from this one in {some(differences, 8)}",
+                f"{str(path)!r} holds a run of {record.name} that differs from this one in {first_few(differences, 8)}",
                 "work_dir",
                 hint=f"{elsewhere}; the config it had is in {records.SOURCE}/ there",
             )
         )
     return findings
+
+
+def check_lease(path: Path) -> list[Finding]:
+    """Whether another process trains in a work dir."""
+    state = look_at_lease(path)
+    if state.tenancy is not Tenancy.HELD:
+        return []
+    return [Finding(RUNNING_THERE, holder_message(path, state), "work_dir", hint=holder_hint(path, state))]
 
 
 def _check_place(path: Path) -> list[Finding]:

@@ -1,20 +1,18 @@
-"""`provecfg prove` as it is typed, and `run --require-proof`."""
+"""`provecfg prove` as it is typed, and `run --require-proof`, each in a process of its own."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from provecfg.proof.receipt import read_receipt
+from tests.command_server import CommandServer
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]  # starts processes that import the stack
+pytestmark = [pytest.mark.stack, pytest.mark.slow]  # proves, which builds and trains
 
 Command = Callable[..., tuple[int, str, str]]
 NAME = "pspnet_r50_bdd10k_ce"
@@ -27,17 +25,9 @@ def config(project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def typed(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def typed(config: Path, command_server: CommandServer, command_environment: dict[str, str]) -> Command:
     """Type a command in the config's folder."""
-    home = tmp_path_factory.getbasetemp() / "provecfg-home"
-    environment = {**os.environ, "PROVECFG_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-
-    def call(*words: object) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "provecfg", *map(str, words)]
-        done = subprocess.run(command, cwd=config.parent, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    return call
+    return lambda *words: command_server.run(words, config.parent, command_environment)
 
 
 def test_run_asks_for_a_proof_takes_a_fresh_one_and_refuses_a_stale_one(typed: Command, config: Path) -> None:

@@ -70,12 +70,13 @@ def test_equal_counts_are_equal_files() -> None:
     assert to_bytes(counted(IMAGES)) == to_bytes(counted(IMAGES))
 
 
-def test_sums_over_all_images_are_read_alone(file: Path) -> None:
-    whole, sums = read_counts(file), read_counts_file(file).sums
-    assert sums.num_images == 0
-    assert np.array_equal(sums.totals, whole.totals)
+def test_what_scores_need_is_read_alone(file: Path) -> None:
+    whole, part = read_counts(file), read_counts_file(file).regions_and_sums
+    assert part.image_names.size == part.bands.size == 0
+    assert part.num_images == 6
+    assert np.array_equal(part.totals, whole.totals)
     for fraction in FRACTIONS:
-        assert np.array_equal(sums.band_totals(fraction), whole.band_totals(fraction))
+        assert np.array_equal(part.band_totals(fraction), whole.band_totals(fraction))
 
 
 def test_names_are_the_same_wherever_the_data_lie() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from provecfg.findings import Applicability, Edit, Finding, Fix, Problem, Severity, Span
 from provecfg.findings.edits import FixResult
-from provecfg.findings.fixes import Judged, apply_fixes
+from provecfg.findings.fixes import JudgedTarget, apply_fixes
 from provecfg.findings.settings import Settings
 from provecfg.validate import judge_for_fixes
 
@@ -21,7 +21,7 @@ TEXT = "model = dict(type='EncoderDecoder', gamma=2)\nnorm = 1\n"
 GAMMA = Span(1, 43, 1, 44)
 NORM = Span(2, 8, 2, 9)
 
-Judge = Callable[[Path, Mapping[Path, str]], Judged]
+Judge = Callable[[Path, Mapping[Path, str]], JudgedTarget]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def finding(path: Path, *edits: tuple[Span, str], key: str, keys: tuple[str, ...
 def judging(findings: Callable[[Path, str], list[Finding]]) -> Judge:
     """A judge that finds what the text of the target makes it find, and reads values as `validate` does."""
 
-    def judge(target: Path, unsaved: Mapping[Path, str]) -> Judged:
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
         text = unsaved.get(target) or target.read_text()
         return replace(JUDGE(target, unsaved), findings=tuple(findings(target, text)))
 
@@ -142,7 +142,7 @@ def test_a_config_that_inherits_is_judged_with_its_mended_base(config: Path) -> 
             return [finding(path, (GAMMA, "3"), key="model.gamma")] if "gamma=2)" in text else []
         return []
 
-    def judge(target: Path, unsaved: Mapping[Path, str]) -> Judged:
+    def judge(target: Path, unsaved: Mapping[Path, str]) -> JudgedTarget:
         judged = judging(findings)(target, unsaved)
         if target == child and judged.values["model.gamma"] == 3:
             return replace(judged, findings=(Finding(NEW, "3 is too many", "model.gamma", filename=child),))

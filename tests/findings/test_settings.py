@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from provecfg.codes import problems
 from provecfg.errors import ProvecfgError
+from provecfg.findings.pipeline import Judgement, screened
+from provecfg.findings.problems import RETIRED
 from provecfg.findings.reporters import FORMATS
 from provecfg.findings.settings import OUTPUT_FORMATS, Settings, settings_for
 
@@ -151,3 +154,19 @@ def test_selectors_of_nothing_are_refused() -> None:
 
 def test_the_formats_are_those_of_the_reporters() -> None:
     assert tuple(FORMATS) == OUTPUT_FORMATS
+
+
+def test_a_retired_code_can_still_be_named() -> None:
+    for code in RETIRED:
+        Settings(ignore=(code,)).check_selectors(["LOSS001"])
+
+
+def test_no_retired_code_is_in_use_and_what_replaces_it_is() -> None:
+    assert not RETIRED.keys() & problems().keys()
+    assert set(RETIRED.values()) <= problems().keys()
+
+
+def test_a_comment_with_a_retired_code_is_not_unused(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    texts = {path: f"x = 1  # provecfg: ignore[{next(iter(RETIRED))}] kept from before\n"}
+    assert screened([Judgement(path, (), texts)], lambda folder: Settings(), says_unused=True) == []

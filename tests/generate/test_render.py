@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -77,7 +76,3 @@ def test_every_model_has_a_template_and_every_template_a_model() -> None:
     layouts = {"resnet"}  # what DeepLabV3+ and PSPNet share
     assert leaves - layouts == {model.template for model in MODELS.values()}
     assert len(leaves) >= 7
-
-
-def test_a_wheel_would_carry_the_templates(project: Path) -> None:
-    assert '"templates" = "provecfg/_templates"' in (project / "pyproject.toml").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provecfg.mmconfig import Node, read_config
+from tests.cases.scoring import CLEAN, FOLDER
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -37,10 +38,7 @@ def test_configs_of_mmdet_give_what_mmengine_gives(load_with_mmengine: Load) -> 
 
 
 def test_fault_cases_give_what_mmengine_gives(load_with_mmengine: Load) -> None:
-    folder = Path(__file__).parents[2] / "../shared/faults/cases"
-    if not folder.is_dir():
-        pytest.skip("no fault cases beside the checkout")
-    paths = [*folder.glob("F*/*.py"), *folder.glob("clean/*.py")]
+    paths = [*FOLDER.glob("F*/*.py"), *CLEAN]
     assert len(paths) >= 100
     assert [path for path in paths if differs(path, load_with_mmengine)] == []
 

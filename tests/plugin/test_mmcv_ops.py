@@ -79,7 +79,7 @@ def test_attention_in_half_precision_keeps_the_dtype_and_sums_in_float32(attenti
     assert value.grad.isfinite().all()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
 def test_attention_on_cuda_is_that_on_the_cpu(attention_inputs):
     torch.manual_seed(0)
     module = mmcv.ops.MultiScaleDeformableAttention(8, num_heads=2, num_levels=3, num_points=2, dropout=0.0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
 
 ROOT = Path(__file__).parents[2]
-CASES = ROOT / "../shared/faults/cases"
+CASES = ROOT / "tests/cases/faults"
 FAULTS = sorted(CASES.glob("F*/case.json"))
 CLEAN = sorted(CASES.glob("clean/*.py"))
 PAGE = ROOT / "templates/docs/proof_faults.md"

@@ -13,11 +13,11 @@ from tests.proof.fault_table import CLEAN, FAULTS, PAGE, UNSEEN, alarms, hits, i
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked"),
 ]
 
-needs_cases = pytest.mark.skipif(not FAULTS, reason="the collection of faulty configs is not beside the checkout")
 GENERATED = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
 SILENT = [case for case in FAULTS if is_silent(case)]
 
@@ -36,7 +36,6 @@ def proofs(request: pytest.FixtureRequest) -> dict[Path, Proof]:
     return prove(paths)
 
 
-@needs_cases
 @pytest.mark.parametrize("config", SILENT, ids=lambda case: case.parent.name)
 def test_a_silent_fault_is_seen_and_its_twin_is_proved(config: Path, proofs: dict[Path, Proof]) -> None:
     assert alarms(proofs[config.with_name("good.py")]) == []
@@ -47,7 +46,6 @@ def test_a_silent_fault_is_seen_and_its_twin_is_proved(config: Path, proofs: dic
         assert found, proofs[config.with_name("bad.py")].findings
 
 
-@needs_cases
 @pytest.mark.parametrize("config", CLEAN, ids=lambda path: path.stem)
 def test_an_unusual_correct_config_is_proved(config: Path, proofs: dict[Path, Proof]) -> None:
     assert alarms(proofs[config]) == []
@@ -59,14 +57,12 @@ def test_a_generated_config_is_proved(config: Path, proofs: dict[Path, Proof]) -
     assert [timed.section.name for timed in proofs[config].sections if timed.section.not_judged] in ([], ["data"])
 
 
-@needs_cases
 def test_the_table_says_what_is_seen(request: pytest.FixtureRequest, proofs: dict[Path, Proof]) -> None:
     if any(case.with_name("bad.py") not in proofs for case in SILENT):
         pytest.skip("not all cases were selected")
     assert PAGE.read_text(encoding="utf-8") == table(SILENT, proofs), "run `python -m tests.proof.fault_table`"
 
 
-@needs_cases
 def test_the_collection_is_whole() -> None:
     assert len(SILENT) >= 40
     assert len(CLEAN) >= 20

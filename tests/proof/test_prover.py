@@ -58,7 +58,7 @@ def test_a_crash_and_what_does_not_load_are_their_own_and_the_others_are_proved(
     broken = write("broken", "raise SystemError('no')\n")
     sound = write("sound", "")
     found = proofs(crashing, broken, sound)
-    assert [[one.code for one in proof.findings] for proof in found] == [["PROOF112"], ["PROOF110"], []]
+    assert [[finding.code for finding in proof.findings] for proof in found] == [["PROOF112"], ["PROOF110"], []]
     assert "exit code 3" in found[0].findings[0].message
 
 
@@ -66,20 +66,22 @@ def test_what_hangs_is_ended_in_time(write, tmp_path: Path) -> None:
     (tmp_path / "prover_test_hang.py").write_text("import time\ntime.sleep(600)\n")
     hanging = write("hanging", "custom_imports = dict(imports=['prover_test_hang'], allow_failed_imports=False)\n")
     (proof,) = proofs(hanging, seconds=2.0)
-    assert [one.code for one in proof.findings] == ["PROOF113"]
+    assert [finding.code for finding in proof.findings] == ["PROOF113"]
 
 
 def test_a_config_that_does_not_import_the_plugin_has_none_of_its_classes(write) -> None:
     (proof,) = proofs(write("bare", "custom_imports = dict(_delete_=True, imports=['mmseg'])\n"))
     assert not proof.is_proved
-    assert any("SoftmaxFocalLoss" in one.message for one in proof.findings if one.severity is Severity.ERROR)
+    assert any(
+        "SoftmaxFocalLoss" in finding.message for finding in proof.findings if finding.severity is Severity.ERROR
+    )
 
 
 def test_a_module_of_the_users_that_imports_the_plugin_brings_its_classes(write, tmp_path: Path) -> None:
     (tmp_path / "prover_test_lane_plugins.py").write_text("import provecfg.plugin\n")
     imports = "custom_imports = dict(_delete_=True, imports=['prover_test_lane_plugins'])\n"
     (proof,) = proofs(write("own", imports))
-    assert [one.message for one in proof.findings] == []
+    assert [finding.message for finding in proof.findings] == []
 
 
 def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
@@ -90,7 +92,7 @@ def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("of the test")
 
-    monkeypatch.setattr(clock, "prove", fail)
+    monkeypatch.setattr(clock, "check", fail)
     (proof,) = proofs(project / "generated" / PSPNET)
     (found,) = proof.findings
     assert found.code == "PROOF111"
@@ -101,7 +103,7 @@ def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
 def test_a_comment_silences_a_code_on_its_line(write) -> None:
     text = "custom_hook = [dict(type='EarlyStoppingHook')]"
     (loud,) = proofs(write("loud", f"{text}\n"))
-    (code,) = {one.code for one in loud.findings}
+    (code,) = {finding.code for finding in loud.findings}
     (silent,) = proofs(write("silent", f"{text}  # provecfg: ignore[{code}] kept for later\n"))
     assert silent.findings == ()
 

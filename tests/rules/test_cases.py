@@ -1,8 +1,7 @@
-"""The faulty configs and their correct twins, scored as their README says."""
+"""The faulty configs and their correct twins, scored as tests/cases/README.md says, and the generated configs."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,9 @@ import pytest
 from provecfg.findings import Finding, Severity
 from provecfg.mmconfig import read_config
 from provecfg.rules import judge
+from tests.cases.scoring import CLEAN, FAULTS, is_within, keys_of
 
-ROOT = Path(__file__).parents[2]
-CASES = ROOT / "../shared/faults/cases"
-FAULTS = sorted(CASES.glob("F*/case.json"))
-CLEAN = sorted(CASES.glob("clean/*.py"))
-GENERATED = sorted((ROOT / "generated").glob("*.py"))
-
-needs_cases = pytest.mark.skipif(not FAULTS, reason="the collection of faulty configs is not beside the checkout")
+GENERATED = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
 
 
 def found(path: Path) -> list[Finding]:
@@ -25,28 +19,18 @@ def found(path: Path) -> list[Finding]:
     return [one for one in (*view.problems, *judge(view)) if one.severity is not Severity.NOTE]
 
 
-def is_within(key: str, other: str) -> bool:
-    """Equal, or one is the other's beginning, cut at a dot or bracket."""
-    short, long = sorted((key, other), key=len)
-    return bool(short) and long.startswith(short) and long[len(short) :][:1] in ("", ".", "[")
-
-
-@needs_cases
 @pytest.mark.parametrize("case", FAULTS, ids=lambda path: path.parent.name)
 def test_a_fault_is_caught_and_its_twin_is_silent(case: Path) -> None:
-    keys = json.loads(case.read_text(encoding="utf-8"))["keys"]
     assert found(case.with_name("good.py")) == []
     bad = found(case.with_name("bad.py"))
-    assert [one for one in bad if any(is_within(one.key, key) for key in keys)], bad
+    assert [one for one in bad if is_within(one.key, keys_of(case))], bad
 
 
-@needs_cases
 @pytest.mark.parametrize("config", CLEAN, ids=lambda path: path.stem)
 def test_an_unusual_correct_config_is_silent(config: Path) -> None:
     assert found(config) == []
 
 
-@needs_cases
 def test_the_collection_is_whole() -> None:
     assert len(FAULTS) >= 90
     assert len(CLEAN) >= 20

@@ -42,8 +42,8 @@ def test_a_module_that_is_put_into_a_folder_is_picked_up(tmp_path: Path, monkeyp
     (folder / "__init__.py").touch()
     (folder / "new.py").write_text(NEW_RULE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    found = rules_in(importlib.import_module("more_rules"))
-    assert [(rule.code, rule.name) for rule in found] == [("LOSS997", "new-rule")]
+    rules = rules_in("more_rules", folder.parent)
+    assert [(rule.code, rule.name) for rule in rules] == [("LOSS997", "new-rule")]
 
 
 def test_a_code_that_is_taken_is_refused_with_both_rules() -> None:

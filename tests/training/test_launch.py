@@ -22,7 +22,7 @@ def test_on_one_machine_processes_find_each_other_by_themselves() -> None:
     assert torchrun_command(Path("a.py"), options, {}) == [
         sys.executable,
         "-m",
-        "torch.distributed.run",
+        "provecfg.training.torchrun",
         "--nproc-per-node=2",
         "--standalone",
         "--module",

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import read_config
@@ -56,14 +55,12 @@ def test_the_config_is_kept_with_its_base(smoke) -> None:
     assert [path.name for path in smoke().files] == ["config.py", PSPNET.name]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_said(smoke) -> None:
     prepared = smoke(device="cuda")
     assert codes(prepared) == ["RUN131"]
     assert not prepared.is_ready
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_mixed_precision_on_a_cpu_is_said_and_left_out_of_a_smoke_run(smoke, tmp_path: Path) -> None:
     amp = "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
     prepared = smoke(amp)
@@ -93,7 +90,7 @@ def test_a_finished_run_is_complete_without_looking_further(smoke, tmp_path: Pat
     fingerprint = smoke(**options).fingerprint
     attempt = records.new_attempt(first_iter=0, command=(), device="cpu", processes=1)
     record = records.Record("config", {}, fingerprint, False, 80_000, 42, {}, None).started(attempt)
-    record = record.ended(records.FINISHED, 80_000, best=None, last=None)
+    record = record.closed(records.Ending(records.FINISHED), 80_000)
     (tmp_path / "run").mkdir()
     record.write(tmp_path / "run")
     again = smoke(**options)

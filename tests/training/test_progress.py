@@ -5,14 +5,14 @@ import io
 import pytest
 
 from provecfg.training import progress
-from provecfg.training.progress import LineDisplay, LiveDisplay, NoDisplay, Status, display_for, duration
+from provecfg.training.progress import LineDisplay, LiveDisplay, NoDisplay, RunStatus, display_for, duration
 
 pytestmark = pytest.mark.stack
 
 
-def status(**changes: object) -> Status:
+def status(**changes: object) -> RunStatus:
     losses = {"loss": 1.5, "decode.loss_ce": 1.0, "aux.loss_ce": 0.5}
-    return Status("pspnet", "val/mIoU", 150, **{"iteration": 50, "losses": losses, "lr": 0.01, **changes})
+    return RunStatus("pspnet", "val/mIoU", 150, **{"iteration": 50, "losses": losses, "lr": 0.01, **changes})
 
 
 def test_a_line_says_iteration_losses_rate_and_time_left() -> None:

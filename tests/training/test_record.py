@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +9,9 @@ import pytest
 
 from provecfg.errors import ProvecfgError
 from provecfg.training import record as records
-from provecfg.training.record import Attempt, Record, is_alive, new_attempt, read_record
+from provecfg.training.fingerprint import stopping_of
+from provecfg.training.job import Job
+from provecfg.training.record import Attempt, Ending, Record, new_attempt, read_record
 
 pytestmark = pytest.mark.stack
 
@@ -24,17 +23,18 @@ def record() -> Record:
 
 
 def test_a_record_reads_back_as_it_was_written(record: Record, tmp_path: Path) -> None:
-    ended = record.ended(
-        records.STOPPED, 40, "why", best={"metric": "val/mIoU", "value": 1.0, "checkpoint": "b.pth"}, last="c.pth"
-    )
+    (attempt,) = record.attempts
+    record = replace(record, attempts=(replace(attempt, job=Job("slurm", "7", 3, 1)),))
+    best = {"metric": "val/mIoU", "value": 1.0, "checkpoint": "b.pth"}
+    ended = record.closed(Ending(records.INTERRUPTED, "why", requeue=True), 40, best=best, last="c.pth")
     ended.write(tmp_path)
     assert read_record(tmp_path) == ended
     assert [path.name for path in tmp_path.iterdir()] == [records.FILENAME]
 
 
 def test_an_attempt_ends_with_its_time_and_keeps_the_earlier_ones(record: Record) -> None:
-    twice = record.ended(records.INTERRUPTED, 40, "", best=None, last="c.pth").started(record.attempts[0])
-    twice = twice.ended(records.FINISHED, 100, "", best=None, last="d.pth")
+    twice = record.closed(Ending(records.INTERRUPTED), 40, last="c.pth").started(record.attempts[0])
+    twice = twice.closed(Ending(records.FINISHED), 100, last="d.pth")
     assert [(attempt.state, attempt.last_iter) for attempt in twice.attempts] == [
         ("interrupted", 40),
         ("finished", 100),
@@ -45,8 +45,31 @@ def test_an_attempt_ends_with_its_time_and_keeps_the_earlier_ones(record: Record
 
 def test_the_best_of_an_earlier_attempt_is_kept_where_there_is_no_better(record: Record) -> None:
     best = {"metric": "val/mIoU", "value": 1.0, "checkpoint": "b.pth"}
-    once = record.ended(records.INTERRUPTED, 40, "", best=best, last=None).started(record.attempts[0])
-    assert once.ended(records.FAILED, 41, "", best=None, last=None).best == best
+    once = record.closed(Ending(records.INTERRUPTED), 40, best=best).started(record.attempts[0])
+    assert once.closed(Ending(records.FAILED), 41).best == best
+
+
+def test_a_run_that_reached_its_end_or_stopped_by_the_rule_that_holds_is_complete(record: Record) -> None:
+    record = replace(record, stopping="patience 5")
+
+    def is_complete(state: str, stopping: str = "patience 5", **fingerprint: str) -> bool:
+        return record.closed(Ending(state), 40).is_complete({"model": "1", **fingerprint}, stopping)
+
+    assert is_complete(records.FINISHED)
+    assert is_complete(records.STOPPED)
+    assert is_complete(records.FINISHED, "patience 9")
+    assert not is_complete(records.STOPPED, "patience 9")
+    assert not is_complete(records.STOPPED, model="2")
+    for state in (records.INTERRUPTED, records.FAILED, records.LOST):
+        assert not is_complete(state)
+
+
+def test_what_may_stop_a_run_early_is_in_its_hooks_and_not_in_the_place_of_its_data() -> None:
+    def config(patience: int, root: str) -> dict:
+        return {"custom_hooks": [{"type": "EarlyStoppingHook", "patience": patience, "data_root": root}]}
+
+    assert stopping_of(config(5, "here")) == stopping_of(config(5, "there"))
+    assert stopping_of(config(5, "here")) != stopping_of(config(6, "here"))
 
 
 def test_no_record_is_none(tmp_path: Path) -> None:
@@ -54,20 +77,40 @@ def test_no_record_is_none(tmp_path: Path) -> None:
     assert read_record(tmp_path / "nowhere") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"attempts": 3}', '{"attempts": [], "unknown": 1}'])
-def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / records.FILENAME).write_text(text)
-    with pytest.raises(ProvecfgError, match="is not a record of a run"):
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"attempts": 3}, "attempts is 3, not a list"),
+        ({"attempts": [3]}, r"attempts\[0\] is 3, not an object"),
+        ({"unknown": 1}, "unknown is no field of it"),
+        ({"smoke": 1}, "smoke is 1, not bool"),
+        ({"max_iters": True}, "max_iters is true, not int"),
+        ({"max_iters": "100"}, 'max_iters is "100", not int'),
+        ({"fingerprint": {"model": 1}}, r"fingerprint\.model is 1, not str"),
+    ],
+)
+def test_a_record_with_a_field_of_a_wrong_type_is_named_with_it(
+    record: Record, tmp_path: Path, change: dict, reason: str
+) -> None:
+    record.write(tmp_path)
+    path = tmp_path / records.FILENAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ProvecfgError, match=rf"provecfg\.json is not a record of a run: .*{reason}"):
         read_record(tmp_path)
 
 
-def test_a_process_that_is_no_more_is_not_alive(record: Record) -> None:
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    (attempt,) = record.attempts
-    assert not is_alive(replace(attempt, pid=int(gone.stdout)))
-    assert is_alive(replace(attempt, pid=os.getppid()))
-    assert not is_alive(replace(attempt, pid=os.getppid(), state=records.FINISHED))
-    assert not is_alive(replace(attempt, pid=os.getppid(), host=f"not-{socket.gethostname()}"))
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '"\\ud800"', "{'a': 1}", "9" * 10_000])
+def test_what_is_no_record_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / records.FILENAME).write_text(text)
+    with pytest.raises(ProvecfgError, match="is not a record of a run") as error:
+        read_record(tmp_path)
+    assert "move it away" in (error.value.hint or "")
+
+
+def test_a_pipe_in_place_of_the_record_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / records.FILENAME)
+    with pytest.raises(ProvecfgError, match="is a pipe"):
+        read_record(tmp_path)
 
 
 def test_a_record_names_the_parts_that_train_something_else(record: Record) -> None:

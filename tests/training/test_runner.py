@@ -31,6 +31,20 @@ pytestmark = [
 
 GENERATED = Path(__file__).parents[2] / "generated"
 NAMES = sorted(path.stem for path in GENERATED.glob("*.py"))
+# One of each model, and each loss at least once; the others take minutes.
+CELLS = [
+    name if index % 4 == index // 4 % 4 else pytest.param(name, marks=pytest.mark.long)
+    for index, name in enumerate(NAMES)
+]
+PSPNET = "pspnet_r50_bdd10k_ce"
+THIN = (
+    "model.backbone.base_channels=4",
+    "model.decode_head.in_channels=128",
+    "model.decode_head.channels=16",
+    "model.auxiliary_head.in_channels=64",
+    "model.auxiliary_head.channels=16",
+)
+"""A sixteenth of PSPNet's channels, for what holds of a run of any model."""
 
 
 @HOOKS.register_module(force=True)
@@ -80,6 +94,10 @@ def prepared_smoke(name: str, tmp_path: Path, **options: Any) -> Prepared:
     return prepared
 
 
+def thin_smoke(tmp_path: Path) -> Prepared:
+    return prepared_smoke(PSPNET, tmp_path, cfg_options=THIN)
+
+
 def interrupted(prepared: Prepared, iteration: int) -> Outcome:
     prepared.config.custom_hooks.append({"type": "SignalAt", "iteration": iteration, "signum": signal.SIGTERM})
     return train(prepared)
@@ -94,7 +112,7 @@ def test_there_are_as_many_configs_as_cells() -> None:
     assert len(NAMES) >= 24
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CELLS)
 def test_every_generated_config_trains_validates_and_goes_on_after_an_interruption(name: str, tmp_path: Path) -> None:
     first = interrupted(prepared_smoke(name, tmp_path), iteration=3)
     assert (first.state, first.iteration, int(first.exit_code)) == ("interrupted", 3, 130)
@@ -119,10 +137,9 @@ def test_every_generated_config_trains_validates_and_goes_on_after_an_interrupti
 
 
 def test_a_resumed_run_ends_where_one_in_a_piece_would(tmp_path: Path) -> None:
-    name = "pspnet_r50_bdd10k_ce"
-    straight = train(prepared_smoke(name, tmp_path / "straight"))
-    interrupted(prepared_smoke(name, tmp_path / "broken"), iteration=2)
-    resumed = train(prepared_smoke(name, tmp_path / "broken"))
+    straight = train(thin_smoke(tmp_path / "straight"))
+    interrupted(thin_smoke(tmp_path / "broken"), iteration=2)
+    resumed = train(thin_smoke(tmp_path / "broken"))
     rates = []
     for outcome in (straight, resumed):
         state = torch.load(outcome.work_dir / "iter_4.pth", weights_only=True)
@@ -132,8 +149,8 @@ def test_a_resumed_run_ends_where_one_in_a_piece_would(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_complete_and_a_finished_smoke_run_starts_anew(tmp_path: Path) -> None:
-    train(prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path))
-    again = prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path)
+    train(thin_smoke(tmp_path))
+    again = thin_smoke(tmp_path)
     assert not again.is_complete
     assert again.resume_from is None
     record = read_record(tmp_path / "run")
@@ -143,7 +160,7 @@ def test_a_finished_run_is_complete_and_a_finished_smoke_run_starts_anew(tmp_pat
 
 def test_two_runs_in_one_process_log_into_their_own_folders(tmp_path: Path) -> None:
     for number in ("first", "second"):
-        outcome = train(prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path / number))
+        outcome = train(thin_smoke(tmp_path / number))
         assert len(validations(outcome.work_dir)) == 2
         logs = list(outcome.work_dir.glob("*/*.log"))
         assert len(logs) == 1
@@ -154,7 +171,7 @@ def test_two_runs_in_one_process_log_into_their_own_folders(tmp_path: Path) -> N
 
 
 def test_a_loss_that_is_no_number_fails_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    prepared = prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path)
+    prepared = thin_smoke(tmp_path)
     prepared.config.custom_hooks.append({"type": "SpoilLossAt", "iteration": 3})
     outcome = train(prepared)
     assert (outcome.state, outcome.iteration, int(outcome.exit_code)) == ("failed", 2, 1)
@@ -168,15 +185,15 @@ def test_a_loss_that_is_no_number_fails_the_run_and_keeps_the_last_good_checkpoi
 
 
 def test_an_iteration_that_fails_of_a_signal_is_an_interruption(tmp_path: Path) -> None:
-    prepared = prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path)
+    prepared = thin_smoke(tmp_path)
     prepared.config.custom_hooks.append({"type": "FailAt", "iteration": 3, "priority": "LOWEST"})
     outcome = interrupted(prepared, iteration=3)
     assert (outcome.state, outcome.iteration, int(outcome.exit_code)) == ("interrupted", 2, 130)
-    assert prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path).resume_from == outcome.work_dir / "iter_2.pth"
+    assert thin_smoke(tmp_path).resume_from == outcome.work_dir / "iter_2.pth"
 
 
 def test_whatever_else_fails_is_recorded_with_its_traceback_in_the_log(tmp_path: Path) -> None:
-    prepared = prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path)
+    prepared = thin_smoke(tmp_path)
     prepared.config.model.decode_head.in_channels = 7
     outcome = train(prepared)
     assert outcome.state == "failed"
@@ -188,7 +205,7 @@ def test_whatever_else_fails_is_recorded_with_its_traceback_in_the_log(tmp_path:
 def test_a_flat_metric_stops_the_run_after_patience_validations_also_across_an_interruption(tmp_path: Path) -> None:
     def prepared() -> Prepared:
         """Twelve iterations with a validation after each, none of which can be better by as much as is asked."""
-        made = prepared_smoke("pspnet_r50_bdd10k_ce", tmp_path)
+        made = thin_smoke(tmp_path)
         config = made.config
         config.train_cfg.update(max_iters=12, val_interval=1)
         config.val_dataloader.dataset.indices = 1

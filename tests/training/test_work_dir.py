@@ -1,20 +1,28 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from provecfg.training import lease
 from provecfg.training import record as records
 from provecfg.training import work_dir as work_dirs
 from provecfg.training.record import Record, new_attempt
 from provecfg.training.work_dir import (
+    BrokenCheckpoint,
     WorkDir,
     check_disk,
+    check_lease,
     check_work_dir,
-    latest_checkpoint,
+    checkpoints_of,
+    clear_partial_files,
+    clear_smoke_run,
+    name_in,
     read_work_dir,
+    set_broken_aside,
     step_of,
     work_dir_of,
 )
@@ -24,9 +32,9 @@ pytestmark = pytest.mark.stack
 FINGERPRINT = {"model": "1", "train_cfg": "2"}
 
 
-def record_of(state: str = records.INTERRUPTED, *, smoke: bool = False, pid: int | None = None) -> Record:
+def record_of(state: str = records.INTERRUPTED, *, smoke: bool = False) -> Record:
     attempt = new_attempt(first_iter=0, command=(), device="cpu", processes=1)
-    attempt = replace(attempt, state=state, last_iter=8, pid=pid or attempt.pid)
+    attempt = replace(attempt, state=state, last_iter=8)
     return Record("a", {}, FINGERPRINT, smoke, 10, 42, {}, None, attempts=(attempt,))
 
 
@@ -40,8 +48,8 @@ def used(tmp_path: Path) -> Path:
 
 
 def codes(path: Path, fingerprint: dict[str, str] = FINGERPRINT, *, smoke: bool = False, resume: bool = True) -> list:
-    found = read_work_dir(path, smoke=smoke, fingerprint=fingerprint)
-    return [finding.problem.code for finding in check_work_dir(found, fingerprint, smoke=smoke, resume=resume)]
+    work_dir = read_work_dir(path, smoke=smoke, fingerprint=fingerprint)
+    return [finding.problem.code for finding in check_work_dir(work_dir, fingerprint, smoke=smoke, resume=resume)]
 
 
 # Which folder it is
@@ -104,21 +112,21 @@ def test_a_new_work_dir_is_fine(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_goes_on_from_its_checkpoint(used: Path) -> None:
     assert codes(used) == []
-    found = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
-    assert found.resume_from == used / "iter_8.pth"
+    work_dir = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
+    assert work_dir.resume_from == used / "iter_8.pth"
 
 
 def test_a_used_work_dir_is_refused_without_resume(used: Path) -> None:
-    found = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
-    (finding,) = check_work_dir(found, FINGERPRINT, smoke=False, resume=False)
+    work_dir = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
+    (finding,) = check_work_dir(work_dir, FINGERPRINT, smoke=False, resume=False)
     assert finding.problem.code == "RUN142"
     assert str(used) in finding.message
     assert "iter_8.pth" in finding.message
 
 
 def test_two_runs_are_not_mixed(used: Path) -> None:
-    found = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
-    (finding,) = check_work_dir(found, {"model": "9", "train_cfg": "2"}, smoke=False, resume=True)
+    work_dir = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
+    (finding,) = check_work_dir(work_dir, {"model": "9", "train_cfg": "2"}, smoke=False, resume=True)
     assert finding.problem.code == "RUN141"
     assert finding.message == f"{str(used)!r} holds a run of a that differs from this one in model"
 
@@ -141,49 +149,109 @@ def test_checkpoints_without_a_record_are_a_warning(used: Path) -> None:
 
 
 def test_a_run_that_is_going_on_is_not_joined(used: Path) -> None:
-    record_of(records.RUNNING, pid=os.getppid()).write(used)
-    assert "RUN143" in codes(used)
-    record_of(records.RUNNING, pid=2**22 + 1).write(used)  # above the highest process number
-    assert codes(used) == []
+    assert check_lease(used) == check_lease(used / "nowhere") == []
+    taken = lease.acquire(used)
+    (finding,) = check_lease(used)
+    assert finding.problem.code == "RUN143"
+    assert f"process {os.getpid()} on" in finding.message
+    taken.release()
+    assert check_lease(used) == []
 
 
 def test_a_finished_run_is_complete_only_for_its_own_config(used: Path) -> None:
     record_of(records.FINISHED).write(used)
-    found = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
-    assert found.is_complete(FINGERPRINT)
-    assert not found.is_complete({"model": "9"})
+    work_dir = read_work_dir(used, smoke=False, fingerprint=FINGERPRINT)
+    assert work_dir.is_complete(FINGERPRINT, "")
+    assert not work_dir.is_complete({"model": "9"}, "")
 
 
 def test_a_finished_smoke_run_is_replaced_and_an_interrupted_one_goes_on(used: Path) -> None:
-    record_of(smoke=True).write(used)
-    assert read_work_dir(used, smoke=True, fingerprint=FINGERPRINT).resume_from is not None
+    for state in (records.RUNNING, records.INTERRUPTED, records.LOST):
+        record_of(state, smoke=True).write(used)
+        assert read_work_dir(used, smoke=True, fingerprint=FINGERPRINT).resume_from is not None
     record_of(records.FINISHED, smoke=True).write(used)
     (used / "notes.txt").touch()
-    found = read_work_dir(used, smoke=True, fingerprint=FINGERPRINT)
-    assert found.resume_from is None
-    assert not found.is_complete(FINGERPRINT)
+    (used / "iter_8.pth.sha256").touch()
+    work_dir = read_work_dir(used, smoke=True, fingerprint=FINGERPRINT)
+    assert work_dir.resume_from is None
+    assert not work_dir.is_complete(FINGERPRINT, "")
     assert codes(used, smoke=True) == []
-    found.clear()
+    clear_smoke_run(work_dir)
     assert [path.name for path in used.iterdir()] == ["notes.txt"]
 
 
 def test_only_a_smoke_run_is_cleared(used: Path) -> None:
-    WorkDir(used, record_of(), used / "iter_8.pth").clear()
+    clear_smoke_run(WorkDir(used, record_of(), used / "iter_8.pth"))
     assert (used / "iter_8.pth").exists()
 
 
 def test_a_work_dir_that_was_moved_still_finds_its_checkpoint(used: Path) -> None:
     moved = used.rename(used.with_name("moved"))
-    assert latest_checkpoint(moved) == moved / "iter_8.pth"
+    assert checkpoints_of(moved) == [moved / "iter_8.pth"]
+
+
+def test_a_work_dir_that_was_copied_goes_on_in_the_copy(used: Path) -> None:
+    copy = used / "copy"
+    copy.mkdir()
+    for name in ("iter_8.pth", "last_checkpoint"):
+        (copy / name).write_bytes((used / name).read_bytes())
+    assert checkpoints_of(copy) == [copy / "iter_8.pth"]
 
 
 def test_without_its_pointer_the_latest_step_counts(tmp_path: Path) -> None:
     for name in ("iter_9.pth", "iter_10.pth", "best_val_mIoU_iter_11.pth"):
         (tmp_path / name).touch()
-    latest = latest_checkpoint(tmp_path)
-    assert latest is not None
-    assert latest.name == "iter_10.pth"
-    assert (step_of(latest), step_of(None)) == (10, 0)
+    assert [path.name for path in checkpoints_of(tmp_path)] == ["iter_10.pth", "iter_9.pth"]
+    assert (step_of(tmp_path / "iter_10.pth"), step_of(None)) == (10, 0)
+
+
+@pytest.mark.parametrize("pointer", [b"", b"\xff\xfe", b"\0", b"nowhere/iter_7.pth", b"/", b"a" * 5000])
+def test_a_pointer_that_points_nowhere_is_passed_over(tmp_path: Path, pointer: bytes) -> None:
+    (tmp_path / "iter_9.pth").touch()
+    (tmp_path / "last_checkpoint").write_bytes(pointer)
+    assert checkpoints_of(tmp_path) == [tmp_path / "iter_9.pth"]
+
+
+def test_the_pointer_comes_before_a_later_step(tmp_path: Path) -> None:
+    for name in ("iter_8.pth", "iter_10.pth", "iter_9.pth"):
+        (tmp_path / name).touch()
+    (tmp_path / "last_checkpoint").write_text("iter_9.pth")
+    assert [path.name for path in checkpoints_of(tmp_path)] == ["iter_9.pth", "iter_10.pth", "iter_8.pth"]
+
+
+def test_a_broken_checkpoint_is_set_aside_and_the_whole_one_named(used: Path) -> None:
+    (used / "iter_6.pth").touch()
+    (used / "iter_8.pth.sha256").touch()
+    broken = (BrokenCheckpoint(used / "iter_8.pth", "it is cut off"),)
+    set_broken_aside(WorkDir(used, None, used / "iter_6.pth", broken=broken))
+    assert checkpoints_of(used) == [used / "iter_6.pth"]
+    assert (used / "last_checkpoint").read_text() == str(used / "iter_6.pth")
+    assert (used / "iter_8.pth.broken").is_file()
+    assert not (used / "iter_8.pth.sha256").exists()
+
+
+def test_what_dead_processes_left_half_written_is_cleared_and_nothing_else(used: Path) -> None:
+    (used / "source").mkdir()
+    remains = [
+        *(".provecfg.json.abcd.part", ".heartbeat.abcd.part", ".a[1].py.abcd.part", ".last_checkpoint.abcd.part"),
+        *("iter_9.pth.partial", "last_checkpoint.partial", "source/.a[1].py.abcd.part", ".lease.old"),
+    ]
+    kept = [".a[1].proof.json.abcd.part", "notes.part", ".lease.new", "source/a[1].py"]
+    for name in (*remains, *kept):
+        (used / name).touch()
+    long_ago = time.time() - lease.SILENCE_SECONDS - 1
+    os.utime(used / ".lease.old", (long_ago, long_ago))
+    clear_partial_files(used, "a[1].py")
+    assert [name for name in remains if (used / name).exists()] == []
+    assert [name for name in kept if not (used / name).exists()] == []
+    assert (used / "iter_8.pth").exists()
+
+
+def test_a_file_is_named_as_the_work_dir_sees_it_wherever_that_was_before(used: Path) -> None:
+    assert name_in(used, "/somewhere/before/iter_8.pth") == "iter_8.pth"
+    assert name_in(used, used / "iter_8.pth") == "iter_8.pth"
+    assert name_in(used, "/elsewhere/iter_9.pth") == "/elsewhere/iter_9.pth"
+    assert name_in(used, None) is None
 
 
 def test_a_file_in_place_of_the_work_dir_is_refused(tmp_path: Path) -> None:

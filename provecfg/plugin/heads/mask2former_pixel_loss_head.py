@@ -96,17 +96,19 @@ class Mask2FormerPixelLossHead(Mask2FormerHead):
                 mode="bilinear",
                 align_corners=self.align_corners,
             )
-            return {loss.loss_name: loss(logits, labels, ignore_index=self.ignore_index) for loss in self.loss_decode}
+            return {
+                str(loss.loss_name): loss(logits, labels, ignore_index=self.ignore_index) for loss in self.loss_decode
+            }
 
 
-def _refuse_unknown_arguments(owner: str, given: dict[str, Any]) -> None:
+def _refuse_unknown_arguments(owner: str, arguments: dict[str, Any]) -> None:
     native = Mask2FormerHead.__mro__[1]
     if native is BaseModule:  # what mmseg puts in the place of mmdet's
         raise ProvecfgError(f"{owner} needs mmdet", hint="pip install 'provecfg[train]'")
-    if "sampler" in given:
+    if "sampler" in arguments:
         raise TypeError(f"{owner} has no 'sampler' of hard pixels: its losses are of all pixels")
-    known = set(inspect.signature(native).parameters) | set(inspect.signature(Mask2FormerHead).parameters)
-    refuse_unknown(owner, given, (known - {"kwargs"}) | {"loss_decode", "strides"})
+    accepted = set(inspect.signature(native).parameters) | set(inspect.signature(Mask2FormerHead).parameters)
+    refuse_unknown(owner, arguments, (accepted - {"kwargs"}) | {"loss_decode", "strides"})
 
 
 def _build_losses(configs: dict[str, Any] | Sequence[dict[str, Any]]) -> nn.ModuleList:
@@ -115,14 +117,14 @@ def _build_losses(configs: dict[str, Any] | Sequence[dict[str, Any]]) -> nn.Modu
     if not isinstance(configs, (list, tuple)):
         raise TypeError(f"loss_decode is {configs!r}, must be the config of a loss or a list of them")
     losses = nn.ModuleList(MODELS.build(config) for config in configs)
-    seen: set[str] = set()
+    names: set[str] = set()
     for loss in losses:
         kind, name = type(loss).__name__, getattr(loss, "loss_name", None)
         if not isinstance(name, str) or "loss" not in name:
             raise ValueError(f"loss_name of {kind} is {name!r}, must contain 'loss' to be trained on")
         if _NATIVE_NAME.fullmatch(name):
             raise ValueError(f"loss_name of {kind} is {name!r}, which is the head's own")
-        if name in seen:
+        if name in names:
             raise ValueError(f"loss_name of {kind} is {name!r}, which another loss of this head has")
-        seen.add(name)
+        names.add(name)
     return losses

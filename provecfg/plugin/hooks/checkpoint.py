@@ -36,7 +36,8 @@ class PlainCheckpointHook(CheckpointHook):
     the message hub, and elsewhere left as it is; either is logged as a warning, once.
 
     Whole: files are written beside and then renamed, `best_*.pth`, published ones and `last_checkpoint` too; old ones
-    are removed only when the new one exists. Not so where `file_client_args` or `backend_args` say who writes.
+    are removed only when the new one exists; each checkpoint has its SHA-256 beside it. Not so where
+    `file_client_args` or `backend_args` say who writes.
 
     Args: those of `CheckpointHook`, with the same defaults.
 
@@ -45,13 +46,19 @@ class PlainCheckpointHook(CheckpointHook):
             fails then.)
     """
 
+    # The parent's.
+    backend_args: dict[str, Any] | None
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
+    file_backend: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         refuse_unknown(type(self).__name__, kwargs, set(_SIGNATURE.parameters) - {"self"})
         super().__init__(*args, **kwargs)
         self._warned: set[str] = set()
 
     # For those who ask what it takes: the parent's arguments, without its **kwargs.
-    __init__.__signature__ = _SIGNATURE
+    __init__.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
 
     def before_train(self, runner: Runner) -> None:
         is_local = "://" not in str(self.out_dir or runner.work_dir)
@@ -61,7 +68,7 @@ class PlainCheckpointHook(CheckpointHook):
         if runner.iter > 0:
             # Else the parent does not write the best score found by a validation before the next checkpoint.
             self.last_ckpt = runner.message_hub.get_info("last_ckpt")
-            self._disown_best_elsewhere()
+            self._disown_best_elsewhere(runner)
             self._remove_outdated_best(runner, runner.message_hub.get_info(_OUTDATED_BEST, []))
         if is_main_process():
             for folder in {str(self.out_dir), runner.work_dir}:
@@ -130,7 +137,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         # The parent removes the previous best before it writes the new one; here its removals wait.
-        backend, outdated = self.file_backend, []
+        backend, outdated = self.file_backend, list[str]()
         # In the hub, and so in the checkpoint: should this process die before it removes them, the one that resumes
         # does it.
         runner.message_hub.update_info(_OUTDATED_BEST, outdated)
@@ -144,21 +151,25 @@ class PlainCheckpointHook(CheckpointHook):
     def _remove_outdated_best(self, runner: Runner, paths: list[str]) -> None:
         runner.message_hub.update_info(_OUTDATED_BEST, [])
         if is_main_process():
-            for path in {self._own(path) for path in paths} - self._best_paths() - {None}:
-                _remove(self.file_backend, path)
+            for path in {self._own(path) for path in paths} - self._best_paths():
+                if path is not None:
+                    _remove(self.file_backend, path)
 
-    def _disown_best_elsewhere(self) -> None:
+    def _disown_best_elsewhere(self, runner: Runner) -> None:
         """Forget best checkpoints outside of this run's folder, which the next best one would make the parent remove.
 
         They are another run's, if this one was resumed from its checkpoint. Where this run's folder was moved, they are
-        in it by the same name.
+        in it by the same name, by which the message hub, and so whoever asks the run for its best, then knows them.
         """
         if not self.save_best:
             return
         if len(self.key_indicators) == 1:
             self.best_ckpt_path = self._own(self.best_ckpt_path)
+            runner.message_hub.update_info("best_ckpt", self.best_ckpt_path)
         else:
             self.best_ckpt_path_dict = {key: self._own(path) for key, path in self.best_ckpt_path_dict.items()}
+            for key, path in self.best_ckpt_path_dict.items():
+                runner.message_hub.update_info(f"best_ckpt_{key}", path)
 
     def _own(self, path: str | None) -> str | None:
         if path is None:

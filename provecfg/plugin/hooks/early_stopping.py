@@ -40,6 +40,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
     # score: that checkpoint is to know of that validation.
     priority = "LOW"
 
+    best_score: Any  # the parent's, of the type that the metric has
     # No __init__, so that the arguments are seen to be the parent's. Nothing here is changed in place.
     last_score: float | None = None
     _last_validation: Mapping[str, int] = MappingProxyType({"iter": 0, "epoch": 0})
@@ -54,7 +55,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         self._last_validation = {"iter": runner.iter, "epoch": runner.epoch}
-        score = metrics.get(self.monitor)
+        score: Any = metrics.get(self.monitor)
         self.last_score = None if score is None else float(score)
         if isinstance(score, np.generic):
             # IoUMetric's is a float32. Added to a best score restored as Python's float, min_delta rounds otherwise.

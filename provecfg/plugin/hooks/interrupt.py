@@ -1,13 +1,9 @@
-"""Ctrl-C and SIGTERM while training: a checkpoint first."""
+"""Signals while training: a checkpoint first."""
 
 from __future__ import annotations
 
-import mmap
-import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +14,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.interruption import StopSignals, asks_requeue
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REQUEUE_RANK = 256  # above every signal's number
 
 
 class TrainingInterrupted(ProvecfgError):  # noqa: N818  (an outcome, not a fault)
@@ -32,11 +29,11 @@ class TrainingInterrupted(ProvecfgError):  # noqa: N818  (an outcome, not a faul
     """
 
     def __init__(self, signum: int, iteration: int, checkpoint: str | None) -> None:
-        kept = f"{checkpoint} holds what was done" if checkpoint else "there is no checkpoint yet"
+        kept = f"{Path(checkpoint).name} holds what was done" if checkpoint else "there is no checkpoint yet"
         super().__init__(
             f"{signal.Signals(signum).name} after iteration {iteration}: {kept}",
             hint="resume to go on from there" if checkpoint else None,
-            exit_code=ExitCode.INTERRUPTED,
+            exit_code=ExitCode.REQUEUE if asks_requeue(signum) else ExitCode.INTERRUPTED,
         )
         self.signum = signum
         self.iteration = iteration
@@ -45,122 +42,83 @@ class TrainingInterrupted(ProvecfgError):  # noqa: N818  (an outcome, not a faul
 
 @HOOKS.register_module()
 class CheckpointOnInterruptHook(Hook):
-    """On SIGINT or SIGTERM, finishes the iteration, writes a checkpoint, and ends training.
+    """On a signal that asks the run to end, finishes the iteration, writes a checkpoint, and ends training.
 
-    `runner.train()` then raises `TrainingInterrupted`, whose exit code is 130. A signal during a validation ends
-    that at its next batch. The checkpoint is then of the iteration before it, and knows nothing of that validation,
-    which `ResumableEarlyStoppingHook` makes up for on resume. With several processes all end at the same iteration
-    as soon as one of them has got the signal.
+    The signals are those of `interruption`: SIGINT, SIGTERM and SIGHUP, after which `runner.train()` raises
+    `TrainingInterrupted` with exit code 130, and SIGUSR1 and SIGUSR2, with exit code 75, which asks for a new start.
+    A signal during a validation ends that at its next batch. The checkpoint is then of the iteration before it, and
+    knows nothing of that validation, which `ResumableEarlyStoppingHook` makes up for on resume. With several processes
+    all end at the same iteration as soon as one of them has got a signal. An epoch-based loop goes on from whole epochs
+    only, so there no checkpoint is written, and the last one stays.
 
-    The first signal puts the previous handlers back, so a second one does at once what it would have done without this
-    hook. So does the first before training has begun. An epoch-based loop goes on from whole epochs only, so there no
-    checkpoint is written, and the last one stays.
+    Before training has begun a signal raises `StopRequested` at once; so does a second one while training.
 
-    The handlers are in place from `before_train` to `after_train`. Better is to train inside of
-    `with hook.listening():`, which also removes them when training raises, and sets them before data-loading workers
-    are forked. These inherit them, and ignore both signals as long as this process trains: a terminal, Slurm and
-    torchrun send signals to the whole group, and the loss of a worker would end the iteration. Outside of the main
-    thread Python allows no handlers, and this hook does nothing.
+    Whoever sets `signals` has them listened to already. Otherwise the handlers are in place from `before_train` to
+    `after_train`; a signal that came too late to end anything is then sent on to the handlers of before.
     """
 
     # After CheckpointHook (VERY_LOW), which may write the checkpoint of this iteration anyway.
     priority = "LOWEST"
 
     def __init__(self) -> None:
-        self.received: int | None = None
-        """The signal that training is to end for, or has ended for."""
-        self._previous: dict[int, Any] = {}
-        self._pid = os.getpid()
-        # In memory that forked workers share, so that they know it too.
-        self._training_flag = mmap.mmap(-1, 1)
-
-    @property
-    def _is_training(self) -> bool:
-        return self._training_flag[0] == 1
-
-    @_is_training.setter
-    def _is_training(self, value: bool) -> None:
-        self._training_flag[0] = int(value)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Have the handlers in place inside of this context."""
-        self._set_handlers()
-        try:
-            yield
-        finally:
-            self._is_training = False
-            self._put_back_handlers()
+        self.signals = StopSignals()
+        self._listening = ExitStack()
 
     def before_train(self, runner: Runner) -> None:
-        self._set_handlers()
-        self._is_training = True
+        """Listen, and note the first signal from now on."""
+        if not self.signals.is_listening:
+            self._listening.enter_context(self.signals.listening())
+        self.signals.defer()
 
     def after_train(self, runner: Runner) -> None:
-        """Put the handlers back. A signal that came too late to end anything is sent on to them."""
-        self._is_training = False
-        self._put_back_handlers()
-        if self.received is not None:
-            signal.raise_signal(self.received)
+        """Training is done: there is nothing left to end."""
+        self.signals.finish()
+        is_own = self.signals.is_listening
+        self._listening.close()
+        if is_own and not self.signals.is_listening and self.signals.received is not None:
+            signal.raise_signal(self.signals.received)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        # One process that stops would leave the others waiting for its gradients.
-        if self._has_any_received():
-            self._end(runner, iteration=runner.iter + 1)
+        """End training if any process has got a signal: one that stops alone would leave the others waiting."""
+        signum = self._received_anywhere()
+        if signum is not None:
+            self._end(runner, signum, iteration=runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        if self.received is not None and self._is_training:
+        """End training out of a validation."""
+        if self.signals.received is not None:
             for hook in runner.hooks:
                 if isinstance(hook, EMAHook):
                     hook.after_val_epoch(runner)  # gives the model its own weights back
-            self._end(runner, iteration=runner.iter)
+            self._end(runner, self.signals.received, iteration=runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        if self.received is not None and self._is_training:
+        """End training after a validation."""
+        if self.signals.received is not None:
             # Written even if there is one of this iteration: that one does not know of this validation.
-            self._end(runner, iteration=runner.iter, rewrite=True)
+            self._end(runner, self.signals.received, iteration=runner.iter, rewrite=True)
 
-    def _end(self, runner: Runner, iteration: int, rewrite: bool = False) -> None:
+    def _end(self, runner: Runner, signum: int, iteration: int, rewrite: bool = False) -> None:
         """Write a checkpoint if need be, and leave the training loop."""
-        signum = self.received or signal.SIGTERM  # the latter: of another process
-        self.received = signum
-        self._is_training = False
-        self._put_back_handlers()
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             for hook in runner.hooks:
                 if isinstance(hook, CheckpointHook):
                     _save(runner, hook, iteration, rewrite)
+        self.signals.finish()
+        self._listening.close()
         # after_run, where LoggerHook does this, is not reached.
         runner.visualizer.close()
         raise TrainingInterrupted(signum, iteration, _last_checkpoint(runner))
 
-    def _has_any_received(self) -> bool:
+    def _received_anywhere(self) -> int | None:
+        """The signal that this process has got, or with several processes one that asks for the most."""
+        received = self.signals.received
         if not is_distributed():
-            return self.received is not None
-        flag = torch.tensor(float(self.received is not None))
-        all_reduce(flag, op="max")
-        return bool(flag.item())
-
-    def _set_handlers(self) -> None:
-        if threading.current_thread() is threading.main_thread() and not self._previous:
-            self._pid = os.getpid()
-            self._previous = {signum: signal.signal(signum, self._handle) for signum in _SIGNALS}
-
-    def _put_back_handlers(self) -> None:
-        previous, self._previous = self._previous, {}
-        for signum, handler in previous.items():
-            # None: one that was not set from Python, and cannot be put back from it
-            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
-
-    def _handle(self, signum: int, frame: Any) -> None:
-        is_worker = os.getpid() != self._pid
-        if is_worker and self._is_training:
-            return
-        self._put_back_handlers()
-        if self._is_training:
-            self.received = signum
-        else:
-            signal.raise_signal(signum)
+            return received
+        rank = 0 if received is None else received + _REQUEUE_RANK * asks_requeue(received)
+        highest = torch.tensor(float(rank))
+        all_reduce(highest, op="max")
+        return int(highest.item()) % _REQUEUE_RANK or None
 
 
 def _save(runner: Runner, hook: CheckpointHook, iteration: int, rewrite: bool) -> None:

@@ -60,7 +60,7 @@ class LossWeightScheduleHook(Hook):
         self._targets = _targets(schedules)
         self.strict = strict
         self.schedules: dict[str, Schedule] = {}
-        self._losses: dict[str, nn.Module] = {}
+        self._losses: dict[str, Any] = {}  # modules with a `loss_weight`
         self._log_keys: dict[str, str] = {}
         self._loaded: Mapping[str, Any] | None = None
 
@@ -99,9 +99,9 @@ class LossWeightScheduleHook(Hook):
         if loaded is None or runner.iter == 0:
             return
         differences = [
-            said
+            difference
             for target in {**loaded, **self.schedules}
-            if (said := _difference(target, loaded.get(target), self.schedules.get(target), runner.iter))
+            if (difference := _difference(target, loaded.get(target), self.schedules.get(target), runner.iter))
         ]
         if not differences:
             return
@@ -134,7 +134,7 @@ def _targets(schedules: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], di
             if not isinstance(schedule, Mapping):
                 raise ProvecfgError(f"{schedule!r} is no dict")
             fields = dict(schedule)
-            target = tuple(_text(fields, name) for name in ("head", "loss_name"))
+            target = _text(fields, "head"), _text(fields, "loss_name")
             schedule_from(fields)
         if target in targets:
             raise ProvecfgError(f"two schedules of {'.'.join(target)}")
@@ -149,18 +149,18 @@ def _text(fields: dict[str, Any], name: str) -> str:
     return value
 
 
-def _find_loss(model: nn.Module, head: str, loss_name: str) -> nn.Module:
+def _find_loss(model: nn.Module, head: str, loss_name: str) -> Any:
     heads = {name: losses for name, module in _parts(model) if (losses := _losses_of(module))}
     if head not in heads:
-        raise ProvecfgError(f"the model has no head {head!r} with losses; {_known(head, heads)}")
-    found = [loss for name, loss in heads[head] if name == loss_name]
-    if not found:
-        raise ProvecfgError(f"{head} has no loss {loss_name!r}; {_known(loss_name, dict(heads[head]))}")
-    if len(found) > 1:
+        raise ProvecfgError(f"the model has no head {head!r} with losses; {_alternatives(head, heads)}")
+    namesakes = [loss for name, loss in heads[head] if name == loss_name]
+    if not namesakes:
+        raise ProvecfgError(f"{head} has no loss {loss_name!r}; {_alternatives(loss_name, dict(heads[head]))}")
+    if len(namesakes) > 1:
         raise ProvecfgError(
-            f"{len(found)} losses of {head} are named {loss_name!r}", hint="give each a `loss_name` of its own"
+            f"{len(namesakes)} losses of {head} are named {loss_name!r}", hint="give each a `loss_name` of its own"
         )
-    loss = found[0]
+    loss: Any = namesakes[0]
     weight = getattr(loss, "loss_weight", None)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):
         raise ProvecfgError(f"{loss_name!r} of {head}, a {type(loss).__name__}, has no number `loss_weight` to set")
@@ -193,9 +193,9 @@ def _losses_of(head: nn.Module) -> list[tuple[str, nn.Module]]:
     return losses
 
 
-def _known(wrong: str, known: Iterable[str]) -> str:
-    near = spelling.nearest_names(wrong, known)
-    names = [*near, *sorted(set(known) - set(near))]
+def _alternatives(wrong: str, present: Iterable[str]) -> str:
+    near = spelling.nearest_names(wrong, present)
+    names = [*near, *sorted(set(present) - set(near))]
     return f"it has {', '.join(names)}" if names else "it has none"
 
 

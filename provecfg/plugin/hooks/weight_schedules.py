@@ -6,7 +6,7 @@ import dataclasses
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -45,7 +45,6 @@ class _Ramp:
         end_iter: First iteration in which it is `end`. (The run's `max_iters` would be the first one after the run.)
     """
 
-    shape: ClassVar[Callable[[float], float]]
     start: float
     end: float
     begin_iter: int
@@ -67,7 +66,12 @@ class _Ramp:
         if iteration >= self.end_iter:
             return float(self.end)
         done = (iteration - self.begin_iter) / (self.end_iter - self.begin_iter)
-        return self.start + (self.end - self.start) * type(self).shape(done)
+        return self.start + (self.end - self.start) * self.shape(done)
+
+    @staticmethod
+    def shape(done: float) -> float:
+        """How much of the way is covered, of 1, when `done` of the iterations are."""
+        raise NotImplementedError
 
 
 class Linear(_Ramp):
@@ -75,7 +79,11 @@ class Linear(_Ramp):
 
     __slots__ = ()
     kind: ClassVar[str] = "linear"
-    shape = staticmethod(lambda done: done)
+
+    @staticmethod
+    def shape(done: float) -> float:
+        """As much."""
+        return done
 
 
 class Cosine(_Ramp):
@@ -83,7 +91,11 @@ class Cosine(_Ramp):
 
     __slots__ = ()
     kind: ClassVar[str] = "cosine"
-    shape = staticmethod(lambda done: (1 - math.cos(math.pi * done)) / 2)
+
+    @staticmethod
+    def shape(done: float) -> float:
+        """Half a cosine."""
+        return (1 - math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +113,10 @@ class Steps:
 
     def __post_init__(self) -> None:
         for name in ("milestones", "values"):
-            given = getattr(self, name)
-            if not isinstance(given, (list, tuple)) or not given:
-                raise ProvecfgError(f"{name} is {given!r}, must be a list of one or more")
-            object.__setattr__(self, name, tuple(given))
+            items = getattr(self, name)
+            if not isinstance(items, (list, tuple)) or not items:
+                raise ProvecfgError(f"{name} is {items!r}, must be a list of one or more")
+            object.__setattr__(self, name, tuple(items))
         for index, milestone in enumerate(self.milestones):
             _check_iteration(f"milestones[{index}]", milestone)
         for index, value in enumerate(self.values):
@@ -137,25 +149,25 @@ def schedule_from(fields: Mapping[str, Any], max_iters: int | None = None) -> Sc
     Raises:
         ProvecfgError: An unknown kind or argument, a missing one, or a value out of its range; says which.
     """
-    given = dict(fields)
-    kind = given.pop("kind", None)
+    arguments = dict(fields)
+    kind = arguments.pop("kind", None)
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise ProvecfgError(
             f"no kind given; known: {', '.join(KINDS)}" if kind is None else spelling.unknown("kind", str(kind), KINDS)
         )
     names = [field.name for field in dataclasses.fields(cls)]
-    for name in given:
+    for name in arguments:
         if name not in names:
             raise ProvecfgError(f"{spelling.unknown('argument', name, names)} (of kind {kind!r})")
     if issubclass(cls, _Ramp):
-        given.setdefault("begin_iter", 0)
-        if given.get("end_iter") is None:
-            given["end_iter"] = _run_end(given["begin_iter"], max_iters)
-    missing = [name for name in names if name not in given]
+        arguments.setdefault("begin_iter", 0)
+        if arguments.get("end_iter") is None:
+            arguments["end_iter"] = _run_end(arguments["begin_iter"], max_iters)
+    missing = [name for name in names if name not in arguments]
     if missing:
         raise ProvecfgError(f"kind {kind!r} needs {' and '.join(missing)}")
-    return cls(**given)
+    return cls(**arguments)
 
 
 def _run_end(begin_iter: object, max_iters: int | None) -> int:
@@ -172,11 +184,11 @@ def plain(schedule: Schedule) -> dict[str, Any]:
     return {"kind": schedule.kind, **fields, **lists}
 
 
-def first_difference(one: Schedule, other: Schedule, iterations: int) -> int | None:
+def first_difference(schedule: Schedule, other: Schedule, iterations: int) -> int | None:
     """The first of so many iterations in which two schedules give different weights, or None."""
-    if one == other:
+    if schedule == other:
         return None
-    return next((i for i in range(iterations) if one.at(i) != other.at(i)), None)
+    return next((i for i in range(iterations) if schedule.at(i) != other.at(i)), None)
 
 
 def _check_weight(name: str, value: object) -> None:

@@ -28,7 +28,7 @@ class SegLoss(nn.Module):
 
     Subclasses implement `compute`, and say by a title and three flags what they are. Their default `loss_name` is
     "loss_" and what a study calls them. Their place in studies, in equations and in the rules follows from these, which
-    `python -m provecfg.registry.plugin_snapshot` reads from the source.
+    `python -m docs.generate.plugin_snapshot` reads from the source.
 
     Args:
         reduction: "mean", "sum", or "none" for the map of each pixel's loss.
@@ -86,9 +86,9 @@ class SegLoss(nn.Module):
         weight: Tensor | None,
         reduction_override: Reduction | None,
         ignore_index: int | None,
-        **given: Tensor | None,
+        **extra: Tensor | None,
     ) -> Tensor:
-        """`forward`, for subclasses that are called with more; `given` goes on to `compute`."""
+        """`forward`, for subclasses that are called with more; `extra` goes on to `compute`."""
         ignore = resolve_ignore_index(self.ignore_index, ignore_index)
         reduction = self.reduction if reduction_override is None else self._checked_reduction(reduction_override)
         self._check_shapes(seg_logits, seg_label, weight)
@@ -98,12 +98,10 @@ class SegLoss(nn.Module):
             targets = read_targets(seg_label, logits.shape[1], ignore, logits.dtype)
             if weight is not None:
                 weight = weight.detach().to(logits.dtype)
-            loss = self.compute(logits, targets, weight, reduction, **given)
+            loss = self.compute(logits, targets, weight, reduction, **extra)
             return loss if targets.poison is None else loss + targets.poison
 
-    def compute(
-        self, logits: Tensor, targets: Targets, weight: Tensor | None, reduction: Reduction, **given: Tensor | None
-    ) -> Tensor:
+    def compute(self, logits: Tensor, targets: Targets, weight: Tensor | None, reduction: Reduction) -> Tensor:
         """The loss, times `loss_weight`, of float32 or float64 logits; autocast is off."""
         raise NotImplementedError
 
@@ -123,8 +121,8 @@ class SegLoss(nn.Module):
     def _check_shapes(self, seg_logits: Tensor, seg_label: Tensor, weight: Tensor | None) -> None:
         name = type(self).__name__
         if seg_logits.dim() < 3 or (self.needs_image and seg_logits.dim() != 4):
-            wanted = "(N, C, H, W)" if self.needs_image else "(N, C, ...)"
-            raise ValueError(f"{name} needs logits of shape {wanted}, got {tuple(seg_logits.shape)}")
+            shape = "(N, C, H, W)" if self.needs_image else "(N, C, ...)"
+            raise ValueError(f"{name} needs logits of shape {shape}, got {tuple(seg_logits.shape)}")
         if not seg_logits.dtype.is_floating_point:
             raise ValueError(f"{name} needs floating point logits, got {seg_logits.dtype}")
         pixels = (seg_logits.shape[0], *seg_logits.shape[2:])

@@ -66,9 +66,10 @@ class DistanceBoundaryLoss(SegLoss):
         loss_name: str = "loss_distance_boundary",
     ) -> None:
         super().__init__(reduction=reduction, ignore_index=ignore_index, loss_weight=loss_weight, loss_name=loss_name)
-        if classes == "present":
+        checked = checked_classes(classes)
+        if checked == "present":
             raise ValueError("classes is 'present': absent classes cost nothing here, say 'all' or a list")
-        self.classes = checked_classes(classes)
+        self.classes = checked
         self.normalize = normalize
         self.avg_non_ignore = avg_non_ignore
 

@@ -74,4 +74,5 @@ def _box_around(mask: np.ndarray) -> tuple[slice, slice]:
     From a pixel of the mask to one beyond this box, the way leads over the box's frame.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return tuple(slice(max(edge[0] - 1, 0), edge[-1] + 2) for edge in (rows, columns))
+    height, width = (slice(max(edge[0] - 1, 0), edge[-1] + 2) for edge in (rows, columns))
+    return height, width

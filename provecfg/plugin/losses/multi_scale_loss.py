@@ -103,8 +103,8 @@ def resize_logits(logits: Tensor, valid: Tensor, size: tuple[int, ...]) -> Tenso
     """
     counts = valid.unsqueeze(1)
     shares = F.interpolate(counts.to(logits.dtype), size, mode="bilinear", align_corners=False)
-    known = F.interpolate(logits.where(counts, 0), size, mode="bilinear", align_corners=False)
-    return known / shares.where(shares > 0, 1)
+    sums = F.interpolate(logits.where(counts, 0), size, mode="bilinear", align_corners=False)
+    return sums / shares.where(shares > 0, 1)
 
 
 def resize_nearest(maps: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -132,17 +132,17 @@ class _LovaszSoftmax(torch.autograd.Function):
             else:
                 mean = valid[n].any().to(logits.dtype) / len(chosen)
             factor = class_factor * mean
-            known = host_values(counts)
+            class_pixels = host_values(counts)
             for c in range(num_classes):
                 out = logits.new_empty(pixels) if gradient is None else gradient[n, c]
-                absent = known is not None and known[c] == 0
+                absent = class_pixels is not None and class_pixels[c] == 0
                 if c not in chosen or (only_present and absent):
                     out.zero_()
                 elif absent:
                     value = value + factor[c] * absent_class(errors[c], factor[c], out)
                 else:
                     scale = factor[c] * (counts[c] > 0) if only_present else factor[c]
-                    may_be_absent = known is None
+                    may_be_absent = class_pixels is None
                     extension = one_class(errors[c], counts[c], may_be_absent, ranks, out)
                     value = value + scale * extension
                     out.mul_(scale)

@@ -55,11 +55,11 @@ def label_boundary(labels: Tensor, dtype: torch.dtype) -> Tensor:
     # In units of 4, where every coefficient is a small integer: the squares of the taps are 24 / 4.
     quarter_energy = torch.full(labels.shape, 6, dtype=torch.int8, device=labels.device)
     equal = torch.empty(labels.shape, dtype=torch.bool, device=labels.device)
-    for one, other in combinations(SOBEL_TAPS, 2):
-        (x1, y1), (x2, y2) = SOBEL_TAPS[one], SOBEL_TAPS[other]
+    for first, second in combinations(SOBEL_TAPS, 2):
+        (x1, y1), (x2, y2) = SOBEL_TAPS[first], SOBEL_TAPS[second]
         product = x1 * x2 + y1 * y2
         if product:
-            write(torch.eq, tap(one), tap(other), out=equal)
+            write(torch.eq, tap(first), tap(second), out=equal)
             quarter_energy.add_(equal.view(torch.int8), alpha=product // 2)
     return quarter_energy.to(dtype).div_(2 * STEP_ENERGY / 4).clamp_(max=1).sqrt_()
 

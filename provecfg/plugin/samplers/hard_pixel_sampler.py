@@ -73,11 +73,11 @@ class HardPixelSampler(BasePixelSampler):
             ease = label_probabilities(logits, targets.labels, targets.valid)
         ease = ease.masked_fill(~targets.valid, torch.inf)
         counting = targets.valid.sum()
-        wanted = counting.clamp(max=self.min_kept * len(labels))
+        fewest = counting.clamp(max=self.min_kept * len(labels))
         kept = torch.zeros_like(targets.valid) if self.thresh is None else ease < self.thresh
-        enough = None if self.thresh is None else host_values(kept.sum() >= wanted)
+        enough = None if self.thresh is None else host_values(kept.sum() >= fewest)
         if not enough:  # unknown on CUDA, where asking would cost a synchronisation
-            kept = (kept | (ease <= smallest(ease, wanted))) & targets.valid
+            kept = (kept | (ease <= smallest(ease, fewest))) & targets.valid
         return kept * (counting / kept.sum().clamp(min=1)).to(logits.dtype)
 
     def _loss_map(self, seg_logit: Tensor, labels: Tensor) -> Tensor:
@@ -100,10 +100,10 @@ def label_probabilities(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor
         (N, H, W).
     """
     flat, rows, counts = logits.contiguous().flatten(2), labels.flatten(1).unsqueeze(1), valid.flatten(1).unsqueeze(1)
-    found = flat.new_empty(rows.shape)
+    probabilities = flat.new_empty(rows.shape)
     for n in image_blocks(flat.shape[0], flat.shape[2], flat.device):
-        write(torch.gather, softmax_(flat[n], counts[n], torch.empty_like(flat[n])), 1, rows[n], out=found[n])
-    return found.view(labels.shape)
+        write(torch.gather, softmax_(flat[n], counts[n], torch.empty_like(flat[n])), 1, rows[n], out=probabilities[n])
+    return probabilities.view(labels.shape)
 
 
 def smallest(values: Tensor, rank: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is wrong with when validations, checkpoints and log lines fall, and how it is said."""
+"""What is wrong with when validations, checkpoints and log lines fall, and what is told of it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 from mmengine.hooks import CheckpointHook
 
 from provecfg.findings import Finding
-from provecfg.proof.clock.dry_run import Run
+from provecfg.proof.clock.dry_run import CountingRunner, DryRun
 from provecfg.proof.clock.problems import END_NOT_SAVED, LOG_LOST, NOT_SAVED, NOT_VALIDATED
 
 _SHOWN = 50  # moments in the evidence: of more, the first and the last
 _ONLY_AT_THE_END = 100  # an interval so many times the run's length is a way to say "at the end only"
 
 
-def judge_validations(run: Run) -> None:
-    runner, loop = run.runner, run.runner.train_loop
+def check_validations(run: DryRun, runner: CountingRunner) -> None:
+    """Say when it validates, and what is wrong with that."""
+    loop = runner.train_loop
     validation = runner.val_loop
     if validation is None:
         run.lines.append("no validation is declared")
         return
-    moments, interval = validation.moments, (runner.cfg.train_cfg.get("val_interval"))
+    moments, interval = validation.moments, runner.cfg.train_cfg.get("val_interval")
     run.evidence["validations"] = _summary(moments)
     run.lines.append(f"validates {_times(moments)}")
     begin = loop.val_begin
@@ -57,10 +58,11 @@ def judge_validations(run: Run) -> None:
         )
 
 
-def judge_checkpoints(run: Run, key: str, hook: CheckpointHook) -> None:
+def check_checkpoints(run: DryRun, runner: CountingRunner, key: str, hook: CheckpointHook) -> None:
+    """Say when a hook saves checkpoints, and what is wrong with that."""
     unit = "epoch" if hook.by_epoch else "iteration"
     counted = "epoch" if unit == run.unit == "epoch" else "iter"
-    moments = [meta[counted] for meta in run.runner.saved.get(id(hook), ())]
+    moments = [meta[counted] for meta in runner.saved.get(id(hook), ())]
     run.evidence.setdefault("checkpoints", {})[key] = _summary(moments)
     kept = f", the last {hook.max_keep_ckpts} are kept" if 0 < hook.max_keep_ckpts < len(moments) else ""
     in_unit = f" (counted in {unit}s)" if run.unit == "epoch" and unit != "epoch" else ""
@@ -107,9 +109,9 @@ def judge_checkpoints(run: Run, key: str, hook: CheckpointHook) -> None:
         )
 
 
-def judge_log(run: Run, key: str) -> None:
-    runner = run.runner
-    moments, validation = runner.log_processor.moments, runner.val_loop
+def check_log(run: DryRun, runner: CountingRunner, key: str) -> None:
+    """Say when a hook logs, and what is wrong with that."""
+    moments, validation = runner.log_processor.iterations, runner.val_loop
     if run.unit == "iteration" or run.batches_known:
         run.evidence["log_lines"] = len(moments)
         every = f"every {moments[1] - moments[0]} iterations" if len(moments) > 1 else _times(moments)

@@ -2,69 +2,65 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, LoggerHook
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmengine.runner import IterBasedTrainLoop
 
 from provecfg.findings import Finding
-from provecfg.proof.clock.dry_run import UNKNOWN_LENGTH, Batches, Run, SteppedRunner, TooLongError
-from provecfg.proof.clock.event_checks import judge_checkpoints, judge_log, judge_validations
+from provecfg.proof.clock.dry_run import CountingRunner, DryRun
+from provecfg.proof.clock.event_checks import check_checkpoints, check_log, check_validations
 from provecfg.proof.clock.problems import DATA_STARTS_ANEW, LOOP_FAILS, NEVER_ENDS, NOTHING_TRAINED
 from provecfg.proof.clock.samplers import batches_in, is_endless
+from provecfg.proof.dry_runner import EmptyBatches, TooLongError
+from provecfg.proof.exceptions import described
 from provecfg.proof.subject import Subject
 
 ASSUMED_BATCHES = 100
 """Batches in an epoch where the data is not given."""
 _MOST_STEPS = 300_000
+_UNKNOWN_LENGTH = sys.maxsize
+"""Batches in a pass over the data that a loop by iterations never comes to the end of."""
 
 
-def go_through(subject: Subject) -> Run:
+def dry_run(subject: Subject) -> DryRun:
     """Build the loop of the config, and let it run with its hooks and nothing to train."""
-    config, run = subject.config, Run()
-    _judge_validation_sampler(config, run)
-    known = batches_in(subject, "train_dataloader")
+    config, run = subject.config, DryRun()
+    _check_validation_sampler(config, run)
+    in_data = batches_in(subject, "train_dataloader")
     endless = is_endless(config.get("train_dataloader") or {})
     if not isinstance(config.get("train_cfg"), dict):
         return run
-    runner = SteppedRunner(
-        config,
-        Batches(known or ASSUMED_BATCHES, endless=bool(endless)),
-        subject.work_dir,
-        validates=all(config.get(f"val_{part}") is not None for part in ("cfg", "dataloader", "evaluator")),
-    )
+    batches = EmptyBatches(in_data or ASSUMED_BATCHES, endless=bool(endless))
+    runner = CountingRunner(config, batches, subject.work_dir)
     try:
         loop = runner.train_loop
     except Exception as error:
         run.findings.append(_failed(error, "train_cfg", "the loop cannot be built"))
         return run
-    run.runner, run.batches, run.batches_known = runner, known, known is not None
-    by_epoch = isinstance(loop, EpochBasedTrainLoop)
-    if by_epoch:
-        run.unit, run.length = "epoch", loop.max_epochs
-        run.batches = known or ASSUMED_BATCHES
+    run.runner, run.batches, run.batches_known = runner, in_data, in_data is not None
+    run.unit, run.length = runner.unit, runner.length
+    if runner.counts_epochs:
+        run.batches = in_data or ASSUMED_BATCHES
         if run.length * run.batches > _MOST_STEPS:
             run.batches, run.batches_known = max(1, _MOST_STEPS // run.length), False
-        loop.dataloader = Batches(run.batches, endless=False)
-        loop._max_iters = run.length * run.batches
+        runner.feed(EmptyBatches(run.batches, endless=False))
     else:
-        run.length = loop.max_iters
-        if isinstance(loop, IterBasedTrainLoop):
-            runner._train_dataloader = loop.dataloader = Batches(known or UNKNOWN_LENGTH, endless=True)
-            type(loop.dataloader_iterator).__init__(loop.dataloader_iterator, loop.dataloader)
+        runner.feed(EmptyBatches(in_data or _UNKNOWN_LENGTH, endless=True))
     if run.length < 1:
-        name = "max_epochs" if by_epoch else "max_iters"
+        name = "max_epochs" if runner.counts_epochs else "max_iters"
         run.findings.append(
             Finding(NOTHING_TRAINED, f"the run has {run.length} {run.unit}s", f"train_cfg.{name}", "give 1 or more")
         )
         return run
-    _say_length(run)
-    if by_epoch and endless:
+    _say_length(run, runner)
+    if runner.counts_epochs and endless:
         run.findings.append(_never_ends("train_dataloader", f"{type(loop).__name__} waits for the end of an epoch"))
         return run
     if isinstance(loop, IterBasedTrainLoop) and endless is False:
-        passes = f", {-(-run.length // known)} times in this run" if known else ""
+        passes = f", {-(-run.length // in_data)} times in this run" if in_data else ""
         run.findings.append(
             Finding(
                 DATA_STARTS_ANEW,
@@ -74,11 +70,11 @@ def go_through(subject: Subject) -> Run:
                 "InfiniteSampler never ends",
             )
         )
-    _drive(run)
+    _drive(run, runner)
     return run
 
 
-def _judge_validation_sampler(config: Any, run: Run) -> None:
+def _check_validation_sampler(config: Any, run: DryRun) -> None:
     loader = config.get("val_dataloader")
     if isinstance(loader, dict) and is_endless(loader):
         run.findings.append(_never_ends("val_dataloader", "a validation waits for the end of the data"))
@@ -93,13 +89,13 @@ def _sampler_type(config: Any, key: str) -> str:
     return cls if isinstance(cls, str) else str(cls.__name__)
 
 
-def _say_length(run: Run) -> None:
+def _say_length(run: DryRun, runner: CountingRunner) -> None:
     text = f"{run.length} {run.unit}s"
     if run.unit == "epoch":
         text += f" of {run.batches} iterations" + ("" if run.batches_known else " (assumed: the data is not given)")
     run.lines.append(text)
     run.evidence["loop"] = {
-        "type": type(run.runner.train_loop).__name__ if run.runner else None,
+        "type": type(runner.train_loop).__name__,
         "unit": run.unit,
         "length": run.length,
         "batches_in_epoch": run.batches,
@@ -107,19 +103,17 @@ def _say_length(run: Run) -> None:
     }
 
 
-def _drive(run: Run) -> None:
-    runner = run.runner
-    assert runner is not None  # the loop was built
+def _drive(run: DryRun, runner: CountingRunner) -> None:
     hooks = runner.register_kinds((CheckpointHook, LoggerHook))
     for _, hook in hooks:
         # Written where this check may, whatever storage the config names, and nothing is published.
         hook.out_dir = hook.file_client_args = None
         hook.backend_args = hook.published_keys = None
-    runner.model.steps_left = _MOST_STEPS
+    runner.idle_model.steps_left = _MOST_STEPS
     loop = runner.train_loop
     try:
         if isinstance(loop, IterBasedTrainLoop):
-            runner.model.stops = _stops(loop, [hook for _, hook in hooks], run.length)
+            runner.idle_model.stops = _stops(runner, [hook for _, hook in hooks], run.length)
         runner.call_hook("before_run")
         loop.run()
     except TooLongError:
@@ -133,28 +127,25 @@ def _drive(run: Run) -> None:
         at = f"{type(loop).__name__} fails at {run.unit} {max(runner.moment, 1)}"
         run.findings.append(_failed(error, key, at))
         return
-    judge_validations(run)
+    check_validations(run, runner)
     for key, hook in hooks:
         if isinstance(hook, CheckpointHook):
-            judge_checkpoints(run, key, hook)
+            check_checkpoints(run, runner, key, hook)
         else:
-            judge_log(run, key)
+            check_log(run, runner, key)
 
 
 def _failed(error: Exception, key: str, what: str) -> Finding:
-    said = (str(error).splitlines() or [""])[0]
-    return Finding(LOOP_FAILS, f"{what}: {type(error).__name__}: {said}", key)
+    return Finding(LOOP_FAILS, f"{what}: {described(error)}", key)
 
 
-def _stops(loop: Any, hooks: Sequence[Any], length: int) -> Iterator[int] | None:
+def _stops(runner: CountingRunner, hooks: Sequence[Any], length: int) -> Iterator[int] | None:
     """The iterations in which something can fall, rising, if all that decides it is mmengine's own; else None.
 
     mmengine compares the number of iterations done with multiples of intervals: nothing happens between them.
     """
-    own = all(
-        getattr(type(loop), name) is getattr(IterBasedTrainLoop, name)
-        for name in ("run", "run_iter", "_decide_current_val_interval")
-    ) and all(
+    loop = runner.train_loop
+    is_mmengines = runner.loop_runs_as_mmengines and all(
         getattr(type(hook), "after_train_iter", None) in (CheckpointHook.after_train_iter, LoggerHook.after_train_iter)
         for hook in hooks
     )
@@ -162,7 +153,7 @@ def _stops(loop: Any, hooks: Sequence[Any], length: int) -> Iterator[int] | None
     intervals = [loop.val_interval, *loop.dynamic_intervals]
     steps = [(0, abs(interval) if isinstance(interval, int) else interval) for interval in intervals]
     steps += [(getattr(hook, "save_begin", 0), hook.interval) for hook in hooks]
-    if not own or not all(isinstance(number, int) for step in steps for number in step):
+    if not is_mmengines or not all(isinstance(number, int) for step in steps for number in step):
         return None
     if sum(length // interval for _, interval in steps if interval > 0) > _MOST_STEPS:
         raise TooLongError

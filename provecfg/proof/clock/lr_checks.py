@@ -17,7 +17,7 @@ from mmengine.optim.scheduler.param_scheduler import (
 )
 
 from provecfg.findings import Finding
-from provecfg.proof.clock.lr_shape import Clock
+from provecfg.proof.clock.lr_shape import TimeAxis
 from provecfg.proof.clock.problems import (
     DO_NOT_MEET,
     LOW_FOR_LONG,
@@ -28,20 +28,20 @@ from provecfg.proof.clock.problems import (
     UNFINISHED,
     WARMUP_UNFINISHED,
 )
-from provecfg.proof.clock.schedulers import Curve, Stepped, Stepping
+from provecfg.proof.clock.schedulers import Curve, OptimizerSchedule, SteppedScheduler
 
 _ZERO = 1e-6  # of the highest rate: below it nothing is trained
 _IN_STEPS = (StepParamScheduler, MultiStepParamScheduler, ExponentialParamScheduler)
 _CYCLIC = (CosineRestartParamScheduler, OneCycleParamScheduler)
 
-Alone = Callable[[Stepped, int, float], np.ndarray]
+Alone = Callable[[SteppedScheduler, int, float], np.ndarray]
 """What a scheduler does alone: scheduler, steps, base value -> its values."""
 
 
-def judge(stepping: Stepping, clock: Clock, alone: Alone) -> Iterator[Finding]:
+def check_schedule(schedule: OptimizerSchedule, axis: TimeAxis, alone: Alone) -> Iterator[Finding]:
     """Findings about all curves and schedulers of an optimizer."""
-    timed = [each for each in stepping.schedulers if each.steps is not None]
-    if not stepping.is_hooked and timed:
+    timed = [stepped for stepped in schedule.schedulers if stepped.steps is not None]
+    if not schedule.is_hooked and timed:
         yield Finding(
             NEVER_STEPS,
             "schedulers are declared, and no ParamSchedulerHook steps them",
@@ -49,32 +49,34 @@ def judge(stepping: Stepping, clock: Clock, alone: Alone) -> Iterator[Finding]:
             "leave the hook on",
         )
         return
-    for parameter in dict.fromkeys(curve.parameter for curve in stepping.curves):
-        curves = [curve for curve in stepping.curves if curve.parameter == parameter]
-        schedulers = [each for each in timed if each.scheduler.param_name == parameter]
-        yield from _judge_parameter(curves, schedulers, clock, alone)
+    for parameter in dict.fromkeys(curve.parameter for curve in schedule.curves):
+        curves = [curve for curve in schedule.curves if curve.parameter == parameter]
+        schedulers = [stepped for stepped in timed if stepped.scheduler.param_name == parameter]
+        yield from _check_parameter(curves, schedulers, axis, alone)
 
 
-def _judge_parameter(curves: list[Curve], schedulers: list[Stepped], clock: Clock, alone: Alone) -> Iterator[Finding]:
+def _check_parameter(
+    curves: list[Curve], schedulers: list[SteppedScheduler], axis: TimeAxis, alone: Alone
+) -> Iterator[Finding]:
     main, key = curves[0], schedulers[-1].key if schedulers else "param_scheduler"
     for curve in curves:
         wrong = np.flatnonzero(~np.isfinite(curve.values) | (curve.values < 0))
         if len(wrong):
             value = f"{curve.values[wrong[0]]:g}"
-            yield Finding(NO_RATE, f"{curve.parameter} is {value} at {clock.unit} {clock.at(wrong[0] + 1)}", key)
+            yield Finding(NO_RATE, f"{curve.parameter} is {value} at {axis.unit} {axis.at(wrong[0] + 1)}", key)
             return
     stopped = False
-    for each in schedulers:
-        for finding in _unfinished(each, main, clock):
+    for stepped in schedulers:
+        for finding in _unfinished(stepped, main, axis):
             stopped = True
             yield finding
-        for finding in _stuck(each, main, alone):
+        for finding in _stuck(stepped, main, alone):
             stopped = True
             yield finding
-    yield from _do_not_meet(schedulers, main, clock, alone)
+    yield from _do_not_meet(schedulers, main, axis, alone)
     if main.parameter != "lr" or stopped or not schedulers:
         return
-    yield from _ends(main, schedulers, clock)
+    yield from _ends(main, schedulers, axis)
     for curve in curves[1:]:
         if curve.values[-1] > curve.base * 1.01 and main.values[-1] < main.base:
             yield Finding(
@@ -86,21 +88,21 @@ def _judge_parameter(curves: list[Curve], schedulers: list[Stepped], clock: Cloc
             )
 
 
-def _unfinished(each: Stepped, curve: Curve, clock: Clock) -> Iterator[Finding]:
-    scheduler, steps = each.scheduler, each.steps or 0
+def _unfinished(stepped: SteppedScheduler, curve: Curve, axis: TimeAxis) -> Iterator[Finding]:
+    scheduler, steps = stepped.scheduler, stepped.steps or 0
     if steps == 0:
         yield Finding(
             NEVER_STEPS,
-            f"{each.kind} counts epochs, of which this loop has one: it is never stepped before the end",
-            f"{each.key}.by_epoch",
+            f"{stepped.kind} counts epochs, of which this loop has one: it is never stepped before the end",
+            f"{stepped.key}.by_epoch",
             "set by_epoch=False",
         )
         return
     if scheduler.begin >= steps:
         yield Finding(
             UNFINISHED,
-            f"{each.kind} begins at {scheduler.begin}, and is stepped {steps} times in this run",
-            f"{each.key}.begin",
+            f"{stepped.kind} begins at {scheduler.begin}, and is stepped {steps} times in this run",
+            f"{stepped.key}.begin",
         )
         return
     if isinstance(scheduler, MultiStepParamScheduler):
@@ -109,31 +111,32 @@ def _unfinished(each: Stepped, curve: Curve, clock: Clock) -> Iterator[Finding]:
         if late:
             yield Finding(
                 UNFINISHED,
-                f"the step of {each.kind} at {late[0]} is never taken: it comes to {until} in this run",
-                f"{each.key}.milestones",
+                f"the step of {stepped.kind} at {late[0]} is never taken: it comes to {until} in this run",
+                f"{stepped.key}.milestones",
                 "step earlier",
             )
         return
     if isinstance(scheduler, _IN_STEPS):
         return
-    yield from _short_of(each, curve, clock, steps)
+    yield from _short_of(stepped, curve, axis, steps)
 
 
-def _short_of(each: Stepped, curve: Curve, clock: Clock, steps: int) -> Iterator[Finding]:
+def _short_of(stepped: SteppedScheduler, curve: Curve, axis: TimeAxis, steps: int) -> Iterator[Finding]:
     """A scheduler whose end, or whose period, lies after the run."""
-    scheduler = each.scheduler
+    scheduler = stepped.scheduler
     values = np.concatenate([curve.values, curve.beyond])
-    start = float(values[each.point(scheduler.begin)])
+    start = float(values[stepped.point(scheduler.begin)])
     now = float(curve.values[-1])
     if isinstance(scheduler, OneCycleParamScheduler) and scheduler.total_steps > 1.05 * (steps - scheduler.begin):
         yield Finding(
             UNFINISHED,
-            f"{each.kind} takes {scheduler.total_steps} steps, and gets {steps - scheduler.begin}: lr ends at {now:g}",
-            f"{each.key}.total_steps",
+            f"{stepped.kind} takes {scheduler.total_steps} steps, and gets {steps - scheduler.begin}: "
+            f"lr ends at {now:g}",
+            f"{stepped.key}.total_steps",
         )
         return
     if scheduler.end > steps:
-        last = min(each.point(scheduler.end - 1), len(values) - 1)
+        last = min(stepped.point(scheduler.end - 1), len(values) - 1)
         goal = float(values[last])
         gone = (now - start) / (goal - start) if goal != start else 1.0
         if gone >= 0.95:
@@ -141,12 +144,12 @@ def _short_of(each: Stepped, curve: Curve, clock: Clock, steps: int) -> Iterator
         rises = goal > start
         what = "reaches" if rises else "comes down to"
         # Where its end is too far away to be stepped to, the way to it is not known.
-        way = f", {max(gone, 0):.0%} of the way" if last == each.point(scheduler.end - 1) else ""
+        way = f", {max(gone, 0):.0%} of the way" if last == stepped.point(scheduler.end - 1) else ""
         yield Finding(
             WARMUP_UNFINISHED if rises else UNFINISHED,
-            f"{each.kind} ends at {scheduler.end}, and is stepped {steps} times in this run: {curve.parameter} {what} "
-            f"{now:.4g} from {start:.4g}{way}",
-            f"{each.key}.end",
+            f"{stepped.kind} ends at {scheduler.end}, and is stepped {steps} times in this run: {curve.parameter} "
+            f"{what} {now:.4g} from {start:.4g}{way}",
+            f"{stepped.key}.end",
             f"set end={steps}" if not rises else f"end it at {max(steps // 10, 2)}, say",
         )
     elif isinstance(scheduler, CosineAnnealingParamScheduler):
@@ -154,39 +157,39 @@ def _short_of(each: Stepped, curve: Curve, clock: Clock, steps: int) -> Iterator
         if scheduler.T_max > 1.1 * stretch:
             yield Finding(
                 UNFINISHED,
-                f"T_max of {each.kind} is {scheduler.T_max} over a stretch of {stretch}: {curve.parameter} never comes "
-                f"down to its minimum, and is {float(values[each.point(scheduler.end - 1)]):.4g} at its end",
-                f"{each.key}.T_max",
+                f"T_max of {stepped.kind} is {scheduler.T_max} over a stretch of {stretch}: {curve.parameter} never "
+                f"comes down to its minimum, and is {float(values[stepped.point(scheduler.end - 1)]):.4g} at its end",
+                f"{stepped.key}.T_max",
                 f"set T_max={stretch}, or leave it out",
             )
 
 
-def _stuck(each: Stepped, curve: Curve, alone: Alone) -> Iterator[Finding]:
+def _stuck(stepped: SteppedScheduler, curve: Curve, alone: Alone) -> Iterator[Finding]:
     """A warmup that its own end does not bring to where it says: mmengine's quirk of a single step."""
-    scheduler, steps = each.scheduler, each.steps or 0
+    scheduler, steps = stepped.scheduler, stepped.steps or 0
     span = scheduler.end - scheduler.begin
     if not isinstance(scheduler, (LinearParamScheduler, ConstantParamScheduler)) or scheduler.end > steps or span > 16:
         return
     goal = getattr(scheduler, "end_factor", 1.0)
-    reached = float(alone(each, span + 1, 1.0)[-1])
+    reached = float(alone(stepped, span + 1, 1.0)[-1])
     if abs(reached - goal) > 0.01:
         yield Finding(
             WARMUP_UNFINISHED,
-            f"{each.kind} from {scheduler.begin} to {scheduler.end} leaves {curve.parameter} at {reached:g} of its "
+            f"{stepped.kind} from {scheduler.begin} to {scheduler.end} leaves {curve.parameter} at {reached:g} of its "
             f"base: it is never more than {float(np.max(curve.values)):.4g}",
-            f"{each.key}.end",
+            f"{stepped.key}.end",
             "warm up for two steps or more, or leave it out",
         )
 
 
-def _do_not_meet(schedulers: list[Stepped], curve: Curve, clock: Clock, alone: Alone) -> Iterator[Finding]:
-    ordered = sorted(schedulers, key=lambda each: each.scheduler.begin)
+def _do_not_meet(schedulers: list[SteppedScheduler], curve: Curve, axis: TimeAxis, alone: Alone) -> Iterator[Finding]:
+    ordered = sorted(schedulers, key=lambda stepped: stepped.scheduler.begin)
     for index, later in enumerate(ordered):
         begin, steps = later.scheduler.begin, later.steps or 0
-        earlier = [each for each in ordered[:index] if each.scheduler.by_epoch is later.scheduler.by_epoch]
+        earlier = [stepped for stepped in ordered[:index] if stepped.scheduler.by_epoch is later.scheduler.by_epoch]
         if not earlier or begin >= steps:
             continue
-        before = max(earlier, key=lambda each: each.scheduler.end)
+        before = max(earlier, key=lambda stepped: stepped.scheduler.end)
         end = before.scheduler.end
         # A long plateau is a design; a short one, between two that were meant to meet, is a slip.
         if 0 < begin - end < 0.1 * steps and np.ptp(curve.values[later.point(end) : later.point(begin)]) == 0:
@@ -208,15 +211,15 @@ def _do_not_meet(schedulers: list[Stepped], curve: Curve, clock: Clock, alone: A
                 )
 
 
-def _moves(each: Stepped, begin: int, shared: int, alone: Alone) -> bool:
+def _moves(stepped: SteppedScheduler, begin: int, shared: int, alone: Alone) -> bool:
     """Whether the scheduler alone changes the value in most of the first steps from `begin` on."""
     seen = min(shared, 32)
-    offset = int(begin - each.scheduler.begin)
-    values = alone(each, offset + int(seen) + 1, 1.0)[offset:]
+    offset = int(begin - stepped.scheduler.begin)
+    values = alone(stepped, offset + int(seen) + 1, 1.0)[offset:]
     return bool(np.count_nonzero(np.diff(values)) > seen / 2)
 
 
-def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Finding]:
+def _ends(curve: Curve, schedulers: list[SteppedScheduler], axis: TimeAxis) -> Iterator[Finding]:
     values, points = curve.values, len(curve.values)
     key, last = schedulers[-1].key, float(values[-1])
     top = int(np.argmax(values))
@@ -225,23 +228,23 @@ def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Fin
         return
     zeros = values <= _ZERO * peak
     still = int(np.flatnonzero(np.append(True, np.diff(values) != 0))[-1])  # from here on it does not change
-    finished = [each for each in schedulers if each.scheduler.end <= (each.steps or 0)]
-    decays = [each for each in schedulers if _decays(each)]
+    finished = [stepped for stepped in schedulers if stepped.scheduler.end <= (stepped.steps or 0)]
+    decays = [stepped for stepped in schedulers if _decays(stepped)]
     if np.count_nonzero(zeros) > max(0.01 * points, 2):
         first = int(np.flatnonzero(~zeros)[-1]) + 1  # of those at the end
         yield Finding(
             NO_RATE,
-            f"lr is {float(values[first]):.4g} from {clock.unit} {clock.at(first + 1)} on"
+            f"lr is {float(values[first]):.4g} from {axis.unit} {axis.at(first + 1)} on"
             if points - first > 2
             else f"lr is next to 0 in {np.count_nonzero(zeros) / points:.0%} of the run",
             f"{key}.end" if points - first > 2 else key,
-            f"nothing is trained there; the run ends at {clock.at(points)}",
+            f"nothing is trained there; the run ends at {axis.at(points)}",
         )
     elif len(finished) == len(schedulers) and decays and still < 0.75 * points and last <= 0.02 * peak:
         yield Finding(
             LOW_FOR_LONG,
-            f"lr is at its lowest, {last:.4g}, from {clock.unit} {clock.at(still + 1)} on; the run ends at "
-            f"{clock.at(points)}",
+            f"lr is at its lowest, {last:.4g}, from {axis.unit} {axis.at(still + 1)} on; the run ends at "
+            f"{axis.at(points)}",
             f"{decays[-1].key}.end",
             "end the decay with the run",
         )
@@ -252,7 +255,7 @@ def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Fin
             f"{last:.4g} at the end",
             decays[-1].key,
         )
-    if any(isinstance(each.scheduler, _CYCLIC) for each in schedulers):
+    if any(isinstance(stepped.scheduler, _CYCLIC) for stepped in schedulers):
         return
     # Where the last rate is the highest, it never fell, which is said above.
     recent = values[-max(points // 10, 2) :]
@@ -271,8 +274,8 @@ def _ends(curve: Curve, schedulers: list[Stepped], clock: Clock) -> Iterator[Fin
         )
 
 
-def _decays(each: Stepped) -> bool:
-    scheduler = each.scheduler
+def _decays(stepped: SteppedScheduler) -> bool:
+    scheduler = stepped.scheduler
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor < scheduler.start_factor)
     return not isinstance(scheduler, ConstantParamScheduler)

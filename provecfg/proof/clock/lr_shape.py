@@ -14,8 +14,8 @@ _SAMPLES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """How points of a curve are said.
+class TimeAxis:
+    """How the points of a curve are counted.
 
     Args:
         unit: What the points count: `iteration` or `epoch`.
@@ -33,9 +33,9 @@ class Clock:
         return f"{epochs:g}" if self.points_in_epoch == 1 else f"{epochs:.4g}"
 
 
-def describe(curve: Curve, clock: Clock) -> str:
+def describe(curve: Curve, axis: TimeAxis) -> str:
     """The curve in words."""
-    values, unit = curve.values, clock.unit
+    values, unit = curve.values, axis.unit
     first, last = float(values[0]), float(values[-1])
     top = int(np.argmax(values >= np.nanmax(values) * (1 - 1e-9)))
     peak = float(values[top])
@@ -44,11 +44,11 @@ def describe(curve: Curve, clock: Clock) -> str:
     if np.all(values == first):
         return f"{curve.parameter} {first:.6g} throughout"
     if top > 0 and peak > first:
-        parts.append(f"{first:.6g}, up to {peak:.6g} at {unit} {clock.at(top + 1)}")
+        parts.append(f"{first:.6g}, up to {peak:.6g} at {unit} {axis.at(top + 1)}")
     else:
         parts.append(f"{peak:.6g}")
     if values[low] < peak:
-        parts.append(f"down to {float(values[low]):.6g} at {unit} {clock.at(low + 1)}")
+        parts.append(f"down to {float(values[low]):.6g} at {unit} {axis.at(low + 1)}")
         if last > values[low]:
             parts.append(f"{last:.6g} at the end")
     return f"{curve.parameter} {', '.join(parts)}"
@@ -56,8 +56,8 @@ def describe(curve: Curve, clock: Clock) -> str:
 
 def sampled(curve: Curve) -> dict[str, Any]:
     """The curve as plain data: at most 50 points, [index, value], the first and the last among them."""
-    places = np.unique(np.linspace(0, len(curve.values) - 1, min(_SAMPLES, len(curve.values))).astype(int))
-    points = [[int(place), _plain(float(curve.values[place]))] for place in places]
+    chosen = np.unique(np.linspace(0, len(curve.values) - 1, min(_SAMPLES, len(curve.values))).astype(int))
+    points = [[int(point), _plain(float(curve.values[point]))] for point in chosen]
     return {"parameter": curve.parameter, "base": _plain(curve.base), "share": round(curve.share, 6), "points": points}
 
 

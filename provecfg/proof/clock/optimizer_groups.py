@@ -14,14 +14,15 @@ from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.clock.dry_run import SteppedRunner
+from provecfg.proof.clock.dry_run import CountingRunner
 from provecfg.proof.clock.problems import NO_RATE, OPTIMIZER_FAILS, OPTION_IGNORED
+from provecfg.proof.exceptions import described
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 
 
 @dataclass(slots=True)
-class Groups:
+class OptimizerGroups:
     """A built optimizer.
 
     Args:
@@ -42,34 +43,29 @@ class Groups:
         return any(finding.problem is NO_RATE for finding in self.findings)
 
 
-def build_groups(runner: SteppedRunner, model: nn.Module | None) -> Groups:
+def build_groups(runner: CountingRunner, model: nn.Module | None) -> OptimizerGroups:
     """Build the optimizer of the runner's config as the Runner does, and set it as the runner's.
 
     Args:
         runner: Whose config it is.
         model: Whose parameters are grouped, or None: then one parameter stands for all, without `paramwise_cfg`.
     """
-    groups, given = Groups(is_of_model=model is not None), runner.cfg.get("optim_wrapper")
-    if not isinstance(given, dict):
+    groups, declared = OptimizerGroups(is_of_model=model is not None), runner.cfg.get("optim_wrapper")
+    if not isinstance(declared, dict):
         return groups
-    cfg = _on_this_device(given.to_dict() if isinstance(given, ConfigDict) else copy.deepcopy(given))
+    cfg = _on_this_device(declared.to_dict() if isinstance(declared, ConfigDict) else copy.deepcopy(declared))
     options = None
     if model is None:
         cfg.pop("constructor", None)
         cfg.pop("paramwise_cfg", None)
         model = nn.Linear(1, 1)
     elif isinstance(cfg.get("paramwise_cfg"), dict):
-        cfg["paramwise_cfg"] = options = _Read(cfg["paramwise_cfg"])
-    (placeholder, batches), runner.model = (runner.model, runner._train_dataloader), model
+        cfg["paramwise_cfg"] = options = _TracedOptions(cfg["paramwise_cfg"])
     try:
-        wrapper = runner.build_optim_wrapper(cfg)
-        runner._train_dataloader = runner.cfg.get("train_dataloader")  # for the batch size that rates are scaled by
-        runner.scale_lr(wrapper, runner.cfg.get("auto_scale_lr"))
+        wrapper = runner.built_optimizer(cfg, model)
     except Exception as error:  # a class or value of the config's own
         groups.findings.append(_failed(error, cfg))
         return groups
-    finally:
-        runner.model, runner._train_dataloader = placeholder, batches
     groups.wrapper = runner.optim_wrapper = wrapper
     if (runner.cfg.get("auto_scale_lr") or {}).get("enable"):
         groups.lines.append("rates are scaled to the batch size of one device (auto_scale_lr)")
@@ -85,8 +81,7 @@ def _failed(error: Exception, cfg: dict[str, Any]) -> Finding:
     kind = optimizer.get("type") if isinstance(optimizer, dict) else None
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:  # mmengine says that None cannot be called
         return Finding(OPTIMIZER_FAILS, f"no optimizer is registered as {kind!r}", "optim_wrapper.optimizer.type")
-    said = (str(error).splitlines() or [""])[0]
-    return Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {type(error).__name__}: {said}", "optim_wrapper")
+    return Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {described(error)}", "optim_wrapper")
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
@@ -104,7 +99,7 @@ def _on_this_device(cfg: dict[str, Any]) -> dict[str, Any]:
     return cfg
 
 
-def _describe(groups: Groups, name: str, optimizer: torch.optim.Optimizer) -> None:
+def _describe(groups: OptimizerGroups, name: str, optimizer: torch.optim.Optimizer) -> None:
     rates: dict[float, int] = {}
     for group in optimizer.param_groups:
         rates[group["lr"]] = rates.get(group["lr"], 0) + sum(parameter.numel() for parameter in group["params"])
@@ -132,12 +127,12 @@ def _describe(groups: Groups, name: str, optimizer: torch.optim.Optimizer) -> No
         )
 
 
-class _Read(dict):  # type: ignore[type-arg]
+class _TracedOptions(dict[Any, Any]):
     """Options that know which of them were asked for by name, in dicts within them too."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__({k: _Read(v) if isinstance(v, dict) else v for k, v in options.items()})
-        self.given = tuple(options)
+        super().__init__({k: _TracedOptions(v) if isinstance(v, dict) else v for k, v in options.items()})
+        self.declared = tuple(options)
         self.asked: set[Any] = set()
 
     def __getitem__(self, key: Any) -> Any:
@@ -156,14 +151,14 @@ class _Read(dict):  # type: ignore[type-arg]
         self.asked.add(key)
         return super().__contains__(key)
 
-    def __deepcopy__(self, memo: Any) -> _Read:
+    def __deepcopy__(self, memo: Any) -> _TracedOptions:
         return self  # what is built from a copy is seen, too
 
     copy = __copy__ = lambda self: self
 
 
-def _ignored(options: _Read, wrapper: Any) -> Iterator[Finding]:
-    for name in options.given:
+def _ignored(options: _TracedOptions, wrapper: Any) -> Iterator[Finding]:
+    for name in options.declared:
         if name not in options.asked:
             yield Finding(
                 OPTION_IGNORED,
@@ -172,13 +167,13 @@ def _ignored(options: _Read, wrapper: Any) -> Iterator[Finding]:
                 f"the constructor asks for {', '.join(sorted(map(str, options.asked)))}",
             )
     custom = options.get("custom_keys")
-    if not isinstance(custom, _Read):
+    if not isinstance(custom, _TracedOptions):
         return
     settings = {name for optimizer in optimizers_of(wrapper).values() for name in optimizer.defaults}
-    used = {name: value for name, value in custom.items() if isinstance(value, _Read) and value.asked}
+    used = {name: value for name, value in custom.items() if isinstance(value, _TracedOptions) and value.asked}
     asked = {option for value in used.values() for option in value.asked}
     for name, value in used.items():
-        for option in value.given:
+        for option in value.declared:
             if option not in value.asked and option not in settings:
                 yield Finding(
                     OPTION_IGNORED,
@@ -189,9 +184,9 @@ def _ignored(options: _Read, wrapper: Any) -> Iterator[Finding]:
     # A key that fits no parameter is common where one list of keys serves many models. It matters where it would make
     # a difference that no other key makes.
     for option, default in (("lr_mult", 1.0), ("decay_mult", 1.0)):
-        made = {default, *(value.get(option, default) for value in used.values())}
+        applied = {default, *(value.get(option, default) for value in used.values())}
         for name, value in custom.items():
-            if name in used or not isinstance(value, _Read) or value.get(option, default) in made:
+            if name in used or not isinstance(value, _TracedOptions) or value.get(option, default) in applied:
                 continue
             yield Finding(
                 OPTION_IGNORED,

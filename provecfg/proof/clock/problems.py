@@ -135,6 +135,3 @@ WEIGHTS_UNFINISHED = Problem(
     "A schedule of a loss weight does not come to its end within the run, or gives the weight 0 throughout.",
     "The loss is trained at other weights than declared, or not at all.",
 )
-
-PROBLEMS: tuple[Problem, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Problem))
-"""All of them, by code."""

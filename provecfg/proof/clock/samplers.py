@@ -15,7 +15,7 @@ from provecfg.training import adapt
 _SAMPLES = 8
 
 
-class _Samples:
+class _IndexDataset:
     """So many samples, without contents."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ def is_endless(loader: Any) -> bool | None:
         None where the sampler cannot be built for data that is not there.
     """
     try:
-        sampler = _sampler(loader, _Samples())
+        sampler = _sampler(loader, _IndexDataset())
     except Exception:  # a class of the config's own, or an argument that another check reports
         return None
     most = 16 * _SAMPLES

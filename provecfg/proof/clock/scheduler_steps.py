@@ -10,6 +10,11 @@ import torch
 from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from provecfg.proof.exceptions import described
+
+KeyedScheduler = tuple[str, _ParamScheduler]
+"""A scheduler with its place in the config."""
+
 
 class SchedulerError(Exception):
     """A scheduler that cannot be built or stepped.
@@ -24,14 +29,19 @@ class SchedulerError(Exception):
         self.key = key
 
 
-class Record:
-    """The values of some parameters of all groups, point by point."""
+class ParameterHistory:
+    """The values of some parameters of all groups, point by point.
+
+    Args:
+        optimizer: Whose groups they are.
+        parameters: Their names: `lr`, `momentum`.
+    """
 
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[str]) -> None:
         self._parameters = parameters
-        self._places = [(group, parameter) for parameter in parameters for group in optimizer.param_groups]
+        self._columns = [(group, parameter) for parameter in parameters for group in optimizer.param_groups]
         self._groups = len(optimizer.param_groups)
-        self._rows: list[list[float]] = [[] for _ in self._places]
+        self._rows: list[list[float]] = [[] for _ in self._columns]
 
     def __len__(self) -> int:
         return len(self._rows[0])
@@ -39,11 +49,11 @@ class Record:
     @property
     def columns(self) -> list[tuple[Any, dict[str, Any], str]]:
         """For each series: how a value is added to it, and the group and name of the value."""
-        return [(row.append, *place) for row, place in zip(self._rows, self._places, strict=True)]
+        return [(row.append, *column) for row, column in zip(self._rows, self._columns, strict=True)]
 
     def stay(self, count: int) -> None:
         """Note the values now, so many times."""
-        for row, (group, parameter) in zip(self._rows, self._places, strict=True):
+        for row, (group, parameter) in zip(self._rows, self._columns, strict=True):
             row.extend([group[parameter]] * count)
 
     def of(self, parameter: str) -> list[np.ndarray]:
@@ -52,45 +62,46 @@ class Record:
         return [np.asarray(row, dtype=np.float64) for row in self._rows[at : at + self._groups]]
 
 
-def advance(schedulers: list[tuple[str, _ParamScheduler]], steps: int, record: Record) -> None:
-    """Step schedulers of one clock so often; before each step, note the values."""
+def advance(schedulers: list[KeyedScheduler], steps: int, history: ParameterHistory) -> None:
+    """Step schedulers that count the same so often; before each step, note the values."""
     done = 0
     while done < steps:
         active, stretch = [], steps - done
-        for key, each in schedulers:
-            # The next step is number `each._global_step + 1`, and does something from `begin` to before `end`.
-            now = each._global_step + 1
-            if not _can_wait(each) or each.begin <= now < each.end:
-                active.append((key, each))
-                stretch = min(stretch, ceil(each.end - now)) if _can_wait(each) else 1
-            elif now < each.begin:
-                stretch = min(stretch, ceil(each.begin - now))
+        for key, scheduler in schedulers:
+            # The next step is number `_global_step + 1`, and does something from `begin` to before `end`.
+            now = scheduler._global_step + 1
+            if not _can_wait(scheduler) or scheduler.begin <= now < scheduler.end:
+                active.append((key, scheduler))
+                stretch = min(stretch, ceil(scheduler.end - now)) if _can_wait(scheduler) else 1
+            elif now < scheduler.begin:
+                stretch = min(stretch, ceil(scheduler.begin - now))
         if active:
-            _step_each(active, stretch, record)
+            _step_each(active, stretch, history)
         else:
-            record.stay(stretch)
-        stepped = {id(each) for _, each in active}
-        for _, each in schedulers:
-            if id(each) not in stepped:
-                each._global_step += stretch
+            history.stay(stretch)
+        stepped = {id(scheduler) for _, scheduler in active}
+        for _, scheduler in schedulers:
+            if id(scheduler) not in stepped:
+                scheduler._global_step += stretch
         done += stretch
 
 
 def advance_epochs(
-    by_iteration: list[tuple[str, _ParamScheduler]],
-    by_epoch: list[tuple[str, _ParamScheduler]],
+    by_iteration: list[KeyedScheduler],
+    by_epoch: list[KeyedScheduler],
     epochs: int,
     batches: int,
-    record: Record,
+    history: ParameterHistory,
 ) -> None:
+    """Go through epochs: schedulers that count iterations are stepped in each, the others after it."""
     for _ in range(epochs):
-        advance(by_iteration, batches, record)
-        for key, each in by_epoch:
-            one_step(key, each)
+        advance(by_iteration, batches, history)
+        for key, scheduler in by_epoch:
+            one_step(key, scheduler)
 
 
-def _step_each(schedulers: list[tuple[str, _ParamScheduler]], steps: int, record: Record) -> None:
-    columns, step_all = record.columns, [each.step for _, each in schedulers]
+def _step_each(schedulers: list[KeyedScheduler], steps: int, history: ParameterHistory) -> None:
+    columns, step_all = history.columns, [scheduler.step for _, scheduler in schedulers]
     try:
         for _ in range(steps):
             for add, group, parameter in columns:
@@ -110,6 +121,11 @@ def _can_wait(scheduler: _ParamScheduler) -> bool:
 
 
 def one_step(key: str, scheduler: _ParamScheduler) -> None:
+    """Step it once, and say of an error which scheduler it is.
+
+    Raises:
+        SchedulerError: It fails.
+    """
     try:
         scheduler.step()
     except Exception as error:  # arithmetic with the config's numbers, or a class of its own
@@ -117,18 +133,14 @@ def one_step(key: str, scheduler: _ParamScheduler) -> None:
 
 
 def _step_failed(scheduler: _ParamScheduler, error: Exception) -> str:
-    return f"fails at its step {scheduler._global_step}: {type(error).__name__}: {first_line(error)}"
+    return f"fails at its step {scheduler._global_step}: {described(error)}"
 
 
 def _scheduler_in(error: Exception) -> Any:
     """The `self` of the innermost `step` in the error's traceback."""
-    found, trace = None, error.__traceback__
+    innermost, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "step":
-            found = trace.tb_frame.f_locals.get("self")
+            innermost = trace.tb_frame.f_locals.get("self")
         trace = trace.tb_next
-    return found
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+    return innermost

@@ -13,9 +13,10 @@ import torch
 from mmengine.hooks import ParamSchedulerHook
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
-from provecfg.proof.clock.dry_run import SteppedRunner
+from provecfg.proof.clock.dry_run import CountingRunner
 from provecfg.proof.clock.optimizer_groups import optimizers_of
-from provecfg.proof.clock.scheduler_steps import Record, SchedulerError, advance, advance_epochs, first_line, one_step
+from provecfg.proof.clock.scheduler_steps import ParameterHistory, SchedulerError, advance, advance_epochs, one_step
+from provecfg.proof.exceptions import described
 
 MOST_STEPS = 2_000_000
 """Steps beyond which a run is not gone through."""
@@ -23,7 +24,7 @@ _MOST_BEYOND = 400_000  # steps after the run's end, to see where an unfinished 
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class SteppedScheduler:
     """A scheduler after the run.
 
     Args:
@@ -71,7 +72,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Stepping:
+class OptimizerSchedule:
     """Schedulers and curves of one optimizer.
 
     Args:
@@ -83,13 +84,13 @@ class Stepping:
     """
 
     name: str
-    schedulers: tuple[Stepped, ...]
+    schedulers: tuple[SteppedScheduler, ...]
     curves: tuple[Curve, ...]
     points_in_epoch: int | None
     is_hooked: bool
 
 
-def step_over_run(runner: SteppedRunner, length: int, batches: int | None) -> list[Stepping]:
+def step_schedulers(runner: CountingRunner, length: int, batches: int | None) -> list[OptimizerSchedule]:
     """Build the schedulers as the Runner does, and step them as its hooks do.
 
     Stretches in which a scheduler does nothing, before its begin and after its end, are counted and not stepped. Of
@@ -105,28 +106,28 @@ def step_over_run(runner: SteppedRunner, length: int, batches: int | None) -> li
         SchedulerError: One cannot be built, or fails on the way.
     """
     is_hooked = any(isinstance(hook, ParamSchedulerHook) for _, hook in runner.register_kinds((ParamSchedulerHook,)))
-    given = runner.cfg.get("param_scheduler")
-    steppings = []
+    declared = runner.cfg.get("param_scheduler")
+    schedules = []
     for name, optimizer in optimizers_of(runner.optim_wrapper).items():
-        mine, prefix = given, "param_scheduler"
-        if name and isinstance(given, dict) and "type" not in given:
-            mine, prefix = given.get(name), f"param_scheduler.{name}"
+        own, prefix = declared, "param_scheduler"
+        if name and isinstance(declared, dict) and "type" not in declared:
+            own, prefix = declared.get(name), f"param_scheduler.{name}"
         groups, shares = _chosen_groups(optimizer)
         stand_in = _stand_in(optimizer, groups)
         before = [dict(group) for group in stand_in.param_groups]
         whole = runner.optim_wrapper[name] if name else runner.optim_wrapper
-        for key, config in _declared(mine, prefix):
+        for key, config in _listed(own, prefix):
             _built(runner, key, config, whole)  # over all groups, to see whether it can be
-        schedulers = [(key, config, _built(runner, key, config, stand_in)) for key, config in _declared(mine, prefix)]
-        steppings.append(
+        schedulers = [(key, config, _built(runner, key, config, stand_in)) for key, config in _listed(own, prefix)]
+        schedules.append(
             _stepped(name, stand_in, before, shares, schedulers, length, batches if is_hooked else None, is_hooked)
         )
-    return steppings
+    return schedules
 
 
-def alone(runner: SteppedRunner, stepped: Stepped, steps: int, base: float) -> np.ndarray:
+def scheduler_alone(runner: CountingRunner, stepped: SteppedScheduler, steps: int, base: float) -> np.ndarray:
     """(steps,) float64: what the scheduler makes of a rate or momentum of `base` alone, from its begin on."""
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base, momentum=base)
+    optimizer: Any = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base, momentum=base)
     scheduler = _built(runner, stepped.key, stepped.config, optimizer)
     optimizer._global_step = 0
     group = optimizer.param_groups[0]
@@ -140,22 +141,23 @@ def alone(runner: SteppedRunner, stepped: Stepped, steps: int, base: float) -> n
     return np.asarray(values)
 
 
-def _declared(given: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(given, dict) and "type" in given:
-        yield prefix, given
-    elif isinstance(given, (list, tuple)):
-        yield from ((f"{prefix}[{index}]", config) for index, config in enumerate(given))
-    elif isinstance(given, dict):
-        raise SchedulerError(prefix, f"it has no type, and there is one optimizer: {', '.join(map(str, given))}")
+def _listed(declared: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The schedulers of one optimizer, each with its key."""
+    if isinstance(declared, dict) and "type" in declared:
+        yield prefix, declared
+    elif isinstance(declared, (list, tuple)):
+        yield from ((f"{prefix}[{index}]", config) for index, config in enumerate(declared))
+    elif isinstance(declared, dict):
+        raise SchedulerError(prefix, f"it has no type, and there is one optimizer: {', '.join(map(str, declared))}")
 
 
-def _built(runner: SteppedRunner, key: str, config: Any, optimizer: Any) -> _ParamScheduler:
+def _built(runner: CountingRunner, key: str, config: Any, optimizer: Any) -> _ParamScheduler:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            (scheduler,) = runner._build_param_scheduler([config], optimizer)
+            scheduler: _ParamScheduler = runner.built_scheduler(config, optimizer)
     except Exception as error:  # a class or value of the config's own
-        raise SchedulerError(key, f"cannot be built: {type(error).__name__}: {first_line(error)}") from error
+        raise SchedulerError(key, f"cannot be built: {described(error)}") from error
     return scheduler
 
 
@@ -189,59 +191,58 @@ def _stand_in(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) ->
 
 def _stepped(
     name: str,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Any,
     before: list[dict[str, Any]],
     shares: list[float],
     built: list[tuple[str, Any, _ParamScheduler]],
     length: int,
     batches: int | None,
     is_hooked: bool,
-) -> Stepping:
+) -> OptimizerSchedule:
     optimizer._global_step = 0  # as after its first step
-    timed = [(key, each) for key, _, each in built if not getattr(each, "need_val_args", False)]
-    by_iteration = [(key, each) for key, each in timed if not each.by_epoch]
-    by_epoch = [(key, each) for key, each in timed if each.by_epoch]
-    parameters = list(dict.fromkeys(["lr", *(each.param_name for _, each in timed)]))
-    record = Record(optimizer, parameters)
+    timed = [(key, scheduler) for key, _, scheduler in built if not getattr(scheduler, "need_val_args", False)]
+    by_iteration = [(key, scheduler) for key, scheduler in timed if not scheduler.by_epoch]
+    by_epoch = [(key, scheduler) for key, scheduler in timed if scheduler.by_epoch]
+    parameters = list(dict.fromkeys(["lr", *(scheduler.param_name for _, scheduler in timed)]))
+    history = ParameterHistory(optimizer, parameters)
     points_in_epoch = None
     if not is_hooked:
-        record.stay(length)
+        history.stay(length)
     elif batches is None:
-        advance(by_iteration, length, record)
+        advance(by_iteration, length, history)
     elif not by_iteration:
         points_in_epoch = 1
-        advance(by_epoch, length, record)
+        advance(by_epoch, length, history)
     else:
         points_in_epoch = batches
-        advance_epochs(by_iteration, by_epoch, length, batches, record)
-    points = len(record)
-    if is_hooked and points_in_epoch is not None and points_in_epoch > 1:
-        epochs = max([ceil(each.end - length) for _, each in by_epoch], default=0)
-        epochs = max([epochs, *(ceil((each.end - points) / batches) for _, each in by_iteration)])
-        advance_epochs(by_iteration, by_epoch, min(epochs, _MOST_BEYOND // batches), batches, record)
+        advance_epochs(by_iteration, by_epoch, length, batches, history)
+    points = len(history)
+    if is_hooked and batches is not None and points_in_epoch == batches > 1:
+        epochs = max([ceil(scheduler.end - length) for _, scheduler in by_epoch], default=0)
+        epochs = max([epochs, *(ceil((scheduler.end - points) / batches) for _, scheduler in by_iteration)])
+        advance_epochs(by_iteration, by_epoch, min(epochs, _MOST_BEYOND // batches), batches, history)
     elif is_hooked:
-        clock = by_epoch if points_in_epoch else by_iteration
-        more = max([ceil(each.end - points) for _, each in clock], default=0)
-        advance(clock, min(more, _MOST_BEYOND), record)
+        stepping = by_epoch if points_in_epoch else by_iteration
+        more = max([ceil(scheduler.end - points) for _, scheduler in stepping], default=0)
+        advance(stepping, min(more, _MOST_BEYOND), history)
 
-    def after(each: _ParamScheduler) -> Stepped:
-        key, config = next((key, config) for key, config, other in built if other is each)
+    def after_run(key: str, config: Any, scheduler: _ParamScheduler) -> SteppedScheduler:
         steps: int | None = 0
         per_point = 1.0
-        if getattr(each, "need_val_args", False):
+        if getattr(scheduler, "need_val_args", False):
             steps = None
-        elif is_hooked and each.by_epoch and batches is not None:
+        elif is_hooked and scheduler.by_epoch and batches is not None:
             steps, per_point = length, 1 / (points_in_epoch or 1)
-        elif is_hooked and not each.by_epoch:
+        elif is_hooked and not scheduler.by_epoch:
             steps = points
-        return Stepped(key, config, each, steps, per_point)
+        return SteppedScheduler(key, config, scheduler, steps, per_point)
 
     curves = tuple(
         Curve(parameter, float(_setting(group, parameter)), share, values[:points], values[points:])
         for parameter in parameters
-        for (group, share), values in zip(zip(before, shares, strict=True), record.of(parameter), strict=True)
+        for (group, share), values in zip(zip(before, shares, strict=True), history.of(parameter), strict=True)
     )
-    return Stepping(name, tuple(after(each) for _, _, each in built), curves, points_in_epoch, is_hooked)
+    return OptimizerSchedule(name, tuple(after_run(*each) for each in built), curves, points_in_epoch, is_hooked)
 
 
 def _setting(group: Mapping[str, Any], parameter: str) -> Any:

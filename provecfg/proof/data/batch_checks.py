@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from mmengine.config import Config
@@ -16,8 +16,8 @@ from mmseg.registry import MODELS
 from provecfg.findings import Finding
 from provecfg.proof.data.label_heads import LabelHead
 from provecfg.proof.data.problems import BATCH_FAILS, LABELS_OUTSIDE, NEARLY_CONSTANT, SIZES_MIXED
-from provecfg.proof.data.sample_checks import first_line
 from provecfg.proof.data.sample_reader import Sample
+from provecfg.proof.exceptions import described
 
 _CONSTANT = 0.05
 """Standard deviation of what reaches the model below which hardly a picture is left. Normalised once, a picture that
@@ -39,7 +39,7 @@ class Batch:
     deviation: float
 
 
-class Batches:
+class BatchMaker:
     """Makes batches as a loader and the model's data preprocessor do.
 
     Args:
@@ -65,8 +65,8 @@ class Batches:
 
     def make(self, samples: Sequence[Sample]) -> Batch | None:
         """The batch of these samples; raises what the real one would. None where the model is given no one tensor."""
-        given = self._collate([copy.deepcopy(sample.packed) for sample in samples])
-        processed = self.preprocessor(given, self._training)
+        collated = self._collate([copy.deepcopy(sample.packed) for sample in samples])
+        processed = self.preprocessor(collated, self._training)
         inputs = processed.get("inputs") if isinstance(processed, dict) else None
         if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
             return None
@@ -79,8 +79,7 @@ class Batches:
         what = "training" if self._training else "validation"
         return Finding(
             BATCH_FAILS,
-            f"{len(samples)} {images} of {_sizes(samples)} do not become a batch of the {what}: "
-            f"{type(error).__name__}: {first_line(error)}",
+            f"{len(samples)} {images} of {_sizes(samples)} do not become a batch of the {what}: {described(error)}",
             self.key if self._training else f"{self._loader}.batch_size",
             hint="crop or pad the training images to one size, that of the data preprocessor"
             if self._training
@@ -89,7 +88,7 @@ class Batches:
 
 
 def check_batches(
-    batches: Batches, same: Sequence[Sample], mixed: Sequence[Sample], images: str
+    batches: BatchMaker, same: Sequence[Sample], mixed: Sequence[Sample], images: str
 ) -> Iterator[Finding | Batch]:
     """Make batches of samples; what is wrong with them, and what they are.
 
@@ -112,11 +111,11 @@ def check_batches(
     try:
         batches.make(mixed[:2])
     except Exception as error:
-        found = batches.failure(error, mixed[:2], f"{images} of different shape,")
-        yield Finding(SIZES_MIXED, found.message, found.key, found.hint)
+        finding = batches.failure(error, mixed[:2], f"{images} of different shape,")
+        yield replace(finding, problem=SIZES_MIXED)
 
 
-def _not_finite(batches: Batches, images: str) -> Finding:
+def _not_finite(batches: BatchMaker, images: str) -> Finding:
     return Finding(
         BATCH_FAILS,
         f"{images} reach the model as values that are not finite",
@@ -144,12 +143,12 @@ def check_contrast(batch: Batch, key: str, has_normalize: str | None) -> Iterato
 
 
 def check_padding(
-    batches: Batches, batch: Batch, samples: Sequence[Sample], heads: Sequence[LabelHead]
+    batches: BatchMaker, batch: Batch, samples: Sequence[Sample], heads: Sequence[LabelHead]
 ) -> Iterator[Finding]:
     """Whether what the data preprocessor pads with is left out of the training.
 
     Args:
-        batches: Made the batch.
+        batches: SyntheticDataset the batch.
         batch: Of made images.
         samples: What it was made of.
         heads: Those that are trained on the labels.

@@ -1,4 +1,4 @@
-"""The data section: samples through the real pipelines, those of the user where they are, and made ones anyway."""
+"""The data section: samples through the real pipelines, those of the user where they are, and synthetic ones anyway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from provecfg.findings import Finding, Severity
 from provecfg.proof.built import Built
-from provecfg.proof.data.batch_checks import Batch, Batches, check_batches, check_contrast, check_padding
+from provecfg.proof.data.batch_checks import Batch, BatchMaker, check_batches, check_contrast, check_padding
 from provecfg.proof.data.label_heads import LabelHead, label_heads
 from provecfg.proof.data.problems import BATCH_FAILS
 from provecfg.proof.data.sample_checks import (
@@ -22,13 +22,13 @@ from provecfg.proof.data.sample_checks import (
     check_ignored_class,
     check_samples,
     failure,
-    first_line,
     ignored_share,
     labels_in,
 )
-from provecfg.proof.data.sample_reader import Read, Sample, read
-from provecfg.proof.data.split_overlap import check_disjoint, image_files
-from provecfg.proof.data.synthetic_images import SIZES, made_for
+from provecfg.proof.data.sample_reader import Sample, SampledDataset, read_samples
+from provecfg.proof.data.split_overlap import check_overlap, image_files
+from provecfg.proof.data.synthetic_images import SIZES, synthetic_dataset
+from provecfg.proof.exceptions import described
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.spelling import first_few as some
@@ -42,21 +42,24 @@ _SECONDS = 4.0
 """After this time no further sample of a split is read, and no further file compared."""
 
 
-def prove(subject: Subject, built: Built | None) -> Section:
+NAME = "data"
+
+
+def check(subject: Subject, built: Built) -> Section:
     """Read samples through the real pipelines, and hold what comes out against the model and the metric.
 
-    Images that are made for the purpose are read in any case: what is wrong with a pipeline shows on them. The user's
+    Synthetic images are read in any case: what is wrong with a pipeline shows on them. The user's
     data is read where a data root was named, or the config's own is there.
     """
-    looked = _Looked(subject, label_heads(subject.config, built))
+    data = _DataCheck(subject, label_heads(subject.config, built.model))
     scope = subject.config.get("default_scope") or "mmengine"
     with DefaultScope.overwrite_default_scope(scope):
         for split, loader in _SPLITS:
             if _has_dataset(subject.config, loader):
-                looked.at_made_images(split, loader)
-        looked.at_the_data()
-    looked.findings += check_ignored_class(subject.config, looked.heads)
-    return looked.section()
+                data.check_synthetic(split, loader)
+        data.check_real()
+    data.findings += check_ignored_class(subject.config, data.heads)
+    return data.section()
 
 
 def _has_dataset(config: Config, loader: str) -> bool:
@@ -65,7 +68,7 @@ def _has_dataset(config: Config, loader: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Looked:
+class _DataCheck:
     """What has been seen so far of one config."""
 
     subject: Subject
@@ -76,57 +79,57 @@ class _Looked:
 
     def section(self) -> Section:
         """All of it; of findings that say the same of both splits, one."""
-        distinct = {(found.problem, found.message, found.key): found for found in self.findings}
+        distinct = {(finding.problem, finding.message, finding.key): finding for finding in self.findings}
         return Section(
-            "data",
+            NAME,
             tuple(self.lines),
             self.evidence,
             tuple(distinct.values()),
             None if self.evidence else "nothing of it could be read: no dataset of images and label maps, and no data",
         )
 
-    def at_made_images(self, split: str, loader: str) -> None:
-        """Run the split's pipeline, and the data preprocessor, on made images."""
+    def check_synthetic(self, split: str, loader: str) -> None:
+        """Run the split's pipeline, and the data preprocessor, on synthetic images."""
         config, key = self.subject.config, f"{loader}.dataset"
         ignored = self.heads[0].ignored if self.heads else 255
         classes = max((head.classes for head in self.heads), default=2)
         with nothing_printed():
-            made = made_for(config, loader, self.subject.work_dir / f"made-{split}", classes, ignored)
-        if made.reason is not None:
-            self.lines.append(f"{split}: not run on made images: {made.reason}")
+            synthetic = synthetic_dataset(config, loader, self.subject.work_dir / f"images-{split}", classes, ignored)
+        if synthetic.reason is not None:
+            self.lines.append(f"{split}: not run on made images: {synthetic.reason}")
             return
         several = split == "train" or config[loader].get("batch_size", 1) != 1
-        found = read(made.dataset, key, range(len(SIZES)) if several else [0])
-        if found.failed is not None:
-            if found.failed.by_stack:
-                self.findings.append(failure(found.failed, "made images"))
-                self.evidence[f"made_{split}"] = {"read": len(found.samples)}
+        read = read_samples(synthetic.dataset, key, range(len(SIZES)) if several else [0])
+        if read.failure is not None:
+            if read.failure.by_stack:
+                self.findings.append(failure(read.failure, "made images"))
+                self.evidence[f"made_{split}"] = {"read": len(read.samples)}
             else:
-                self.lines.append(f"{split}: {found.failed.what} on made images, by a class of the config's own")
+                self.lines.append(f"{split}: {read.failure.what} on made images, by a class of the config's own")
             return
-        if not found.samples or not found.is_segmentation:
+        if not read.samples or not read.is_segmentation:
             self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
             return
-        self._check_classes(split, key, found)
-        wrong = list(check_samples(split, key, found.samples, self.heads, is_real=False))
+        self._check_classes(split, key, read)
+        wrong = list(check_samples(split, key, read.samples, self.heads, is_real=False))
         self.findings += wrong
-        batch = None if wrong else self._batch(split, loader, found.samples[:2], found.samples[1:], "made images")
-        self._tell_made(split, found.samples, batch)
+        batch = None if wrong else self._batch(split, loader, read.samples[:2], read.samples[1:], "made images")
+        self._tell_synthetic(split, read.samples, batch)
 
-    def _check_classes(self, split: str, key: str, found: Read) -> None:
-        """A head that disagrees with the training's classes and with the validation's is said once."""
-        known = {(one.problem, one.key) for one in self.findings}
-        wrong = check_classes(self.subject.config, split, key, found, self.heads)
-        self.findings += [one for one in wrong if (one.problem, one.key) not in known]
+    def _check_classes(self, split: str, key: str, read: SampledDataset) -> None:
+        """A head that disagrees with the training's classes and with the validation's is reported once."""
+        reported = {(finding.problem, finding.key) for finding in self.findings}
+        wrong = check_classes(self.subject.config, split, key, read, self.heads)
+        self.findings += [finding for finding in wrong if (finding.problem, finding.key) not in reported]
 
     def _batch(
         self, split: str, loader: str, same: Sequence[Sample], mixed: Sequence[Sample], images: str
     ) -> Batch | None:
         with nothing_printed(), torch.no_grad():
             try:
-                batches = Batches(self.subject.config, loader)
+                batches = BatchMaker(self.subject.config, loader)
             except Exception as error:  # the config's own classes raise what they like
-                reason = f"no batch of the {split} data can be made: {type(error).__name__}: {first_line(error)}"
+                reason = f"no batch of the {split} data can be made: {described(error)}"
                 self.findings.append(Finding(BATCH_FAILS, reason, "model.data_preprocessor"))
                 return None
             # With the user's own data, whether its sizes differ is seen there.
@@ -141,7 +144,7 @@ class _Looked:
                 self.findings += check_padding(batches, batch, same, self.heads)
         return batch
 
-    def _tell_made(self, split: str, samples: Sequence[Sample], batch: Batch | None) -> None:
+    def _tell_synthetic(self, split: str, samples: Sequence[Sample], batch: Batch | None) -> None:
         labels = sorted(labels_in(samples))
         text = f"{split}: made images come through the pipeline with labels {_range(labels, self._ignored)}"
         evidence: dict[str, Any] = {"read": len(samples), "labels": labels}
@@ -167,71 +170,71 @@ class _Looked:
         there = bool(roots) and all(isinstance(root, str) and root and os.path.isdir(root) for root in roots)
         return self.subject.config if there else None
 
-    def at_the_data(self) -> None:
+    def check_real(self) -> None:
         """Look at the user's files, and read samples of them."""
         config = self._data_config()
         if config is None:
             self.lines.append("no data root given (--data-root), and the config's own is not there: no file was read")
             return
         with nothing_printed():
-            raw = [found for found in check_data(config) if found.problem.severity is not Severity.NOTE]
+            raw = [finding for finding in check_data(config) if finding.problem.severity is not Severity.NOTE]
         self.findings += raw
-        broken = [found.key for found in raw if found.problem.severity is Severity.ERROR]
-        reads: dict[str, Read] = {}
+        broken = [finding.key for finding in raw if finding.problem.severity is Severity.ERROR]
+        reads: dict[str, SampledDataset] = {}
         for split, loader in _SPLITS:
             if not _has_dataset(config, loader):
                 continue
             if any(key.startswith(loader) for key in broken):
                 self.lines.append(f"{split}: its files are at fault, so its pipeline was not run on them")
                 continue
-            reads[split] = read(config[loader].dataset, f"{loader}.dataset", _SAMPLES, _SECONDS)
-            self._at_split(split, loader, reads[split])
+            reads[split] = read_samples(config[loader].dataset, f"{loader}.dataset", _SAMPLES, _SECONDS)
+            self._check_split(split, loader, reads[split])
         if all(split in reads and reads[split].dataset is not None for split, _ in _SPLITS):
-            self._at_both(reads["train"], reads["val"])
+            self._check_overlap(reads["train"], reads["val"])
 
-    def _at_split(self, split: str, loader: str, found: Read) -> None:
+    def _check_split(self, split: str, loader: str, read: SampledDataset) -> None:
         key = f"{loader}.dataset"
-        if found.failed is not None:
-            self.findings.append(failure(found.failed, "the data"))
-            self.evidence[split] = {"read": len(found.samples)}
+        if read.failure is not None:
+            self.findings.append(failure(read.failure, "the data"))
+            self.evidence[split] = {"read": len(read.samples)}
             return
-        if not found.samples or not found.is_segmentation:
+        if not read.samples or not read.is_segmentation:
             self.lines.append(f"{split}: its pipeline does not end in an image and a label map")
             return
-        self._check_classes(split, key, found)
-        wrong = list(check_samples(split, key, found.samples, self.heads, is_real=True))
+        self._check_classes(split, key, read)
+        wrong = list(check_samples(split, key, read.samples, self.heads, is_real=True))
         self.findings += wrong
         if split == "train":
-            self.findings += check_ignored(key, found.samples, self._ignored)
+            self.findings += check_ignored(key, read.samples, self._ignored)
         if not wrong:
-            self._batch(split, loader, found.samples, (), "images of the data")
-        self._tell_split(split, found)
+            self._batch(split, loader, read.samples, (), "images of the data")
+        self._tell_split(split, read)
 
-    def _tell_split(self, split: str, found: Read) -> None:
-        labels = labels_in(found.samples) - {self._ignored}
-        share = ignored_share(found.samples, self._ignored)
-        classes = list((getattr(found.dataset, "metainfo", None) or {}).get("classes") or ())
+    def _tell_split(self, split: str, read: SampledDataset) -> None:
+        labels = labels_in(read.samples) - {self._ignored}
+        share = ignored_share(read.samples, self._ignored)
+        classes = list((getattr(read.dataset, "metainfo", None) or {}).get("classes") or ())
         absent = [name for value, name in enumerate(classes) if value not in labels]
-        number = len(found.dataset)
+        number = len(read.dataset)
         self.lines.append(
-            f"{split}: {number} images, {len(found.samples)} read through the pipeline: labels "
+            f"{split}: {number} images, {len(read.samples)} read through the pipeline: labels "
             f"{_range(sorted(labels), self._ignored)}, {share or 0:.0%} of the pixels ignored"
         )
         if absent:
             self.lines.append(f"{split}: {len(absent)} of {len(classes)} classes absent in these: {some(absent, 8)}")
         self.evidence[split] = {
             "images": number,
-            "read": len(found.samples),
+            "read": len(read.samples),
             "labels": sorted(labels),
             "ignored": share,
             "absent": absent,
         }
 
-    def _at_both(self, train: Read, val: Read) -> None:
-        files = [image_files(found.dataset, "") for found in (train, val)]
+    def _check_overlap(self, train: SampledDataset, val: SampledDataset) -> None:
+        files = [image_files(read.dataset, "") for read in (train, val)]
         if not all(files):
             return
-        shared = list(check_disjoint(*files, "val_dataloader.dataset", _SECONDS))
+        shared = list(check_overlap(files[0], files[1], "val_dataloader.dataset", _SECONDS))
         self.findings += shared
         self.evidence["disjoint"] = not shared
         if not shared:
@@ -241,9 +244,9 @@ class _Looked:
 def _steps(config: Config, loader: str) -> Iterator[tuple[str, Any]]:
     for key, dataset in datasets_of(config):
         if key.startswith(loader):
-            for place, step in enumerate(dataset.get("pipeline") or ()):
+            for index, step in enumerate(dataset.get("pipeline") or ()):
                 if isinstance(step, dict):
-                    yield f"{key}.pipeline[{place}]", step
+                    yield f"{key}.pipeline[{index}]", step
 
 
 def _type(step: Any) -> str:

@@ -11,7 +11,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import nn
 
-from provecfg.proof.built import Built
+from provecfg.proof.classes import class_of
 
 _PARTS = ("decode_head", "auxiliary_head")
 
@@ -33,9 +33,9 @@ class LabelHead:
     ignored: int
 
 
-def label_heads(config: Config, built: Built | None) -> list[LabelHead]:
+def label_heads(config: Config, model: nn.Module | None) -> list[LabelHead]:
     """The heads that are trained on label maps: those of the built model, or else those that the config says."""
-    heads = _built_heads(built.model) if built is not None else _declared_heads(config)
+    heads = _built_heads(model) if model is not None else _declared_heads(config)
     return list(heads)
 
 
@@ -51,12 +51,6 @@ def _built_heads(model: nn.Module) -> Iterator[LabelHead]:
                 key = f"model.{name}[{index}]" if isinstance(part, nn.ModuleList) else f"model.{name}"
                 single = _is_single(head)
                 yield LabelHead(key, classes, 1 if single else classes - 1, ignored)
-
-
-def _class_of(head: dict[str, Any]) -> type | None:
-    kind = head.get("type")
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    return found if isinstance(found, type) else None
 
 
 def _makes_its_targets(head: type | None) -> bool:
@@ -79,7 +73,7 @@ def _declared_heads(config: Config) -> Iterator[LabelHead]:
         heads: Sequence[Any] = part if isinstance(part, (list, tuple)) else [part]
         for index, head in enumerate(heads):
             classes = head.get("num_classes") if isinstance(head, dict) else None
-            if name == "auxiliary_head" and classes is not None and _makes_its_targets(_class_of(head)):
+            if name == "auxiliary_head" and classes is not None and _makes_its_targets(class_of(head, MODELS)):
                 continue
             if isinstance(classes, int):
                 ignored = head.get("ignore_index", 255)

@@ -69,16 +69,3 @@ SPLITS_OVERLAP = Problem(
     "Training and validation share images.",
     "The metric rewards what was learnt by heart, and early stopping and the best checkpoint follow it.",
 )
-
-PROBLEMS: tuple[Problem, ...] = (
-    PIPELINE_FAILS,
-    NO_LABEL_MAP,
-    SIZES_APART,
-    LABELS_OUTSIDE,
-    BATCH_FAILS,
-    SIZES_MIXED,
-    NEARLY_CONSTANT,
-    CLASSES_DISAGREE,
-    MOSTLY_IGNORED,
-    SPLITS_OVERLAP,
-)

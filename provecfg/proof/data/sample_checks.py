@@ -18,25 +18,21 @@ from provecfg.proof.data.problems import (
     PIPELINE_FAILS,
     SIZES_APART,
 )
-from provecfg.proof.data.sample_reader import Failed, Read, Sample, leaves
+from provecfg.proof.data.sample_reader import ReadFailure, Sample, SampledDataset, leaves
+from provecfg.proof.exceptions import described
 from provecfg.spelling import first_few as some
 
 _MOSTLY = 0.9
 """Share of ignored pixels from which on little is left to train on."""
 
 
-def failure(failed: Failed, images: str) -> Finding:
+def failure(failed: ReadFailure, images: str) -> Finding:
     """The finding of a dataset or a pipeline that fails on `images` ("made images", "the data")."""
     return Finding(
         PIPELINE_FAILS,
-        f"{failed.what} on {images}: {type(failed.error).__name__}: {first_line(failed.error)}",
+        f"{failed.what} on {images}: {described(failed.error)}",
         failed.key,
     )
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, its first line."""
-    return str(error).strip().partition("\n")[0] or "no message"
 
 
 def check_samples(
@@ -62,7 +58,7 @@ def check_samples(
                 hint="LoadAnnotations has to be in the pipeline, before PackSegInputs",
             )
             return
-    apart = next((found for sample in samples for found in _sizes_apart(split, key, sample, is_real)), None)
+    apart = next((finding for sample in samples for finding in _sizes_apart(split, key, sample, is_real)), None)
     if apart is not None:
         yield apart
     if split == "train":
@@ -137,7 +133,9 @@ def labels_in(samples: Sequence[Sample]) -> set[int]:
     return {value for sample in samples for value in sample.values}
 
 
-def check_classes(config: Any, split: str, key: str, read: Read, heads: Sequence[LabelHead]) -> Iterator[Finding]:
+def check_classes(
+    config: Any, split: str, key: str, read: SampledDataset, heads: Sequence[LabelHead]
+) -> Iterator[Finding]:
     """Whether dataset, heads and metric mean the same classes.
 
     Args:
@@ -190,7 +188,7 @@ def check_ignored_class(config: Any, heads: Sequence[LabelHead]) -> Iterator[Fin
 
 def _has_iou_metric(config: Any) -> bool:
     evaluators = config.get("val_evaluator") or []
-    return any(_is_iou_metric(one) for one in ([evaluators] if isinstance(evaluators, dict) else evaluators))
+    return any(_is_iou_metric(metric) for metric in ([evaluators] if isinstance(evaluators, dict) else evaluators))
 
 
 def _is_iou_metric(evaluator: Any) -> bool:

@@ -23,14 +23,14 @@ _SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ReadFailure:
     """A dataset that could not be built, or a sample that did not come through.
 
     Args:
         key: Dotted path in the config of what failed.
         what: What failed, in words.
         error: What it raised.
-        by_stack: Whether a class of the stack raised it, whose ways are known, and not one of the user's.
+        by_stack: Whether it is of a class of the stack, whose ways are known, and not of one of the user's.
     """
 
     key: str
@@ -62,26 +62,26 @@ class Sample:
 
 
 @dataclass(slots=True)
-class Read:
+class SampledDataset:
     """A dataset, and samples of it.
 
     Args:
         dataset: The built dataset, or None where it could not be built.
         samples: Those that came through.
-        failed: What did not, the first of it.
+        failure: What did not, the first of it.
         is_segmentation: Whether what comes out is images with label maps, as far as can be told.
     """
 
     dataset: Any = None
     samples: list[Sample] = field(default_factory=list)
-    failed: Failed | None = None
+    failure: ReadFailure | None = None
 
     @property
     def is_segmentation(self) -> bool:
         return all(sample.inputs is not None for sample in self.samples)
 
 
-def read(dataset: Any, key: str, indices: Sequence[int] | int, seconds: float = 60.0) -> Read:
+def read_samples(dataset: Any, key: str, indices: Sequence[int] | int, seconds: float = 60.0) -> SampledDataset:
     """Build a dataset and read samples of it.
 
     Args:
@@ -90,27 +90,27 @@ def read(dataset: Any, key: str, indices: Sequence[int] | int, seconds: float = 
         indices: Which, as far as there are so many; a number stands for that many, evenly spread.
         seconds: After this time no further sample is read.
     """
-    found = Read()
+    read = SampledDataset()
     with nothing_printed(), _own_randomness():
         try:
             # mmengine collects garbage after it has listed the images; with the stack imported that takes 0.1 s.
             with mock.patch.object(gc, "collect"):
-                found.dataset = DATASETS.build(dataset)
-                if hasattr(found.dataset, "full_init"):
-                    found.dataset.full_init()
+                read.dataset = DATASETS.build(dataset)
+                if hasattr(read.dataset, "full_init"):
+                    read.dataset.full_init()
         except Exception as error:  # a dataset's class may raise anything
-            found.failed = Failed(key, f"{_name(dataset)} cannot be built", error, _is_of_stack(error, found.dataset))
-            return found
+            read.failure = ReadFailure(key, f"{_name(dataset)} cannot be built", error, _is_of_stack(read.dataset))
+            return read
         until = time.monotonic() + seconds
-        for index in _chosen(indices, len(found.dataset)):
+        for index in _chosen(indices, len(read.dataset)):
             try:
-                found.samples.append(_sample(found.dataset[index]))
+                read.samples.append(_sample(read.dataset[index]))
             except Exception as error:
-                found.failed = _where(found.dataset, key, index, error)
+                read.failure = _where(read.dataset, key, index, error)
                 break
             if time.monotonic() > until:
                 break
-    return found
+    return read
 
 
 def _chosen(indices: Sequence[int] | int, length: int) -> list[int]:
@@ -118,7 +118,7 @@ def _chosen(indices: Sequence[int] | int, length: int) -> list[int]:
         return [index for index in indices if index < length]
     if length <= indices:
         return list(range(length))
-    return sorted({round(place * (length - 1) / max(indices - 1, 1)) for place in range(indices)})
+    return sorted({round(number * (length - 1) / max(indices - 1, 1)) for number in range(indices)})
 
 
 @contextlib.contextmanager
@@ -169,13 +169,13 @@ def leaves(dataset: Any, key: str) -> Iterator[tuple[Any, str]]:
     if isinstance(inner, BaseDataset) or hasattr(inner, "datasets") or hasattr(inner, "dataset"):
         yield from leaves(inner, f"{key}.dataset")
     elif isinstance(several, (list, tuple)):
-        for index, one in enumerate(several):
-            yield from leaves(one, f"{key}.datasets[{index}]")
+        for index, part in enumerate(several):
+            yield from leaves(part, f"{key}.datasets[{index}]")
     else:
         yield dataset, key
 
 
-def _where(dataset: Any, key: str, index: int, error: Exception) -> Failed:
+def _where(dataset: Any, key: str, index: int, error: Exception) -> ReadFailure:
     """The step of the pipeline that raises, as far as running it step by step shows it again."""
     for leaf, leaf_key in leaves(dataset, key):
         steps = getattr(getattr(leaf, "pipeline", None), "transforms", ())
@@ -183,21 +183,21 @@ def _where(dataset: Any, key: str, index: int, error: Exception) -> Failed:
             try:
                 data = leaf.get_data_info(item)
             except Exception as again:
-                return Failed(leaf_key, f"{type(leaf).__name__} finds no sample", again, _is_of_stack(again, leaf))
-            for place, step in enumerate(steps):
+                return ReadFailure(leaf_key, f"{type(leaf).__name__} finds no sample", again, _is_of_stack(leaf))
+            for number, step in enumerate(steps):
                 try:
                     data = step(data)
                 except Exception as again:
                     name = type(step).__name__
-                    return Failed(f"{leaf_key}.pipeline[{place}]", f"{name} fails", again, _is_of_stack(again, step))
+                    return ReadFailure(f"{leaf_key}.pipeline[{number}]", f"{name} fails", again, _is_of_stack(step))
                 if data is None:
                     break
-    return Failed(key, f"{type(dataset).__name__} fails", error, _is_of_stack(error, dataset))
+    return ReadFailure(key, f"{type(dataset).__name__} fails", error, _is_of_stack(dataset))
 
 
-def _is_of_stack(error: Exception, thing: Any) -> bool:
-    """Whether a class of the stack raised the error: every frame below this module is the stack's or a library's."""
-    return thing is None or type(thing).__module__.partition(".")[0] in _OF_THE_STACK
+def _is_of_stack(part: Any) -> bool:
+    """Whether a dataset or transform is of a class of the stack; what could not be built at all is, too."""
+    return part is None or type(part).__module__.partition(".")[0] in _OF_THE_STACK
 
 
 def _name(dataset: Any) -> str:

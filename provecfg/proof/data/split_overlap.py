@@ -29,7 +29,7 @@ def image_files(dataset: Any, key: str) -> list[str]:
     return list(files)
 
 
-def check_disjoint(train: Iterable[str], val: Iterable[str], key: str, seconds: float) -> Iterator[Finding]:
+def check_overlap(train: Iterable[str], val: Iterable[str], key: str, seconds: float) -> Iterator[Finding]:
     """Images that both splits read: the same file, or another of the same content.
 
     Args:
@@ -37,13 +37,13 @@ def check_disjoint(train: Iterable[str], val: Iterable[str], key: str, seconds: 
         key: Dotted path of the validation's dataset.
         seconds: After this time no further content is compared.
     """
-    known = {os.path.realpath(path): path for path in train}
+    trained = {os.path.realpath(path): path for path in train}
     val = list(val)
-    same = [path for path in val if os.path.realpath(path) in known]
+    same = [path for path in val if os.path.realpath(path) in trained]
     if same:
         yield _finding(f"{len(same)} of {len(val)} validation images are training images", same, key)
         return
-    copies = [path for path, _ in _copies(known.values(), val, seconds)]
+    copies = [path for path, _ in _copies(trained.values(), val, seconds)]
     if copies:
         yield _finding(f"{len(copies)} of {len(val)} validation images are copies of training images", copies, key)
 

@@ -1,4 +1,4 @@
-"""Images and label maps made for a config's datasets, so that its real pipelines can be run where no data is."""
+"""Synthetic images and label maps for a config's datasets, so that its real pipelines can be run where no data is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
+from provecfg.proof.classes import class_of
 from provecfg.training.adapt import datasets_of
 
 SIZES = ((160, 90), (160, 90), (120, 120))
@@ -24,8 +25,8 @@ _BACKENDS = ("backend_args", "file_client_args")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A loader's dataset that reads made images.
+class SyntheticDataset:
+    """A loader's dataset that reads synthetic images.
 
     Args:
         dataset: The config's dict of it, changed to read them.
@@ -36,7 +37,7 @@ class Made:
     reason: str | None = None
 
 
-def made_for(config: Config, loader: str, folder: Path, classes: int, ignored: int) -> Made:
+def synthetic_dataset(config: Config, loader: str, folder: Path, classes: int, ignored: int) -> SyntheticDataset:
     """Images for the dataset of a loader, wrappers and all, in the layout of each dataset inside.
 
     Args:
@@ -49,23 +50,22 @@ def made_for(config: Config, loader: str, folder: Path, classes: int, ignored: i
     config = copy.deepcopy(config)
     for number, (key, inner) in enumerate(datasets_of(config)):
         if key.startswith(loader):
-            reason = _make(inner, folder / str(number), classes, ignored)
+            reason = _synthesize(inner, folder / str(number), classes, ignored)
             if reason is not None:
-                return Made(config[loader].dataset, reason)
-    return Made(config[loader].dataset)
+                return SyntheticDataset(config[loader].dataset, reason)
+    return SyntheticDataset(config[loader].dataset)
 
 
-def _make(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
-    kind = dataset.get("type")
-    found = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(found, type) and issubclass(found, BaseSegDataset)):
+def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
+    cls, kind = class_of(dataset, DATASETS), dataset.get("type")
+    if cls is None or not issubclass(cls, BaseSegDataset):
         return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
-    if found.load_data_list is not BaseSegDataset.load_data_list:
-        return f"{found.__name__} finds its files in a way of its own"
+    if cls.load_data_list is not BaseSegDataset.load_data_list:
+        return f"{cls.__name__} finds its files in a way of its own"
     for step in _steps(dataset.get("pipeline")):
         for name in _BACKENDS:
-            step.pop(name, None)  # the made images are on this disk
-    loader = next(iter(_steps(dataset.get("pipeline"))), {})
+            step.pop(name, None)  # the images are on this disk
+    loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
     if not _loads_pictures(loader):
         return f"{loader.get('type')} reads images of its own kind"
     for name in (*_BACKENDS, "indices"):
@@ -75,16 +75,16 @@ def _make(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
     if prefixes:
         dataset.data_prefix = {name: _below(path) for name, path in prefixes.items()}
     try:
-        shape = _Shape(copy.deepcopy(dataset), found)
+        layout = _FileLayout(copy.deepcopy(dataset), cls)
     except Exception:  # the real build says why
         return None
-    if {Path(f"x{suffix}").suffix.lower() for suffix in (shape.image_suffix, shape.label_suffix)} - _WRITTEN:
-        return f"files *{shape.image_suffix} and *{shape.label_suffix} are not written here"
+    if {Path(f"x{suffix}").suffix.lower() for suffix in (layout.image_suffix, layout.label_suffix)} - _WRITTEN:
+        return f"files *{layout.image_suffix} and *{layout.label_suffix} are not written here"
     stems = [f"made-{index}" for index in range(len(SIZES))]
     for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
         for path, pixels in (
-            (shape.images / f"{stem}{shape.image_suffix}", picture(size, index)),
-            (shape.labels / f"{stem}{shape.label_suffix}", _label_map(size, shape.labels_of(classes), ignored)),
+            (layout.images / f"{stem}{layout.image_suffix}", picture(size, index)),
+            (layout.labels / f"{stem}{layout.label_suffix}", _label_map(size, layout.labels_of(classes), ignored)),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
@@ -96,7 +96,7 @@ def _make(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
     return None
 
 
-class _Shape:
+class _FileLayout:
     """How a dataset lays out its files, asked of the class itself."""
 
     def __init__(self, dataset: Any, cls: type[BaseSegDataset]) -> None:
@@ -114,8 +114,8 @@ class _Shape:
         self.images = Path(built.data_prefix.get("img_path") or root)
         self.labels = Path(built.data_prefix.get("seg_map_path") or root)
         self.image_suffix, self.label_suffix = str(built.img_suffix), str(built.seg_map_suffix)
-        known = cls.METAINFO.get("classes") if built.label_map else built.metainfo.get("classes")
-        self._classes = len(known) if known else None
+        names = cls.METAINFO.get("classes") if built.label_map else built.metainfo.get("classes")
+        self._classes = len(names) if names else None
         self._first = int(bool(built.reduce_zero_label))
 
     def labels_of(self, classes: int) -> range:
@@ -130,10 +130,9 @@ def _steps(pipeline: Any) -> Iterator[Any]:
 
 
 def _loads_pictures(step: Any) -> bool:
-    kind = step.get("type")
-    found = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(found, type) and any(
-        base.__name__ == "LoadImageFromFile" and base.__module__.startswith("mmcv.") for base in found.__mro__
+    cls = class_of(step, TRANSFORMS)
+    return cls is not None and any(
+        base.__name__ == "LoadImageFromFile" and base.__module__.startswith("mmcv.") for base in cls.__mro__
     )
 
 
@@ -159,5 +158,5 @@ def _label_map(size: tuple[int, int], labels: range, ignored: int) -> np.ndarray
     rows = int(np.ceil(len(values) / columns))
     y = np.arange(height) * rows // height
     x = np.arange(width) * columns // width
-    place = y[:, None] * columns + x[None, :]
-    return np.array(values, dtype=np.uint8)[np.minimum(place, len(values) - 1)]
+    block = y[:, None] * columns + x[None, :]
+    return np.array(values, dtype=np.uint8)[np.minimum(block, len(values) - 1)]

@@ -15,14 +15,14 @@ from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.registry import Registry, build_functions
-from mmengine.runner import IterBasedTrainLoop, Runner
-from mmengine.utils import ManagerMixin
+from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from mmseg.registry import MODEL_WRAPPERS, MODELS, RUNNERS, TRANSFORMS
 from torch import nn
 from torch.utils.data import DataLoader
 
-from provecfg.proof.declared.stubs import PRETENDED_IMAGES, in_silence, with_files, without_bookkeeping
+from provecfg.proof.declared.stubs import STUB_IMAGES, visualizers_stubbed, with_files_stubbed, without_init_info
+from provecfg.proof.dry_runner import BuildsInStages
 
 _TRIOS = (
     ("train_dataloader", "train_cfg", "optim_wrapper"),
@@ -33,7 +33,7 @@ _TRIOS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class BuildFailure:
     """A part that could not be built.
 
     Args:
@@ -56,19 +56,24 @@ class Parts:
         model: None where it could not be built.
         failures: What could not be built.
         built: Dotted path of a dict -> the registry that built it, and the class.
-        places: id of a built module -> dotted path of the dict that it was built from.
+        keys: id of a built module or hook -> dotted path of the dict that it was built from.
     """
 
     runner: Any = None
     model: nn.Module | None = None
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[BuildFailure] = field(default_factory=list)
     built: dict[str, tuple[str, type]] = field(default_factory=dict)
-    places: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def train_loop(self) -> Any:
+        """The loop of the training, with its data; None where the config does not train, or it was not built."""
+        return self.runner.built_train_loop if self.runner is not None else None
 
     def fail(self, key: str, error: Exception) -> None:
         """Note that a part failed, at the innermost dict that is known."""
-        failure = Failure(failed_at(error) or key, error, getattr(error, "declared_class", None))
-        if all(str(known.error) != str(error) or known.key != failure.key for known in self.failures):
+        failure = BuildFailure(failed_at(error) or key, error, getattr(error, "declared_class", None))
+        if all(str(other.error) != str(error) or other.key != failure.key for other in self.failures):
             self.failures.append(failure)
 
 
@@ -84,45 +89,55 @@ def build(config: Config, *, lost_weights: bool) -> Parts:
         What was built, and what failed. Weights are initialised as mmengine does before training.
     """
     parts = Parts()
-    with _noting_places(parts), in_silence():
+    with _noting_keys(parts), visualizers_stubbed():
         runner = _runner(config, parts)
         if runner is not None:
             parts.runner = runner
-            runner.prepare()
+            runner.build_stages(lambda key: _Attempt(parts, key))
         elif parts.model is None and isinstance(config.get("model"), dict):
-            with _failing(parts, "model"):
+            with _Attempt(parts, "model"):
                 parts.model = MODELS.build(config.model)
         if parts.model is not None:
-            with _failing(Parts() if lost_weights else parts, "model"), without_bookkeeping():
-                parts.model.init_weights()
+            segmentor: Any = parts.model
+            with _Attempt(Parts() if lost_weights else parts, "model"), without_init_info():
+                segmentor.init_weights()
         _build_for_testing(config, parts)
     return parts
 
 
 def failed_at(error: BaseException) -> str | None:
     """Dotted path of the innermost dict of the config that an exception came from, or None."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if getattr(seen, "declared_at", None) is not None:
-            return str(seen.declared_at)
-        seen = seen.__cause__ or seen.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        if (key := getattr(cause, "declared_at", None)) is not None:
+            return str(key)
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
-@contextlib.contextmanager
-def _failing(parts: Parts, key: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the config's own classes raise what they like
-        parts.fail(key, error)
+class _Attempt:
+    """A context in which building the part at `key` may fail: that is noted, and what comes after it goes on."""
+
+    def __init__(self, parts: Parts, key: str) -> None:
+        self._parts = parts
+        self._key = key
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, cls: Any, error: BaseException | None, trace: Any) -> bool:
+        if not isinstance(error, Exception):  # the config's own classes raise what they like
+            return False
+        self._parts.fail(self._key, error)
+        return True
 
 
 def _runner(config: Config, parts: Parts) -> Any:
     """The config's Runner, without the groups of keys that it refuses; None where it refuses the rest, too."""
-    wanted = config.get("runner_type", "Runner")
-    runner_class = RUNNERS.get(wanted) if isinstance(wanted, str) else wanted
+    named = config.get("runner_type", "Runner")
+    runner_class = RUNNERS.get(named) if isinstance(named, str) else named
     if runner_class is None:
-        parts.fail("runner_type", KeyError(f"{wanted!r} is not a registered runner"))
+        parts.fail("runner_type", KeyError(f"{named!r} is not a registered runner"))
         runner_class = Runner
     for trio in _TRIOS:
         present = [key for key in trio if config.get(key) is not None]
@@ -133,36 +148,36 @@ def _runner(config: Config, parts: Parts) -> Any:
             for key in (*trio, *(["param_scheduler"] if "optim_wrapper" in trio else [])):
                 config[key] = None
     try:
-        return _forgiving(runner_class, parts).from_cfg(config)
+        return _tolerant(runner_class, parts).from_cfg(config)
     except Exception as error:
         parts.fail("", error)
         return None
 
 
-def _forgiving(runner_class: type, parts: Parts) -> Any:
+def _tolerant(runner_class: Any, parts: Parts) -> Any:
     """A subclass of a Runner that notes what fails, and goes on."""
 
-    class Forgiving(runner_class):
+    class Tolerant(BuildsInStages, runner_class):
         def build_model(self, model: Any) -> nn.Module:
-            with _failing(parts, "model"):
+            with _Attempt(parts, "model"):
                 built = super().build_model(model)
                 if not isinstance(built, nn.Module):
                     raise TypeError(f"{type(built).__name__} is not a torch Module")
                 parts.model = built
                 return built
-            return _Nothing()
+            return _ModelStub()
 
         def build_visualizer(self, visualizer: Any = None) -> Any:
             named = visualizer.get("name") if isinstance(visualizer, dict) else None
-            for known in {Visualizer, *_subclasses(Visualizer)}:
+            for cls in {Visualizer, *_subclasses(Visualizer)}:
                 # A visualizer of the name, built for another config in this process, would be taken for this one's.
-                _instances(known).pop(named, None)
-            with _failing(parts, "visualizer"):
+                _instances(cls).pop(named, None)
+            with _Attempt(parts, "visualizer"):
                 return super().build_visualizer(visualizer)
             return super().build_visualizer(None)
 
         def build_log_processor(self, log_processor: Any) -> Any:
-            with _failing(parts, "log_processor"):
+            with _Attempt(parts, "log_processor"):
                 return super().build_log_processor(log_processor)
             return super().build_log_processor({})
 
@@ -182,82 +197,55 @@ def _forgiving(runner_class: type, parts: Parts) -> Any:
 
         def register_default_hooks(self, hooks: Any = None) -> None:
             self.hooks_key = "default_hooks"
-            with _failing(parts, "default_hooks"):
+            with _Attempt(parts, "default_hooks"):
                 super().register_default_hooks(hooks)
             self.hooks_key = "custom_hooks"
 
         def register_custom_hooks(self, hooks: Any) -> None:
-            with _failing(parts, "custom_hooks"):
+            with _Attempt(parts, "custom_hooks"):
                 if isinstance(hooks, dict):
                     raise TypeError("custom_hooks is a dict, must be a list of hooks")
                 super().register_custom_hooks(hooks)
 
         def register_hook(self, hook: Any, priority: Any = None) -> None:
-            with _failing(parts, getattr(hook, "declared_at", None) or self.hooks_key):
+            with _Attempt(parts, getattr(hook, "declared_at", None) or self.hooks_key):
                 super().register_hook(hook, priority)
 
         def build_dataloader(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
-            with _failing(parts, getattr(dataloader, "declared_at", None) or ""), with_files():
+            with _Attempt(parts, getattr(dataloader, "declared_at", None) or ""), with_files_stubbed():
                 return runner_class.build_dataloader(dataloader, *args, **kwargs)
-            return DataLoader([None] * PRETENDED_IMAGES)
+            nothing: Any = [None] * STUB_IMAGES
+            return DataLoader(nothing)
 
         def build_evaluator(self, evaluator: Any) -> Any:
-            with _failing(parts, _evaluator_key(evaluator)):
+            with _Attempt(parts, _evaluator_key(evaluator)):
                 return super().build_evaluator(evaluator)
             return Evaluator([])
 
         def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
             if model_wrapper_cfg is not None:
-                with _failing(parts, "model_wrapper_cfg"):
+                with _Attempt(parts, "model_wrapper_cfg"):
                     _check_wrapper(model_wrapper_cfg)
             return super().wrap_model(None, model)
 
-        def dump_config(self) -> None:
-            pass
-
-        def _log_env(self, env_cfg: Any) -> None:
-            pass
-
-        def prepare(self) -> None:
-            """What `train` and `test` build before they begin."""
-            if self._train_loop is not None:
-                try:
-                    self._train_loop = self.build_train_loop(self._train_loop)
-                except Exception as error:
-                    parts.fail("train_cfg", error)
-                    self._train_loop = IterBasedTrainLoop(self, self._train_dataloader, max_iters=1)
-                with _failing(parts, "optim_wrapper"):
-                    self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-                    with _failing(parts, "auto_scale_lr"):
-                        self.scale_lr(self.optim_wrapper, self.auto_scale_lr)
-                    if self.param_schedulers is not None:
-                        with _failing(parts, "param_scheduler"):
-                            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-            if self._val_loop is not None:
-                with _failing(parts, "val_cfg"):
-                    self._val_loop = self.build_val_loop(self._val_loop)
-            if self._test_loop is not None:
-                with _failing(parts, "test_cfg"):
-                    self._test_loop = self.build_test_loop(self._test_loop)
-
-    return Forgiving
+    return Tolerant
 
 
 def _check_wrapper(wrapper: Any) -> None:
     """Refuse what the wrapper of several processes would refuse; it cannot be built in one."""
     arguments = dict(wrapper)
     named = arguments.pop("type", "MMDistributedDataParallel")
-    found = MODEL_WRAPPERS.get(named) if isinstance(named, str) else named
-    if found is None:
+    cls = MODEL_WRAPPERS.get(named) if isinstance(named, str) else named
+    if cls is None:
         raise KeyError(f"{named} is not in the model wrapper registry")
-    constructors = [cls.__init__ for cls in found.__mro__ if "__init__" in vars(cls)]
+    constructors = [base.__init__ for base in cls.__mro__ if "__init__" in vars(base)]
     names = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
     for name in arguments:
         if name not in names:
             raise TypeError(f"{named} got an unexpected keyword argument '{name}'")
 
 
-class _Nothing(nn.Module):
+class _ModelStub(nn.Module):
     """Stands for a model that could not be built, so that an optimizer has something to hold."""
 
     def __init__(self) -> None:
@@ -268,18 +256,18 @@ class _Nothing(nn.Module):
 def _build_for_testing(config: Config, parts: Parts) -> None:
     """What mmseg's `tools/test.py --tta` puts in the place of the model and the test pipeline."""
     if config.get("tta_pipeline") is not None:
-        with _failing(parts, "tta_pipeline"):
+        with _Attempt(parts, "tta_pipeline"):
             pipeline = config.tta_pipeline
             Compose(pipeline) if isinstance(pipeline, (list, tuple)) else TRANSFORMS.build(pipeline)
     if config.get("tta_model") is not None and parts.model is not None:
-        with _failing(parts, "tta_model"):
+        with _Attempt(parts, "tta_model"):
             MODELS.build(config.tta_model, default_args={"module": parts.model})
 
 
-def _class_of(given: Any, registry: Registry) -> type | None:
-    named = dict.get(given, "type")
-    found = registry.get(named) if isinstance(named, str) else named
-    return found if isinstance(found, type) else None
+def _class_of(declared: Any, registry: Registry) -> type | None:
+    named = dict.get(declared, "type")
+    cls = registry.get(named) if isinstance(named, str) else named
+    return cls if isinstance(cls, type) else None
 
 
 def _evaluator_key(evaluator: Any) -> str:
@@ -289,27 +277,26 @@ def _evaluator_key(evaluator: Any) -> str:
 
 
 @contextlib.contextmanager
-def _noting_places(parts: Parts) -> Iterator[None]:
+def _noting_keys(parts: Parts) -> Iterator[None]:
     """Note which dict each object is built from, and which dict an exception comes from."""
 
     def noting(original: Callable[..., Any], registry_of: Callable[..., Registry]) -> Callable[..., Any]:
         def build_and_note(*args: Any, **kwargs: Any) -> Any:
             registry = registry_of(*args, **kwargs)
-            given = kwargs.get("cfg", args[1] if args and isinstance(args[0], Registry) else args[0] if args else None)
-            key = getattr(given, "declared_at", None)
+            config = kwargs.get("cfg", args[1] if args and isinstance(args[0], Registry) else args[0] if args else None)
+            key = getattr(config, "declared_at", None)
             try:
-                made = original(*args, **kwargs)
+                part = original(*args, **kwargs)
             except Exception as error:
                 if key is not None and failed_at(error) is None:
                     with contextlib.suppress(AttributeError):
-                        error.declared_at = key
-                        error.declared_class = _class_of(given, registry)
+                        vars(error).update(declared_at=key, declared_class=_class_of(config, registry))
                 raise
             if key is not None:
-                parts.built[key] = (registry.name, type(made))
-                if isinstance(made, (nn.Module, Hook)):
-                    parts.places[id(made)] = key
-            return made
+                parts.built[key] = (registry.name, type(part))
+                if isinstance(part, (nn.Module, Hook)):
+                    parts.keys[id(part)] = key
+            return part
 
         return build_and_note
 
@@ -325,9 +312,10 @@ def _noting_places(parts: Parts) -> Iterator[None]:
 
 
 def _subclasses(cls: type) -> set[type]:
-    return {sub for direct in cls.__subclasses__() for sub in (direct, *_subclasses(direct))}
+    direct: list[type] = type.__subclasses__(cls)
+    return {sub for base in direct for sub in (base, *_subclasses(base))}
 
 
-def _instances(cls: type) -> dict[Any, Any]:
-    assert issubclass(cls, ManagerMixin)
-    return cls._instance_dict
+def _instances(cls: Any) -> dict[Any, Any]:
+    instances: dict[Any, Any] = cls._instance_dict  # of mmengine's ManagerMixin
+    return instances

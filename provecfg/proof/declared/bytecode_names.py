@@ -20,17 +20,17 @@ def words_of(module_name: str) -> frozenset[str]:
 @functools.cache
 def read_from_config(cls: type) -> frozenset[str]:
     """Top-level keys of the config that methods of a class read by `cfg.get('key')`, `cfg['key']` or `cfg.key`."""
-    found = set()
-    for one in cls.__mro__:
-        for value in vars(one).values():
+    keys: set[str] = set()
+    for base in cls.__mro__:
+        for value in vars(base).values():
             function = getattr(value, "__func__", value)
             if isinstance(function, FunctionType) and "cfg" in function.__code__.co_names:
-                found.update(_after_cfg(function.__code__))
-    return frozenset(found)
+                keys.update(_after_cfg(function.__code__))
+    return frozenset(keys)
 
 
 def _after_cfg(code: CodeType) -> Iterator[str]:
-    loads = [one for one in dis.get_instructions(code) if one.opname.startswith("LOAD_") and one.argval is not None]
+    loads = [step for step in dis.get_instructions(code) if step.opname.startswith("LOAD_") and step.argval is not None]
     for cfg, first, second in zip(loads, loads[1:], loads[2:], strict=False):
         if cfg.argval != "cfg":
             continue

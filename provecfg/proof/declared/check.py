@@ -9,25 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
-
 from provecfg.findings import Finding
-from provecfg.plugin import mmcv_ops
 from provecfg.proof.built import Built
-from provecfg.proof.declared.build import Failure, Parts, build, failed_at
+from provecfg.proof.declared.build import BuildFailure, Parts, failed_at
 from provecfg.proof.declared.consumption import unconsumed
-from provecfg.proof.declared.inheritance import leftovers
-from provecfg.proof.declared.predict_once import smallest_crop
+from provecfg.proof.declared.loading import merged_unawares
 from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED
-from provecfg.proof.declared.recorded_config import Reads, Recorder
-from provecfg.proof.declared.small_config import shrunk
+from provecfg.proof.declared.recorded_config import Reads
 from provecfg.proof.declared.variables import unread_variables
 from provecfg.proof.section import Section
-from provecfg.proof.subject import Subject, nothing_printed
+from provecfg.proof.subject import Subject
 from provecfg.spelling import first_few as some
 from provecfg.spelling import nearest_names
-from provecfg.training.adapt import pretrained_of
 
 NAME = "declared"
 
@@ -36,45 +29,29 @@ _UNKNOWN = re.compile(r"(\S+) is not in the (?:\S*::)?(\S+) registry")
 _STACK = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "mmpretrain", "torch", "torchvision", "timm"})
 
 
-def prove(subject: Subject) -> tuple[Section, Built | None]:
-    """Build all that the config declares by its real registries, and see what became of each key.
+def check(subject: Subject, built: Built) -> Section:
+    """See what became of each key while all that the config declares was built.
 
-    Returns:
-        What was seen, and the model, or None where it cannot be built.
+    Args:
+        subject: The config.
+        built: With its declaration.
     """
-    mmcv_ops.install()
-    config = shrunk(subject.config, subject.device)
-    config.work_dir = str(subject.work_dir)
-    config.launcher = "none"  # as mmseg's tools do, whatever the config says
-    recorder = Recorder()
-    with nothing_printed(), recorder.watching():
-        init_default_scope(str(config.get("default_scope") or "mmseg"))
-        recorded = recorder.config(config)
-        parts = build(recorded, lost_weights=any(pretrained_of(subject.config)))
-        built, refused = _built(parts, subject.device)
-    by_path = recorder.by_path
+    declaration = built.declaration
+    assert declaration is not None  # of the prover
+    parts, by_path = declaration.parts, declaration.by_path
     findings = [
         *(_not_built(failure, by_path) for failure in parts.failures),
-        *([_does_not_predict(refused, parts)] if refused is not None else []),
+        *_does_not_predict(declaration.prediction_error, parts),
         *unconsumed(by_path, parts),
-        *unread_variables(by_path[""], subject.view, parts),
-        *leftovers(subject.view, parts),
-        *_unimported(config, parts),
+        *unread_variables(by_path, subject.files, parts),
+        *merged_unawares(subject.files, lambda key: by_path[key].declared if key in by_path else {}, parts),
+        *_unimported(declaration.config, parts),
     ]
-    lines, evidence = _seen(by_path, parts, built)
-    return Section(NAME, lines, evidence, tuple(findings)), built
+    lines, evidence = _summary(by_path, parts, built)
+    return Section(NAME, lines, evidence, tuple(findings))
 
 
-def _built(parts: Parts, device: str) -> tuple[Built | None, Exception | None]:
-    if parts.model is None:
-        return None, None
-    model = revert_sync_batchnorm(parts.model).to(device).float()
-    parts.model = model
-    crop, refused = smallest_crop(model)
-    return Built(model.train(), crop), refused
-
-
-def _not_built(failure: Failure, by_path: Mapping[str, Reads]) -> Finding:
+def _not_built(failure: BuildFailure, by_path: Mapping[str, Reads]) -> Finding:
     error, key = failure.error, failure.key
     text = _first_line(error)
     reads = by_path.get(key)
@@ -92,11 +69,11 @@ def _not_built(failure: Failure, by_path: Mapping[str, Reads]) -> Finding:
     return Finding(NOT_BUILT, f"{what}: {type(error).__name__}: {text}", key, hint)
 
 
-def _parameters(reads: Reads, failure: Failure) -> list[str]:
+def _parameters(reads: Reads, failure: BuildFailure) -> list[str]:
     """Arguments of a class and its ancestors that a dict does not give it yet."""
     if failure.cls is None:
         return []
-    constructors = [cls.__init__ for cls in failure.cls.__mro__ if "__init__" in vars(cls)]
+    constructors = [vars(cls)["__init__"] for cls in failure.cls.__mro__ if "__init__" in vars(cls)]
     names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
     return [name for name in names if name not in reads.declared]
 
@@ -114,18 +91,20 @@ def _registered(registry_name: str) -> list[str]:
     return names
 
 
-def _does_not_predict(error: Exception, parts: Parts) -> Finding:
-    key = failed_at(error) or _place(error, parts) or "model"
-    return Finding(DOES_NOT_PREDICT, f"predicting an image fails: {type(error).__name__}: {_first_line(error)}", key)
+def _does_not_predict(error: Exception | None, parts: Parts) -> Iterator[Finding]:
+    if error is not None:
+        key = failed_at(error) or _raised_in(error, parts) or "model"
+        message = f"predicting an image fails: {type(error).__name__}: {_first_line(error)}"
+        yield Finding(DOES_NOT_PREDICT, message, key)
 
 
-def _place(error: Exception, parts: Parts) -> str | None:
+def _raised_in(error: Exception, parts: Parts) -> str | None:
     """The dict that the innermost module of the model in an exception's traceback was built from."""
-    place, trace = None, error.__traceback__
+    key, trace = None, error.__traceback__
     while trace is not None:
-        place = parts.places.get(id(trace.tb_frame.f_locals.get("self")), place)
+        key = parts.keys.get(id(trace.tb_frame.f_locals.get("self")), key)
         trace = trace.tb_next
-    return place
+    return key
 
 
 def _unimported(config: Any, parts: Parts) -> Iterator[Finding]:
@@ -157,20 +136,20 @@ def _line_of(error: Exception) -> str:
     return f"in the line `{line}`" if line else "without a message"
 
 
-def _seen(by_path: Mapping[str, Reads], parts: Parts, built: Built | None) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _summary(by_path: Mapping[str, Reads], parts: Parts, built: Built) -> tuple[tuple[str, ...], dict[str, Any]]:
     top = by_path[""]
     variables = set(top.unread)  # used, if at all, while the files were read
-    parts_of_it = [
+    dicts = [
         reads for path, reads in by_path.items() if path and re.split(r"[.\[]", path, maxsplit=1)[0] not in variables
     ]
-    typed = [reads for reads in parts_of_it if reads.is_typed]
+    typed = [reads for reads in dicts if reads.is_typed]
     used = [reads for reads in typed if reads.was_used]
-    keys = sum(len(reads.declared) for reads in parts_of_it if reads.was_used)
-    consumed = sum(len(reads.consumed | reads.kept.keys()) for reads in parts_of_it if reads.was_used)
+    keys = sum(len(reads.declared) for reads in dicts if reads.was_used)
+    consumed = sum(len(reads.consumed | reads.kept.keys()) for reads in dicts if reads.was_used)
     registries: dict[str, set[str]] = defaultdict(set)
     for registry, cls in parts.built.values():
         registries[registry].add(cls.__name__)
-    unread = [reads.key_path(key) for reads in parts_of_it if reads.was_used for key in reads.unread]
+    unread = [reads.key_path(key) for reads in dicts if reads.was_used for key in reads.unread]
     swallowed = [reads.key_path(key) for reads in by_path.values() for key in reads.swallowed]
     lines = [f"{len(used)} of {len(typed)} typed dicts built, {consumed} of {keys} keys consumed"]
     if unread:
@@ -185,7 +164,7 @@ def _seen(by_path: Mapping[str, Reads], parts: Parts, built: Built | None) -> tu
         "variables": sorted(map(str, variables)),
         "not_built": sorted(reads.path for reads in typed if not reads.was_used),
     }
-    if built is not None:
+    if built.model is not None:
         parameters = sum(parameter.numel() for parameter in built.model.parameters())
         lines.append(f"{type(built.model).__name__} has {parameters / 1e6:.1f} million parameters")
         evidence |= {"parameters": parameters, "crop": list(built.crop)}

@@ -33,7 +33,7 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
     unfinished = [failure.key for failure in parts.failures]
     if parts.model is None:
         unfinished.append("optim_wrapper")
-    lost: list[str] = []  # everything beneath these is said with them
+    lost: list[str] = []  # these are reported, and everything beneath them with them
     for path, reads in by_path.items():
         if not path or _is_in(path, lost) or any(_overlap(path, failed) for failed in unfinished):
             continue
@@ -57,7 +57,7 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
 
 
 def _is_in(path: str, above: list[str]) -> bool:
-    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in above)
+    return any(path == part or path.startswith((f"{part}.", f"{part}[")) for part in above)
 
 
 def _overlap(path: str, failed: str) -> bool:
@@ -73,7 +73,7 @@ def _is_leftover(reads: Reads, key: Any, parts: Parts) -> bool:
     if reads.path not in parts.built or (isinstance(value, dict) and "type" in value):
         return False
     ancestors = [cls for cls in parts.built[reads.path][1].__mro__ if "__init__" in vars(cls) and cls is not object]
-    return any(key in inspect.signature(cls.__init__).parameters for cls in ancestors)
+    return any(key in inspect.signature(vars(cls)["__init__"]).parameters for cls in ancestors)
 
 
 def _swallowed(reads: Reads, key: Any, by: str, parts: Parts) -> Finding:
@@ -104,8 +104,8 @@ def _unasked(reads: Reads) -> list[Any]:
 def _no_group_options(reads: Reads, parts: Parts) -> list[Any]:
     """Keys that mmengine's constructor copied into a parameter group, and the optimizer knows nothing of."""
     optimizer = getattr(getattr(parts.runner, "optim_wrapper", None), "optimizer", None)
-    known = words_of("mmengine.optim.optimizer.default_constructor").union(getattr(optimizer, "defaults", ()))
-    return [key for key in reads.declared if key in reads.consumed and key not in known] if optimizer else []
+    options = words_of("mmengine.optim.optimizer.default_constructor").union(getattr(optimizer, "defaults", ()))
+    return [key for key in reads.declared if key in reads.consumed and key not in options] if optimizer else []
 
 
 def _unread(reads: Reads, key: Any) -> Finding:
@@ -148,14 +148,14 @@ def _beginnings(names: list[str]) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in names))
 
 
-def _is_slip(one: str, other: str) -> bool:
+def _is_slip(name: str, other: str) -> bool:
     """Whether two names have the same letters but for one, or two that changed places."""
-    if abs(len(one) - len(other)) > 1 or min(len(one), len(other)) < 4:
+    if abs(len(name) - len(other)) > 1 or min(len(name), len(other)) < 4:
         return False
     same = 0
-    while same < min(len(one), len(other)) and one[same] == other[same]:
+    while same < min(len(name), len(other)) and name[same] == other[same]:
         same += 1
-    rest, others = one[same:], other[same:]
+    rest, others = name[same:], other[same:]
     swapped = len(rest) > 1 and rest[1::-1] + rest[2:] == others
     return swapped or rest[1:] == others or rest == others[1:] or rest[1:] == others[1:]
 
@@ -184,12 +184,13 @@ def _clipping(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
 
 def _refused(owner: object, attribute: str, key: Any) -> tuple[str, str | None] | None:
     """Why the runner's method that a hook hands its kept arguments to does not take one of them, and a hint."""
+    cls: Any = type(owner)
     if not isinstance(owner, Hook):
         return None
-    for name, parameters in _handed_to(type(owner), attribute).items():
+    for name, parameters in _handed_to(cls, attribute).items():
         if key not in parameters:
-            near = nearest_names(str(key), [*parameters, *inspect.signature(type(owner)).parameters], limit=1)
-            message = f"{type(owner).__name__} keeps {key!r} for Runner.{name}, which takes no such argument: it fails"
+            near = nearest_names(str(key), [*parameters, *inspect.signature(cls).parameters], limit=1)
+            message = f"{cls.__name__} keeps {key!r} for Runner.{name}, which takes no such argument: it fails"
             return message, f"did you mean {near[0]!r}?" if near else f"remove it; Runner.{name} has no such argument"
     return None
 
@@ -202,10 +203,10 @@ def _handed_to(cls: type, attribute: str) -> dict[str, tuple[str, ...]]:
     """
     from mmengine.runner import Runner
 
-    found = {}
-    for one in cls.__mro__:
+    methods = {}
+    for base in cls.__mro__:
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
         except (OSError, TypeError, SyntaxError):
             continue
         for call in ast.walk(tree):
@@ -216,5 +217,5 @@ def _handed_to(cls: type, attribute: str) -> dict[str, tuple[str, ...]]:
             if method is not None and f"self.{attribute}" in unpacked and "runner" in ast.unparse(call.func.value):
                 parameters = inspect.signature(method).parameters
                 if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
-                    found[call.func.attr] = tuple(parameters)
-    return found
+                    methods[call.func.attr] = tuple(parameters)
+    return methods

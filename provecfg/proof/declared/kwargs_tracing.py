@@ -1,6 +1,6 @@
 """Follows keys that a dict hands on as arguments, `f(**config)`, to the parameter that takes them, or to nowhere.
 
-What a function takes in `**kwargs` and hands on in the same way is followed further, by watching the calls that are
+What a function takes in `**kwargs` and hands on in the same way is traced further, by watching the calls that are
 made meanwhile. Nothing is read from source: what is seen is what was bound.
 """
 
@@ -35,8 +35,8 @@ class Swallowed:
     module: str
 
 
-class Noted(Protocol):
-    """Where it is noted what became of keys; see `recording.Reads`."""
+class KeyFate(Protocol):
+    """Where it is noted what became of keys; see `recorded_config.Reads`."""
 
     declared: dict[Any, Any]
     consumed: set[Any]
@@ -55,12 +55,12 @@ class _Holder:
 
 
 @dataclass(slots=True, eq=False)
-class _Watch:
+class _KwargsTrace:
     """One `f(**config)`: the frame that calls, and the keys that have reached no parameter yet."""
 
     frame: FrameType
     start: int
-    noted: Noted
+    fate: KeyFate
     pending: dict[Any, Any]
     call: int | None = None
     holders: list[_Holder] = field(default_factory=list)
@@ -111,81 +111,81 @@ class _Watch:
                     self.holders.append(_Holder(frame, kwargs, held, owner))
         # Handed on inside another dict: it cannot be followed there, so it counts as taken.
         for name in named:
-            inside = values.get(name)
+            inside: Any = values.get(name)
             if type(inside) is dict or hasattr(inside, "declared_at"):
                 for key in [key for key, value in self.pending.items() if dict.get(inside, key, self) is value]:
                     self._consume(key)
 
     def _consume(self, key: Any) -> None:
         del self.pending[key]
-        self.noted.consumed.add(key)
-        self.noted.swallowed.pop(key, None)
+        self.fate.consumed.add(key)
+        self.fate.swallowed.pop(key, None)
 
     def finish(self) -> None:
         """Say what became of the keys that reached no parameter."""
         self.is_over = True
         for key, value in list(self.pending.items()):
             holders = [holder for holder in self.holders if key in holder.keys]
-            kept = next((place for holder in holders if (place := _kept(holder.owner, key, value))), None)
+            kept = next((where for holder in holders if (where := _kept_in(holder.owner, key, value))), None)
             if not holders or any(_reads(holder, key) for holder in holders):
                 self._consume(key)
             elif kept == (holders[0].owner, key):
                 self._consume(key)  # as an attribute of its own name
             elif kept is not None:
-                self.noted.kept.setdefault(key, kept)
-            elif key not in self.noted.consumed:
+                self.fate.kept.setdefault(key, kept)
+            elif key not in self.fate.consumed:
                 code = holders[-1].frame.f_code
                 module = str(holders[-1].frame.f_globals.get("__name__", ""))
-                self.noted.swallowed.setdefault(key, Swallowed(_name(code, holders[-1].owner), module))
+                self.fate.swallowed.setdefault(key, Swallowed(_name(code, holders[-1].owner), module))
         self.pending = {}
         self.holders = []
 
 
-class Watching:
-    """The watches that are open."""
+class KwargsTracer:
+    """Traces keys through calls while it is on: each `f(**config)` has a trace of its own."""
 
     def __init__(self) -> None:
         self.is_on = False
-        self._open: list[_Watch] = []
+        self._traces: list[_KwargsTrace] = []
 
     @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Note meanwhile."""
+    def tracing(self) -> Iterator[None]:
+        """Be on meanwhile."""
         before, self.is_on = sys.getprofile(), True
         try:
             yield
         finally:
             sys.setprofile(before)
             self.is_on = False
-            for watch in self._open:
-                watch.finish()
-            self._open = []
+            for trace in self._traces:
+                trace.finish()
+            self._traces = []
 
-    def follow(self, frame: FrameType, noted: Noted, values: Mapping[Any, Any]) -> None:
+    def follow(self, frame: FrameType, fate: KeyFate, values: Mapping[Any, Any]) -> None:
         """Follow the keys of a dict that `frame` is unpacking into the arguments of a call.
 
         Args:
             frame: The caller.
-            noted: Where it is noted what became of them.
+            fate: Where it is noted what became of them.
             values: The keys and the very objects that are handed on.
         """
-        for watch in self._open:
-            if watch.frame is frame and watch.call is not None:
-                watch.finish()
-        self._open = [watch for watch in self._open if not watch.is_over]
-        pending = {key: values[key] for key in values if key in noted.declared and key not in noted.consumed}
+        for trace in self._traces:
+            if trace.frame is frame and trace.call is not None:
+                trace.finish()
+        self._traces = [trace for trace in self._traces if not trace.is_over]
+        pending = {key: values[key] for key in values if key in fate.declared and key not in fate.consumed}
         if pending:
-            self._open.append(_Watch(frame, frame.f_lasti, noted, pending))
+            self._traces.append(_KwargsTrace(frame, frame.f_lasti, fate, pending))
             sys.setprofile(self._see)
 
     def _see(self, frame: FrameType, event: str, _: Any) -> None:
         over = False
-        for watch in self._open:
-            watch.see(frame, event)
-            over = over or watch.is_over
+        for trace in self._traces:
+            trace.see(frame, event)
+            over = over or trace.is_over
         if over:
-            self._open = [watch for watch in self._open if not watch.is_over]
-            if not self._open:
+            self._traces = [trace for trace in self._traces if not trace.is_over]
+            if not self._traces:
                 sys.setprofile(None)
 
 
@@ -211,26 +211,26 @@ def _reads(holder: _Holder, key: Any) -> bool:
 @functools.cache
 def _constants(code: CodeType) -> frozenset[Any]:
     """Strings that code loads. The names of keyword arguments are none: `f(key=...)` does not read `key`."""
-    found: set[Any] = set()
-    instructions = [one for one in dis.get_instructions(code) if one.opname not in ("PRECALL", "CACHE")]
-    for one, following in zip(instructions, [*instructions[1:], None], strict=True):
-        if one.opname != "LOAD_CONST" or (following is not None and following.opname in _KEYWORD_CALLS):
+    strings: set[Any] = set()
+    instructions = [step for step in dis.get_instructions(code) if step.opname not in ("PRECALL", "CACHE")]
+    for step, following in zip(instructions, [*instructions[1:], None], strict=True):
+        if step.opname != "LOAD_CONST" or (following is not None and following.opname in _KEYWORD_CALLS):
             continue
-        if isinstance(one.argval, str):
-            found.add(one.argval)
-        elif isinstance(one.argval, (tuple, frozenset)):
-            found.update(item for item in one.argval if isinstance(item, str))
-    return frozenset(found)
+        if isinstance(step.argval, str):
+            strings.add(step.argval)
+        elif isinstance(step.argval, (tuple, frozenset)):
+            strings.update(item for item in step.argval if isinstance(item, str))
+    return frozenset(strings)
 
 
-def _kept(owner: object, key: Any, value: Any) -> tuple[object, str] | None:
+def _kept_in(owner: object, key: Any, value: Any) -> tuple[object, str] | None:
     """Where an object keeps the value for later."""
     for attribute, kept in getattr(owner, "__dict__", {}).items():
         if attribute == key and kept is value:
             return owner, attribute
         if isinstance(kept, functools.partial):
             kept = kept.keywords
-        if isinstance(kept, dict) and dict.get(kept, key, _kept) is value:
+        if isinstance(kept, dict) and dict.get(kept, key, _kept_in) is value:
             return owner, attribute
     return None
 

@@ -10,7 +10,8 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from provecfg.plugin.mmcv_ops import MissingOpError
-from provecfg.proof.declared.small_config import CROPS, Size, show_crop
+from provecfg.proof.built import Size, image_channels
+from provecfg.proof.declared.small_config import CROPS, show_crop
 
 
 def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
@@ -39,7 +40,7 @@ def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
     return CROPS[0], error
 
 
-def predict(model: nn.Module, crop: Size, *, slides: bool = True) -> None:
+def predict(model: Any, crop: Size, *, slides: bool = True) -> None:
     """Let a segmentor predict one image as the test loop does. Its mode stays as it was.
 
     Args:
@@ -55,7 +56,7 @@ def predict(model: nn.Module, crop: Size, *, slides: bool = True) -> None:
         with torch.no_grad():
             model.test_step(
                 {
-                    "inputs": [torch.randint(0, 256, (_channels(model), height, width), dtype=torch.uint8)],
+                    "inputs": [torch.randint(0, 256, (image_channels(model), height, width), dtype=torch.uint8)],
                     "data_samples": [_sample(height, width)],
                 }
             )
@@ -78,11 +79,6 @@ def _declared_crop(model: Any) -> Size | None:
         if isinstance(size, (tuple, list)) and len(size) == 2:
             return size[0], size[1]
     return None
-
-
-def _channels(model: Any) -> int:
-    mean = getattr(getattr(model, "data_preprocessor", None), "mean", None)
-    return int(mean.numel()) if isinstance(mean, torch.Tensor) and mean.numel() > 1 else 3
 
 
 def _sample(height: int, width: int) -> SegDataSample:

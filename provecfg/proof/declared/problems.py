@@ -72,27 +72,3 @@ NOT_IMPORTED = Problem(
     "A class is registered only because this process has imported it; the config imports nothing.",
     "mmseg's own tools do not find the class, and fail while they build it.",
 )
-
-OLD_KEY = Problem(
-    "PROOF012",
-    "key-of-the-old-runner",
-    "A top-level key is one that mmcv's runner read, before mmengine.",
-    "mmengine reads it elsewhere, and ignores it here without a word. Where the new place says the same, it is only a "
-    "remnant.",
-    Severity.WARNING,
-)
-
-PROBLEMS: tuple[Problem, ...] = (
-    NOT_BUILT,
-    SWALLOWED,
-    REFUSED_LATER,
-    UNREAD_TOP_LEVEL,
-    UNUSED_OVERRIDE,
-    UNREAD_KEY,
-    NO_SUCH_PARAMETER,
-    DOES_NOT_PREDICT,
-    INHERITED_ARGUMENT,
-    DROPPED_HOOK,
-    NOT_IMPORTED,
-    OLD_KEY,
-)

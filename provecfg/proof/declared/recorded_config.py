@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from provecfg.proof.declared.kwargs_tracing import Swallowed, Watching, is_unpacking
+from provecfg.proof.declared.kwargs_tracing import KwargsTracer, Swallowed, is_unpacking
 
 _OWN_MODULES = frozenset({__name__, "mmengine.config.config", "addict.addict"})
 
@@ -63,11 +64,15 @@ class Reads:
 
 
 class Recorder:
-    """What became of all dicts of a config, by dotted path. Nothing is noted outside of `watching()`."""
+    """What became of all dicts of a config, by dotted path. Nothing is noted outside of `recording()`."""
 
     def __init__(self) -> None:
         self.by_path: dict[str, Reads] = {}
-        self.watching = Watching()
+        self.tracer = KwargsTracer()
+
+    def recording(self) -> AbstractContextManager[None]:
+        """A context in which it is noted who reads keys."""
+        return self.tracer.tracing()
 
     def config(self, config: Config) -> Config:
         """A copy of the config whose dicts note their readers here."""
@@ -82,7 +87,7 @@ class Recorder:
             recorded = Recorded()
             for key, item in dict.items(value):
                 dict.__setitem__(recorded, key, self._recorded(item, reads.key_path(key)))
-            recorded._note_in(reads, self.watching)
+            recorded._note_in(reads, self.tracer)
             return recorded
         if type(value) in (list, tuple):
             return type(value)(self._recorded(item, f"{path}[{index}]") for index, item in enumerate(value))
@@ -93,11 +98,11 @@ class Recorded(ConfigDict):
     """A dict of a config that notes who reads its keys, in itself and in its copies."""
 
     _reads: Reads | None = None
-    _watching: Watching | None = None
+    _tracer: KwargsTracer | None = None
 
-    def _note_in(self, reads: Reads | None, watching: Watching | None) -> None:
+    def _note_in(self, reads: Reads | None, tracer: KwargsTracer | None) -> None:
         object.__setattr__(self, "_reads", reads)
-        object.__setattr__(self, "_watching", watching)
+        object.__setattr__(self, "_tracer", tracer)
 
     @property
     def declared_at(self) -> str | None:
@@ -105,11 +110,11 @@ class Recorded(ConfigDict):
         return self._reads.path if self._reads is not None else None
 
     def _note(self, *keys: Any) -> None:
-        reads, watching = self._reads, self._watching
-        if reads is None or watching is None or not watching.is_on:
+        reads, tracer = self._reads, self._tracer
+        if reads is None or tracer is None or not tracer.is_on:
             return
         frame = sys._getframe(2)
-        # `f(**self)` looks every key up; what becomes of them is for the watch to say.
+        # `f(**self)` looks every key up; what becomes of them is for its trace to say.
         if is_unpacking(frame):
             return
         for key in keys:
@@ -150,11 +155,11 @@ class Recorded(ConfigDict):
         return super().values()
 
     def keys(self) -> Any:
-        reads, watching = self._reads, self._watching
-        if reads is not None and watching is not None and watching.is_on:
+        reads, tracer = self._reads, self._tracer
+        if reads is not None and tracer is not None and tracer.is_on:
             frame = sys._getframe(1)
             if is_unpacking(frame):
-                watching.follow(frame, reads, dict(ConfigDict.items(self)))
+                tracer.follow(frame, reads, dict(ConfigDict.items(self)))
         return super().keys()
 
     def __iter__(self) -> Iterator[Any]:
@@ -172,7 +177,7 @@ class Recorded(ConfigDict):
     def update(self, *args: Any, **kwargs: Any) -> None:
         for other in (*args, kwargs):
             for key, value in dict.items(other if isinstance(other, dict) else dict(other)):
-                old = dict.get(self, key)
+                old: Any = dict.get(self, key)
                 if isinstance(old, dict) and isinstance(value, dict):
                     old.update(value)
                 else:
@@ -180,9 +185,10 @@ class Recorded(ConfigDict):
 
     def __copy__(self) -> Recorded:
         other = Recorded()
-        for key, value in dict.items(self):
+        values: dict[Any, Any] = self
+        for key, value in dict.items(values):
             dict.__setitem__(other, key, value)
-        other._note_in(self._reads, self._watching)
+        other._note_in(self._reads, self._tracer)
         return other
 
     copy = __copy__
@@ -190,9 +196,10 @@ class Recorded(ConfigDict):
     def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
         other = Recorded()
         memo[id(self)] = other
-        for key, value in dict.items(self):
+        values: dict[Any, Any] = self
+        for key, value in dict.items(values):
             dict.__setitem__(other, copy.deepcopy(key, memo), copy.deepcopy(value, memo))
-        other._note_in(self._reads, self._watching)
+        other._note_in(self._reads, self._tracer)
         return other
 
 

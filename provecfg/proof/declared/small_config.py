@@ -7,9 +7,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from provecfg.proof.built import Size
 from provecfg.training.adapt import without_amp, without_pretrained
 
-Size = tuple[int, int]
 CROPS: tuple[Size, ...] = ((64, 64), (128, 128), (256, 256))
 """(height, width) in pixels to be tried in turn: a model may need more than the first, for its strides or poolings."""
 
@@ -29,7 +29,7 @@ def show_crop(model: Any, crop: Size) -> None:
         model: A model with a `data_preprocessor` and a `test_cfg`, as mmseg's segmentors have them.
         crop: (height, width) in pixels.
     """
-    preprocessor = getattr(model, "data_preprocessor", None)
+    preprocessor: Any = getattr(model, "data_preprocessor", None)
     if getattr(preprocessor, "size", None) is not None:
         preprocessor.size = crop
     if getattr(preprocessor, "size_divisor", None) is not None:
@@ -43,7 +43,8 @@ def show_crop(model: Any, crop: Size) -> None:
 
 def _with_window(test: Any, crop: Size) -> Any:
     test = copy.deepcopy(test)
-    window, stride = dict.get(test, "crop_size"), dict.get(test, "stride")
+    window: Any = dict.get(test, "crop_size")
+    stride: Any = dict.get(test, "stride")
     if _is_size(window):
         dict.__setitem__(test, "crop_size", crop)
         if _is_size(stride):

@@ -1,4 +1,4 @@
-"""What is pretended, or left out, while the parts of a config are built."""
+"""Stubs for what is not there, or not wanted, while the parts of a config are built."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mmengine.dataset import BaseDataset
 from mmengine.model import base_module, weight_init
 from mmengine.visualization import Visualizer
 
-PRETENDED_IMAGES = 64
+STUB_IMAGES = 64
 """Images of each dataset, where no data is read: enough for an iteration."""
 
 
 @contextlib.contextmanager
-def in_silence() -> Iterator[None]:
+def visualizers_stubbed() -> Iterator[None]:
     """Without backends of the visualizer opening files or connections, and with torch's own settings restored."""
     deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     try:
@@ -31,7 +31,7 @@ def in_silence() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_bookkeeping() -> Iterator[None]:
+def without_init_info() -> Iterator[None]:
     """Initialise without mmengine's notes of who initialised what, which take longer than the initialising."""
     with (
         mock.patch.object(base_module, "update_init_info", return_value=None),
@@ -41,11 +41,11 @@ def without_bookkeeping() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def with_files() -> Iterator[None]:
+def with_files_stubbed() -> Iterator[None]:
     """Build datasets as if their files were there, and without reading them."""
 
     def full_init(dataset: Any) -> None:
-        dataset.data_list = [{} for _ in range(PRETENDED_IMAGES)]
+        dataset.data_list = [{} for _ in range(STUB_IMAGES)]
         dataset.serialize_data = False
         dataset._fully_initialized = True
 

@@ -24,10 +24,10 @@ _COUNTED_AS = {
 """Operators of the CPU without a formula of their own in torch -> the GPU's, of the same shapes."""
 
 
-class TensorLedger:
-    """An account of storages: when each came to be, and when it was let go.
+class AllocationLog:
+    """Allocations of storages: when each came to be, and when it was let go.
 
-    A storage is known from the first tensor on it that is shown to the ledger, and is let go when the last tensor
+    A storage is known from the first tensor on it that is shown to the log, and is let go when the last tensor
     on it is: by then the interpreter and autograd's graph hold none of them.
     """
 
@@ -58,17 +58,17 @@ class TensorLedger:
     def peak(self, apart_from: Collection[int] = ()) -> dict[int, int]:
         """Bytes by number of the storages at the moment of the most bytes, some of them not counted in finding it."""
         total, most, when = 0, 0, 0
-        for place, (serial, size) in enumerate(self._moves):
+        for number, (serial, size) in enumerate(self._moves, 1):
             total += 0 if serial in apart_from else size
             if total > most:
-                most, when = total, place + 1
-        there: dict[int, int] = {}
+                most, when = total, number
+        held: dict[int, int] = {}
         for serial, size in self._moves[:when]:
             if size > 0:
-                there[serial] = size
+                held[serial] = size
             else:
-                del there[serial]
-        return there
+                del held[serial]
+        return held
 
     def enter(self, tensor: Tensor) -> None:
         """Enter a tensor's storage, unless it is there."""

@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Built
+from provecfg.proof.built import Built, Size
 from provecfg.proof.memory.memory_size import GIB, gib
-from provecfg.proof.memory.meta_step import FakeStep, Moment, fake_step
+from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
 from provecfg.proof.memory.problems import DOES_NOT_FIT, MAY_NOT_FIT
 from provecfg.proof.section import Section
 from provecfg.proof.step.batch import classes_of_dataset, main_head, make_batch, plan_batch
-from provecfg.proof.step.pipeline_sizes import Size, output_sizes, train_pipeline
 from provecfg.proof.subject import Subject, nothing_printed
 
 GPU_SHARE = 0.25
@@ -64,7 +63,7 @@ class Forecast:
         classes: In an image, where the model makes a mask of each; else None.
     """
 
-    step: FakeStep
+    step: MetaStep
     measured: int
     images: int
     trained: int
@@ -104,45 +103,34 @@ class Forecast:
         return fewest
 
 
-def prove(subject: Subject, built: Built | None, gpu_memory: int | None) -> Section:
-    """Say what a training step takes, and whether it fits.
+NAME = "forecast"
+
+
+def check(subject: Subject, built: Built) -> Section:
+    """Say what a training step takes, and whether it fits the subject's GPU.
 
     Args:
         subject: The config.
-        built: Its model.
-        gpu_memory: Bytes of the GPU, or None for the one that torch sees.
+        built: Its model, and the size of its training images.
     """
-    if built is None:
-        return Section("forecast", not_judged="the model cannot be built")
-    lines, evidence = _parameters(built.model)
+    model, size = built.model, built.training_size
+    if model is None:
+        return Section(NAME, not_judged="the model cannot be built")
+    lines, evidence = _parameters(model)
     config = subject.config
-    size = image_size(config, built.model)
     images = (config.get("train_dataloader") or {}).get("batch_size")
     if size is None or not isinstance(images, int) or images < 1:
         what = "the size of a training image" if size is None else "train_dataloader.batch_size"
-        return Section("forecast", lines, evidence, not_judged=f"the config does not say {what}")
+        return Section(NAME, lines, evidence, not_judged=f"the config does not say {what}")
     try:
         with nothing_printed():
-            forecast = _forecast(config, built, size, images)
+            forecast = _forecast(config, model, built, size, images)
     except Exception as error:  # of the config's own classes, or an operator that needs real numbers
-        return Section("forecast", lines, evidence, not_judged=_reason(error))
-    given = gpu_memory if gpu_memory is not None else _memory_of_gpu()
-    lines += tuple(_lines(forecast, size, given))
-    evidence |= _evidence(forecast, size, given)
-    return Section("forecast", lines, evidence, tuple(findings(forecast, size, given)))
-
-
-def image_size(config: Any, model: nn.Module) -> Size | None:
-    """(height, width) in pixels of what the model is trained on: the pipeline's largest, padded; None if unknown."""
-    made = output_sizes(train_pipeline(config))
-    size = made.largest if made is not None else None
-    preprocessor = (config.get("model") or {}).get("data_preprocessor") or config.get("data_preprocessor") or {}
-    padded, divisor = preprocessor.get("size"), preprocessor.get("size_divisor")
-    if isinstance(padded, (list, tuple)) and len(padded) == 2:
-        size = (padded[0], padded[1]) if size is None else (max(size[0], padded[0]), max(size[1], padded[1]))
-    elif size is not None and isinstance(divisor, int) and divisor > 1:
-        size = -(-size[0] // divisor) * divisor, -(-size[1] // divisor) * divisor
-    return size
+        return Section(NAME, lines, evidence, not_judged=_reason(error))
+    gpu = subject.gpu_memory if subject.gpu_memory is not None else _memory_of_gpu()
+    lines += tuple(_lines(forecast, size, gpu))
+    evidence |= _evidence(forecast, size, gpu)
+    return Section(NAME, lines, evidence, tuple(findings(forecast, size, gpu)))
 
 
 def _parameters(model: nn.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -152,22 +140,22 @@ def _parameters(model: nn.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
     return (line,), {"parameters": every, "trained_parameters": trained}
 
 
-def _forecast(config: Any, built: Built, size: Size, images: int) -> Forecast:
+def _forecast(config: Any, model: nn.Module, built: Built, size: Size, images: int) -> Forecast:
     wrapper = config.get("optim_wrapper") or {}
     accumulated = wrapper.get("accumulative_counts")
-    classes = min(MOST_CLASSES, classes_of_dataset(config) or getattr(main_head(built.model), "num_classes", None) or 2)
+    classes = min(MOST_CLASSES, classes_of_dataset(config) or getattr(main_head(model), "num_classes", None) or 2)
     # Of one image, norms over a batch refuse what pooling leaves of it; on several GPUs it is no batch of one for them.
     measured = max(images, 2)
-    step = fake_step(
-        built.model,
-        make_batch(plan_batch(config, built), config, with_ignored_image=False),
+    step = meta_step(
+        model,
+        make_batch(plan_batch(config, model, built), built.transforms, with_ignored_image=False),
         size,
         measured,
         classes=classes,
         half=wrapper.get("type") == "AmpOptimWrapper",
         keeps_gradients=isinstance(accumulated, int) and accumulated > 1,
     )
-    trained = sum(each.nbytes for each in built.model.parameters() if each.requires_grad)
+    trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
     hooks = config.get("custom_hooks") or ()
     averages = any(isinstance(hook, dict) and hook.get("type") == "EMAHook" for hook in hooks)
     return Forecast(
@@ -185,7 +173,7 @@ def _memory_of_gpu() -> int | None:
     return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
 
 
-def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
+def _lines(forecast: Forecast, size: Size, gpu: int | None) -> Iterator[str]:
     step = forecast.step
     yield f"forward {step.forward_flops / forecast.measured / 1e9:.0f} GFLOPs an image, with auxiliary heads and losses"
     passes = forecast.passes(forecast.images)
@@ -197,12 +185,12 @@ def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
         f"peak memory {gib(forecast.peak(forecast.images))} at batch {forecast.images} of {size[0]}x{size[1]} "
         f"({', '.join(f'{name} {amount / GIB:.2f}' for name, amount in parts)})"
     )
-    if given is None:
+    if gpu is None:
         batches = ", ".join(f"{size // GIB} GiB: {forecast.largest_batch(size)}" for size in COMMON_SIZES)
         yield f"largest batch by the GPU's memory: {batches}"
     else:
-        verdict = "fits" if forecast.needed(forecast.images) <= given else "does not safely fit"
-        yield f"{verdict} {gib(given)}; largest batch {forecast.largest_batch(given)}"
+        verdict = "fits" if forecast.needed(forecast.images) <= gpu else "does not safely fit"
+        yield f"{verdict} {gib(gpu)}; largest batch {forecast.largest_batch(gpu)}"
     if forecast.classes is not None:
         yield f"an image is taken to hold {forecast.classes} classes, of each of which the model makes a mask"
     yield (
@@ -211,7 +199,7 @@ def _lines(forecast: Forecast, size: Size, given: int | None) -> Iterator[str]:
     )
 
 
-def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, Any]:
+def _evidence(forecast: Forecast, size: Size, gpu: int | None) -> dict[str, Any]:
     step, passes = forecast.step, forecast.passes(forecast.images)
     return {
         "image_size": list(size),
@@ -231,25 +219,25 @@ def _evidence(forecast: Forecast, size: Size, given: int | None) -> dict[str, An
         "allowed_share": GPU_SHARE,
         "allowed_bytes": CUDA_RESERVE,
         "error_on_cpu": [-LOW_ON_CPU, HIGH_ON_CPU],
-        "gpu_bytes": given,
+        "gpu_bytes": gpu,
         "largest_batch": {
-            gib(memory): forecast.largest_batch(memory) for memory in (COMMON_SIZES if given is None else (given,))
+            gib(memory): forecast.largest_batch(memory) for memory in (COMMON_SIZES if gpu is None else (gpu,))
         },
     }
 
 
-def findings(forecast: Forecast, size: Size, given: int | None) -> Iterator[Finding]:
-    """What is wrong where the GPU has `given` bytes."""
-    if given is None or forecast.needed(forecast.images) <= given:
+def findings(forecast: Forecast, size: Size, gpu: int | None) -> Iterator[Finding]:
+    """What is wrong where the GPU has `gpu` bytes."""
+    if gpu is None or forecast.needed(forecast.images) <= gpu:
         return
-    peak, batch = forecast.peak(forecast.images), forecast.largest_batch(given)
+    peak, batch = forecast.peak(forecast.images), forecast.largest_batch(gpu)
     high = HIGH_ON_GPU if forecast.classes is None else HIGH_WITH_MASKS
-    problem = DOES_NOT_FIT if peak / (1 + high) > given else MAY_NOT_FIT
+    problem = DOES_NOT_FIT if peak / (1 + high) > gpu else MAY_NOT_FIT
     yield Finding(
         problem,
         f"a step of {forecast.images} images of {size[0]}x{size[1]} takes {gib(peak)} of tensors, "
         f"{gib(forecast.needed(forecast.images))} with what a GPU may need on top, and it has "
-        f"{gib(given)}",
+        f"{gib(gpu)}",
         "train_dataloader.batch_size",
         hint=f"the largest batch that fits is {batch}" if batch else "not even one image fits: lower the crop",
     )
@@ -260,5 +248,5 @@ def _reason(error: Exception) -> str:
     asked = next((str(frame.f_locals["func"]) for frame in reversed(frames) if "func" in frame.f_locals), None)
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     message = str(error).partition("\n")[0] or f"at {innermost.line} ({Path(innermost.filename).name})"
-    said = f"{type(error).__name__}: {message}"
-    return f"the step stops at {asked} where nothing is allocated: {said}" if asked else said
+    reason = f"{type(error).__name__}: {message}"
+    return f"the step stops at {asked} where nothing is allocated: {reason}" if asked else reason

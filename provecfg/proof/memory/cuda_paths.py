@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from provecfg.plugin.mmcv_ops import has_compiled_ops
-from provecfg.proof.memory.meta_autocast import AutocastOfAll
+from provecfg.proof.memory.meta_autocast import MetaAutocast
 from provecfg.proof.step.focal_on_cpu import focal_as_on_gpu
 
 _REAL_TENSOR = torch.tensor
 
 
 @contextlib.contextmanager
-def as_on_gpu() -> Iterator[None]:
+def cuda_paths() -> Iterator[None]:
     """Replace what asks for CUDA's own, or for values."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(focal_as_on_gpu())
@@ -31,7 +31,7 @@ def as_on_gpu() -> Iterator[None]:
 
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
-    yield torch, "autocast", AutocastOfAll
+    yield torch, "autocast", MetaAutocast
     yield torch, "tensor", _with_values(torch.tensor)
     yield torch, "as_tensor", _with_values(torch.as_tensor)
     yield Tensor, "new_tensor", _new_tensor
@@ -101,4 +101,4 @@ def _deformable_attention(original: Callable[..., Tensor]) -> Callable[..., Tens
                     into.copy_(computed)
             return gradients[0], None, gradients[1], gradients[2]
 
-    return Attention.apply  # type: ignore[no-any-return]
+    return Attention.apply

@@ -61,7 +61,7 @@ _running: list[_Autocast] = []
 
 
 @contextlib.contextmanager
-def half_precision() -> Iterator[None]:
+def meta_autocast() -> Iterator[None]:
     """Compute as under CUDA's autocast to 16 bits."""
     mode = _Autocast()
     _running.append(mode)
@@ -72,7 +72,7 @@ def half_precision() -> Iterator[None]:
         _running.pop()
 
 
-class AutocastOfAll(contextlib.ContextDecorator):
+class MetaAutocast(contextlib.ContextDecorator):
     """In the place of `torch.autocast`, which refuses tensors that are not allocated: it turns the above on and off."""
 
     def __init__(self, device_type: str, dtype: Any = None, enabled: bool = True, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ class AutocastOfAll(contextlib.ContextDecorator):
         self._real = None if device_type == "meta" else _REAL_AUTOCAST(device_type, dtype, enabled, **kwargs)
         self._before: list[bool] = []
 
-    def __enter__(self) -> AutocastOfAll:
+    def __enter__(self) -> MetaAutocast:
         if self._real is not None:
             self._real.__enter__()
         elif _running:
@@ -95,11 +95,11 @@ class AutocastOfAll(contextlib.ContextDecorator):
             _running[-1].is_on = self._before.pop()
 
 
-_PLACES = (torch, Tensor, functional)
+_NAMESPACES = (torch, Tensor, functional)
 
 
 def _named(*names: str) -> set[Any]:
-    return {getattr(place, name) for place in _PLACES for name in names if hasattr(place, name)}
+    return {getattr(space, name) for space in _NAMESPACES for name in names if hasattr(space, name)}
 
 
 _NARROW = frozenset(

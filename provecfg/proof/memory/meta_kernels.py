@@ -15,31 +15,31 @@ from torch import Tensor
 aten = torch.ops.aten
 
 
-def shape_of_result(func: Any, args: Sequence[Any]) -> Any:
+def meta_result(func: Any, args: Sequence[Any]) -> Any:
     """The operator's result, not allocated; None where torch has to be asked.
 
     Args:
         func: The operator.
         args: Of a call without keyword arguments.
     """
-    known = _RESULTS.get(func)
-    return known(*args) if known is not None and isinstance(args[0], Tensor) and args[0].is_meta else None
+    kernel = _KERNELS.get(func)
+    return kernel(*args) if kernel is not None and isinstance(args[0], Tensor) and args[0].is_meta else None
 
 
 def _like_first(first: Tensor, *others: Any) -> Tensor:
     return first.new_empty(first.shape)
 
 
-def _of_two(one: Tensor, other: Any) -> Tensor | None:
-    if not isinstance(other, Tensor) or other.dtype is not one.dtype or not one.dtype.is_floating_point:
+def _of_two(left: Tensor, right: Any) -> Tensor | None:
+    if not isinstance(right, Tensor) or right.dtype is not left.dtype or not left.dtype.is_floating_point:
         return None
-    if not other.is_meta or one.dim() == 0 or other.dim() == 0:
+    if not right.is_meta or left.dim() == 0 or right.dim() == 0:
         return None
-    return one.new_empty(one.shape if one.shape == other.shape else torch.broadcast_shapes(one.shape, other.shape))
+    return left.new_empty(left.shape if left.shape == right.shape else torch.broadcast_shapes(left.shape, right.shape))
 
 
-def _addmm(bias: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return one.new_empty((one.shape[0], other.shape[1]))
+def _addmm(bias: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    return left.new_empty((left.shape[0], right.shape[1]))
 
 
 def _resized(image: Tensor, size: Sequence[int], *how: Any) -> Tensor:
@@ -95,7 +95,7 @@ def _softmax_backward(gradient: Tensor, output: Tensor, dim: int, dtype: torch.d
     return gradient.new_empty(gradient.shape, dtype=dtype)
 
 
-_RESULTS: dict[Any, Callable[..., Any]] = {
+_KERNELS: dict[Any, Callable[..., Any]] = {
     aten.add.Tensor: _of_two,
     aten.sub.Tensor: _of_two,
     aten.mul.Tensor: _of_two,

@@ -1,4 +1,4 @@
-"""A training step of a model at its real size on fake tensors: everything happens but the numbers."""
+"""A training step of a model at its real size on meta tensors: everything happens but the numbers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.memory.allocation_log import TensorLedger
-from provecfg.proof.memory.cuda_paths import as_on_gpu
-from provecfg.proof.memory.meta_autocast import half_precision
-from provecfg.proof.memory.meta_values import KnownValues, tensors_in
-from provecfg.proof.step.pipeline_sizes import Size
+from provecfg.proof.built import Size
+from provecfg.proof.memory.allocation_log import AllocationLog
+from provecfg.proof.memory.cuda_paths import cuda_paths
+from provecfg.proof.memory.meta_autocast import meta_autocast
+from provecfg.proof.memory.meta_values import MetaValues, tensors_in
 
-_NOWHERE = torch.device("meta")
+_META = torch.device("meta")
 """Where torch keeps tensors that have a shape and a type, and no numbers."""
 _SIZES = ("img_shape", "ori_shape", "pad_shape", "batch_input_shape")
 
@@ -39,7 +39,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class FakeStep:
+class MetaStep:
     """What a step takes.
 
     Args:
@@ -64,24 +64,24 @@ class FakeStep:
         return max(moments, key=lambda moment: moment.gradients + moment.activations)
 
 
-class _Watch(TorchDispatchMode):
+class _StepDispatch(TorchDispatchMode):
     """Hands every operator to what knows values, and enters what it makes."""
 
-    def __init__(self, values: KnownValues, ledger: TensorLedger) -> None:
+    def __init__(self, values: MetaValues, log: AllocationLog) -> None:
         super().__init__()
-        self._values, self._ledger = values, ledger
+        self._values, self._log = values, log
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = self._values.run(func, args, kwargs or {})
-        self._ledger.count(func, args, kwargs or {}, result)
+        self._log.count(func, args, kwargs or {}, result)
         for tensor in tensors_in(result):
             if tensor.is_meta:
-                self._ledger.enter(tensor)
+                self._log.enter(tensor)
         return result
 
 
-def fake_step(
-    model: nn.Module,
+def meta_step(
+    model: Any,
     batch: Mapping[str, Any],
     size: Size,
     images: int,
@@ -89,11 +89,11 @@ def fake_step(
     classes: int,
     half: bool = False,
     keeps_gradients: bool = False,
-) -> FakeStep:
+) -> MetaStep:
     """Train a copy of the model for one step, of which nothing is allocated.
 
     Args:
-        model: In training mode, on the CPU or a GPU. It stays as it is.
+        model: A segmentor in training mode, on the CPU or a GPU. It stays as it is.
         batch: `inputs`, a list of (C, h, w) images, and `data_samples`; the first of each is taken for all.
         size: (height, width) in pixels of the images in the place of those.
         images: In the batch.
@@ -102,76 +102,76 @@ def fake_step(
         keeps_gradients: Whether the step begins with gradients, as it does where several batches make one step.
 
     Raises:
-        Exception: Whatever the model raises; of torch's fake tensors where it asks for what they do not have.
+        Exception: Whatever the model raises; of torch's meta tensors where it asks for what they do not have.
     """
-    values, ledger = KnownValues(classes), TensorLedger()
-    with as_on_gpu():
-        model = _fake_copy(model)
+    values, log = MetaValues(classes), AllocationLog()
+    with cuda_paths():
+        model = _meta_copy(model)
         parameters, buffers = list(model.parameters()), list(model.buffers())
         for tensor in [*parameters, *buffers]:
-            ledger.enter(tensor)
-        weights = ledger.serials_of([*parameters, *buffers])
+            log.enter(tensor)
+        weights = log.serials_of([*parameters, *buffers])
         if keeps_gradients:
             for parameter in parameters:
                 if parameter.requires_grad:
-                    parameter.grad = torch.empty_like(parameter, device=_NOWHERE)
-                    ledger.enter(parameter.grad)
-        inputs, samples = _fake_batch(batch, size, images)
+                    parameter.grad = torch.empty_like(parameter, device=_META)
+                    log.enter(parameter.grad)
+        inputs, samples = _meta_batch(batch, size, images)
         for tensor in [inputs, *_tensors_of(samples)]:
-            ledger.enter(tensor)
-        with _Watch(values, ledger):
-            with half_precision() if half else contextlib.nullcontext():
+            log.enter(tensor)
+        with _StepDispatch(values, log):
+            with meta_autocast() if half else contextlib.nullcontext():
                 losses = model(inputs, samples, mode="loss")
             total, _ = model.parse_losses(losses)
-            forward_flops = ledger.flops
+            forward_flops = log.flops
             if isinstance(total, Tensor) and total.requires_grad:
                 total.backward()
-        gradients = ledger.serials_of([each.grad for each in parameters if each.grad is not None])
-        moments = [ledger.peak(), ledger.peak(apart_from=gradients)]
-    return FakeStep(
+        gradients = log.serials_of([parameter.grad for parameter in parameters if parameter.grad is not None])
+        moments = [log.peak(), log.peak(apart_from=gradients)]
+    return MetaStep(
         weights=sum(moments[0][serial] for serial in weights),
         moments=tuple(
             Moment(
-                sum(size for serial, size in there.items() if serial in gradients),
-                sum(size for serial, size in there.items() if serial not in gradients and serial not in weights),
+                sum(size for serial, size in held.items() if serial in gradients),
+                sum(size for serial, size in held.items() if serial not in gradients and serial not in weights),
             )
-            for there in moments
+            for held in moments
         ),
-        all_gradients=sum(each.grad.nbytes for each in parameters if each.grad is not None),
+        all_gradients=sum(parameter.grad.nbytes for parameter in parameters if parameter.grad is not None),
         forward_flops=forward_flops,
-        step_flops=ledger.flops,
+        step_flops=log.flops,
         assumed=tuple(sorted(values.assumed)),
     )
 
 
-def _fake_copy(model: nn.Module) -> nn.Module:
-    """The model with fake parameters and buffers. Other tensors that it holds become fake where they are used."""
-    fakes: dict[int, Any] = {}
+def _meta_copy(model: nn.Module) -> nn.Module:
+    """The model with parameters and buffers on `meta`. Other tensors that it holds come there where they are used."""
+    replaced: dict[int, Any] = {}
     for parameter in model.parameters():
-        fakes[id(parameter)] = nn.Parameter(_fake(parameter, parameter.shape), requires_grad=parameter.requires_grad)
+        replaced[id(parameter)] = nn.Parameter(_meta(parameter, parameter.shape), requires_grad=parameter.requires_grad)
     for buffer in model.buffers():
-        fakes[id(buffer)] = _fake(buffer, buffer.shape)
-    return copy.deepcopy(model, fakes)
+        replaced[id(buffer)] = _meta(buffer, buffer.shape)
+    return copy.deepcopy(model, replaced)
 
 
-def _fake(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    return torch.empty(tuple(shape), dtype=tensor.dtype, device=_NOWHERE)
+def _meta(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    return torch.empty(tuple(shape), dtype=tensor.dtype, device=_META)
 
 
-def _fake_batch(batch: Mapping[str, Any], size: Size, images: int) -> tuple[Tensor, list[Any]]:
+def _meta_batch(batch: Mapping[str, Any], size: Size, images: int) -> tuple[Tensor, list[Any]]:
     image, sample = batch["inputs"][0], batch["data_samples"][0]
-    inputs = torch.empty(images, image.shape[0], *size, device=_NOWHERE)
-    return inputs, [_fake_sample(sample, size) for _ in range(images)]
+    inputs = torch.empty(images, image.shape[0], *size, device=_META)
+    return inputs, [_meta_sample(sample, size) for _ in range(images)]
 
 
-def _fake_sample(sample: Any, size: Size) -> Any:
-    made = type(sample)(metainfo=dict.fromkeys(_SIZES, size))
+def _meta_sample(sample: Any, size: Size) -> Any:
+    scaled = type(sample)(metainfo=dict.fromkeys(_SIZES, size))
     for name, part in sample.items():
         if isinstance(part, BaseDataElement):
             fields = {key: value for key, value in part.items() if isinstance(value, Tensor)}
-            fakes = {key: _fake(value, (*value.shape[:-2], *size)) for key, value in fields.items()}
-            setattr(made, name, type(part)(**fakes))
-    return made
+            on_meta = {key: _meta(value, (*value.shape[:-2], *size)) for key, value in fields.items()}
+            setattr(scaled, name, type(part)(**on_meta))
+    return scaled
 
 
 def _tensors_of(samples: list[Any]) -> Iterator[Tensor]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from provecfg.proof.memory.meta_kernels import shape_of_result
+from provecfg.proof.memory.meta_kernels import meta_result
 
 _MOST_KEPT = 4096
 """Elements of a tensor whose values are kept."""
@@ -37,7 +37,7 @@ _OF_A_SHAPE = frozenset({"new_zeros", "new_ones", "new_full", "zeros_like", "one
 _EQUALITIES = frozenset({"eq", "isnan", "isinf", "logical_not"})
 
 
-class KnownValues:
+class MetaValues:
     """What is known of the values of tensors, and what is assumed instead.
 
     Args:
@@ -49,12 +49,12 @@ class KnownValues:
         self._lost: dict[int, torch.UntypedStorage] = {}  # of real storages, held so that an address stays its own
         self.assumed: dict[str, int] = {}  # name of an operator -> how often its result was assumed
         self._answers: dict[Any, Callable[..., Any]] = {
-            aten._local_scalar_dense.default: self._number,
-            aten.nonzero.default: self._places,
-            aten.index.Tensor: self._picked,
-            aten.masked_select.default: self._masked,
-            aten._unique2.default: self._different,
-            aten._to_copy.default: self._moved,
+            aten._local_scalar_dense.default: self._item,
+            aten.nonzero.default: self._nonzero,
+            aten.index.Tensor: self._indexed,
+            aten.masked_select.default: self._masked_select,
+            aten._unique2.default: self._unique,
+            aten._to_copy.default: self._to_copy,
         }
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -65,13 +65,13 @@ class KnownValues:
             RuntimeError: Likewise, or what it would raise in a real step.
         """
         traits = _traits(func)
-        known = self._known(traits, args, kwargs)
+        valued = self._valued(traits, args, kwargs)
         answer = self._answers.get(func)
         if answer is not None:
-            return answer(None if known is None else _really(func, known), func, *args, **kwargs)
+            return answer(None if valued is None else _on_values(func, valued), func, *args, **kwargs)
         result = _run(func, args, kwargs)
-        if known is not None and all(part.numel() <= _MOST_KEPT for part in tensors_in(result)):
-            _attach(result, _really(func, known))
+        if valued is not None and all(part.numel() <= _MOST_KEPT for part in tensors_in(result)):
+            _attach(result, _on_values(func, valued))
         elif traits.written:
             self._lose(traits, args, kwargs)
         elif traits.name in _EQUALITIES:
@@ -87,38 +87,38 @@ class KnownValues:
             return None
         return real
 
-    def _known(
+    def _valued(
         self, traits: _Traits, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]] | None:
-        """The arguments with values in the place of tensors without, or None where one has none."""
+        """The arguments with values in the index of tensors without, or None where one has none."""
         if not traits.has_values:
             return None
-        known: list[Any] = []
+        valued: list[Any] = []
         for arg in args:
             real = _blank(arg) if traits.is_of_a_shape and isinstance(arg, Tensor) else self._real(arg)
             if real is None and arg is not None:
                 return None
-            known.append(real)
+            valued.append(real)
         named = {}
         for key, arg in kwargs.items():
             named[key] = real = self._real(arg)
             if real is None and arg is not None:
                 return None
-        return known, named
+        return valued, named
 
     def _real(self, arg: Any) -> Any:
         if isinstance(arg, Tensor):
             return self.values_of(arg)
         if isinstance(arg, (list, tuple)) and any(isinstance(part, Tensor) for part in arg):
             parts = [self._real(part) for part in arg]
-            is_known = all(real is not None or part is None for real, part in zip(parts, arg, strict=True))
-            return parts if is_known else None
+            are_valued = all(real is not None or part is None for real, part in zip(parts, arg, strict=True))
+            return parts if are_valued else None
         return _CPU if isinstance(arg, torch.device) else arg
 
     def _lose(self, traits: _Traits, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Something unknown was written: what shares its memory is unknown from here on."""
-        for place, name in traits.written:
-            target = args[place] if place < len(args) else kwargs.get(name)
+        for index, name in traits.written:
+            target = args[index] if index < len(args) else kwargs.get(name)
             for tensor in target if isinstance(target, (list, tuple)) else [target]:
                 real = getattr(tensor, _KEPT, None)
                 if real is not None:
@@ -129,7 +129,7 @@ class KnownValues:
         name = _traits(func).name
         self.assumed[name] = self.assumed.get(name, 0) + 1
 
-    def _number(self, real: Any, func: Any, tensor: Tensor) -> Any:
+    def _item(self, real: Any, func: Any, tensor: Tensor) -> Any:
         if real is not None:
             return real
         self._assume(func)
@@ -137,7 +137,7 @@ class KnownValues:
             return not getattr(tensor, _DIFFERS, False)
         return 1.0 if tensor.dtype.is_floating_point else 1
 
-    def _moved(self, real: Tensor | None, func: Any, tensor: Tensor, **kwargs: Any) -> Tensor:
+    def _to_copy(self, real: Tensor | None, func: Any, tensor: Tensor, **kwargs: Any) -> Tensor:
         device = kwargs.get("device")
         if not tensor.is_meta or device is None or torch.device(device).type == "meta":
             result = _run(func, (tensor,), kwargs)
@@ -152,23 +152,23 @@ class KnownValues:
         with torch._C._DisableTorchDispatch():
             return torch.ones(tensor.shape, dtype=kwargs.get("dtype") or tensor.dtype)
 
-    def _places(self, real: Tensor | None, func: Any, mask: Tensor) -> Tensor:
+    def _nonzero(self, real: Tensor | None, func: Any, mask: Tensor) -> Tensor:
         if real is not None:
             return _like(mask, real)
         self._assume(func)
         return mask.new_empty((mask.numel(), mask.dim()), dtype=torch.int64)
 
-    def _masked(self, real: Tensor | None, func: Any, tensor: Tensor, mask: Tensor) -> Tensor:
+    def _masked_select(self, real: Tensor | None, func: Any, tensor: Tensor, mask: Tensor) -> Tensor:
         if real is not None:
             return _like(tensor, real)
-        known = self.values_of(mask)
-        if known is None:
+        values = self.values_of(mask)
+        if values is None:
             self._assume(func)
         whole = torch.broadcast_shapes(tensor.shape, mask.shape).numel()
-        share = 1.0 if known is None else _held(known) / max(1, known.numel())
+        share = 1.0 if values is None else _held(values) / max(1, values.numel())
         return tensor.new_empty((round(whole * share),))
 
-    def _picked(self, real: Tensor | None, func: Any, tensor: Tensor, indices: list[Tensor | None]) -> Tensor:
+    def _indexed(self, real: Tensor | None, func: Any, tensor: Tensor, indices: list[Tensor | None]) -> Tensor:
         if real is not None:
             return _like(tensor, real)
         spread: list[Tensor | None] = []
@@ -177,14 +177,14 @@ class KnownValues:
                 spread.append(index)
                 continue
             # As torch itself does: a mask becomes the places where it holds, a list for each of its dimensions.
-            known = self.values_of(index)
-            if known is None:
+            values = self.values_of(index)
+            if values is None:
                 self._assume(func)
-            count = index.numel() if known is None else _held(known)
+            count = index.numel() if values is None else _held(values)
             spread += index.new_empty((count, index.dim()), dtype=torch.int64).unbind(1)
-        return func(tensor, spread)  # type: ignore[no-any-return]
+        return func(tensor, spread)
 
-    def _different(self, real: Any, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    def _unique(self, real: Any, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         if real is not None:
             return tuple(_like(tensor, part) for part in real)
         self._assume(func)
@@ -203,8 +203,8 @@ class _Traits:
         self.name = func._schema.name.partition("::")[2].rstrip("_")
         arguments = func._schema.arguments
         self.written = [
-            (place, argument.name)
-            for place, argument in enumerate(arguments)
+            (index, argument.name)
+            for index, argument in enumerate(arguments)
             if argument.alias_info is not None and argument.alias_info.is_write
         ]
         self.is_of_a_shape = self.name in _OF_A_SHAPE
@@ -222,7 +222,7 @@ def _traits(func: Any) -> _Traits:
     return _Traits(func)
 
 
-def _really(func: Any, arguments: tuple[list[Any], dict[str, Any]]) -> Any:
+def _on_values(func: Any, arguments: tuple[list[Any], dict[str, Any]]) -> Any:
     """What the operator makes of real tensors, of a few numbers each."""
     with torch._C._DisableTorchDispatch():  # else the modes, too, would be handed this call
         return func(*arguments[0], **arguments[1])
@@ -243,7 +243,7 @@ def _blank(tensor: Tensor) -> Tensor:
 def _run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The operator's result. Where some of its tensors are real and some not, it is of none of them."""
     if not kwargs:
-        result = shape_of_result(func, args)
+        result = meta_result(func, args)
         if result is not None:
             return result
     try:
@@ -268,15 +268,15 @@ def _attach(result: Any, real: Any) -> None:
         if result.is_meta and real.numel() <= _MOST_KEPT:
             setattr(result, _KEPT, real)
     elif isinstance(result, (list, tuple)) and isinstance(real, (list, tuple)):
-        for part, real_part in zip(result, real, strict=False):
-            _attach(part, real_part)
+        for part, part_values in zip(result, real, strict=False):
+            _attach(part, part_values)
 
 
-def _like(fake: Tensor, real: Tensor) -> Tensor:
+def _like(meta: Tensor, real: Tensor) -> Tensor:
     """A tensor that stands for a real one."""
-    made = fake.new_empty(real.shape, dtype=real.dtype)
-    _attach(made, real)
-    return made
+    stand_in = meta.new_empty(real.shape, dtype=real.dtype)
+    _attach(stand_in, real)
+    return stand_in
 
 
 def tensors_in(result: Any) -> Iterator[Tensor]:

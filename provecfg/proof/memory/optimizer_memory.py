@@ -12,7 +12,8 @@ from mmengine.registry import OPTIMIZERS
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.memory.allocation_log import TensorLedger
+from provecfg.proof.classes import class_of
+from provecfg.proof.memory.allocation_log import AllocationLog
 from provecfg.proof.memory.meta_values import tensors_in
 
 _PARAMETERS, _EDGE = 32, 32
@@ -46,17 +47,17 @@ def optimizer_memory(config: Mapping[str, Any]) -> OptimizerMemory:
     """
     parameters = [torch.nn.Parameter(torch.ones(_EDGE, _EDGE)) for _ in range(_PARAMETERS)]
     arguments = dict(config)
-    cls = OPTIMIZERS.get(arguments["type"]) if isinstance(arguments["type"], str) else arguments["type"]
+    cls = class_of(arguments, OPTIMIZERS)
     chosen = any(arguments.get(how) is not None for how in ("foreach", "fused"))
-    if isinstance(cls, type) and "foreach" in inspect.signature(cls).parameters and not chosen:
+    if cls is not None and "foreach" in inspect.signature(cls).parameters and not chosen:
         arguments["foreach"] = True
     optimizer = OPTIMIZERS.build({**arguments, "params": parameters})
-    ledger = TensorLedger()
+    log = AllocationLog()
     for _ in range(2):  # in its first step it makes its state
         for parameter in parameters:
             parameter.grad = torch.ones_like(parameter)
-        ledger = TensorLedger()
-        with _Watch(ledger):
+        log = AllocationLog()
+        with _UpdateDispatch(log):
             optimizer.step()
     trained = sum(parameter.nbytes for parameter in parameters)
     state = sum(
@@ -65,8 +66,9 @@ def optimizer_memory(config: Mapping[str, Any]) -> OptimizerMemory:
         for value in kept.values()
         if isinstance(value, Tensor) and value.numel() > 1
     )
-    seen = ledger.serials_of([*parameters, *(p.grad for p in parameters), *_tensors_of(optimizer)])
-    temporary = sum(size for serial, size in ledger.peak().items() if serial not in seen)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    lasting = log.serials_of([*parameters, *gradients, *_tensors_of(optimizer)])
+    temporary = sum(size for serial, size in log.peak().items() if serial not in lasting)
     return OptimizerMemory(state / trained, temporary / trained)
 
 
@@ -74,13 +76,13 @@ def _tensors_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [value for kept in optimizer.state.values() for value in kept.values() if isinstance(value, Tensor)]
 
 
-class _Watch(TorchDispatchMode):
-    def __init__(self, ledger: TensorLedger) -> None:
+class _UpdateDispatch(TorchDispatchMode):
+    def __init__(self, log: AllocationLog) -> None:
         super().__init__()
-        self._ledger = ledger
+        self._log = log
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **kwargs or {})
         for tensor in tensors_in(result):
-            self._ledger.enter(tensor)
+            self._log.enter(tensor)
         return result

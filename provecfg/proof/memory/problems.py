@@ -17,5 +17,3 @@ MAY_NOT_FIT = Problem(
     "Training may stop with 'CUDA out of memory', maybe after hours.",
     Severity.WARNING,
 )
-
-PROBLEMS: tuple[Problem, ...] = (DOES_NOT_FIT, MAY_NOT_FIT)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mmengine.structures import PixelData
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.datasets.transforms import GenerateEdge, PackSegInputs
+from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from provecfg.proof.built import Built
+from provecfg.proof.built import Built, Size, image_channels
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.config_paths import dicts_of
-from provecfg.proof.step.pipeline_sizes import Size, output_sizes, train_pipeline
 
 _BAND = 8
 """One part in so many of the labelled image's width is ignored."""
-_ANNOTATION_STEPS = frozenset({"GenerateEdge"})
-"""Transforms that make labels from labels. All others change the image, or read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,15 @@ class BatchPlan:
         return BatchPlan(classes, self.from_dataset, self.ignore_index, self.channels, self.sizes, missing)
 
 
-def plan_batch(config: Any, built: Built) -> BatchPlan:
-    """What a batch for the config looks like: its dataset's classes, its pipeline's sizes at the scale of the crop."""
-    head = main_head(built.model)
+def plan_batch(config: Any, model: nn.Module, built: Built) -> BatchPlan:
+    """What a batch for the config looks like: its dataset's classes, its pipeline's sizes at the scale of the crop.
+
+    Args:
+        config: The config.
+        model: The model of `built`.
+        built: What was built of the config.
+    """
+    head = main_head(model)
     dataset_classes = classes_of_dataset(config)
     classes = dataset_classes or getattr(head, "num_classes", None) or 2
     ignore_index = getattr(head, "ignore_index", 255)
@@ -60,8 +65,8 @@ def plan_batch(config: Any, built: Built) -> BatchPlan:
         classes,
         dataset_classes is not None,
         ignore_index,
-        _channels(config),
-        _sizes(config, built),
+        image_channels(model),
+        _sizes(built),
         _missing(classes, ignore_index),
     )
 
@@ -85,41 +90,24 @@ def classes_of_dataset(config: Any) -> int | None:
 
 
 def _classes_of(part: dict[str, Any]) -> int | None:
-    kind = part.get("type")
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(cls, type) or not hasattr(cls, "METAINFO"):
+    cls = class_of(part, DATASETS)
+    if not hasattr(cls, "METAINFO"):
         return None
     meta = part.get("metainfo")
     classes = {**cls.METAINFO, **(meta if isinstance(meta, dict) else {})}.get("classes")
     return len(classes) if isinstance(classes, (list, tuple)) else None
 
 
-def _channels(config: Any) -> int:
-    model = config.get("model") or {}
-    preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
-    mean = preprocessor.get("mean")
-    if isinstance(mean, (list, tuple)) and len(mean) > 0:
-        return len(mean)
-    channels = (model.get("backbone") or {}).get("in_channels")
-    return channels if isinstance(channels, int) else 3
-
-
-def _sizes(config: Any, built: Built) -> tuple[Size, ...]:
-    """Sizes of the images: all of the crop's, unless the pipeline puts out images of several sizes, larger than it."""
-    crop = built.crop
-    declared = ((config.get("model") or {}).get("data_preprocessor") or config.get("data_preprocessor") or {}).get(
-        "size"
-    )
-    made = output_sizes(train_pipeline(config))
-    if made is None or made.is_one_size or not isinstance(declared, (list, tuple)) or len(declared) != 2:
-        return (crop,) * built.batch_size
-    if made.largest[0] <= declared[0] and made.largest[1] <= declared[1]:
-        return (crop,) * built.batch_size  # the preprocessor pads them all to its size
+def _sizes(built: Built) -> tuple[Size, ...]:
+    """Sizes of the images: all of the crop's, unless the pipeline's own are of sizes that make no batch."""
+    images, padded = built.images, built.padded_size
+    if images is None or images.batch is not None or padded is None:
+        return (built.crop,) * built.batch_size
     scaled = [
-        (max(1, round(crop[0] * height / declared[0])), max(1, round(crop[1] * width / declared[1])))
-        for height, width in (made.largest, made.smallest)
+        tuple(max(1, round(crop * side / of)) for crop, side, of in zip(built.crop, size, padded, strict=True))
+        for size in (images.largest, images.smallest)
     ]
-    return tuple(scaled[index % 2] for index in range(built.batch_size))
+    return tuple((scaled[index % 2][0], scaled[index % 2][1]) for index in range(built.batch_size))
 
 
 def _missing(classes: int, ignore_index: int) -> int | None:
@@ -149,12 +137,12 @@ def ignored_map(plan: BatchPlan, size: Size) -> np.ndarray:
     return np.full(size, label, dtype=np.uint8 if 0 <= label < 256 else np.int64)
 
 
-def make_batch(plan: BatchPlan, config: Any, *, with_ignored_image: bool) -> dict[str, Any]:
+def make_batch(plan: BatchPlan, transforms: Sequence[Any], *, with_ignored_image: bool) -> dict[str, Any]:
     """A batch as the data loader hands it to the model.
 
     Args:
         plan: What it is made of.
-        config: Its training pipeline's packing is what packs it.
+        transforms: Of the training data: what packs a sample, and what makes labels from labels, is taken from them.
         with_ignored_image: Whether the last image has no pixel that is not ignored.
 
     Returns:
@@ -166,7 +154,7 @@ def make_batch(plan: BatchPlan, config: Any, *, with_ignored_image: bool) -> dic
         labels = ignored_map(plan, size) if with_ignored_image and is_last else label_map(plan, size)
         if index % 2:
             labels = labels[:, ::-1]
-        packed = _pack(config, _image(plan, size, labels, seed=index), np.ascontiguousarray(labels))
+        packed = _pack(transforms, _image(plan, size, labels, seed=index), np.ascontiguousarray(labels))
         inputs.append(packed["inputs"])
         samples.append(packed["data_samples"])
     return {"inputs": inputs, "data_samples": samples}
@@ -179,14 +167,14 @@ def _image(plan: BatchPlan, size: Size, labels: np.ndarray, seed: int) -> np.nda
     return (image + (labels.astype(np.int64) % 7 * 8)[..., None]).astype(np.uint8)
 
 
-def _pack(config: Any, image: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def _pack(transforms: Sequence[Any], image: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     size = labels.shape
     data: dict[str, Any] = {
         "img": image,
         "gt_seg_map": labels,
         "seg_fields": ["gt_seg_map"],
-        "img_path": "made/image.png",
-        "seg_map_path": "made/labels.png",
+        "img_path": "synthetic/image.png",
+        "seg_map_path": "synthetic/labels.png",
         "img_shape": size,
         "ori_shape": size,
         "pad_shape": size,
@@ -195,20 +183,15 @@ def _pack(config: Any, image: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         "flip_direction": None,
         "reduce_zero_label": False,
     }
-    steps = [copy.deepcopy(step) for step in train_pipeline(config) if isinstance(step, dict)]
-    if any("depth" in str(step.get("type", "")).lower() for step in steps):
+    if any("depth" in type(transform).__name__.lower() for transform in transforms):
         data["gt_depth_map"] = (1.0 + labels.astype(np.float32) % 10)[...]
         data["seg_fields"].append("gt_depth_map")
-    packing = next((step for step in steps if _kind(step) == "PackSegInputs"), {"type": "PackSegInputs"})
-    for step in [step for step in steps if _kind(step) in _ANNOTATION_STEPS]:
-        data = TRANSFORMS.build(step)(data)
-    packed: dict[str, Any] = TRANSFORMS.build(packing)(data)
+    pack = next((transform for transform in transforms if isinstance(transform, PackSegInputs)), PackSegInputs())
+    for transform in transforms:
+        if isinstance(transform, GenerateEdge):  # labels from labels; all others change the image, or read it
+            data = transform(data)
+    packed: dict[str, Any] = pack(data)
     sample = packed["data_samples"]
     if not isinstance(sample, SegDataSample) or not isinstance(sample.get("gt_sem_seg"), PixelData):
-        raise TypeError(f"{packing['type']} makes no SegDataSample with a gt_sem_seg")
+        raise TypeError(f"{type(pack).__name__} makes no SegDataSample with a gt_sem_seg")
     return packed
-
-
-def _kind(step: dict[str, Any]) -> str:
-    kind = step.get("type", "")
-    return kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__

@@ -1,4 +1,4 @@
-"""One training step on a made batch: the total loss taken apart, and what its terms move."""
+"""One training step on a synthetic batch: the total loss taken apart, and what its terms move."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Built
+from provecfg.proof.built import Built, Size
 from provecfg.proof.section import Section
 from provecfg.proof.step.batch import BatchPlan, make_batch, plan_batch
 from provecfg.proof.step.config_paths import key_of_module, module_at
@@ -22,74 +22,81 @@ from provecfg.proof.step.focal_on_cpu import focal_as_on_gpu
 from provecfg.proof.step.gradients import Gradients, check_gradients, gradients_of, grouped, size_of
 from provecfg.proof.step.head_checks import check_heads, too_few_classes
 from provecfg.proof.step.loss_checks import check_losses
-from provecfg.proof.step.pipeline_sizes import Size, output_sizes, train_pipeline
 from provecfg.proof.step.problems import NOT_FINITE, STEP_FAILS, VOID_IMAGE
-from provecfg.proof.step.step import Failure, Step, run_step
+from provecfg.proof.step.training_step import StepFailure, TrainingStep, run_step
 from provecfg.proof.subject import Subject, nothing_printed
 
 _POINTS = 1024
 """Points of a mask that Mask2Former's losses look at, in place of some 12000 for a whole crop."""
 
+_USUAL_CROP: Size = (512, 512)
+"""(height, width) in pixels, where it depends on the data."""
+
 _SILENT_GAIN = 0.1
 """In place of a norm's weights that are all 0, as `zero_init_residual` makes them."""
 
 
-def prove(subject: Subject, built: Built | None) -> tuple[Section, ...]:
+NAME, GRADIENTS = "equation", "gradients"
+
+
+def check(subject: Subject, built: Built) -> tuple[Section, Section]:
     """Train one step, and compare what is optimised with what the config declares: "equation" and "gradients"."""
-    if built is None:
+    model = built.model
+    if model is None:
         reason = "the model cannot be built"
-        return Section("equation", not_judged=reason), Section("gradients", not_judged=reason)
-    with nothing_printed(), focal_as_on_gpu(), _as_trained(built.model):
-        return _Proof(subject, built).sections()
+        return Section(NAME, not_judged=reason), Section(GRADIENTS, not_judged=reason)
+    with nothing_printed(), focal_as_on_gpu(), _as_trained(model):
+        return _StepCheck(subject, model, built).sections()
 
 
-class _Proof:
+class _StepCheck:
     """The steps of one config, and what they showed."""
 
-    def __init__(self, subject: Subject, built: Built) -> None:
+    def __init__(self, subject: Subject, model: nn.Module, built: Built) -> None:
         self.config = subject.config
-        self.model = built.model
+        self.model = model
+        self.built = built
         self.device = subject.device
-        self.losses = declared_losses(self.config, built.model)
-        self.plan = self.declared_plan = plan_batch(self.config, built)
+        self.losses = declared_losses(self.config, model)
+        self.plan = self.declared_plan = plan_batch(self.config, model, built)
         self.findings: list[Finding] = []
         self.notes: list[str] = []
 
-    def sections(self) -> tuple[Section, ...]:
+    def sections(self) -> tuple[Section, Section]:
         with _weights_of_first_iteration(self.losses):
             step = self._step()
-            if not isinstance(step, Step):
-                gradients = Section("gradients", not_judged="there is no training step to differentiate")
-                return Section("equation", tuple(self.notes), {}, tuple(self.findings), not_judged=step), gradients
+            if not isinstance(step, TrainingStep):
+                gradients = Section(GRADIENTS, not_judged="there is no training step to differentiate")
+                return Section(NAME, tuple(self.notes), {}, tuple(self.findings), not_judged=step), gradients
             equation = equation_of(step, self.losses)
             self.findings += check_equation(equation)
             self.findings += self._of_one_image()
-            crop = _real_crop(self.config, self.model)
-            sizes = output_sizes(train_pipeline(self.config))
-            padded = sizes.padded_share(crop) if sizes is not None else 0.0
+            images = self.built.images
+            padded = images.padded_share if images is not None else 0.0
             self.findings += check_losses(self.model, step, self.losses, padded_share=padded)
+            crop = self.built.training_size or _USUAL_CROP
             self.findings += check_heads(self.config, self.model, step, self.losses, self.declared_plan, crop)
             return self._equation_section(equation), self._gradient_section(step, equation)
 
-    def _run(self, plan: BatchPlan, *, with_ignored_image: bool) -> Step | Failure:
-        batch = make_batch(plan, self.config, with_ignored_image=with_ignored_image)
+    def _run(self, plan: BatchPlan, *, with_ignored_image: bool) -> TrainingStep | StepFailure:
+        batch = make_batch(plan, self.built.transforms, with_ignored_image=with_ignored_image)
         return run_step(self.model, batch, self.losses, self.config)
 
-    def _step(self) -> Step | str | None:
+    def _step(self) -> TrainingStep | str | None:
         """The step that is judged; or why there is none, or None where the findings say it."""
         try:
             first = self._run(self.plan, with_ignored_image=True)
         except Exception as error:
             return f"no batch can be made for this config: {type(error).__name__}: {error}"
-        if isinstance(first, Step) and _is_finite(first):
+        if isinstance(first, TrainingStep) and _is_finite(first):
             self.notes.append(f"batch: {self._described()}, one image all ignored")
             return first
         second = self._run(self.plan, with_ignored_image=False)
-        if isinstance(second, Failure):
+        if isinstance(second, StepFailure):
             second = self._after_failure(second)
-        if isinstance(second, Failure):
+        if isinstance(second, StepFailure):
             if second.needs_what_is_missing:
-                return f"{second.said} (at {second.key})"
+                return f"{second.message} (at {second.key})"
             return None
         if _is_finite(second) and not self.findings:
             self.findings.append(_of_ignored_image(first))
@@ -103,25 +110,25 @@ class _Proof:
             f"{self.plan.classes} classes{missing}, ignored pixels of label {self.plan.ignore_index}"
         )
 
-    def _after_failure(self, failure: Failure) -> Step | Failure:
+    def _after_failure(self, failure: StepFailure) -> TrainingStep | StepFailure:
         """Say why an ordinary batch fails, and go on with one that does not, if labels are the reason."""
         if failure.needs_what_is_missing:
             return failure
         fitting = min((classes for _, classes in self._heads()), default=self.plan.classes)
         if fitting < self.plan.classes:
             again = self._run(self.plan.with_classes(fitting), with_ignored_image=False)
-            if isinstance(again, Step):
+            if isinstance(again, TrainingStep):
                 for key, classes in self._heads():
                     if classes < self.plan.classes:
                         finding = too_few_classes(key, classes, self.plan, "num_classes")
-                        self.findings.append(replace(finding, message=f"{finding.message}: {failure.said}"))
+                        self.findings.append(replace(finding, message=f"{finding.message}: {failure.message}"))
                 self.plan = self.plan.with_classes(fitting)
                 return again
-        said, key = f"a training step on ordinary labels fails: {failure.said}", failure.key
+        message, key = f"a training step on ordinary labels fails: {failure.message}", failure.key
         unusable = next((loss for loss in self.losses if loss.key == key and not loss.has_usable_weight), None)
         if unusable is not None:
-            said, key = f"{said}; its loss_weight is {unusable.weight!r}, no number", f"{key}.loss_weight"
-        self.findings.append(Finding(STEP_FAILS, said, key))
+            message, key = f"{message}; its loss_weight is {unusable.weight!r}, no number", f"{key}.loss_weight"
+        self.findings.append(Finding(STEP_FAILS, message, key))
         return failure
 
     def _heads(self) -> Iterator[tuple[str, int]]:
@@ -138,12 +145,12 @@ class _Proof:
         if loader.get("batch_size", 1) != 1 or _has_sync_norms(self.config):
             return []
         failure = self._run(replace(self.plan, sizes=self.plan.sizes[:1]), with_ignored_image=False)
-        if isinstance(failure, Step) or failure.needs_what_is_missing:
+        if isinstance(failure, TrainingStep) or failure.needs_what_is_missing:
             return []
         return [
             Finding(
                 STEP_FAILS,
-                f"a training step on a batch of one image fails: {failure.said}",
+                f"a training step on a batch of one image fails: {failure.message}",
                 "train_dataloader.batch_size" if "batch_size" in loader else failure.key,
                 hint="batch_size of 2 or more, or a norm_cfg that does not look at the batch, such as GN",
             )
@@ -182,11 +189,11 @@ class _Proof:
                 for term in equation.terms
             ],
         }
-        return Section("equation", tuple(lines), evidence, tuple(self.findings))
+        return Section(NAME, tuple(lines), evidence, tuple(self.findings))
 
-    def _gradient_section(self, step: Step, equation: Equation) -> Section:
+    def _gradient_section(self, step: TrainingStep, equation: Equation) -> Section:
         if not step.total.requires_grad:
-            return Section("gradients", not_judged="the total depends on no parameter")
+            return Section(GRADIENTS, not_judged="the total depends on no parameter")
         gradients = gradients_of(self.model, step, equation.terms)
         wrapper = self.config.get("model_wrapper_cfg") or {}
         may_be_unused = bool(
@@ -196,7 +203,7 @@ class _Proof:
         findings = [self._placed(finding, gradients) for finding in findings]
         lines = [*_reach_lines(gradients), _moved_line(gradients, may_be_unused)]
         step.calls.clear()
-        half, said = self._in_half_precision()
+        half, outcome = self._in_half_precision()
         findings += half
         evidence = {
             "parameters": gradients.parameters,
@@ -204,7 +211,7 @@ class _Proof:
             "zero_on_this_batch": len(gradients.still),
             "unused": gradients.unused,
             "not_finite": gradients.not_finite,
-            "bfloat16": said,
+            "bfloat16": outcome,
             "losses": [
                 {
                     "key": reach.term.loss.key,
@@ -216,7 +223,7 @@ class _Proof:
                 for reach in gradients.reaches
             ],
         }
-        return Section("gradients", (*lines, f"under bfloat16 autocast: {said}"), evidence, tuple(findings))
+        return Section(GRADIENTS, (*lines, f"under bfloat16 autocast: {outcome}"), evidence, tuple(findings))
 
     def _placed(self, finding: Finding, gradients: Gradients) -> Finding:
         """The finding at the innermost part of the config that has all the parameters it is about."""
@@ -235,47 +242,46 @@ class _Proof:
         """The same step under bfloat16 autocast: what is wrong, and how it went."""
         with torch.autocast(self.device, torch.bfloat16):
             step = self._run(self.plan, with_ignored_image=False)
-        if isinstance(step, Failure):
+        if isinstance(step, StepFailure):
             if self._is_amp() and not step.needs_what_is_missing:
-                said = f"a training step fails under bfloat16 autocast: {step.said}"
-                return [Finding(STEP_FAILS, said, step.key)], said
-            return [], f"not judged: {step.said}"
+                outcome = f"a training step fails under bfloat16 autocast: {step.message}"
+                return [Finding(STEP_FAILS, outcome, step.key)], outcome
+            return [], f"not judged: {step.message}"
         named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
         try:
-            found = torch.autograd.grad(step.total, list(named.values()), allow_unused=True)
+            gradients = torch.autograd.grad(step.total, list(named.values()), allow_unused=True)
         except (RuntimeError, NotImplementedError) as error:
             return [], f"not judged: {type(error).__name__}: {str(error).splitlines()[0]}"
         broken = [
             name
-            for name, gradient in zip(named, found, strict=True)
+            for name, gradient in zip(named, gradients, strict=True)
             if gradient is not None and not math.isfinite(size_of(gradient))
         ]
         total = float(step.total.detach())
         if math.isfinite(total) and not broken:
             return [], f"total {total:.4g}, all gradients finite"
-        said = f"total {total:.4g}, gradients of {len(broken)} parameters not finite: {grouped(broken)}"
-        return (
-            [Finding(NOT_FINITE, f"under bfloat16 autocast: {said}", "optim_wrapper")] if self._is_amp() else []
-        ), said
+        outcome = f"total {total:.4g}, gradients of {len(broken)} parameters not finite: {grouped(broken)}"
+        finding = Finding(NOT_FINITE, f"under bfloat16 autocast: {outcome}", "optim_wrapper")
+        return [finding] if self._is_amp() else [], outcome
 
     def _is_amp(self) -> bool:
         return (self.config.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper"
 
 
-def _is_finite(step: Step) -> bool:
+def _is_finite(step: TrainingStep) -> bool:
     return bool(torch.isfinite(step.total))
 
 
-def _of_ignored_image(first: Step | Failure) -> Finding:
-    if isinstance(first, Failure):
-        said, key = f"fails: {first.said}", first.key
+def _of_ignored_image(first: TrainingStep | StepFailure) -> Finding:
+    if isinstance(first, StepFailure):
+        outcome, key = f"fails: {first.message}", first.key
     else:
         call = next((call for call in first.calls if not bool(torch.isfinite(call.value).all())), None)
         what = call.loss.title if call is not None else "the total"
-        said, key = f"makes {what} no finite number", call.loss.key if call is not None else "model"
+        outcome, key = f"makes {what} no finite number", call.loss.key if call is not None else "model"
     return Finding(
         VOID_IMAGE,
-        f"a batch with an image whose pixels are all ignored {said}; without one it does not",
+        f"a batch with an image whose pixels are all ignored {outcome}; without one it does not",
         key,
         hint="make sure that every crop shows something labelled (RandomCrop's cat_max_ratio does not), or use a loss "
         "that takes such images",
@@ -333,20 +339,9 @@ def _moved_line(gradients: Gradients, may_be_unused: bool) -> str:
     if gradients.still:
         parts.append(f"{len(gradients.still)} have a gradient of 0 on this batch")
     if gradients.unused:
-        said = "no part in any loss" + (", as find_unused_parameters allows" if may_be_unused else "")
-        parts.append(f"{len(gradients.unused)} have {said}")
+        allowed = ", as find_unused_parameters allows" if may_be_unused else ""
+        parts.append(f"{len(gradients.unused)} have no part in any loss{allowed}")
     return "; ".join(parts)
-
-
-def _real_crop(config: Any, model: nn.Module) -> Size:
-    """The (height, width) that the model is trained on: its preprocessor's, or the pipeline's largest."""
-    declared = ((config.get("model") or {}).get("data_preprocessor") or config.get("data_preprocessor") or {}).get(
-        "size"
-    )
-    if isinstance(declared, (list, tuple)) and len(declared) == 2:
-        return int(declared[0]), int(declared[1])
-    sizes = output_sizes(train_pipeline(config))
-    return sizes.largest if sizes is not None else (512, 512)
 
 
 def _has_sync_norms(config: Any) -> bool:

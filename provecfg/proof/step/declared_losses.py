@@ -10,6 +10,7 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import nn
 
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.config_paths import dicts_of, key_of_module, module_at, steps_of
 
 _SHORT_NAMES = {"ce": "CE", "bce": "BCE"}
@@ -61,20 +62,20 @@ def head_key_of(key: str) -> str:
 
 def declared_losses(config: Any, model: nn.Module) -> list[DeclaredLoss]:
     """Every loss that the config declares in its model, in its order, then those that its heads have by default."""
-    found = [_declared(key, part, module_at(model, key)) for key, part in _loss_dicts(config.get("model"), "model")]
-    known = {id(module) for loss in found if loss.module is not None for module in loss.module.modules()}
+    losses = [_declared(key, part, module_at(model, key)) for key, part in _loss_dicts(config.get("model"), "model")]
+    matched = {id(module) for loss in losses if loss.module is not None for module in loss.module.modules()}
     for name, module in _loss_modules(model):
-        if id(module) in known:
+        if id(module) in matched:
             continue
         key = key_of_module(config, name)
-        unbuilt = next((loss for loss in found if loss.module is None and _is_of(loss, key, module)), None)
+        unbuilt = next((loss for loss in losses if loss.module is None and _is_of(loss, key, module)), None)
         if unbuilt is not None:  # it stands in another place of the model than of the config
             unbuilt.module = module
         else:
-            found.append(_by_default(name, module))
-        known |= {id(part) for part in module.modules()}
-    _apply_schedules(config, found)
-    return _with_names_of_their_own(found)
+            losses.append(_by_default(name, module))
+        matched |= {id(part) for part in module.modules()}
+    _apply_schedules(config, losses)
+    return _with_names_of_their_own(losses)
 
 
 def _loss_dicts(node: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -118,9 +119,9 @@ def _head_name(key: str) -> str:
 
 def _is_of(loss: DeclaredLoss, key: str, module: nn.Module) -> bool:
     """Whether a module in or around `key` may be what an unbuilt loss of the same head became."""
-    kind = loss.config.get("type")
-    registered = MODELS.get(kind) if isinstance(kind, str) else kind
-    return type(module) is registered and (key.startswith(loss.head_key) or loss.head_key.startswith(key))
+    return type(module) is class_of(loss.config, MODELS) and (
+        key.startswith(loss.head_key) or loss.head_key.startswith(key)
+    )
 
 
 def _loss_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -22,14 +22,14 @@ from provecfg.proof.step.problems import (
     UNDECLARED_TERM,
     WRONG_WEIGHT,
 )
-from provecfg.proof.step.step import Call, Step
+from provecfg.proof.step.training_step import LossCall, TrainingStep
 
 TOLERANCE = 1e-5
 """Of the total, relative where it is larger than 1."""
 
 
 @dataclass(slots=True)
-class Term:
+class EquationTerm:
     """One declared loss in the total.
 
     Args:
@@ -61,7 +61,7 @@ class Equation:
     """A total and its terms."""
 
     total: float
-    terms: list[Term]
+    terms: list[EquationTerm]
     undeclared: dict[str, float] = field(default_factory=dict)
     """Log keys that are in the total with more or less than their declared losses, and by how much."""
 
@@ -75,7 +75,7 @@ class Equation:
         """Whether the total is that sum."""
         return is_equal(self.total, self.declared_total)
 
-    def share(self, term: Term) -> float:
+    def share(self, term: EquationTerm) -> float:
         """The share of a term in the total, by size: shares add up to 1."""
         size = math.fsum(abs(other.weighted) for other in self.terms)
         return abs(term.weighted) / size if size > 0 else 0.0
@@ -90,12 +90,12 @@ class Equation:
         return equation_text(terms, self.undeclared)
 
 
-def is_equal(one: float, other: float) -> bool:
+def is_equal(value: float, other: float) -> bool:
     """Whether two values of a loss are the same to `TOLERANCE`."""
-    return abs(one - other) <= TOLERANCE * max(1.0, abs(one), abs(other))
+    return abs(value - other) <= TOLERANCE * max(1.0, abs(value), abs(other))
 
 
-def equation_of(step: Step, losses: Sequence[DeclaredLoss]) -> Equation:
+def equation_of(step: TrainingStep, losses: Sequence[DeclaredLoss]) -> Equation:
     """Take the total of a step apart: each loss's part is what the total's derivative says, not what its name says."""
     calls = step.calls
     values = [call.value for call in calls]
@@ -103,13 +103,13 @@ def equation_of(step: Step, losses: Sequence[DeclaredLoss]) -> Equation:
     in_log = {key: _derivatives(value, values) for key, value in step.logged.items()}
     terms = []
     for loss in losses:
-        term = Term(loss)
+        term = EquationTerm(loss)
         raws = []
         for index, call in enumerate(calls):
             if call.loss is not loss:
                 continue
             term.calls += 1
-            term.log_keys += [key for key, found in in_log.items() if found[index] is not None]
+            term.log_keys += [key for key, derivatives in in_log.items() if derivatives[index] is not None]
             raws.append(_raw_value(call))
             factor = in_total[index]
             if factor is not None:
@@ -126,11 +126,11 @@ def equation_of(step: Step, losses: Sequence[DeclaredLoss]) -> Equation:
 def _derivatives(value: Tensor, inputs: list[Tensor]) -> list[Tensor | None]:
     if not value.requires_grad or not inputs:
         return [None] * len(inputs)
-    wanted = [place for place, tensor in enumerate(inputs) if tensor.requires_grad]
-    found = torch.autograd.grad(value, [inputs[place] for place in wanted], retain_graph=True, allow_unused=True)
+    wanted = [index for index, tensor in enumerate(inputs) if tensor.requires_grad]
+    gradients = torch.autograd.grad(value, [inputs[index] for index in wanted], retain_graph=True, allow_unused=True)
     derivatives: list[Tensor | None] = [None] * len(inputs)
-    for place, derivative in zip(wanted, found, strict=True):
-        derivatives[place] = derivative
+    for index, gradient in zip(wanted, gradients, strict=True):
+        derivatives[index] = gradient
     return derivatives
 
 
@@ -138,27 +138,28 @@ def _sum(values: Tensor) -> float:
     return float(values.detach().double().sum())
 
 
-def _raw_value(call: Call) -> float:
+def _raw_value(call: LossCall) -> float:
     """The value of a call at weight 1, as the log reduces it."""
-    module, weight = call.loss.module, call.loss.weight
+    module: Any = call.loss.module
+    weight = call.loss.weight
     own = getattr(module, "loss_weight", None)
     if isinstance(own, (int, float)) and not isinstance(own, bool):
         try:
-            module.loss_weight = 1.0  # type: ignore[union-attr]
+            module.loss_weight = 1.0
             with torch.no_grad():
-                value = module(*call.args, **call.kwargs)  # type: ignore[misc]
-            return _sum(value.double().mean())
+                raw: Tensor = module(*call.args, **call.kwargs)
+            return _sum(raw.double().mean())
         except Exception:  # a loss that can be called once, or whose weight is not to be set
             pass
         finally:
-            module.loss_weight = own  # type: ignore[union-attr]
+            module.loss_weight = own
     value = _sum(call.value.detach().double().mean())
     return value / weight if call.loss.has_usable_weight and weight else value
 
 
-def _undeclared(step: Step, in_log: dict[str, list[Tensor | None]], values: list[Tensor]) -> dict[str, float]:
+def _undeclared(step: TrainingStep, in_log: dict[str, list[Tensor | None]], values: list[Tensor]) -> dict[str, float]:
     """What is in the total beside the values of losses, by log key."""
-    found = {}
+    undeclared = {}
     for key, value in step.logged.items():
         if "loss" not in key:
             continue
@@ -169,8 +170,8 @@ def _undeclared(step: Step, in_log: dict[str, list[Tensor | None]], values: list
         )
         rest = float(value.detach()) - explained
         if math.isfinite(rest) and not is_equal(float(value.detach()), explained):
-            found[key] = rest
-    return found
+            undeclared[key] = rest
+    return undeclared
 
 
 def check_equation(equation: Equation) -> list[Finding]:
@@ -200,7 +201,7 @@ def check_equation(equation: Equation) -> list[Finding]:
     return findings
 
 
-def _check_term(term: Term) -> list[Finding]:
+def _check_term(term: EquationTerm) -> list[Finding]:
     loss = term.loss
     if term.calls == 0:
         if not loss.config:
@@ -260,7 +261,7 @@ def _name_key(loss: DeclaredLoss) -> str:
     return f"{loss.key}.loss_name" if "loss_name" in loss.config else loss.key
 
 
-def _check_log_keys(terms: list[Term]) -> list[Finding]:
+def _check_log_keys(terms: list[EquationTerm]) -> list[Finding]:
     findings = []
     for index, term in enumerate(terms):
         earlier = [other for other in terms[:index] if set(other.log_keys) & set(term.log_keys)]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from provecfg.findings import Finding
-from provecfg.proof.step.equation import Term
+from provecfg.proof.step.equation import EquationTerm
 from provecfg.proof.step.problems import NOT_FINITE, TRAINS_NOTHING, UNUSED_PARAMETERS
-from provecfg.proof.step.step import Step
+from provecfg.proof.step.training_step import TrainingStep
 from provecfg.spelling import first_few as some
 
 _SHOWN = 4
@@ -31,7 +31,7 @@ class Reach:
         backbone: Whether it moves what the backbone puts out; None where that cannot be told.
     """
 
-    term: Term
+    term: EquationTerm
     head: tuple[int, int]
     elsewhere: int
     backbone: bool | None
@@ -58,7 +58,7 @@ class Gradients:
     not_finite: list[str] = field(default_factory=list)
 
 
-def gradients_of(model: nn.Module, step: Step, terms: Sequence[Term]) -> Gradients:
+def gradients_of(model: nn.Module, step: TrainingStep, terms: Sequence[EquationTerm]) -> Gradients:
     """Differentiate each loss alone, and their sum.
 
     The backbone is passed once, for all losses together: what a loss does to it is told by its features.
@@ -67,17 +67,17 @@ def gradients_of(model: nn.Module, step: Step, terms: Sequence[Term]) -> Gradien
     inner = {name for name in named if step.features and name.startswith("backbone.")}
     outer = [name for name in named if name not in inner]
     counting = [term for term in terms if term.factors]
-    found = Gradients(parameters=len(named))
+    result = Gradients(parameters=len(named))
     sums: dict[str, Tensor | None] = dict.fromkeys(outer)
     feature_sums: list[Tensor | None] = [None] * len(step.features)
     targets = [*(named[name] for name in outer), *step.features]
     for term in counting:
         gradients = torch.autograd.grad(term.outputs, targets, term.factors, retain_graph=True, allow_unused=True)
         of_outer, of_features = gradients[: len(outer)], gradients[len(outer) :]
-        found.reaches.append(_reach(term, dict(zip(outer, of_outer, strict=True)), of_features))
+        result.reaches.append(_reach(term, dict(zip(outer, of_outer, strict=True)), of_features))
         for name, gradient in zip(outer, of_outer, strict=True):
             sums[name] = _added(sums[name], gradient)
-        feature_sums = [_added(one, other) for one, other in zip(feature_sums, of_features, strict=True)]
+        feature_sums = [_added(old, gradient) for old, gradient in zip(feature_sums, of_features, strict=True)]
     sums.update(_of_backbone(step, {name: named[name] for name in inner}, feature_sums))
     if counting and any(gradient is None for gradient in sums.values()):
         # Code around the backbone's `forward` may use its parameters: ask the whole graph.
@@ -85,26 +85,26 @@ def gradients_of(model: nn.Module, step: Step, terms: Sequence[Term]) -> Gradien
         whole = torch.autograd.grad(step.total, [named[name] for name in missing], retain_graph=True, allow_unused=True)
         sums.update(zip(missing, whole, strict=True))
     for name in named:
-        gradient = sums[name]
-        if gradient is None:
-            found.unused.append(name)
-        elif not math.isfinite(size := size_of(gradient)):
-            found.not_finite.append(name)
+        total = sums[name]
+        if total is None:
+            result.unused.append(name)
+        elif not math.isfinite(size := size_of(total)):
+            result.not_finite.append(name)
         elif size == 0:
-            found.still.append(name)
+            result.still.append(name)
         else:
-            found.moved += 1
-    return found
+            result.moved += 1
+    return result
 
 
-def _added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
+def _added(gradient: Tensor | None, further: Tensor | None) -> Tensor | None:
+    if gradient is None or further is None:
+        return further if gradient is None else gradient
+    return gradient + further
 
 
 def _of_backbone(
-    step: Step, parameters: dict[str, Tensor], feature_sums: Sequence[Tensor | None]
+    step: TrainingStep, parameters: dict[str, Tensor], feature_sums: Sequence[Tensor | None]
 ) -> dict[str, Tensor | None]:
     used = [
         (feature, gradient)
@@ -114,8 +114,8 @@ def _of_backbone(
     if not parameters or not used:
         return dict.fromkeys(parameters)
     features, gradients = zip(*used, strict=True)
-    found = torch.autograd.grad(features, list(parameters.values()), gradients, retain_graph=True, allow_unused=True)
-    return dict(zip(parameters, found, strict=True))
+    inner = torch.autograd.grad(features, list(parameters.values()), gradients, retain_graph=True, allow_unused=True)
+    return dict(zip(parameters, inner, strict=True))
 
 
 def _is_moved(gradient: Tensor | None) -> bool:
@@ -127,7 +127,7 @@ def size_of(gradient: Tensor) -> float:
     return float(torch.linalg.vector_norm(gradient, math.inf))
 
 
-def _reach(term: Term, outer: dict[str, Tensor | None], features: Sequence[Tensor | None]) -> Reach:
+def _reach(term: EquationTerm, outer: dict[str, Tensor | None], features: Sequence[Tensor | None]) -> Reach:
     prefix = term.loss.head_key.removeprefix("model.").replace("[", ".").replace("]", "") + "."
     of_head = [gradient for name, gradient in outer.items() if name.startswith(prefix)]
     elsewhere = sum(_is_moved(gradient) for name, gradient in outer.items() if not name.startswith(prefix))
@@ -146,7 +146,7 @@ def check_gradients(gradients: Gradients, *, may_be_unused: bool) -> list[Findin
     for reach in gradients.reaches:
         loss = reach.term.loss
         if loss.weight == 0:
-            continue  # said already, or the start of a schedule
+            continue  # the equation says so, or it is the start of a schedule
         moved, among = reach.head
         if among and not moved and not reach.elsewhere:
             findings.append(

@@ -11,20 +11,21 @@ from mmseg.registry import METRICS
 from torch import Tensor, nn
 
 from provecfg.findings import Finding
+from provecfg.proof.built import Size
+from provecfg.proof.classes import class_of
 from provecfg.proof.step.batch import BatchPlan, main_head
 from provecfg.proof.step.config_paths import module_at, value_at
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.loss_probes import tried
-from provecfg.proof.step.pipeline_sizes import Size
 from provecfg.proof.step.problems import CLASS_NOT_TRAINED, CLASSES_NEVER_LABELLED, NO_EFFECT, TOO_FEW_CLASSES
-from provecfg.proof.step.step import Call, Step
+from provecfg.proof.step.training_step import LossCall, TrainingStep
 
 _ALL_KEPT = 0.9
 """Share of mostly right pixels from which on a sampler of hard ones picks none."""
 
 
 def check_heads(
-    config: Any, model: nn.Module, step: Step, losses: Sequence[DeclaredLoss], plan: BatchPlan, crop: Size
+    config: Any, model: nn.Module, step: TrainingStep, losses: Sequence[DeclaredLoss], plan: BatchPlan, crop: Size
 ) -> list[Finding]:
     """Compare heads with the labels of a step, with the metric and with each other, and ask for their predictions.
 
@@ -49,9 +50,9 @@ def check_heads(
     return findings
 
 
-def _check_labels(head_key: str, head: nn.Module, calls: Sequence[Call], plan: BatchPlan) -> Iterator[Finding]:
+def _check_labels(head_key: str, head: nn.Module, calls: Sequence[LossCall], plan: BatchPlan) -> Iterator[Finding]:
     classes = getattr(head, "num_classes", None)
-    seen = next((found for call in calls if (found := _labels_in(call)) is not None), None)
+    seen = next((labelled for call in calls if (labelled := _labels_in(call)) is not None), None)
     if seen is None or not isinstance(classes, int):
         return
     channels, labels = seen
@@ -80,7 +81,7 @@ def too_few_classes(head_key: str, predicted: int, plan: BatchPlan, setting: str
     )
 
 
-def _labels_in(call: Call) -> tuple[int, set[int]] | None:
+def _labels_in(call: LossCall) -> tuple[int, set[int]] | None:
     """The number of channels and the labels of a call that was given logits and labels of pixels."""
     if len(call.args) < 2:
         return None
@@ -169,9 +170,8 @@ def _metrics(config: Any) -> Iterator[tuple[str, Any]]:
     evaluator = config.get("val_evaluator")
     metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
     for index, metric in enumerate(metrics):
-        kind = metric.get("type") if isinstance(metric, dict) else None
-        cls = METRICS.get(kind) if isinstance(kind, str) else kind
-        taken = inspect.signature(cls).parameters if isinstance(cls, type) else {}
+        cls = class_of(metric, METRICS) if isinstance(metric, dict) else None
+        taken = inspect.signature(cls).parameters if cls is not None else {}
         if "ignore_index" in taken:
             key = f"val_evaluator[{index}]" if isinstance(evaluator, (list, tuple)) else "val_evaluator"
             yield key, metric.get("ignore_index", taken["ignore_index"].default)

@@ -11,7 +11,7 @@ from provecfg.findings import Finding
 from provecfg.proof.step.config_paths import module_at
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.loss_probes import (
-    Probe,
+    LossProbe,
     falls_with_ignored_share,
     grows_with_pixels,
     learns_from,
@@ -31,13 +31,15 @@ from provecfg.proof.step.problems import (
     SUMMED,
     TWO_ACTIVATIONS,
 )
-from provecfg.proof.step.step import Step
+from provecfg.proof.step.training_step import TrainingStep
 
 _MUCH_PADDING = 0.5
 """Share of the smallest image beyond which an average over padding is worth a warning; mmseg's own configs reach it."""
 
 
-def check_losses(model: nn.Module, step: Step, losses: Sequence[DeclaredLoss], *, padded_share: float) -> list[Finding]:
+def check_losses(
+    model: nn.Module, step: TrainingStep, losses: Sequence[DeclaredLoss], *, padded_share: float
+) -> list[Finding]:
     """Ask every loss that takes logits and labels of pixels what it makes of predictions whose truth is known.
 
     Args:
@@ -46,7 +48,7 @@ def check_losses(model: nn.Module, step: Step, losses: Sequence[DeclaredLoss], *
         losses: Of the config.
         padded_share: Of the smallest image that the pipeline puts out.
     """
-    by_head: dict[str, list[Probe]] = {}
+    by_head: dict[str, list[LossProbe]] = {}
     for loss in losses:
         for call in step.calls_of(loss)[:1]:
             probe = probe_of(call, module_at(model, loss.head_key))
@@ -62,7 +64,7 @@ def check_losses(model: nn.Module, step: Step, losses: Sequence[DeclaredLoss], *
     return findings
 
 
-def _check_alone(probe: Probe, padded_share: float) -> list[Finding]:
+def _check_alone(probe: LossProbe, padded_share: float) -> list[Finding]:
     loss, findings = probe.call.loss, []
     inverted = tried(prefers_wrong, probe)
     if inverted is not None and _weight(loss) > 0:
@@ -101,7 +103,7 @@ def _check_alone(probe: Probe, padded_share: float) -> list[Finding]:
     return findings
 
 
-def _outputs(probe: Probe) -> str:
+def _outputs(probe: LossProbe) -> str:
     return f"{probe.channels} output{'s' * (probe.channels != 1)}"
 
 
@@ -113,7 +115,7 @@ def _setting(loss: DeclaredLoss, name: str) -> str:
     return f"{loss.key}.{name}" if name in loss.config else loss.key
 
 
-def _check_padding(probe: Probe, padded_share: float) -> list[Finding]:
+def _check_padding(probe: LossProbe, padded_share: float) -> list[Finding]:
     loss = probe.call.loss
     if padded_share <= _MUCH_PADDING or not tried(falls_with_ignored_share, probe):
         return []
@@ -131,7 +133,7 @@ def _check_padding(probe: Probe, padded_share: float) -> list[Finding]:
     ]
 
 
-def _check_ignored(probes: list[Probe]) -> list[Finding]:
+def _check_ignored(probes: list[LossProbe]) -> list[Finding]:
     learned = {id(probe): tried(learns_from, probe, probe.ignore_index) for probe in probes}
     one_ignores = any(learns is False for learns in learned.values())
     findings = []
@@ -164,7 +166,7 @@ def _check_ignored(probes: list[Probe]) -> list[Finding]:
     return findings
 
 
-def _own_ignored_label(probe: Probe) -> int | None:
+def _own_ignored_label(probe: LossProbe) -> int | None:
     """A label beyond the classes, other than the head's, that the loss ignores."""
     loss = probe.call.loss
     candidates = [loss.config.get("ignore_index"), getattr(loss.module, "ignore_index", None), 255]
@@ -175,7 +177,7 @@ def _own_ignored_label(probe: Probe) -> int | None:
     return None
 
 
-def _check_activations(probes: list[Probe]) -> list[Finding]:
+def _check_activations(probes: list[LossProbe]) -> list[Finding]:
     softmax = {id(probe): tried(reads_by_softmax, probe) for probe in probes}
     first = next((probe for probe in probes if softmax[id(probe)]), None)
     findings = []
@@ -197,13 +199,13 @@ def _check_activations(probes: list[Probe]) -> list[Finding]:
     return findings
 
 
-def _check_classes(head_key: str, probes: list[Probe]) -> list[Finding]:
+def _check_classes(head_key: str, probes: list[LossProbe]) -> list[Finding]:
     untrained: set[int] | None = None
     for probe in probes:
-        found = tried(untrained_labels, probe)
-        if found is None:
+        of_loss = tried(untrained_labels, probe)
+        if of_loss is None:
             return []
-        untrained = found if untrained is None else untrained & found
+        untrained = of_loss if untrained is None else untrained & of_loss
     left_out = sorted((untrained or set()) - {probe.ignore_index for probe in probes})
     if not left_out or len(left_out) >= probes[0].labels - 1:
         return []  # none, or the loss as a whole does nothing, which its gradients say

@@ -12,7 +12,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from provecfg.proof.step.step import Call
+from provecfg.proof.classes import class_of
+from provecfg.proof.step.training_step import LossCall
 
 _SIDE = 32
 """Pixels of a probe's sides."""
@@ -23,7 +24,7 @@ _SURE = 8.0
 
 
 @dataclass(slots=True)
-class Probe:
+class LossProbe:
     """A loss that takes logits of classes for each pixel, and labels: as most losses of heads do.
 
     Args:
@@ -33,7 +34,7 @@ class Probe:
         ignore_index: That it was called with, or its head's.
     """
 
-    call: Call
+    call: LossCall
     channels: int
     labels: int
     ignore_index: int
@@ -46,7 +47,8 @@ class Probe:
     def value(self, logits: Tensor, labels: Tensor, module: nn.Module | None = None) -> Tensor:
         """The loss of (N, C, H, W) logits for (N, H, W) labels, reduced as for the log."""
         kwargs = {name: None if name == "weight" else value for name, value in self.call.kwargs.items()}
-        value = (module or self.call.loss.module)(logits, labels, **kwargs)
+        loss: Any = module or self.call.loss.module
+        value: Tensor = loss(logits, labels, **kwargs)
         return value.mean()
 
     def logits_for(self, labels: Tensor) -> Tensor:
@@ -60,8 +62,8 @@ class Probe:
         """(2, H, W) labels: all that are trained on, in fields side by side."""
         trained = torch.tensor(self.trained_labels)
         across = math.ceil(math.sqrt(len(trained)))
-        place = torch.arange(_SIDE) * across // _SIDE
-        labels = trained[(place[:, None] * across + place[None, :]) % len(trained)]
+        field = torch.arange(_SIDE) * across // _SIDE
+        labels = trained[(field[:, None] * across + field[None, :]) % len(trained)]
         return torch.stack([labels, labels.flip(1)])
 
     def wrong(self, labels: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class Probe:
         return table[labels]
 
 
-def probe_of(call: Call, head: nn.Module | None) -> Probe | None:
+def probe_of(call: LossCall, head: nn.Module | None) -> LossProbe | None:
     """A probe of the loss of a call, or None where it takes something else than logits and labels of pixels."""
     if len(call.args) != 2 or call.loss.module is None:
         return None
@@ -91,11 +93,11 @@ def probe_of(call: Call, head: nn.Module | None) -> Probe | None:
     ignore_index = call.kwargs.get("ignore_index", getattr(head, "ignore_index", 255))
     if not isinstance(ignore_index, int):
         return None
-    probe = Probe(call, channels, 2 if channels == 1 else channels, ignore_index)
+    probe = LossProbe(call, channels, 2 if channels == 1 else channels, ignore_index)
     return probe if len(probe.trained_labels) > 1 and probe.labels <= _SIDE**2 else None
 
 
-def prefers_wrong(probe: Probe) -> tuple[float, float] | None:
+def prefers_wrong(probe: LossProbe) -> tuple[float, float] | None:
     """The loss of the correct and of a wrong prediction, where the wrong one is lower.
 
     And where, from a prediction that is undecided, every label is pushed away from: a loss may lose its sense in
@@ -118,7 +120,7 @@ def prefers_wrong(probe: Probe) -> tuple[float, float] | None:
     return (correct, wrong) if away else None
 
 
-def learns_from(probe: Probe, label: int) -> bool:
+def learns_from(probe: LossProbe, label: int) -> bool:
     """Whether pixels of a label, well inside an area of it, get a gradient."""
     labels = probe.fields()
     labels[..., _SIDE // 2 :] = label
@@ -128,16 +130,16 @@ def learns_from(probe: Probe, label: int) -> bool:
     value = probe.value(logits, labels)
     if not value.requires_grad:
         return False
-    (gradient,) = torch.autograd.grad(value, logits, allow_unused=True)
+    gradient: Tensor | None = torch.autograd.grad(value, logits, allow_unused=True)[0]
     if gradient is None:
         return False
     outside = gradient[..., :, : _SIDE // 4].abs().max()
     return bool(gradient[inside].abs().max() > 1e-4 * outside)
 
 
-def untrained_labels(probe: Probe) -> set[int]:
+def untrained_labels(probe: LossProbe) -> set[int]:
     """Labels that the loss does not answer to: a wrong prediction for them has no gradient."""
-    found = set()
+    untrained = set()
     for label in range(probe.labels):
         labels = torch.full((2, _FEW, _FEW), label)
         generator = torch.Generator().manual_seed(label)
@@ -147,11 +149,11 @@ def untrained_labels(probe: Probe) -> set[int]:
         if value.requires_grad:
             (gradient,) = torch.autograd.grad(value, logits, allow_unused=True)
         if gradient is None or not bool((gradient != 0).any()):
-            found.add(label)
-    return found
+            untrained.add(label)
+    return untrained
 
 
-def reads_by_softmax(probe: Probe, module: nn.Module | None = None) -> bool | None:
+def reads_by_softmax(probe: LossProbe, module: nn.Module | None = None) -> bool | None:
     """Whether the loss stays the same when all logits of a pixel grow alike; None for one channel."""
     if probe.channels == 1:
         return None
@@ -160,22 +162,22 @@ def reads_by_softmax(probe: Probe, module: nn.Module | None = None) -> bool | No
     logits = torch.randn(2, probe.channels, _SIDE, _SIDE, generator=generator)
     shift = torch.randn(2, 1, _SIDE, _SIDE, generator=generator) * 3
     with torch.no_grad():
-        plain, shifted = (float(probe.value(given, labels, module)) for given in (logits, logits + shift))
+        plain, shifted = (float(probe.value(shown, labels, module)) for shown in (logits, logits + shift))
     return abs(plain - shifted) <= 1e-4 * max(abs(plain), abs(shifted), 1e-6)
 
 
-def falls_with_ignored_share(probe: Probe, module: nn.Module | None = None) -> bool:
+def falls_with_ignored_share(probe: LossProbe, module: nn.Module | None = None) -> bool:
     """Whether the same predictions cost less when more of the image is ignored."""
     labels = probe.fields()
     logits = torch.zeros(2, probe.channels, _SIDE, _SIDE)  # every pixel costs the same
     half = labels.clone()
     half[..., _SIDE // 2 :] = probe.ignore_index
     with torch.no_grad():
-        whole, rest = (float(probe.value(logits, given, module)) for given in (labels, half))
+        whole, rest = (float(probe.value(logits, truth, module)) for truth in (labels, half))
     return rest < 0.75 * whole
 
 
-def grows_with_pixels(probe: Probe) -> bool:
+def grows_with_pixels(probe: LossProbe) -> bool:
     """Whether four times as many pixels cost more than twice as much."""
     labels = probe.fields()
     logits = torch.randn(2, probe.channels, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0))
@@ -187,8 +189,7 @@ def grows_with_pixels(probe: Probe) -> bool:
 
 def rebuilt_with(config: dict[str, Any], **changes: Any) -> nn.Module | None:
     """The loss built again with other settings, or None where its class does not take them."""
-    kind = config.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(config, MODELS)
     if cls is None or not set(changes) <= set(inspect.signature(cls).parameters):
         return None
     try:

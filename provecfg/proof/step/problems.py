@@ -130,26 +130,3 @@ NO_EFFECT = Problem(
     "A setting of a head or loss is never read, or makes it do nothing, or always the same.",
     "The config declares something that training or inference does not do.",
 )
-
-PROBLEMS: tuple[Problem, ...] = (
-    STEP_FAILS,
-    VOID_IMAGE,
-    NOT_FINITE,
-    NEVER_COMPUTED,
-    NOT_IN_TOTAL,
-    UNDECLARED_TERM,
-    WRONG_WEIGHT,
-    NOT_POSITIVE,
-    SAME_LOG_KEY,
-    TRAINS_NOTHING,
-    UNUSED_PARAMETERS,
-    PREFERS_WRONG,
-    LEARNS_IGNORED,
-    TWO_ACTIVATIONS,
-    FALLS_WITH_PADDING,
-    SUMMED,
-    CLASS_NOT_TRAINED,
-    CLASSES_NEVER_LABELLED,
-    TOO_FEW_CLASSES,
-    NO_EFFECT,
-)

@@ -1,4 +1,4 @@
-"""Early stopping and the best checkpoint: the real hooks live through histories of the real evaluator's metrics."""
+"""Early stopping and the best checkpoint: the real hooks under simulated histories of the real evaluator's metrics."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mmengine.registry import init_default_scope
 
 from provecfg.findings import Finding
 from provecfg.proof.built import Built
+from provecfg.proof.dry_runner import validates
+from provecfg.proof.exceptions import described
 from provecfg.proof.section import Section
-from provecfg.proof.stopping.dry_runner import Stage, UnknownLoopError, validates
 from provecfg.proof.stopping.evaluator_output import EvaluatorOutput, evaluator_output
 from provecfg.proof.stopping.problems import (
     BEST_IS_FIRST,
@@ -28,16 +29,17 @@ from provecfg.proof.stopping.problems import (
     THRESHOLD_MET,
     WRONG_RULE,
 )
-from provecfg.proof.stopping.simulations import Lives, failure
-from provecfg.proof.stopping.stopping_hooks import DeclaredHook, declared_hooks
-from provecfg.proof.stopping.stopping_settings import judge_best, judge_stopping
+from provecfg.proof.stopping.simulations import EarlyStoppingSimulation, failure
+from provecfg.proof.stopping.simulator import Simulator, UnknownLoopError
+from provecfg.proof.stopping.stopping_hooks import DeclaredHook, stopping_hooks
+from provecfg.proof.stopping.stopping_settings import check_best, check_stopping
 from provecfg.proof.subject import Subject, nothing_printed
 
 NAME = "early stopping"
 
 
-def prove(subject: Subject, built: Built | None) -> Section:
-    """Let the config's early stopping and best checkpoint live through histories of its evaluator's metrics.
+def check(subject: Subject, built: Built) -> Section:
+    """Simulate runs under the config's early-stopping and checkpoint hooks, their metrics scripted as its evaluator's.
 
     Args:
         subject: The config.
@@ -48,22 +50,21 @@ def prove(subject: Subject, built: Built | None) -> Section:
         return Section(NAME, not_judged="the config does not train")
     with nothing_printed():
         init_default_scope(config.get("default_scope") or "mmseg")
-    proof = _Proof(subject)
+    stopping = _StoppingCheck(subject)
     if validates(config):
-        proof.see_evaluator()
-    proof.build_hooks()
+        stopping.check_evaluator()
+    stopping.build_hooks()
     folder = Path(tempfile.mkdtemp(prefix="early_stopping_", dir=subject.work_dir))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stage = Stage(config, folder)
+            simulator = Simulator(config, folder)
     except UnknownLoopError as error:
-        return proof.section(not_judged=str(error))
+        return stopping.section(not_judged=str(error))
     except Exception as error:
-        first = str(error).partition("\n")[0]
-        return proof.section(not_judged=f"the training loop fails by itself: {type(error).__name__}: {first}")
-    proof.live(stage)
-    return proof.section()
+        return stopping.section(not_judged=f"the training loop fails by itself: {described(error)}")
+    stopping.simulate(simulator)
+    return stopping.section()
 
 
 _IDLE = (MONITOR_MISSING, WRONG_RULE, THRESHOLD_MET)
@@ -71,7 +72,9 @@ _IDLE = (MONITOR_MISSING, WRONG_RULE, THRESHOLD_MET)
 
 
 @dataclass(slots=True)
-class _Proof:
+class _StoppingCheck:
+    """What has been seen so far of one config."""
+
     subject: Subject
     output: EvaluatorOutput = field(default_factory=lambda: EvaluatorOutput(not_judged="nothing is validated"))
     stoppers: list[tuple[DeclaredHook, EarlyStoppingHook]] = field(default_factory=list)
@@ -86,7 +89,7 @@ class _Proof:
         kept = [finding for finding in self.findings if unique[finding.problem.code, finding.key] is finding]
         return Section(NAME, tuple(self.lines), self.evidence, tuple(kept), not_judged)
 
-    def see_evaluator(self) -> None:
+    def check_evaluator(self) -> None:
         self.output = output = evaluator_output(self.subject.config, self.subject.work_dir)
         if output.failure is not None:
             self.findings.append(
@@ -112,7 +115,7 @@ class _Proof:
             self.lines.append(f"the evaluator returns {shown}, poor to perfect" if shown else "the evaluator is silent")
 
     def build_hooks(self) -> None:
-        for declared in declared_hooks(self.subject.config):
+        for declared in stopping_hooks(self.subject.config):
             try:
                 hook = declared.make()
             except Exception as error:
@@ -120,49 +123,53 @@ class _Proof:
                 continue
             if isinstance(hook, EarlyStoppingHook):
                 self.stoppers.append((declared, hook))
-                self.findings += judge_stopping(declared, hook, self.output)
+                self.findings += check_stopping(declared, hook, self.output)
             elif isinstance(hook, CheckpointHook):
-                found = list(judge_best(declared, hook, self.output))
-                self.findings += found
+                wrong = list(check_best(declared, hook, self.output))
+                self.findings += wrong
                 self.keeps_best |= bool(declared.best)
-                if any(finding.problem is not BEST_IS_FIRST for finding in found):
+                if any(finding.problem is not BEST_IS_FIRST for finding in wrong):
                     # It fails at the first validation, or keeps the worst: that is said, and hides what else there is.
                     declared = dataclasses.replace(declared, without=("save_best", "rule"))
                 self.savers.append((declared, hook))
 
-    def live(self, stage: Stage) -> None:
-        count = len(stage.validations)
-        self.evidence |= {"unit": stage.unit, "length": stage.length, "validations": list(stage.validations)}
+    def simulate(self, simulator: Simulator) -> None:
+        validations = list(simulator.validations)
+        self.evidence |= {"unit": simulator.unit, "length": simulator.length, "validations": validations}
         if not self.stoppers:
             self.lines.append("no early stopping is declared")
-        if stage.unit == "epoch" and any(not hook.by_epoch for _, hook in self.savers):
+        if simulator.unit == "epoch" and any(not hook.by_epoch for _, hook in self.savers):
             self.lines.append("checkpoints are counted in iterations, of which each epoch is given one here")
-        if count == 0:
+        if not validations:
             self._without_validation()
             return
         for declared, hook in self.stoppers:
-            lives = self._lives(stage, (declared, hook))
+            simulation = self._simulation(simulator, (declared, hook))
             if len(self.stoppers) > 1:
                 self.lines.append(f"{declared.key}:")
             if any(finding.problem in _IDLE and finding.key.startswith(declared.key) for finding in self.findings):
-                lives.only_look()
+                simulation.tell_improving()
             else:
-                lives.judge()
-            self._take(lives, declared.key)
+                simulation.check()
+            self._take(simulation, declared.key)
         if not self.stoppers:
-            lives = self._lives(stage, None)
-            lives.judge()
-            self._take(lives, "default_hooks")
+            simulation = self._simulation(simulator, None)
+            simulation.check()
+            self._take(simulation, "default_hooks")
 
-    def _lives(self, stage: Stage, stopper: tuple[DeclaredHook, EarlyStoppingHook] | None) -> Lives:
+    def _simulation(
+        self, simulator: Simulator, stopper: tuple[DeclaredHook, EarlyStoppingHook] | None
+    ) -> EarlyStoppingSimulation:
         resumes = bool(self.subject.config.get("resume"))
-        return Lives(stage, self.output, self.savers, stopper, keeps_best=self.keeps_best, resumes=resumes)
+        return EarlyStoppingSimulation(
+            simulator, self.output, self.savers, stopper, keeps_best=self.keeps_best, resumes=resumes
+        )
 
-    def _take(self, lives: Lives, key: str) -> None:
-        self.lines += lives.lines
-        self.findings += lives.findings
-        if lives.evidence:
-            self.evidence.setdefault("histories", {})[key] = lives.evidence
+    def _take(self, simulation: EarlyStoppingSimulation, key: str) -> None:
+        self.lines += simulation.lines
+        self.findings += simulation.findings
+        if simulation.evidence:
+            self.evidence.setdefault("histories", {})[key] = simulation.evidence
 
     def _without_validation(self) -> None:
         declared = validates(self.subject.config)

@@ -16,11 +16,13 @@ from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATASETS
 
+from provecfg.proof.classes import class_of
+from provecfg.proof.exceptions import described
 from provecfg.proof.subject import nothing_printed
 
 _SIDE = 64
 """Height and width in pixels of a made image, unless there are too many classes for it."""
-_PLACES = ("output_dir", "out_file_path", "outfile_prefix")
+_WRITES_TO = ("output_dir", "out_file_path", "outfile_prefix")
 """Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
 _RIGHT = 10
 """One pixel in so many is right in a poor prediction."""
@@ -55,9 +57,10 @@ class EvaluatorOutput:
 
     def span(self, metric: str) -> float | None:
         """How far perfect lies from poor, signed; None where either is no finite number."""
-        values = self.perfect.get(metric), self.poor.get(metric)
+        perfect: Any = self.perfect.get(metric)
+        poor: Any = self.poor.get(metric)
         try:
-            best, worst = (float(value) for value in values)  # type: ignore[arg-type]
+            best, worst = float(perfect), float(poor)
         except (TypeError, ValueError):
             return None
         return best - worst if isfinite(best) and isfinite(worst) else None
@@ -76,7 +79,7 @@ def evaluator_output(config: Any, folder: Path) -> EvaluatorOutput:
     except _ForeignMetricError as error:
         return EvaluatorOutput(not_judged=str(error))
     except Exception as error:  # the evaluator is the config's, and may be any class
-        return EvaluatorOutput(failure=_first_line(error))
+        return EvaluatorOutput(failure=described(error))
     return EvaluatorOutput(perfect, poor, not_judged=judged)
 
 
@@ -88,7 +91,7 @@ def _evaluate(config: Any, folder: Path, *, right_everywhere: bool) -> tuple[dic
     with nothing_printed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, of classes that are in no prediction
         # Runner.build_evaluator uses nothing of its runner.
-        evaluator = Runner.build_evaluator(None, _writing_to(copy.deepcopy(config.val_evaluator), folder))  # type: ignore[arg-type]
+        evaluator = Runner.build_evaluator(None, _writing_to(copy.deepcopy(config.val_evaluator), folder))
         if not isinstance(evaluator, Evaluator):
             return {}, f"the evaluator is a {type(evaluator).__name__}, not mmengine's"
         evaluator.dataset_meta = dataset_meta(config)
@@ -101,24 +104,20 @@ def _evaluate(config: Any, folder: Path, *, right_everywhere: bool) -> tuple[dic
         except Exception as error:
             if foreign:
                 raise _ForeignMetricError(
-                    f"{foreign[0]} does not take the predictions that are made here ({_first_line(error)})"
+                    f"{foreign[0]} does not take the predictions that are made here ({described(error)})"
                 ) from None
             raise
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _writing_to(evaluator: Any, folder: Path) -> Any:
     """The same, with predictions written into the folder."""
     if isinstance(evaluator, dict):
-        for key in _PLACES:
+        for key in _WRITES_TO:
             if evaluator.get(key):
                 evaluator[key] = str(folder / "predictions" / Path(str(evaluator[key])).name)
         return {key: _writing_to(value, folder) if key == "metrics" else value for key, value in evaluator.items()}
     if isinstance(evaluator, (list, tuple)):
-        return [_writing_to(one, folder) for one in evaluator]
+        return [_writing_to(metric, folder) for metric in evaluator]
     return evaluator
 
 
@@ -153,11 +152,9 @@ def dataset_meta(config: Any) -> dict[str, Any]:
         dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
     meta: dict[str, Any] = {}
     if isinstance(dataset, dict):
-        cls = dataset.get("type")
-        cls = DATASETS.get(cls) if isinstance(cls, str) else cls
-        meta.update(getattr(cls, "METAINFO", None) or {})
-        given = dataset.get("metainfo")
-        meta.update(given if isinstance(given, dict) else {})
+        meta.update(getattr(class_of(dataset, DATASETS), "METAINFO", None) or {})
+        own = dataset.get("metainfo")
+        meta.update(own if isinstance(own, dict) else {})
     if not meta.get("classes"):
         count = _num_classes(config.get("model") or {})
         meta["classes"] = tuple(f"class {index}" for index in range(count))

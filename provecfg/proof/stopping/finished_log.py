@@ -61,7 +61,7 @@ class FinishedLog:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of all metrics, in the order in which they were logged."""
-        return tuple(dict.fromkeys(name for one in self.validations for name in one.metrics))
+        return tuple(dict.fromkeys(name for validation in self.validations for name in validation.metrics))
 
 
 def read_log(path: Path) -> FinishedLog:
@@ -123,10 +123,10 @@ class _Part:
 
 
 def _logs_in(folder: Path) -> list[Path]:
-    found = {file for pattern in _SCALARS for file in folder.glob(pattern)} or set(folder.glob("*/*.log"))
-    if found:
+    files = {file for pattern in _SCALARS for file in folder.glob(pattern)} or set(folder.glob("*/*.log"))
+    if files:
         # mmengine names the folder of each start by its time.
-        return sorted(found, key=lambda file: (file.parent.parent.name, file.stat().st_mtime))
+        return sorted(files, key=lambda file: (file.parent.parent.name, file.stat().st_mtime))
     below = sorted({file.parents[2].name for file in folder.glob("*/*/vis_data/scalars.json")})
     if below:
         raise ProvecfgError(
@@ -189,31 +189,33 @@ def _from_objects(objects: Sequence[dict[str, Any]]) -> Iterator[_Record]:
 
     Source: mmengine 0.10.7, runner/log_processor.py, `get_log_after_iter`; hooks/logger_hook.py, `after_val_epoch`.
     """
-    by_epoch = any(isinstance(one.get("epoch"), int) and one["epoch"] > 1 for one in objects)
-    iteration, epoch = 0, None
-    for one in objects:
-        if _is_count(one.get("iter")):
-            iteration = one["iter"]
-            epoch = one["epoch"] if by_epoch and _is_count(one.get("epoch")) else None
-            yield _Record(iteration, epoch, _number(one.get("time")))
+    by_epoch = any(isinstance(line.get("epoch"), int) and line["epoch"] > 1 for line in objects)
+    iteration = 0
+    epoch: int | None = None
+    for line in objects:
+        if _is_count(line.get("iter")):
+            iteration = line["iter"]
+            epoch = line["epoch"] if by_epoch and _is_count(line.get("epoch")) else None
+            yield _Record(iteration, epoch, _number(line.get("time")))
             continue
         metrics = {
-            name: value
-            for name, found in one.items()
-            if name.rpartition("/")[2] not in _NO_METRICS and (value := _number(found)) is not None
+            name: number
+            for name, value in line.items()
+            if name.rpartition("/")[2] not in _NO_METRICS and (number := _number(value)) is not None
         }
-        step = one.get("step")
-        if not metrics or not _is_count(step):
+        step = line.get("step")
+        if not metrics or not isinstance(step, int) or isinstance(step, bool):
             continue
         # With `log_metric_by_epoch` the step is an epoch, of which a loop by iterations is in its first, number 0.
         yield _Record(max(iteration, 0 if by_epoch else step), epoch or (step if by_epoch else None), metrics=metrics)
 
 
 def _from_text(lines: Sequence[str]) -> Iterator[_Record]:
-    iteration, epoch = 0, None
+    iteration = 0
+    epoch: int | None = None
     for line in lines:
-        if found := _TRAIN_LINE.search(line):
-            kind, outer, inner, size = found.groups()
+        if match := _TRAIN_LINE.search(line):
+            kind, outer, inner, size = match.groups()
             if kind == "Epoch" and outer is not None:
                 epoch = int(outer)
                 iteration = (epoch - 1) * int(size) + int(inner)
@@ -221,15 +223,15 @@ def _from_text(lines: Sequence[str]) -> Iterator[_Record]:
                 iteration = int(inner)
             spent = _TIME.search(line)
             yield _Record(iteration, epoch, float(spent[1]) if spent else None)
-        elif found := _SAVING.search(line):
-            iteration = max(iteration, int(found[1]))
-        elif found := _RESUMED.search(line):
-            epoch, iteration = int(found[1]) or None, int(found[2])
-        elif found := _VAL_LINE.search(line):
-            items = {name: _number_in(text) for name, text in _ITEM.findall(found[3])}
+        elif match := _SAVING.search(line):
+            iteration = max(iteration, int(match[1]))
+        elif match := _RESUMED.search(line):
+            epoch, iteration = int(match[1]) or None, int(match[2])
+        elif match := _VAL_LINE.search(line):
+            items = {name: _number_in(text) for name, text in _ITEM.findall(match[3])}
             metrics = {name: value for name, value in items.items() if name not in _NO_METRICS and value is not None}
             if metrics:
-                yield _Record(iteration, int(found[2]) if found[2] else epoch, metrics=metrics)
+                yield _Record(iteration, int(match[2]) if match[2] else epoch, metrics=metrics)
 
 
 def _is_count(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Metric histories that a run could live through, in units of the metric that early stopping watches."""
+"""Metric histories that a run could have, in units of the metric that early stopping watches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
-from provecfg.proof.stopping.dry_runner import Script
 from provecfg.proof.stopping.evaluator_output import EvaluatorOutput
+from provecfg.proof.stopping.simulator import Script
 
 FLAT, RISING, CREEPING, FALLING, BROKEN, RECOVERING, KILLED = (
     "flat",
@@ -25,12 +25,12 @@ _UNKNOWN_RANGE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class MetricHistory:
     """A history.
 
     Args:
         name: What it is called in a report.
-        value: The watched metric at a validation's place, from 0.
+        value: The watched metric by the number of the validation, from 0.
         killed_after: The run is killed after so many validations, and resumed.
     """
 
@@ -41,7 +41,7 @@ class History:
 
 def histories(
     metric: str, output: EvaluatorOutput, rule: str, min_delta: float, patience: int, validations: int
-) -> Iterator[History]:
+) -> Iterator[MetricHistory]:
     """The histories for an early-stopping hook.
 
     Args:
@@ -56,21 +56,21 @@ def histories(
     span = abs(output.span(metric) or _UNKNOWN_RANGE)
     start = _start(metric, output)
     step = better * (min_delta or span * _STEP_WITHOUT_DELTA)
-    yield History(FLAT, lambda place: start)
-    yield History(FALLING, lambda place: start - place * step / 2)
-    yield History(RISING, lambda place: start + place * 2 * step)
+    yield MetricHistory(FLAT, lambda number: start)
+    yield MetricHistory(FALLING, lambda number: start - number * step / 2)
+    yield MetricHistory(RISING, lambda number: start + number * 2 * step)
     if min_delta > 0:
-        yield History(CREEPING, lambda place: start + place * step / (2 * (patience + 1)))
+        yield MetricHistory(CREEPING, lambda number: start + number * step / (2 * (patience + 1)))
     broken = min(2, validations - 1)
-    yield History(BROKEN, lambda place: nan if place == broken else start + place * 2 * step)
+    yield MetricHistory(BROKEN, lambda number: nan if number == broken else start + number * 2 * step)
     if 1 < patience < validations:
         # Worse for one validation less than would end the run, then better than ever, and no better after that.
-        yield History(
+        yield MetricHistory(
             RECOVERING,
-            lambda place: start + (0 if place == 0 else -2 * step if place < patience else 2 * step),
+            lambda number: start + (0 if number == 0 else -2 * step if number < patience else 2 * step),
         )
     if validations > 1:
-        yield History(KILLED, lambda place: start, killed_after=1 + min(patience, validations - 1) // 2)
+        yield MetricHistory(KILLED, lambda number: start, killed_after=1 + min(patience, validations - 1) // 2)
 
 
 def _start(metric: str, output: EvaluatorOutput) -> float:
@@ -78,7 +78,7 @@ def _start(metric: str, output: EvaluatorOutput) -> float:
     return 40.0 if poor is None or span is None else float(poor) + 0.3 * span
 
 
-def script(history: History, metric: str, output: EvaluatorOutput, others: Sequence[str]) -> Script:
+def script(history: MetricHistory, metric: str, output: EvaluatorOutput, others: Sequence[str]) -> Script:
     """What all metrics score when one has this history: each goes as far between its poor and its perfect value.
 
     Args:
@@ -89,11 +89,11 @@ def script(history: History, metric: str, output: EvaluatorOutput, others: Seque
     """
     span = output.span(metric)
     if not output.is_known or not span:
-        return lambda place: dict.fromkeys((metric, *others), history.value(place))
+        return lambda number: dict.fromkeys((metric, *others), history.value(number))
     origin = float(output.poor[metric])
 
-    def scores(place: int) -> dict[str, Any]:
-        value = history.value(place)
+    def scores(number: int) -> dict[str, Any]:
+        value = history.value(number)
         share = (value - origin) / span
         return {
             name: _like(perfect, value if name == metric else _between(output, name, share, value))
@@ -113,9 +113,9 @@ def _like(example: Any, value: float) -> Any:
     return type(example)(value) if isinstance(example, float) or hasattr(example, "dtype") else value
 
 
-def best_place(values: Sequence[float], rule: str) -> int | None:
-    """The place of the best value, the first of equal ones; None where all are NaN."""
-    places = [place for place, value in enumerate(values) if not isnan(value)]
-    if not places:
+def index_of_best(values: Sequence[float], rule: str) -> int | None:
+    """The index of the best value, the first of equal ones; None where all are NaN."""
+    indices = [index for index, value in enumerate(values) if not isnan(value)]
+    if not indices:
         return None
-    return (max if rule == "greater" else min)(places, key=lambda place: values[place])
+    return (max if rule == "greater" else min)(indices, key=lambda index: values[index])

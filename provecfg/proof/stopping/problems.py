@@ -131,6 +131,3 @@ IMPROVING_STOPS = Problem(
     "A metric that improves by more than `min_delta` with every validation stops the run.",
     "A good run is ended before its time.",
 )
-
-PROBLEMS: tuple[Problem, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Problem))
-"""All of them, by code."""

@@ -23,7 +23,7 @@ class Replay:
         monitor: The metric that was watched.
         rule: `greater` or `less`: which way it is better.
         stop: The validation that would have ended the run, or None.
-        place: Its number, from 1, or None.
+        stop_number: Its number, from 1, or None.
         reason: What the hook says of it, or None.
         best_until_stop: The best validation up to then (of the whole log where nothing stops it); None if all are NaN.
         best: The best of the whole log.
@@ -33,7 +33,7 @@ class Replay:
     monitor: str
     rule: str
     stop: Validation | None
-    place: int | None
+    stop_number: int | None
     reason: str | None
     best_until_stop: Validation | None
     best: Validation | None
@@ -57,9 +57,9 @@ def replay(log: FinishedLog, arguments: Mapping[str, Any]) -> Replay:
     Raises:
         ProvecfgError: The hook does not take the arguments.
     """
-    said: list[str] = []
+    messages: list[str] = []
     runner = SimpleNamespace(
-        train_loop=SimpleNamespace(stop_training=False), logger=SimpleNamespace(info=said.append), iter=0, epoch=0
+        train_loop=SimpleNamespace(stop_training=False), logger=SimpleNamespace(info=messages.append), iter=0, epoch=0
     )
     try:
         hook = EarlyStoppingHook(**{**arguments, "strict": False})
@@ -69,21 +69,21 @@ def replay(log: FinishedLog, arguments: Mapping[str, Any]) -> Replay:
         ) from error
     seen = [validation for validation in log.validations if hook.monitor in validation.metrics]
     stop: Validation | None = None
-    place: int | None = None
+    stop_number: int | None = None
     for number, validation in enumerate(seen, 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             hook.after_val_epoch(runner, dict(validation.metrics))
         if runner.train_loop.stop_training:
-            stop, place = validation, number
+            stop, stop_number = validation, number
             break
     return Replay(
         monitor=hook.monitor,
         rule=hook.rule,
         stop=stop,
-        place=place,
-        reason=" ".join(said).strip() or None,
-        best_until_stop=_best(seen[:place], hook.monitor, hook.rule),
+        stop_number=stop_number,
+        reason=" ".join(messages).strip() or None,
+        best_until_stop=_best(seen[:stop_number], hook.monitor, hook.rule),
         best=_best(seen, hook.monitor, hook.rule),
         missing=len(log.validations) - len(seen),
     )
@@ -91,7 +91,7 @@ def replay(log: FinishedLog, arguments: Mapping[str, Any]) -> Replay:
 
 def _best(validations: Sequence[Validation], metric: str, rule: str) -> Validation | None:
     """The best, the first of equal ones: as CheckpointHook keeps it."""
-    known = [validation for validation in validations if not isnan(validation.metrics[metric])]
-    if not known:
+    finite = [validation for validation in validations if not isnan(validation.metrics[metric])]
+    if not finite:
         return None
-    return (max if rule == "greater" else min)(known, key=lambda validation: validation.metrics[metric])
+    return (max if rule == "greater" else min)(finite, key=lambda validation: validation.metrics[metric])

@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmseg.registry import HOOKS
 
+from provecfg.proof.classes import class_of
+from provecfg.proof.dry_runner import declared_hooks
 from provecfg.proof.subject import nothing_printed
 
 _ELSEWHERE = ("out_dir", "file_client_args", "backend_args", "published_keys")
@@ -23,13 +25,13 @@ class DeclaredHook:
     Args:
         key: Dotted path of its dict.
         cls: Its class.
-        given: Its dict, or the hook itself where the config holds one.
+        config: Its dict, or the hook itself where the config holds one.
         without: Arguments that are left out when it is made.
     """
 
     key: str
     cls: type[Hook]
-    given: Any
+    config: Any
     without: tuple[str, ...] = field(default=())
 
     def make(self) -> Hook:
@@ -38,10 +40,10 @@ class DeclaredHook:
         Raises:
             Exception: What its class raises.
         """
-        if not isinstance(self.given, Mapping):
-            return copy.deepcopy(self.given)
+        if not isinstance(self.config, Mapping):
+            return copy.deepcopy(self.config)
         left_out = {*self.without, *(_ELSEWHERE if issubclass(self.cls, CheckpointHook) else ())}
-        arguments = {key: copy.deepcopy(value) for key, value in self.given.items() if key not in left_out}
+        arguments = {key: copy.deepcopy(value) for key, value in self.config.items() if key not in left_out}
         priority = arguments.pop("priority", None)
         with nothing_printed():
             hook: Hook = HOOKS.build(arguments)
@@ -52,35 +54,26 @@ class DeclaredHook:
     @property
     def best(self) -> tuple[tuple[str, str], ...]:
         """Dotted path and name of each metric whose best checkpoint is kept."""
-        saved = self._said("save_best")
+        saved = self._argument("save_best")
         if isinstance(saved, str):
             return ((f"{self.key}.save_best", saved),)
         if isinstance(saved, (list, tuple)):
             return tuple((f"{self.key}.save_best[{index}]", name) for index, name in enumerate(saved))
         return ()
 
-    def place(self, argument: str) -> str:
-        """Dotted path of an argument, or of the hook where it is not said."""
-        return f"{self.key}.{argument}" if self._said(argument) is not None else self.key
+    def key_of(self, argument: str) -> str:
+        """Dotted path of an argument, or of the hook where it does not have it."""
+        return f"{self.key}.{argument}" if self._argument(argument) is not None else self.key
 
-    def _said(self, argument: str) -> Any:
-        if argument in self.without or not isinstance(self.given, Mapping):
+    def _argument(self, argument: str) -> Any:
+        if argument in self.without or not isinstance(self.config, Mapping):
             return None
-        return self.given.get(argument)
+        return self.config.get(argument)
 
 
-def declared_hooks(config: Any) -> Iterator[DeclaredHook]:
+def stopping_hooks(config: Any) -> Iterator[DeclaredHook]:
     """The early-stopping and checkpoint hooks of a config, in the order in which mmengine registers them."""
-    declared = config.get("default_hooks") or {}
-    hooks: list[tuple[str, Any]] = []
-    if "checkpoint" not in declared:
-        hooks.append(("default_hooks", {"type": "CheckpointHook", "interval": 1}))  # Runner.register_default_hooks
-    hooks += [(f"default_hooks.{name}", hook) for name, hook in declared.items()]
-    custom = config.get("custom_hooks")
-    if isinstance(custom, (list, tuple)):
-        hooks += [(f"custom_hooks[{index}]", hook) for index, hook in enumerate(custom)]
-    for key, given in hooks:
-        cls: Any = given.get("type") if isinstance(given, Mapping) else type(given)
-        cls = HOOKS.get(cls) if isinstance(cls, str) else cls
-        if isinstance(cls, type) and issubclass(cls, (CheckpointHook, EarlyStoppingHook)):
-            yield DeclaredHook(key, cls, given)
+    for key, hook in declared_hooks(config):
+        cls = class_of(hook, HOOKS)
+        if cls is not None and issubclass(cls, (CheckpointHook, EarlyStoppingHook)):
+            yield DeclaredHook(key, cls, hook)

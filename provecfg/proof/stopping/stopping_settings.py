@@ -26,7 +26,7 @@ _SMALLEST_SHARE = 1.5e-4
 _LARGEST_SHARE = 0.1
 
 
-def judge_stopping(declared: DeclaredHook, hook: EarlyStoppingHook, output: EvaluatorOutput) -> Iterator[Finding]:
+def check_stopping(declared: DeclaredHook, hook: EarlyStoppingHook, output: EvaluatorOutput) -> Iterator[Finding]:
     """What is wrong with an early-stopping hook's settings for metrics such as these."""
     metric = hook.monitor
     if not output.is_known:
@@ -40,7 +40,7 @@ def judge_stopping(declared: DeclaredHook, hook: EarlyStoppingHook, output: Eval
             _hint(metric, output.perfect),
         )
         return
-    yield from _judge_direction(declared, metric, hook.rule, declared.place("rule"), output)
+    yield from _check_direction(declared, metric, hook.rule, output)
     if output.direction(metric) != hook.rule:
         return
     better = hook.rule_map[hook.rule]
@@ -70,12 +70,12 @@ def judge_stopping(declared: DeclaredHook, hook: EarlyStoppingHook, output: Eval
             DELTA_OFF_SCALE,
             f"min_delta {abs(hook.min_delta):g} of {metric!r}, which is {poor:.4g} for a prediction that is wrong in "
             f"nine pixels of ten and {perfect:.4g} for a perfect one: {effect}",
-            declared.place("min_delta"),
+            declared.key_of("min_delta"),
             f"write {abs(span) / 1000:.1g}, a thousandth of that range",
         )
 
 
-def judge_best(declared: DeclaredHook, hook: CheckpointHook, output: EvaluatorOutput) -> Iterator[Finding]:
+def check_best(declared: DeclaredHook, hook: CheckpointHook, output: EvaluatorOutput) -> Iterator[Finding]:
     """What is wrong with a checkpoint hook's `save_best` for metrics such as these."""
     if not output.is_known:
         return
@@ -97,22 +97,20 @@ def judge_best(declared: DeclaredHook, hook: CheckpointHook, output: EvaluatorOu
                 _hint(metric, names),
             )
         else:
-            place = declared.place("rule")
-            yield from _judge_direction(declared, metric, hook.rules[index], place, output)
+            yield from _check_direction(declared, metric, hook.rules[index], output)
 
 
-def _judge_direction(
-    declared: DeclaredHook, metric: str, rule: Any, place: str, output: EvaluatorOutput
-) -> Iterator[Finding]:
+def _check_direction(declared: DeclaredHook, metric: str, rule: Any, output: EvaluatorOutput) -> Iterator[Finding]:
     right = output.direction(metric)
     if right is None or rule == right:
         return
-    said = f"rule={rule!r}" if place != declared.key else f"mmengine guesses rule={rule!r}, which"
+    key = declared.key_of("rule")
+    subject = f"rule={rule!r}" if key != declared.key else f"mmengine guesses rule={rule!r}, which"
     yield Finding(
         WRONG_RULE,
-        f"{said} holds {float(output.poor[metric]):.4g} of {metric!r}, the score of a prediction that is wrong in nine "
-        f"pixels of ten, for better than {float(output.perfect[metric]):.4g}, the score of a perfect one",
-        place,
+        f"{subject} holds {float(output.poor[metric]):.4g} of {metric!r}, the score of a prediction that is wrong in "
+        f"nine pixels of ten, for better than {float(output.perfect[metric]):.4g}, the score of a perfect one",
+        key,
         f"set rule={right!r}",
     )
 

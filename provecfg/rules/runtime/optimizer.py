@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.lookup import entries
 from provecfg.facts.numbers import number, whole
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
@@ -136,11 +137,10 @@ def custom_key_matches_nothing(facts: Facts) -> Iterator[Mark]:
     classes: dict[str, str] = {}
     backbone = (facts.value(model.get("backbone"), "type") or "") if model.get("backbone") is not None else ""
     for part in _PARTS:
-        node = model.get(part)
-        for head in [] if node is None else [node] if node.is_dict else list(node):
-            if head.type:
-                classes[_WORD_BOUNDARY.sub("_", head.type).lower()] = part
-                classes[head.type.lower()] = part
+        for node in entries(model.get(part)):
+            if node.type:
+                classes[_WORD_BOUNDARY.sub("_", node.type).lower()] = part
+                classes[node.type.lower()] = part
     present = [part for part in _PARTS if model.get(part) is not None]
     for node in custom:
         first, _, rest = node.name.partition(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.facts.metrics import better, guessed_rule, meant_key
@@ -134,18 +135,15 @@ def unknown_direction(facts: Facts) -> Iterator[Mark]:
     """
     for hook in (*facts.early_stopping, *facts.checkpoints):
         node = hook.get("rule")
-        for direction in list(node) if node is not None and node.is_list else [node]:
-            if (
-                direction is not None
-                and isinstance(direction.value, str)
-                and direction.value not in ("greater", "less")
-            ):
-                meant = {"max": "greater", "higher": "greater", "min": "less", "lower": "less"}.get(
-                    direction.value.lower()
-                )
+        for choice in list(node) if node is not None and node.is_list else [node]:
+            if choice is not None and isinstance(choice.value, str) and choice.value not in ("greater", "less"):
+                meant = _MEANT.get(choice.value.lower())
                 yield Mark(
-                    direction,
-                    f"no rule {direction.value!r}",
+                    choice,
+                    f"no rule {choice.value!r}",
                     f"write {meant!r}" if meant else "write 'greater' or 'less'",
-                    fix(f"write {meant!r}", replaced(direction, meant), safe=True) if meant else None,
+                    fix(f"write {meant!r}", replaced(choice, meant), safe=True) if meant else None,
                 )
+
+
+_MEANT: Final = {"max": "greater", "higher": "greater", "min": "less", "lower": "less"}

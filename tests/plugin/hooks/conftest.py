@@ -22,6 +22,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
+from provecfg.checksums import SUFFIX
+
 _RUN_NUMBERS = itertools.count()
 VAL_INTERVAL = 2
 SCORE = "val/mIoU"
@@ -204,9 +206,9 @@ class ToyRun:
         return list({entry["iter"]: entry for entry in map(json.loads, lines)}.values())
 
     def files(self) -> list[str]:
-        """Names of the checkpoints and of what was left of writing one."""
-        found = [*self.work_dir.glob("*.pth*"), *self.work_dir.glob("last_checkpoint*")]
-        return sorted(path.name for path in found)
+        """Names of the checkpoints and of what was left of writing one; checksums only where their file is gone."""
+        names = {path.name for path in [*self.work_dir.glob("*.pth*"), *self.work_dir.glob("last_checkpoint*")]}
+        return sorted(names - {name + SUFFIX for name in names})
 
 
 @pytest.fixture

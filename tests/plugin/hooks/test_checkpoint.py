@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import signal
+import subprocess
 from collections import deque
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
 
+from provecfg.checksums import ChecksumError, verify_checksum
 from provecfg.plugin.hooks import PlainCheckpointHook
 from provecfg.plugin.hooks.atomic_backend import AtomicLocalBackend
 
@@ -47,6 +49,7 @@ def safely_loaded(path: Path) -> dict:
 def assert_everything_on_disk_is_whole(run) -> None:
     for path in run.work_dir.glob("*.pth"):
         safely_loaded(path)
+        verify_checksum(path)
     assert Path((run.work_dir / "last_checkpoint").read_text()).is_file()
 
 
@@ -56,6 +59,7 @@ def test_safe_loading_takes_every_file_with_no_allow_list(toy_run):
     run.train()
     assert run.files() == ["best_val_mIoU_iter_4.pth", "iter_2.pth", "iter_4.pth", "last_checkpoint"]
     assert_everything_on_disk_is_whole(run)
+    assert all(verify_checksum(path) for path in run.work_dir.glob("*.pth"))
 
 
 def test_resuming_restores_what_was_made_plain(toy_run):
@@ -168,6 +172,18 @@ def test_a_run_that_goes_on_from_another_ones_checkpoint_leaves_its_files_alone(
     assert second.files() == ["best_val_mIoU_iter_8.pth", "iter_6.pth", "iter_8.pth", "last_checkpoint"]
 
 
+def test_the_best_checkpoint_of_a_moved_folder_is_known_by_its_place_in_the_new_one(toy_run, tmp_path):
+    run = toy_run(scores=[30.0, 20.0, 10.0], max_iters=4, patience=9)
+    run.train()
+    run.work_dir = run.work_dir.rename(tmp_path / "moved")
+    run.max_iters = 6
+    runner = run.train(resume=True, load_from=str(run.work_dir / "iter_4.pth"))
+    best = str(run.work_dir / "best_val_mIoU_iter_2.pth")
+    assert runner.message_hub.get_info("best_ckpt") == best
+    saved = safely_loaded(run.work_dir / "iter_6.pth")["message_hub"]["runtime_info"]
+    assert saved["best_ckpt"] == best
+
+
 def test_a_run_whose_folder_was_moved_goes_on_in_the_new_one(toy_run, tmp_path):
     run = toy_run(scores=RISING, max_iters=4)
     run.train()
@@ -181,6 +197,47 @@ def test_a_run_whose_folder_was_moved_goes_on_in_the_new_one(toy_run, tmp_path):
     ]
 
 
+def test_the_checksum_is_one_that_sha256sum_takes(toy_run):
+    run = toy_run(scores=RISING, max_iters=2)
+    run.train()
+    command = ["sha256sum", "--check", "--strict", "iter_2.pth.sha256", "best_val_mIoU_iter_2.pth.sha256"]
+    done = subprocess.run(command, cwd=run.work_dir, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "iter_2.pth: OK\nbest_val_mIoU_iter_2.pth: OK\n")
+
+
+def test_one_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "iter_2.pth"
+    AtomicLocalBackend().put(bytes(100_000), path)
+    contents = bytearray(path.read_bytes())
+    contents[70_000] ^= 1
+    path.write_bytes(contents)
+    with pytest.raises(ChecksumError, match=r"does not hold what was written: .* iter_2\.pth\.sha256"):
+        verify_checksum(path)
+
+
+def test_a_process_killed_between_a_checkpoint_and_its_checksum_leaves_no_wrong_one(tmp_path, monkeypatch):
+    path, backend = tmp_path / "iter_2.pth", AtomicLocalBackend()
+    backend.put(b"old", path)
+
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(KeyboardInterrupt):
+        backend.put(b"new", path)
+    assert path.read_bytes() == b"new"
+    assert not verify_checksum(path)
+
+
+def test_a_checksum_that_finds_no_room_leaves_the_checkpoint(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    AtomicLocalBackend().put(b"new", tmp_path / "iter_2.pth")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("iter_2.pth", b"new")]
+
+
 def test_a_full_disk_leaves_the_old_file_and_no_remains(tmp_path, monkeypatch):
     path = tmp_path / "iter_2.pth"
     backend = AtomicLocalBackend()
@@ -192,7 +249,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_remains(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         backend.put(b"new", path)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("iter_2.pth", b"old")]
+    assert path.read_bytes() == b"old"
+    assert verify_checksum(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["iter_2.pth", "iter_2.pth.sha256"]
 
 
 def test_published_checkpoints_hold_the_named_keys(toy_run):

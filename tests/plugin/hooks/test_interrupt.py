@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -10,12 +11,13 @@ import pytest
 import torch
 
 from provecfg.errors import ExitCode
+from provecfg.interruption import SIGNALS, StopRequested
 from provecfg.plugin.hooks import CheckpointOnInterruptHook, TrainingInterrupted
 
 pytestmark = pytest.mark.stack
 
 SCORES = [10.0, 20.0, 15.0, 30.0, 25.0]
-BOTH = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+EACH = pytest.mark.parametrize("signum", SIGNALS)
 
 
 def send(signum: int):
@@ -23,7 +25,7 @@ def send(signum: int):
 
 
 def handlers() -> list:
-    return [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(signum) for signum in SIGNALS]
 
 
 def interrupted(run, *extra_hooks) -> TrainingInterrupted:
@@ -31,7 +33,7 @@ def interrupted(run, *extra_hooks) -> TrainingInterrupted:
     hook = CheckpointOnInterruptHook()
     before = handlers()
     run.extra_hooks = [hook, *extra_hooks]
-    with hook.listening(), pytest.raises(TrainingInterrupted) as caught:
+    with hook.signals.listening(), pytest.raises(TrainingInterrupted) as caught:
         run.train()
     run.extra_hooks = []
     assert handlers() == before
@@ -48,14 +50,15 @@ def assert_goes_on_as_one_in_a_piece(toy_run, run) -> None:
         assert torch.equal(resumed.model.state_dict()[name], value), name
 
 
-@BOTH
+@EACH
 def test_the_iteration_is_finished_and_saved_and_the_run_goes_on_from_there(toy_run, at, signum):
     run = toy_run(scores=SCORES, max_iters=10)
     outcome = interrupted(run, at("before_train_iter", 4, send(signum), priority="NORMAL"))
     path = run.work_dir / "iter_5.pth"
     assert (outcome.signum, outcome.iteration, outcome.checkpoint) == (signum, 5, str(path))
-    assert outcome.exit_code == ExitCode.INTERRUPTED
-    assert outcome.message == f"{signal.Signals(signum).name} after iteration 5: {path} holds what was done"
+    asks_requeue = signum in (signal.SIGUSR1, signal.SIGUSR2)
+    assert outcome.exit_code == (ExitCode.REQUEUE if asks_requeue else ExitCode.INTERRUPTED)
+    assert outcome.message == f"{signal.Signals(signum).name} after iteration 5: iter_5.pth holds what was done"
     assert torch.load(path, weights_only=True)["meta"]["iter"] == 5
     assert_goes_on_as_one_in_a_piece(toy_run, run)
 
@@ -91,7 +94,7 @@ def test_averaged_weights_do_not_take_the_place_of_the_models_own(toy_run, at):
     averaging = {"type": "EMAHook", "momentum": 0.5}
     hook = CheckpointOnInterruptHook()
     run.overrides = {"custom_hooks": [averaging, hook, at("before_val_iter", 4, send(signal.SIGINT), priority="LOW")]}
-    with hook.listening(), pytest.raises(TrainingInterrupted):
+    with hook.signals.listening(), pytest.raises(TrainingInterrupted):
         run.train()
     run.overrides = {"custom_hooks": [averaging]}
     resumed = run.train(resume=True)
@@ -101,7 +104,7 @@ def test_averaged_weights_do_not_take_the_place_of_the_models_own(toy_run, at):
         assert torch.equal(resumed.model.state_dict()[name], value), name
 
 
-def test_a_second_signal_does_what_it_did_before(toy_run, at):
+def test_a_second_ctrl_c_ends_at_once(toy_run, at):
     run = toy_run(scores=SCORES, max_iters=10)
 
     def send_twice(_):
@@ -110,16 +113,41 @@ def test_a_second_signal_does_what_it_did_before(toy_run, at):
 
     hook = CheckpointOnInterruptHook()
     run.extra_hooks = [hook, at("before_train_iter", 4, send_twice, priority="NORMAL")]
-    with hook.listening(), pytest.raises(KeyboardInterrupt):
+    with hook.signals.listening(), pytest.raises(StopRequested):
         run.train()
     assert "iter_5.pth" not in run.files()
 
 
-def test_a_signal_before_training_does_what_it_did_before():
+def test_a_signal_before_training_ends_at_once():
     hook = CheckpointOnInterruptHook()
-    with hook.listening(), pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-    assert hook.received is None
+    with hook.signals.listening(), pytest.raises(StopRequested) as caught:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert (caught.value.signum, caught.value.requeue) == (signal.SIGUSR1, True)
+
+
+def test_a_signal_whose_exception_was_lost_ends_before_the_first_iteration(toy_run):
+    run = toy_run(scores=SCORES, max_iters=2)
+    hook = CheckpointOnInterruptHook()
+    run.extra_hooks = [hook]
+    with hook.signals.listening():
+        with contextlib.suppress(StopRequested):  # as a bare `except` in somebody's module does
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StopRequested):
+            run.train()
+    assert run.files() == []
+
+
+def test_a_hook_that_listens_by_itself_sends_on_what_came_too_late(toy_run, at):
+    run = toy_run(scores=SCORES, max_iters=2)
+    run.extra_hooks = [CheckpointOnInterruptHook(), at("after_train", 2, send(signal.SIGTERM), priority="NORMAL")]
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda signum, _: received.append(signum))
+    try:
+        run.train()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM]
+    assert "iter_2.pth" in run.files()
 
 
 def test_handlers_are_put_back_when_training_ends_or_raises(toy_run, at):
@@ -136,7 +164,7 @@ def test_handlers_are_put_back_when_training_ends_or_raises(toy_run, at):
 
     run = toy_run("failed", scores=SCORES, max_iters=2)
     run.extra_hooks = [hook, at("after_train_iter", 1, fail, priority="NORMAL")]
-    with hook.listening(), pytest.raises(ZeroDivisionError, match="on purpose"):
+    with hook.signals.listening(), pytest.raises(ZeroDivisionError, match="on purpose"):
         run.train()
     assert handlers() == before
 
@@ -150,29 +178,3 @@ def test_in_another_thread_it_does_nothing(toy_run):
     thread.join()
     assert handlers() == before
     assert "iter_2.pth" in run.files()
-
-
-@pytest.mark.slow
-@BOTH
-def test_a_signal_to_the_loading_workers_too_still_ends_in_a_checkpoint(toy_run, at, signum):
-    # A terminal sends Ctrl-C, and Slurm its signals, to every process of the group.
-    class Run(type(toy_run("unused", scores=SCORES))):
-        def loader(self, sampler):
-            return {**super().loader(sampler), "num_workers": 2, "persistent_workers": True}
-
-        def train(self, **how):
-            os.setpgrp()
-            hook = CheckpointOnInterruptHook()
-            self.extra_hooks = [hook, at("before_train_iter", 4, lambda _: os.killpg(0, signum), priority="NORMAL")]
-            with hook.listening():
-                try:
-                    super().train(**how)
-                except TrainingInterrupted as outcome:
-                    # Leaves out the end of the process, where multiprocessing ends the workers by a signal, of which
-                    # torch complains; in a main process that has no effect.
-                    os._exit(int(outcome.exit_code))
-
-    run = Run(toy_run(scores=SCORES).work_dir, scores=SCORES, max_iters=10)
-    assert run.train_in_child() == 130
-    assert "iter_5.pth" in run.files()
-    assert (run.work_dir / "last_checkpoint").read_text() == str(run.work_dir / "iter_5.pth")

@@ -111,13 +111,23 @@ def test_one_pixel_that_counts_is_enough(loss, make_scene, value_and_gradient):
     assert gradient.isfinite().all()
 
 
+SHAPES = [
+    (1, 4, 1, 1),
+    (2, 4, 1, 9),
+    (2, 4, 9, 1),
+    (1, 1, 5, 6),
+    (1, 2, 5, 6),
+    (1, 150, 5, 6),
+    (0, 4, 5, 6),
+    (1, 4, 2, 2),
+]
+
+
 @pytest.mark.parametrize(
-    ("images", "classes", "height", "width"),
-    [(1, 4, 1, 1), (2, 4, 1, 9), (2, 4, 9, 1), (1, 1, 5, 6), (1, 2, 5, 6), (1, 150, 5, 6), (0, 4, 5, 6), (1, 4, 2, 2)],
+    ("name", "images", "classes", "height", "width"),
+    [(name, *shape) for name in CONFIGS for shape in SHAPES if shape[1] == 4 or not needs_four_classes(CONFIGS[name])],
 )
-def test_small_and_odd_shapes_are_finite(loss, config, make_scene, value_and_gradient, images, classes, height, width):
-    if classes != 4 and needs_four_classes(config):
-        pytest.skip("has a value for each of four classes")
+def test_small_and_odd_shapes_are_finite(loss, make_scene, value_and_gradient, images, classes, height, width):
     logits, labels = make_scene(images, classes, height, width, ignored=0, dtype=torch.float32)
     value, gradient = value_and_gradient(loss, logits, labels)
     assert value.isfinite()
@@ -414,18 +424,25 @@ def test_a_map_of_the_pixels_losses_is_given_or_refused(loss, make_scene):
     assert_close(from_map, 2 * from_sum)
 
 
+WRONG = [
+    ({"loss_name": "focal"}, "'focal' must contain 'loss'"),
+    ({"loss_weight": -0.4}, r"loss_weight is -0\.4, must be a finite number >= 0"),
+    ({"loss_weight": float("nan")}, "loss_weight is nan"),
+    ({"reduction": "avg"}, "reduction is 'avg', must be one of mean, sum, none"),
+]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("name", "wrong", "message"),
     [
-        ({"loss_name": "focal"}, "'focal' must contain 'loss'"),
-        ({"loss_weight": -0.4}, r"loss_weight is -0\.4, must be a finite number >= 0"),
-        ({"loss_weight": float("nan")}, "loss_weight is nan"),
-        ({"reduction": "avg"}, "reduction is 'avg', must be one of mean, sum, none"),
+        (name, wrong, message)
+        for name in CONFIGS
+        for wrong, message in WRONG
+        # which takes its loss's reduction
+        if CONFIGS[name]["type"] != "MultiScaleLoss" or "reduction" not in wrong
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(config, wrong, message):
-    if config["type"] == "MultiScaleLoss" and "reduction" in wrong:
-        pytest.skip("takes its loss's reduction")
     with pytest.raises(ValueError, match=message):
         MODELS.build({**config, **wrong})
 

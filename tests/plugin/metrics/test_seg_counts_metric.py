@@ -22,6 +22,7 @@ from mmseg.structures import SegDataSample
 from provecfg.counts.calibration import BINARY, LOGITS, PIXELS, SCORES
 from provecfg.plugin.metrics import SegCountsMetric
 from provecfg.proof.stopping.evaluator_output import evaluator_output
+from provecfg.results import scores
 from tests.counts.label_maps import IGNORED, label_map, shifted
 
 pytestmark = pytest.mark.stack
@@ -95,6 +96,25 @@ def test_what_it_counts_of_an_image_is_what_mmseg_counts() -> None:
         intersection, union, prediction, label = (area.numpy().astype(np.int64) for area in theirs)
         assert regions[index].T.tolist() == [intersection.tolist(), prediction.tolist(), label.tolist()]
         assert (union == prediction + label - intersection).all()
+
+
+def test_scores_recomputed_from_the_counts_are_those_of_mmseg() -> None:
+    """To 1e-6, before mmseg rounds; its sums are of 32 bits."""
+    metric = SegCountsMetric()
+    evaluated(metric, SAMPLES)
+    areas = [
+        IoUMetric.intersect_and_union(data.pred_sem_seg.data[0], data.gt_sem_seg.data[0], 6, IGNORED)
+        for data in SAMPLES
+    ]
+    theirs = IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)), metrics=["mIoU"])
+    assert metric.counts is not None
+    assert scores.class_iou(metric.counts.totals) == pytest.approx(100 * theirs["IoU"], rel=1e-6, nan_ok=True)
+    assert scores.class_accuracy(metric.counts.totals) == pytest.approx(100 * theirs["Acc"], rel=1e-6, nan_ok=True)
+    ours = {score.key: score.score(metric.counts) for score in scores.METRICS}
+    assert ours["mIoU"] == pytest.approx(100 * np.nanmean(theirs["IoU"]), rel=1e-6)
+    assert ours["mAcc"] == pytest.approx(100 * np.nanmean(theirs["Acc"]), rel=1e-6)
+    assert ours["aAcc"] == pytest.approx(100 * theirs["aAcc"], rel=1e-6)
+    assert ours["mIoU_labelled"] > ours["mIoU"], "a class that is predicted and never labelled is in the one alone"
 
 
 def test_boundaries_are_counted_unless_that_is_not_wanted() -> None:

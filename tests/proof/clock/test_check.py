@@ -12,13 +12,15 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, ParamSchedulerHook
 from mmengine.optim import LinearLR, PolyLR
 from mmengine.registry import DATA_SAMPLERS, HOOKS
-from mmengine.runner import Runner
 from torch import nn
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.data.scenes import Drawing, smoke_data_for
+from provecfg.proof.built import Built
 from provecfg.proof.clock import check as clock
-from provecfg.proof.clock.events import go_through
+from provecfg.proof.clock.events import dry_run
+from provecfg.proof.clock.optimizer_groups import build_groups
+from provecfg.proof.clock.schedulers import step_schedulers
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject
 
@@ -77,14 +79,14 @@ def prove(tmp_path: Path):
 
     def proved(built: bool = True, data_root: Path | None = None, **changes: Any) -> Section:
         subject = subject_of(tmp_path, data_root, changes)
-        return clock.prove(subject, SimpleNamespace(model=Model()) if built else None)
+        return clock.check(subject, Built(Model() if built else None, (64, 64)))
 
     return proved
 
 
 def subject_of(work_dir: Path, data_root: Path | None = None, changes: dict[str, Any] | None = None) -> Subject:
     config = Config(copy.deepcopy({**GOOD, **(changes or {})}))
-    return Subject(Path("config.py"), config, None, "cpu", data_root, work_dir)
+    return Subject(Path("config.py"), config, "cpu", data_root, work_dir)
 
 
 def found(section: Section) -> list[tuple[str, str]]:
@@ -120,17 +122,17 @@ def test_the_evidence_is_plain_data(prove) -> None:
 
 def test_the_curve_is_that_of_the_real_schedulers_stepped_by_the_real_hook(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    arguments = [{key: value for key, value in each.items() if key != "type"} for each in (WARMUP, DECAY)]
+    arguments = [{key: value for key, value in scheduler.items() if key != "type"} for scheduler in (WARMUP, DECAY)]
     runner = SimpleNamespace(param_schedulers=[LinearLR(optimizer, **arguments[0]), PolyLR(optimizer, **arguments[1])])
     expected = []
     for iteration in range(200):
         expected.append(optimizer.param_groups[0]["lr"])
         ParamSchedulerHook().after_train_iter(runner, iteration)
-    run = go_through(subject_of(tmp_path))
+    run = dry_run(subject_of(tmp_path))
     assert run.runner is not None
-    clock.build_groups(run.runner, Model())
-    (stepping,) = clock.step_over_run(run.runner, 200, None)
-    assert stepping.curves[0].values.tolist() == expected
+    build_groups(run.runner, Model())
+    (schedule,) = step_schedulers(run.runner, 200, None)
+    assert schedule.curves[0].values.tolist() == expected
 
 
 def test_iterations_that_are_skipped_are_those_in_which_nothing_falls(prove) -> None:
@@ -518,7 +520,7 @@ def weights(**schedule: Any) -> dict[str, Any]:
 def test_loss_weights_are_seen_on_the_losses_and_left_as_they_were(tmp_path: Path) -> None:
     model = Model()
     subject = subject_of(tmp_path, None, weights(kind="linear", start=0.5, end=0.1))
-    section = clock.prove(subject, SimpleNamespace(model=model))
+    section = clock.check(subject, Built(model, (64, 64)))
     assert section.findings == ()
     assert section.lines[-1] == "weight of decode_head.loss_focal: 0.5, 0.102 in the last iteration (linear)"
     assert section.evidence["loss_weights"]["decode_head.loss_focal"]["points"][0] == [0, 0.5]
@@ -560,12 +562,3 @@ def test_a_config_that_does_not_train_is_not_judged(prove) -> None:
     section = prove(train_cfg=None)
     assert section.not_judged == "the config does not train: it has no train_cfg"
     assert not section.is_proved
-
-
-def test_the_runner_that_stands_in_keeps_runners_own_way_of_building() -> None:
-    from provecfg.proof.clock.dry_run import SteppedRunner
-
-    own = set(vars(SteppedRunner)) & {
-        name for name in vars(Runner) if name.startswith(("build_", "_build", "register_"))
-    }
-    assert own == set()

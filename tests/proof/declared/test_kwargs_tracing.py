@@ -20,7 +20,7 @@ def watched(use: Callable[[Any], object], **part: Any) -> Reads:
     """What became of the keys of a dict that `use` was given."""
     recorder = Recorder()
     config = recorder.config(Config({"part": part}))
-    with recorder.watching():
+    with recorder.recording():
         use(config.part)
     return recorder.by_path["part"]
 
@@ -158,7 +158,7 @@ def test_what_c_code_takes_counts_as_taken() -> None:
 def test_copying_is_not_reading_and_reading_a_copy_is(copied: Callable[[Any], Any]) -> None:
     recorder = Recorder()
     config = recorder.config(Config({"part": {"a": 1, "b": 2}}))
-    with recorder.watching():
+    with recorder.recording():
         part = copied(config.part)
         assert recorder.by_path["part"].unread == ["a", "b"]
         part.pop("a")

@@ -17,13 +17,15 @@ from torch import nn
 
 from provecfg.proof.built import Built
 from provecfg.proof.declared.small_config import shrunk
-from provecfg.proof.memory.check import CUDA_RESERVE, HIGH_ON_CPU, LOW_ON_CPU, Forecast, findings, image_size, prove
+from provecfg.proof.memory.check import CUDA_RESERVE, HIGH_ON_CPU, LOW_ON_CPU, Forecast, check, findings
 from provecfg.proof.memory.memory_size import GIB, MIB
-from provecfg.proof.memory.meta_step import FakeStep, Moment, fake_step
+from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
 from provecfg.proof.memory.problems import DOES_NOT_FIT, MAY_NOT_FIT
+from provecfg.proof.section import Section
 from provecfg.proof.step.batch import make_batch, plan_batch
 from provecfg.proof.subject import Subject, nothing_printed
+from tests.proof.built_models import built_of
 
 pytestmark = [
     pytest.mark.stack,
@@ -96,18 +98,25 @@ def built_from(config: Config, crop: tuple[int, int] = (64, 64)) -> Built:
         model = MODELS.build(copy.deepcopy(config.model))
         if getattr(model, "data_preprocessor", None) is not None and config.get("data_preprocessor"):
             model.data_preprocessor = MODELS.build(copy.deepcopy(config.data_preprocessor))
-        return Built(revert_sync_batchnorm(model).train(), crop)
+        return built_of(config, revert_sync_batchnorm(model).train(), crop)
 
 
 @pytest.fixture
-def subject_of(tmp_path: Path) -> Callable[[Config], Subject]:
-    return lambda config: Subject(tmp_path / "config.py", config, None, "cpu", None, tmp_path)
+def checked(tmp_path: Path) -> Callable[..., Section]:
+    """What is said of a config, for a GPU of so many bytes, or for a model that was built otherwise."""
+
+    def of(config: Config, gpu_memory: int | None = GIB, built: Built | None = None) -> Section:
+        subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path, gpu_memory=gpu_memory)
+        return check(subject, built or built_from(config))
+
+    return of
 
 
-def step_of(model: nn.Module, config: Config, size: tuple[int, int], images: int, **options: Any) -> FakeStep:
-    batch = make_batch(plan_batch(config, Built(model, (32, 32))), config, with_ignored_image=False)
+def step_of(model: nn.Module, config: Config, size: tuple[int, int], images: int, **options: Any) -> MetaStep:
+    built = built_of(config, model, (32, 32))
+    batch = make_batch(plan_batch(config, model, built), built.transforms, with_ignored_image=False)
     with nothing_printed():
-        return fake_step(model, batch, size, images, classes=4, **options)
+        return meta_step(model, batch, size, images, classes=4, **options)
 
 
 def test_operations_of_pointwise_convolutions_are_those_counted_by_hand() -> None:
@@ -181,7 +190,7 @@ def test_an_optimizer_on_all_parameters_at_once_takes_a_copy_of_them() -> None:
 
 
 def forecast_of(activations: int) -> Forecast:
-    step = FakeStep(100 * MIB, (Moment(0, activations),), 100 * MIB, 0, 0, ())
+    step = MetaStep(100 * MIB, (Moment(0, activations),), 100 * MIB, 0, 0, ())
     return Forecast(step, 2, 2, 100 * MIB, OptimizerMemory(2.0, 1.0), averaged=0, classes=None)
 
 
@@ -191,7 +200,7 @@ def test_the_update_is_the_peak_where_activations_are_few() -> None:
 
 
 def test_with_more_images_another_moment_may_be_the_fullest() -> None:
-    step = FakeStep(0, (Moment(50, 100), Moment(0, 120)), 0, 0, 0, ())
+    step = MetaStep(0, (Moment(50, 100), Moment(0, 120)), 0, 0, 0, ())
 
     assert step.peak() == Moment(50, 100)
     assert step.peak(3.0) == Moment(0, 360)
@@ -208,9 +217,8 @@ def test_the_largest_batch_fits_and_one_more_does_not() -> None:
 @pytest.mark.parametrize(
     ("memory", "codes"), [(24 * GIB, []), (CUDA_RESERVE, [MAY_NOT_FIT]), (MIB // 2, [DOES_NOT_FIT])]
 )
-def test_a_gpu_too_small_is_found(subject_of: Callable[[Config], Subject], memory: int, codes: list[Any]) -> None:
-    config = config_of()
-    section = prove(subject_of(config), built_from(config), memory)
+def test_a_gpu_too_small_is_found(checked: Callable[..., Section], memory: int, codes: list[Any]) -> None:
+    section = checked(config_of(), memory)
 
     assert section.not_judged is None
     assert [finding.problem for finding in section.findings] == codes
@@ -219,20 +227,17 @@ def test_a_gpu_too_small_is_found(subject_of: Callable[[Config], Subject], memor
     assert any(line.startswith("fits 24.0 GiB; largest batch ") for line in section.lines) == (not codes)
 
 
-def test_a_single_image_is_half_of_two(subject_of: Callable[[Config], Subject]) -> None:
+def test_a_single_image_is_half_of_two(checked: Callable[..., Section]) -> None:
     one, two = (config_of(**{"train_dataloader.batch_size": images}) for images in (1, 2))
-    of_one, of_two = (prove(subject_of(config), built_from(config), GIB).evidence for config in (one, two))
+    of_one, of_two = (checked(config).evidence for config in (one, two))
 
     assert 2 * of_one["activation_bytes"] == of_two["activation_bytes"]
     assert of_one["forward_flops_an_image"] == of_two["forward_flops_an_image"]
 
 
-def test_without_a_gpu_common_sizes_are_said(
-    subject_of: Callable[[Config], Subject], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_gpu_common_sizes_are_said(checked: Callable[..., Section], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    config = config_of()
-    section = prove(subject_of(config), built_from(config), None)
+    section = checked(config_of(), None)
 
     assert list(section.evidence["largest_batch"]) == ["8.0 GiB", "16.0 GiB", "24.0 GiB", "40.0 GiB", "80.0 GiB"]
     assert section.findings == ()
@@ -243,54 +248,38 @@ def test_masks_of_assumed_classes_give_the_benefit_of_the_doubt() -> None:
     with_masks = dataclasses.replace(forecast, classes=32)
 
     codes = [
-        [finding.problem for finding in findings(each, (512, 512), memory)]
-        for each in (forecast, with_masks)
+        [finding.problem for finding in findings(assumed, (512, 512), memory)]
+        for assumed in (forecast, with_masks)
         for memory in (7 * GIB, 4 * GIB)
     ]
     assert codes == [[DOES_NOT_FIT], [DOES_NOT_FIT], [MAY_NOT_FIT], [DOES_NOT_FIT]]
 
 
-def test_an_averaged_copy_of_the_model_counts(subject_of: Callable[[Config], Subject]) -> None:
-    config = config_of(custom_hooks=[{"type": "EMAHook"}])
-    evidence = prove(subject_of(config), built_from(config), GIB).evidence
+def test_an_averaged_copy_of_the_model_counts(checked: Callable[..., Section]) -> None:
+    evidence = checked(config_of(custom_hooks=[{"type": "EMAHook"}])).evidence
 
     assert evidence["averaged_weight_bytes"] == evidence["weight_bytes"] > 0
 
 
-def test_what_cannot_go_on_without_numbers_is_not_judged(subject_of: Callable[[Config], Subject]) -> None:
+def test_what_cannot_go_on_without_numbers_is_not_judged(checked: Callable[..., Section]) -> None:
     config = config_of()
     built = built_from(config)
     built.model.backbone.register_forward_hook(lambda module, args, output: output[0].histogram(8))
-    section = prove(subject_of(config), built, GIB)
+    section = checked(config, built=built)
 
     assert section.not_judged is not None
     assert "aten.histogram" in section.not_judged
     assert section.evidence["parameters"] == 3 * CHANNELS + (CHANNELS + 1) * len(CLASSES)
 
 
-def test_a_config_without_a_size_or_a_model_is_not_judged(subject_of: Callable[[Config], Subject]) -> None:
+def test_a_config_without_a_size_or_a_model_is_not_judged(checked: Callable[..., Section]) -> None:
     config = config_of()
     config.model.data_preprocessor.pop("size")
     config.model.data_preprocessor.size_divisor = 32
     config.train_dataloader.dataset.pipeline = [{"type": "PackSegInputs"}]
 
-    assert prove(subject_of(config), None, GIB).not_judged == "the model cannot be built"
-    assert (
-        prove(subject_of(config), built_from(config), GIB).not_judged
-        == "the config does not say the size of a training image"
-    )
-
-
-def test_images_are_as_large_as_the_pipeline_and_the_padding_make_them() -> None:
-    config = config_of()
-    assert image_size(config, nn.Identity()) == (64, 96)
-
-    config.model.data_preprocessor.size = (128, 32)
-    assert image_size(config, nn.Identity()) == (128, 96)
-
-    config.model.data_preprocessor.pop("size")
-    config.model.data_preprocessor.size_divisor = 40
-    assert image_size(config, nn.Identity()) == (80, 120)
+    assert checked(config, built=Built.nothing()).not_judged == "the model cannot be built"
+    assert checked(config).not_judged == "the config does not say the size of a training image"
 
 
 def allocated_by_a_real_step(model: nn.Module, batch: dict[str, Any]) -> int:
@@ -314,9 +303,9 @@ def test_a_real_step_takes_what_is_forecast(name: str) -> None:
     config = Config.fromfile(GENERATED / f"{name}.py", import_custom_modules=False)
     built = built_from(config, (96, 96))
     built.model.data_preprocessor.size = built.crop
-    batch = make_batch(plan_batch(config, built), config, with_ignored_image=False)
+    batch = make_batch(plan_batch(config, built.model, built), built.transforms, with_ignored_image=False)
     with nothing_printed():
-        step = fake_step(built.model, batch, built.crop, built.batch_size, classes=19)
+        step = meta_step(built.model, batch, built.crop, built.batch_size, classes=19)
         real = step.weights + allocated_by_a_real_step(built.model, batch)
 
     peak = step.peak()
@@ -324,11 +313,11 @@ def test_a_real_step_takes_what_is_forecast(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_mask2former_is_forecast_at_its_real_size(subject_of: Callable[[Config], Subject]) -> None:
+def test_mask2former_is_forecast_at_its_real_size(checked: Callable[..., Section]) -> None:
     config = Config.fromfile(GENERATED / "mask2former_swin-b_bdd10k_focal.py", import_custom_modules=False)
     built = built_from(config)
     began = time.process_time()
-    section = prove(subject_of(config), built, 24 * GIB)
+    section = checked(config, 24 * GIB, built)
 
     assert section.not_judged is None
     assert section.findings == ()

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.memory.cuda_paths import as_on_gpu
-from provecfg.proof.memory.meta_autocast import half_precision
-from provecfg.proof.memory.meta_values import KnownValues
+from provecfg.proof.memory.cuda_paths import cuda_paths
+from provecfg.proof.memory.meta_autocast import meta_autocast
+from provecfg.proof.memory.meta_values import MetaValues
 
 pytestmark = [
     pytest.mark.stack,
@@ -21,7 +21,7 @@ pytestmark = [
 class Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.values = KnownValues(classes=2)
+        self.values = MetaValues(classes=2)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self.values.run(func, args, kwargs or {})
@@ -32,7 +32,7 @@ def nowhere(*shape: int) -> Tensor:
 
 
 def test_numbers_put_on_the_device_stay_known() -> None:
-    with as_on_gpu(), Watch() as watch:
+    with cuda_paths(), Watch() as watch:
         made = [
             torch.as_tensor([(4, 6)], device="meta"),
             torch.tensor([[4, 6]], device="meta"),
@@ -46,7 +46,7 @@ def test_numbers_put_on_the_device_stay_known() -> None:
 def test_everything_is_put_back() -> None:
     before = (torch.autocast, torch.tensor, torch.as_tensor, torch._shape_as_tensor, Tensor.new_tensor)
 
-    with as_on_gpu():
+    with cuda_paths():
         pass
 
     assert before == (torch.autocast, torch.tensor, torch.as_tensor, torch._shape_as_tensor, Tensor.new_tensor)
@@ -66,7 +66,7 @@ def test_deformable_attention_is_what_mmcv_computes_with_its_gradients() -> None
         return output, *(tensor.grad for tensor in (value, locations, weights))
 
     expected = gradients()
-    with as_on_gpu():
+    with cuda_paths():
         found = gradients()
 
     for one, other in zip(found, expected, strict=True):
@@ -75,7 +75,7 @@ def test_deformable_attention_is_what_mmcv_computes_with_its_gradients() -> None
 
 def test_half_precision_casts_what_autocast_on_cuda_casts() -> None:
     weight = torch.nn.Parameter(torch.empty(8, 8, device="meta"))
-    with as_on_gpu(), half_precision():
+    with cuda_paths(), meta_autocast():
         x = functional.linear(nowhere(4, 8), weight)
 
         assert x.dtype is torch.bfloat16
@@ -101,7 +101,7 @@ def test_half_precision_reaches_into_multi_head_attention() -> None:
                 softmaxes.append(result.dtype)
             return result
 
-    with as_on_gpu(), half_precision(), Seen():
+    with cuda_paths(), meta_autocast(), Seen():
         output, _ = attention(tokens, tokens, tokens)
 
     assert output.dtype is torch.bfloat16
@@ -109,5 +109,5 @@ def test_half_precision_reaches_into_multi_head_attention() -> None:
 
 
 def test_autocast_of_the_cpu_stays_what_it_is() -> None:
-    with as_on_gpu(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with cuda_paths(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16

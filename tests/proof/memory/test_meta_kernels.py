@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.memory.meta_kernels import _RESULTS, shape_of_result
+from provecfg.proof.memory.meta_kernels import _KERNELS, meta_result
 from provecfg.proof.memory.meta_values import tensors_in
 
 pytestmark = pytest.mark.stack
@@ -24,7 +24,7 @@ class Compared(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **kwargs or {})
-        said = shape_of_result(func, args) if not kwargs else None
+        said = meta_result(func, args) if not kwargs else None
         if said is not None:
             self.seen.add(func)
             assert [(t.shape, t.dtype) for t in tensors_in(said)] == [(t.shape, t.dtype) for t in tensors_in(result)]
@@ -54,12 +54,12 @@ def test_shapes_and_types_are_those_that_torch_finds() -> None:
         ]
         torch.stack([result.sum() for result in results]).sum().backward()
 
-    assert compared.seen == set(_RESULTS)
+    assert compared.seen == set(_KERNELS)
 
 
 def test_other_calls_are_left_to_torch() -> None:
     real = torch.ones(2, 2)
 
-    assert shape_of_result(torch.ops.aten.add.Tensor, (real, real)) is None
-    assert shape_of_result(torch.ops.aten.add.Tensor, (image(2), image(2).double())) is None
-    assert shape_of_result(torch.ops.aten.sin.default, (image(2),)) is None
+    assert meta_result(torch.ops.aten.add.Tensor, (real, real)) is None
+    assert meta_result(torch.ops.aten.add.Tensor, (image(2), image(2).double())) is None
+    assert meta_result(torch.ops.aten.sin.default, (image(2),)) is None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.memory.meta_values import KnownValues
+from provecfg.proof.memory.meta_values import MetaValues
 
 pytestmark = pytest.mark.stack
 
@@ -17,7 +17,7 @@ CLASSES = 5
 class Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.values = KnownValues(CLASSES)
+        self.values = MetaValues(CLASSES)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self.values.run(func, args, kwargs or {})

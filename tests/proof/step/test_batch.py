@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from provecfg.proof.built import Built
-from provecfg.proof.step.batch import classes_of_dataset, label_map, make_batch, plan_batch
-from provecfg.proof.step.pipeline_sizes import output_sizes
+from provecfg.proof.step.batch import BatchPlan, classes_of_dataset, label_map, make_batch, plan_batch
+from tests.proof.built_models import built_of
 
 pytestmark = [
     pytest.mark.stack,
@@ -31,7 +31,7 @@ def config_with(pipeline: list[dict[str, Any]] | None = None, **dataset: Any) ->
     dataset = {"type": "CityscapesDataset", "pipeline": pipeline or steps, **dataset}
     return Config(
         {
-            "model": {"data_preprocessor": {"mean": [0.0] * 3, "size": (512, 512)}},
+            "model": {"data_preprocessor": {"type": "SegDataPreProcessor", "size": (512, 512)}},
             "train_dataloader": {"dataset": dataset},
         }
     )
@@ -48,7 +48,10 @@ class Segmentor(nn.Module):
         self.decode_head = Head()
 
 
-BUILT = Built(Segmentor(), (64, 64))
+def built_and_planned(config: Config) -> tuple[Built, BatchPlan]:
+    model = Segmentor()
+    built = built_of(config, model)
+    return built, plan_batch(config, model, built)
 
 
 def test_classes_are_those_of_the_datasets_class_or_metainfo() -> None:
@@ -63,50 +66,41 @@ def test_classes_are_found_inside_wrappers() -> None:
 
 
 def test_without_a_dataset_the_main_head_says_the_classes() -> None:
-    plan = plan_batch(config_with(type="BaseSegDataset"), BUILT)
+    _, plan = built_and_planned(config_with(type="BaseSegDataset"))
     assert (plan.classes, plan.from_dataset) == (7, False)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 19, 150])
 def test_the_labelled_image_has_every_class_but_the_missing_one_and_ignored_pixels(classes: int) -> None:
-    plan = plan_batch(config_with(metainfo={"classes": tuple(map(str, range(classes)))}), BUILT)
+    _, plan = built_and_planned(config_with(metainfo={"classes": tuple(map(str, range(classes)))}))
     labels = label_map(plan, (64, 64))
     assert set(np.unique(labels)) == {*range(classes), 255} - {plan.missing}
     assert (plan.missing is None) == (classes == 2)
 
 
 def test_the_last_image_has_nothing_but_ignored_pixels_where_asked() -> None:
-    config = config_with()
-    plan = plan_batch(config, BUILT)
-    samples = make_batch(plan, config, with_ignored_image=True)["data_samples"]
+    built, plan = built_and_planned(config_with())
+    samples = make_batch(plan, built.transforms, with_ignored_image=True)["data_samples"]
     assert [bool((sample.gt_sem_seg.data == 255).all()) for sample in samples] == [False, True]
-    samples = make_batch(plan, config, with_ignored_image=False)["data_samples"]
+    samples = make_batch(plan, built.transforms, with_ignored_image=False)["data_samples"]
     assert not any(bool((sample.gt_sem_seg.data == 255).all()) for sample in samples)
 
 
 def test_samples_are_what_the_configs_packing_makes() -> None:
-    config = config_with()
-    batch = make_batch(plan_batch(config, BUILT), config, with_ignored_image=True)
+    built, plan = built_and_planned(config_with())
+    batch = make_batch(plan, built.transforms, with_ignored_image=True)
     assert [tuple(image.shape) for image in batch["inputs"]] == [(3, 64, 64)] * 2
     assert tuple(batch["data_samples"][0].gt_sem_seg.data.shape) == (1, 64, 64)
     assert batch["data_samples"][0].img_shape == (64, 64)
 
 
 def test_edges_are_made_where_the_pipeline_makes_them() -> None:
-    config = config_with([{"type": "GenerateEdge", "edge_width": 4}, {"type": "PackSegInputs"}])
-    batch = make_batch(plan_batch(config, BUILT), config, with_ignored_image=False)
+    built, plan = built_and_planned(config_with([{"type": "GenerateEdge", "edge_width": 4}, {"type": "PackSegInputs"}]))
+    batch = make_batch(plan, built.transforms, with_ignored_image=False)
     assert set(batch["data_samples"][0].gt_edge_map.data.unique().tolist()) == {0, 1}
 
 
 def test_images_are_of_unequal_sizes_where_nothing_crops_them() -> None:
     resize = {"type": "RandomResize", "scale": (1024, 512), "ratio_range": (0.5, 2.0), "keep_ratio": True}
-    config = config_with([resize, {"type": "PackSegInputs"}])
-    assert plan_batch(config, BUILT).sizes == ((128, 256), (32, 64))
-
-
-def test_a_crop_caps_what_is_resized_and_the_rest_is_padding() -> None:
-    resize = {"type": "RandomResize", "scale": (2048, 1024), "ratio_range": (0.25, 1.0), "keep_ratio": True}
-    sizes = output_sizes([resize, {"type": "RandomCrop", "crop_size": (512, 512)}])
-    assert sizes is not None
-    assert (sizes.smallest, sizes.largest) == ((256, 512), (512, 512))
-    assert sizes.padded_share((512, 512)) == 0.5
+    _, plan = built_and_planned(config_with([resize, {"type": "PackSegInputs"}]))
+    assert plan.sizes == ((128, 256), (32, 64))

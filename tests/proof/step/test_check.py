@@ -17,6 +17,7 @@ from provecfg.proof.built import Built
 from provecfg.proof.section import Section
 from provecfg.proof.step import check as training_step
 from provecfg.proof.subject import Subject, nothing_printed
+from tests.proof.built_models import built_of
 
 pytestmark = [
     pytest.mark.stack,
@@ -69,9 +70,9 @@ def prove(config: Config, tmp_path: Path, built: Built | None = None) -> tuple[S
     if built is None:
         torch.manual_seed(0)
         with nothing_printed():
-            built = Built(ALL_MODELS.build(copy.deepcopy(config.model)), (64, 64))
-    subject = Subject(tmp_path / "config.py", config, None, "cpu", None, tmp_path)
-    equation, gradients = training_step.prove(subject, built)
+            built = built_of(config, ALL_MODELS.build(copy.deepcopy(config.model)))
+    subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path)
+    equation, gradients = training_step.check(subject, built)
     return equation, gradients
 
 
@@ -102,8 +103,8 @@ def test_the_total_is_the_sum_of_the_declared_terms(tmp_path: Path) -> None:
 
 def test_without_a_model_nothing_is_judged(tmp_path: Path) -> None:
     config = config_with(head())
-    subject = Subject(tmp_path / "config.py", config, None, "cpu", None, tmp_path)
-    sections = training_step.prove(subject, None)
+    subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path)
+    sections = training_step.check(subject, Built.nothing())
     assert [(section.name, section.not_judged) for section in sections] == [
         ("equation", "the model cannot be built"),
         ("gradients", "the model cannot be built"),
@@ -230,7 +231,7 @@ def with_spare_part(config: Config) -> Built:
     with nothing_printed():
         model = ALL_MODELS.build(copy.deepcopy(config.model))
     model.decode_head.spare = Spare()
-    return Built(model, (64, 64))
+    return built_of(config, model)
 
 
 def test_parameters_that_no_loss_depends_on_are_named(tmp_path: Path) -> None:
@@ -269,6 +270,6 @@ def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
     with nothing_printed():
         model = ALL_MODELS.build(copy.deepcopy(config.model))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    prove(config, tmp_path, Built(model, (64, 64)))
+    prove(config, tmp_path, built_of(config, model))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.equation import Equation, check_equation, equation_of
-from provecfg.proof.step.step import Step, run_step
+from provecfg.proof.step.training_step import TrainingStep, run_step
 
 pytestmark = [
     pytest.mark.stack,
@@ -58,7 +58,7 @@ def equation(modules: list[Any], logged: Any) -> Equation:
         for index, module in enumerate(modules)
     ]
     step = run_step(Model(modules, logged), {}, losses, {})
-    assert isinstance(step, Step)
+    assert isinstance(step, TrainingStep)
     return equation_of(step, losses)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from provecfg.proof.step.declared_losses import DeclaredLoss
 from provecfg.proof.step.equation import equation_of
 from provecfg.proof.step.gradients import Gradients, check_gradients, gradients_of, grouped
-from provecfg.proof.step.step import Step, run_step
+from provecfg.proof.step.training_step import TrainingStep, run_step
 
 pytestmark = [
     pytest.mark.stack,
@@ -57,7 +57,7 @@ def gradients(model: Model) -> Gradients:
         for index, module in enumerate(model.losses)
     ]
     step = run_step(model, {}, losses, {})
-    assert isinstance(step, Step)
+    assert isinstance(step, TrainingStep)
     return gradients_of(model, step, equation_of(step, losses).terms)
 
 

@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from provecfg.findings import Severity
+from provecfg.proof.built import Built
 from provecfg.proof.section import Section
 from provecfg.proof.stopping import check as early_stopping
 from provecfg.proof.subject import Subject
@@ -52,7 +53,7 @@ def prove(tmp_path: Path) -> Prove:
 
 def _proved(config: Config, work_dir: Path) -> Section:
     importlib.import_module("mmseg.datasets")
-    return early_stopping.prove(Subject(Path("config.py"), config, None, "cpu", None, work_dir), None)
+    return early_stopping.check(Subject(Path("config.py"), config, "cpu", None, work_dir), Built.nothing())
 
 
 def hook(**arguments: object) -> str:
@@ -68,7 +69,7 @@ def saver(**arguments: object) -> str:
 def found(section: Section, least: Severity = Severity.WARNING) -> list[tuple[str, str]]:
     """Code and key of what is wrong, notes left out."""
     wanted = (Severity.ERROR, Severity.WARNING, Severity.NOTE)[: 3 if least is Severity.NOTE else 2]
-    return [(one.problem.code, one.key) for one in section.findings if one.problem.severity in wanted]
+    return [(finding.problem.code, finding.key) for finding in section.findings if finding.problem.severity in wanted]
 
 
 def histories(section: Section) -> dict[str, dict]:

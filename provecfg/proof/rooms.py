@@ -1,0 +1,58 @@
+"""The rooms of a proof, and the way of one config through them."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from provecfg.errors import wants_traceback
+from provecfg.findings import Finding
+from provecfg.proof.built import Built
+from provecfg.proof.clock import check as clock
+from provecfg.proof.data import check as data
+from provecfg.proof.declared import check as declared
+from provecfg.proof.declared.declaration import build_declared
+from provecfg.proof.memory import check as memory
+from provecfg.proof.problems import CHECK_FAILED
+from provecfg.proof.section import Section, TimedSection
+from provecfg.proof.step import check as step
+from provecfg.proof.stopping import check as stopping
+from provecfg.proof.subject import Subject
+
+ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, memory)
+"""Each has a `NAME`, and `check(subject, built)`, which returns a `Section` or several. This is their order."""
+
+
+def sections_of(subject: Subject) -> list[TimedSection]:
+    """What every room sees of a config. The first one's time is that of the building, too."""
+    started = time.monotonic()
+    built: Built | None = None
+    sections: list[TimedSection] = []
+    for room in ROOMS:
+        try:
+            built = built or build_declared(subject)
+            seen = room.check(subject, built)
+        except Exception as error:  # one room's mistake must not hide what the others see
+            built = built or Built.nothing()
+            seen = Section(room.NAME, findings=(_failure(room.NAME, error),))
+        parts: tuple[Section, ...] = (seen,) if isinstance(seen, Section) else tuple(seen)
+        now = time.monotonic()
+        sections += (TimedSection(section, (now - started) / len(parts)) for section in parts)
+        started = now
+    return sections
+
+
+def _failure(name: str, error: Exception) -> Finding:
+    if wants_traceback():
+        traceback.print_exception(error)
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{Path(innermost.filename).name}:{innermost.lineno}"
+    first_line = str(error).partition("\n")[0]
+    return Finding(
+        CHECK_FAILED,
+        f"the check {name!r} failed by itself: {type(error).__name__}: {first_line} ({at})",
+        hint="please report it, with the config",
+    )

@@ -1,0 +1,165 @@
+"""The scores of one run: at its best validation, at its last, and on average over its last four."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Final
+
+import numpy as np
+
+from provecfg.counts.boundary_bands import FRACTIONS
+from provecfg.counts.calibration import BINS
+from provecfg.counts.counts_file import CountsFile
+from provecfg.counts.image import LABEL, Counts
+from provecfg.counts.validation import ValidationCounts
+from provecfg.errors import ProvecfgError
+from provecfg.facts.metrics import better
+from provecfg.parallel import map_in_processes
+from provecfg.proof.stopping.finished_log import Validation
+from provecfg.results.runs import Run
+from provecfg.results.scores import METRIC, METRICS, Scores, boundary_iou, class_iou
+
+LAST: Final = 4
+"""Validations at the end of a run that its score is averaged over."""
+_ROUNDED: Final = 0.011
+"""mmseg rounds its scores to hundredths of a point, from sums of 32 bits."""
+
+
+class Moment(enum.Enum):
+    """When a run is judged."""
+
+    LAST_FOUR = "last four"
+    LAST = "last"
+    BEST = "best"
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """The scores of a run, in points.
+
+    Args:
+        goal: The metric of the log that tells the best validation, or None where the log has none.
+        best, last: Their iterations, or None.
+        averaged: Validations that the scores of `Moment.LAST_FOUR` are averaged over.
+        scores: Moment -> key of a metric of `METRICS` -> its score; what is not known is not in it.
+        classes: Names of the classes, where there are counts.
+        class_iou, class_boundary_iou: (C,) at `Moment.LAST_FOUR`, the latter in the band of 0.5 %; NaN for what is not
+            known; empty where there are no counts.
+        boundary_by_width: (F,) Boundary mIoU in the bands of `FRACTIONS`, at `Moment.LAST_FOUR`; empty as before.
+        calibration: (BINS, 3) of the last validation.
+        labels: (C,) labelled pixels of each class.
+        problem: Why it cannot be used, or "".
+    """
+
+    goal: str | None = None
+    best: int | None = None
+    last: int | None = None
+    averaged: int = 0
+    scores: Mapping[Moment, Mapping[str, float]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    class_iou: Scores = field(default_factory=lambda: np.zeros(0))
+    class_boundary_iou: Scores = field(default_factory=lambda: np.zeros(0))
+    boundary_by_width: Scores = field(default_factory=lambda: np.zeros(0))
+    calibration: Counts = field(default_factory=lambda: np.zeros((BINS, 3), np.int64))
+    labels: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    problem: str = ""
+
+
+def score_runs(runs: Sequence[Run], processes: int | None = None) -> list[RunScores]:
+    """The scores of runs, worked out by several processes."""
+    return map_in_processes(score_run, runs, processes)
+
+
+def score_run(run: Run) -> RunScores:
+    """The scores of a run, from counts where they are kept, else from the log, which has some of them, rounded."""
+    goal = goal_of(run)
+    if goal is None:
+        return RunScores(problem="no validation with an mIoU is logged")
+    validations = run.validations
+    missing = [validation.iteration for validation in validations[-LAST:] if goal not in validation.metrics]
+    if missing:
+        return RunScores(goal, problem=f"{goal} at iteration {missing[-1]} is missing or no number")
+    judged = [validation for validation in validations if goal in validation.metrics]
+    direction = -1.0 if better(goal) == "less" else 1.0
+    best = max(judged, key=lambda validation: direction * validation.metrics[goal])
+    chosen = {Moment.BEST: [best], Moment.LAST: judged[-1:], Moment.LAST_FOUR: judged[-LAST:]}
+    try:
+        counts = {
+            validation.iteration: _counts_of(run.counts[validation.iteration], validation)
+            for validation in {one.iteration: one for ones in chosen.values() for one in ones}.values()
+            if validation.iteration in run.counts
+        }
+    except ProvecfgError as error:
+        return RunScores(goal, problem=error.message)
+    scores = {moment: dict(_scores(ones, counts)) for moment, ones in chosen.items()}
+    head = RunScores(goal, best.iteration, judged[-1].iteration, len(chosen[Moment.LAST_FOUR]), scores)
+    last = [counts.get(validation.iteration) for validation in chosen[Moment.LAST_FOUR]]
+    kept = [one for one in last if one is not None]
+    if len(kept) < len(last):
+        return head
+    final = kept[-1]
+    return RunScores(
+        head.goal,
+        head.best,
+        head.last,
+        head.averaged,
+        head.scores,
+        classes=final.classes,
+        class_iou=_averaged(kept, lambda one: class_iou(one.totals)),
+        class_boundary_iou=_averaged(kept, lambda one: boundary_iou(one, 0.005)),
+        boundary_by_width=_averaged(
+            kept, lambda one: np.array([_nan_mean(boundary_iou(one, fraction)) for fraction in FRACTIONS])
+        ),
+        calibration=final.calibration.sum(axis=0) if len(final.calibration) else np.zeros((BINS, 3), np.int64),
+        labels=final.totals[:, LABEL],
+    )
+
+
+def goal_of(run: Run) -> str | None:
+    """The metric by which a run's best validation is told: the one of its best checkpoint, or else its mIoU."""
+    logged = dict.fromkeys(name for validation in run.validations for name in validation.metrics)
+    if run.goal in logged:
+        return run.goal
+    return next((name for name in logged if name.rpartition("/")[2] == "mIoU"), None)
+
+
+def _counts_of(file: CountsFile, validation: Validation) -> ValidationCounts:
+    """The counts of a validation.
+
+    Raises:
+        ProvecfgError: They are damaged, or of another validation than the log's.
+    """
+    counts = file.regions_and_sums
+    prefix = file.occasion.prefix
+    name = f"{prefix}/aAcc" if prefix else "aAcc"  # unlike mIoU, the same however classes are averaged
+    logged, own = validation.metrics.get(name, math.nan), METRIC["aAcc"].score(counts)
+    if abs(own - logged) > _ROUNDED:
+        raise ProvecfgError(f"{file.path.name} gives {name} {own:.2f}, and the log says {logged:.2f}")
+    return counts
+
+
+def _scores(validations: Sequence[Validation], counts: Mapping[int, ValidationCounts]) -> dict[str, float]:
+    """The mean of each metric over the validations, of those metrics that all of them have."""
+    rows = []
+    for validation in validations:
+        own = counts.get(validation.iteration)
+        if own is not None:
+            rows.append({metric.key: metric.score(own) for metric in METRICS})
+        else:
+            logged = {name.rpartition("/")[2]: value for name, value in validation.metrics.items()}
+            rows.append({metric.key: logged.get(metric.key, math.nan) for metric in METRICS})
+    means = {metric.key: fmean(row[metric.key] for row in rows) for metric in METRICS}
+    return {key: value for key, value in means.items() if math.isfinite(value)}
+
+
+def _averaged(counts: Sequence[ValidationCounts], score: Callable[[ValidationCounts], Scores]) -> Scores:
+    return np.asarray(np.stack([score(one) for one in counts]).mean(axis=0))
+
+
+def _nan_mean(values: Scores) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else math.nan

@@ -1,0 +1,241 @@
+"""The report's tables, and their text as Markdown, CSV and LaTeX. Names from elsewhere are escaped in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provecfg.results.run_scores import Moment
+from provecfg.results.scores import METRIC
+from provecfg.results.study import PRIMARY
+
+_LATEX: Final = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "±": r"$\pm$",
+    "\N{MINUS SIGN}": "$-$",
+}
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#&~])")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_NOT_KNOWN: Final = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Args:
+        key: Its name in the page.
+        caption: What it shows.
+        head: Titles of the columns.
+        rows: Text of the cells; the first of a row names it.
+        bold: (row, column) of the cells that stand out.
+    """
+
+    key: str
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+
+def tables_of(data: Mapping[str, Any]) -> list[Table]:
+    """The tables of a report's data."""
+    return [_verdicts(data), _by_loss(data), *(_by_place(data, moment) for moment in Moment)]
+
+
+def _better(data: Mapping[str, Any], metric: str) -> set[str]:
+    """Losses that are better than the reference by a metric."""
+    return {one["loss"] for one in data["verdicts"] if one["metric"] == metric and one["outcome"] == "better"}
+
+
+def _verdicts(data: Mapping[str, Any]) -> Table:
+    rows = []
+    for one in data["verdicts"]:
+        interval, p = one["interval"], one["p_holm"]
+        rows.append(
+            [
+                one["loss"],
+                METRIC[one["metric"]].title,
+                one["outcome"],
+                number(one["effect"], signed=True),
+                f"{number(interval[0], signed=True)} to {number(interval[1], signed=True)}" if interval else _NOT_KNOWN,
+                "< 0.001" if p is not None and p < 0.001 else _NOT_KNOWN if p is None else f"{p:.3f}",
+                number(one["smallest_effect"]),
+                one["design"],
+            ]
+        )
+    reference = data["study"]["reference"]
+    return Table(
+        "verdicts",
+        f"Each loss against {reference}: difference in points, its interval at the level at which Holm's method judges "
+        "it, the p-value by that method, and the smallest difference that four studies of five would have found",
+        ["loss", "metric", "verdict", "difference", "interval", "p", "smallest found", "test"],
+        rows,
+    )
+
+
+def _by_loss(data: Mapping[str, Any]) -> Table:
+    table = data["by_loss"]
+    head = ["loss", "runs"]
+    for column in table["columns"]:
+        title = METRIC[column["metric"]].title
+        head.append(f"{title}, {column['moment']}" if column["metric"] == PRIMARY else title)
+    bold = set()
+    rows = []
+    for index, row in enumerate(table["rows"]):
+        rows.append([row["loss"], str(row["runs"]), *(number(mean) for mean in row["means"])])
+        bold |= {
+            (index, position + 2)
+            for position, column in enumerate(table["columns"])
+            if row["loss"] in _better(data, column["metric"]) and column["moment"] == data["method"]["judged_at"]
+        }
+    return Table(
+        "by-loss",
+        f"Mean scores in points over {', '.join(table['places']) or 'no model'}, which have all losses; of the last "
+        f"{data['method']['validations']} validations where nothing else is said, bold where the verdict is better",
+        head,
+        rows,
+        frozenset(bold),
+    )
+
+
+def _by_place(data: Mapping[str, Any], moment: Moment) -> Table:
+    table = data["by_place"]
+    return Table(
+        f"by-place-{moment.value.replace(' ', '-')}",
+        f"{METRIC[PRIMARY].title} in points, {moment.value}: mean ± standard deviation over seeds (runs)",
+        ["", *table["losses"]],
+        [[row["place"], *map(_mean_and_sd, row["cells"][moment.value])] for row in table["rows"]],
+    )
+
+
+def _mean_and_sd(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return _NOT_KNOWN
+    sd = f" ± {number(cell['sd'])}" if cell["sd"] is not None else ""
+    return f"{number(cell['mean'])}{sd} ({cell['runs']})"
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Points with two decimals; a dash for what is not known."""
+    if value is None:
+        return _NOT_KNOWN
+    value = round(value, 2) + 0.0  # no minus before 0.00
+    return f"{value:+.2f}" if signed else f"{value:.2f}"
+
+
+def as_markdown(table: Table) -> str:
+    """A table of GitHub's Markdown, its caption above it."""
+    lines = [
+        _markdown_row(map(markdown_text, table.head)),
+        _markdown_row(["---", *["---:"] * (len(table.head) - 1)]),
+    ]
+    for index, row in enumerate(table.rows):
+        cells = [markdown_text(cell) for cell in row]
+        lines.append(
+            _markdown_row(f"**{cell}**" if (index, at) in table.bold else cell for at, cell in enumerate(cells))
+        )
+    return f"{markdown_text(table.caption)}.\n\n" + "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def markdown_text(text: str) -> str:
+    """Text in which nothing is Markdown or HTML."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def as_latex(table: Table) -> str:
+    """A table environment with booktabs' rules."""
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex_text(table.caption)}.}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+        r"\toprule",
+        _latex_row(map(latex_text, table.head)),
+        r"\midrule",
+    ]
+    for index, row in enumerate(table.rows):
+        cells = [latex_text(cell) for cell in row]
+        lines.append(
+            _latex_row(rf"\textbf{{{cell}}}" if (index, at) in table.bold else cell for at, cell in enumerate(cells))
+        )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return rf"{' & '.join(cells)} \\"
+
+
+def latex_text(text: str) -> str:
+    """Text in which nothing is LaTeX."""
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def as_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Comma-separated values, of which no spreadsheet takes a text for a formula."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(map(_csv_text, head))
+    writer.writerows(map(_csv_text, row) for row in rows)
+    return stream.getvalue()
+
+
+def _csv_text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def cells_as_csv(data: Mapping[str, Any]) -> str:
+    """One row for each cell, moment and metric, and one for each cell that has no scores."""
+    axes = ["model", "dataset", "strategy", "loss", "seed"]
+    rows = []
+    for cell in data["cells"]:
+        about = [cell["name"], *(cell.get(axis) for axis in axes), cell["state"], cell["excluded"]]
+        scores = [(moment, metric, value) for moment, own in cell["scores"].items() for metric, value in own.items()]
+        rows += [[*about, *score] for score in scores or [(None, None, None)]]
+    return as_csv(["name", *axes, "state", "excluded", "moment", "metric", "value"], rows)
+
+
+def report_as_markdown(data: Mapping[str, Any]) -> str:
+    """The report without its pictures."""
+    study = data["study"]
+    parts = [
+        f"# {markdown_text(study['name'])}\n",
+        f"{study['included']} of {study['cells']} cells enter the means; the others do not:\n"
+        if study["included"] < study["cells"]
+        else f"All {study['cells']} cells are comparable and complete.\n",
+    ]
+    excluded = [cell for cell in data["cells"] if cell["excluded"]]
+    parts += [f"- {markdown_text(cell['name'])}: {markdown_text(cell['excluded'])}" for cell in excluded]
+    parts += ["\n## Verdicts\n"]
+    parts += [
+        f"- {markdown_text(METRIC[one['metric']].title)}: {markdown_text(one['sentence'])}" for one in data["verdicts"]
+    ]
+    parts += ["\n## What this study cannot say\n", *(f"- {markdown_text(line)}" for line in data["limits"])]
+    parts += ["\n## Tables\n", *(as_markdown(table) for table in tables_of(data))]
+    parts += ["## Definitions\n"]
+    parts += [f"- {markdown_text(one['title'])}: {markdown_text(one['definition'])}" for one in data["metrics"]]
+    return "\n".join(parts) + "\n"
+
+
+def report_as_latex(data: Mapping[str, Any]) -> str:
+    """The report's tables."""
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(as_latex(table) for table in tables_of(data))
