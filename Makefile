@@ -8,14 +8,14 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all test-gpu lint bench statistics install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics install generate docs constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
 	@echo "make quick     the tests that train nothing (two minutes on two cores)"
 	@echo "make test      install, and run the tests (a quarter of an hour on two cores; JOBS=N for N)"
 	@echo "make test-all  every test that needs no GPU, as CI runs them (three quarters of an hour on two cores)"
-	@echo "make test-gpu  the tests that need a GPU"
+	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
@@ -51,8 +51,8 @@ test: install
 test-all: install
 	$(PYTEST) --no-skips
 
-test-gpu: install
-	$(BIN)/python -m pytest -m gpu --no-skips
+gpu: install
+	$(BIN)/python -m pytest tests/gpu --cuda
 
 lint: install
 	$(BIN)/ruff check .

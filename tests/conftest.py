@@ -15,22 +15,23 @@ hypothesis.settings.load_profile("provecfg")
 
 PROJECT = Path(__file__).parents[1]
 GPU = "gpu"
-"""Marker of the tests that need a GPU. They run when `-m` names it; no other test sees one."""
+"""Marker of the tests that cannot do without a GPU: they run with `--cuda`; without it no test sees one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cuda", action="store_true", help="run tests/gpu on the CUDA card, not in its dry form")
     parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if GPU not in config.option.markexpr:
+    if not config.option.cuda:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist: a core is all that it has
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    absent = [GPU] if GPU not in config.option.markexpr else []
+    absent = [] if config.option.cuda else [GPU]
     if os.geteuid() != 0:
         absent.append("root")
     left_out = [item for item in items if any(map(item.get_closest_marker, absent))]

@@ -1,29 +1,20 @@
-"""What holds on a CUDA machine, and what it costs there: `make gpu`.
+"""What holds on a CUDA card and what it costs there: `make gpu`, which is `pytest tests/gpu --cuda`.
 
-The tests marked `gpu` run where they are asked for (`-m gpu`), on the card that torch sees. With `PROVECFG_GPU_DRY`
-naming a folder that is there they run in their dry form: on the CPU, small, with the host's clock; and they write into that
-folder what they would write into docs/gpu.md.
+Without `--cuda` the same tests run in their dry form: on the CPU, small, with a stand-in for `torch.cuda`. It keeps them
+from rotting, and measures nothing.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-DRY_FOLDER = os.environ.get("PROVECFG_GPU_DRY")
-CALLS_FILE = "calls.json"
-"""In the dry form's folder: file and first line of every function of this folder that was called."""
+from tests.gpu.figures import Figures, write_figures
+
+PAGE = Path(__file__).parents[2] / "docs" / "gpu.md"
 
 if importlib.util.find_spec("mmseg") is None:
     collect_ignore_glob = ["*"]
@@ -33,46 +24,37 @@ else:
         warnings.simplefilter("ignore")
         import provecfg.plugin  # noqa: F401, I001  (first: upstream's mmseg needs what it installs)
         import mmseg.models  # noqa: F401
+        import torch
 
-    from tests.gpu.figures import FOLDER, Figures, read_all
-    from tests.gpu.machine import Machine, machine_for, missing_cuda
-    from tests.gpu.page import PAGE, write_page
+    from tests.gpu.machine import DRY, REAL, Machine, dry_machine, gpu_machine, missing_cuda
 
-_FIGURES = pytest.StashKey["Figures"]()
-_CALLS: set[tuple[str, int]] = set()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `gpu`, unless `-m` speaks of it."""
-    if "gpu" in (config.option.markexpr or ""):
-        return
-    left_out = [item for item in items if item.get_closest_marker("gpu")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+_FIGURES = pytest.StashKey[Figures]()
 
 
 @pytest.fixture(scope="session")
-def machine() -> Machine:
-    """The card, or the CPU in its place; a test without either is skipped."""
-    missing = missing_cuda()
-    if missing is not None and DRY_FOLDER is None:
+def machine(pytestconfig: pytest.Config) -> Machine:
+    """The card, or without `--cuda` the CPU in its place; where there is no card the tests are skipped."""
+    if not pytestconfig.option.cuda:
+        torch.set_num_threads(1)  # at these sizes threads cost more than they bring
+        return dry_machine()
+    if (missing := missing_cuda()) is not None:
         pytest.skip(missing)
-    return machine_for(dry=DRY_FOLDER is not None)
+    return gpu_machine()
 
 
 @pytest.fixture(scope="session")
 def figures(machine: Machine, pytestconfig: pytest.Config) -> Figures:
-    """What is measured; written when the tests have ended."""
+    """What is measured."""
     return pytestconfig.stash.setdefault(_FIGURES, Figures(machine.identity()))
 
 
-@pytest.fixture(autouse=True)
-def _outcomes_are_counted(request: pytest.FixtureRequest) -> None:
-    """Have the figures there from the first test on, so that outcomes are counted though nothing is measured."""
-    if request.node.get_closest_marker("gpu"):
-        request.getfixturevalue("figures")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each model, without and with mixed precision: as many as the workload has."""
+    work = REAL if metafunc.config.option.cuda else DRY
+    if "model" in metafunc.fixturenames:
+        metafunc.parametrize("model", work.models)
+    if "amp" in metafunc.fixturenames:
+        metafunc.parametrize("amp", work.amp, ids=["AMP" if amp else "full precision" for amp in work.amp])
 
 
 @pytest.fixture(autouse=True)
@@ -81,41 +63,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("PROVECFG_HOME", str(tmp_path_factory.getbasetemp() / "provecfg-home"))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Count how the tests ended."""
-    report: pytest.TestReport = yield
-    figures = item.config.stash.get(_FIGURES, None)
-    if figures is not None and item.get_closest_marker("gpu") and (report.when == "call" or not report.passed):
-        name = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
-        reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
-        figures.count(name, report.outcome, str(reason).removeprefix("Skipped: "))
-    return report
-
-
-def _note_call(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
-    if frame.f_code.co_filename.startswith(str(HERE)):
-        _CALLS.add((Path(frame.f_code.co_filename).name, frame.f_code.co_firstlineno))
-    return None  # its lines are of no interest
-
-
-if DRY_FOLDER is not None:
-    sys.settrace(_note_call)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the figures: those of a card to docs/gpu.md, a dry form's to its own folder."""
+    """Write what a card measured to docs/gpu.md, with how many tests ended how."""
     figures = session.config.stash.get(_FIGURES, None)
-    if figures is None:
+    if figures is None or not session.config.option.cuda:
         return
-    if DRY_FOLDER is None:
-        figures.write(FOLDER)
-        write_page(PAGE, read_all())
-        return
-    folder = Path(DRY_FOLDER)
-    page = Path(shutil.copy(PAGE, folder / PAGE.name))
-    figures.write(folder / "figures")
-    figures.write(folder / "figures")  # a second run on the same machine
-    write_page(page, read_all(folder / "figures"))
-    sys.settrace(None)
-    (folder / CALLS_FILE).write_text(json.dumps(sorted(_CALLS)), encoding="utf-8")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    stats = reporter.stats if reporter is not None else {}
+    figures.outcome = ", ".join(f"{len(stats.get(end, []))} {end}" for end in ("passed", "failed", "skipped"))
+    write_figures(PAGE, figures)

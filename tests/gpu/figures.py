@@ -1,18 +1,17 @@
-"""What machines measured, one JSON file a machine: the one source of the figures of docs/gpu.md."""
+"""What a machine measured, and how it is written into docs/gpu.md."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-FOLDER = Path(__file__).with_name("figures")
+BEGIN, END = "<!-- figures, written by `make gpu` -->", "<!-- end of figures -->"
+NOTHING = "No GPU has run this yet: nothing was measured, and nothing is claimed."
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 @dataclass
@@ -20,58 +19,42 @@ class Figures:
     """What one machine measured.
 
     Args:
-        machine: Card, driver and versions, as `Machine.identity` gives them.
-        day: ISO 8601, UTC.
-        tables: Rows by table.
-        outcomes: Name of a test -> how often it passed, failed and was skipped, and why.
+        machine: Card, driver and versions; `card` is the heading.
+        tables: Rows by the sentence above their table; a row is cell by column.
+        outcome: How many tests ended how.
     """
 
     machine: Mapping[str, str]
-    day: str = field(default_factory=lambda: datetime.now(timezone.utc).date().isoformat())
     tables: dict[str, list[Row]] = field(default_factory=dict)
-    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcome: str = ""
 
-    def add(self, table: str, **row: Any) -> None:
+    def add(self, table: str, row: Row) -> None:
         """One more row of a table."""
         self.tables.setdefault(table, []).append(row)
 
-    def count(self, test: str, outcome: str, reason: str = "") -> None:
-        """One more outcome of a test: `passed`, `failed` or `skipped`."""
-        entry = self.outcomes.setdefault(test, {"passed": 0, "failed": 0, "skipped": 0, "reasons": []})
-        entry[outcome] += 1
-        if reason and reason not in entry["reasons"]:
-            entry["reasons"].append(reason)
-
-    def write(self, folder: Path) -> Path:
-        """Write the file of this machine. What an earlier run of it measured and this one did not stays.
-
-        It stays only where card, driver and versions are the same: otherwise the file is of this run alone.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{_slug(self.machine['card'])}.json"
-        earlier = read(path) if path.is_file() else None
-        tables, outcomes = self.tables, self.outcomes
-        if earlier is not None and dict(earlier.machine) == dict(self.machine):
-            tables, outcomes = {**earlier.tables, **tables}, {**earlier.outcomes, **outcomes}
-        record = {"machine": dict(self.machine), "day": self.day, "tables": tables, "outcomes": outcomes}
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        return path
+    def section(self) -> str:
+        """Markdown."""
+        about = ", ".join(f"{key} {value}" for key, value in self.machine.items() if key != "card")
+        day = datetime.now(timezone.utc).date().isoformat()
+        parts = [f"### {self.machine['card']}", f"{day}: {about}. Tests: {self.outcome}."]
+        for sentence, rows in self.tables.items():
+            parts += [sentence, _table(rows)]
+        return "\n\n".join(parts)
 
 
-def read(path: Path) -> Figures:
-    """The figures of a file."""
-    return Figures(**json.loads(path.read_text(encoding="utf-8")))
+def write_figures(page: Path, figures: Figures) -> None:
+    """Put a machine's section into a page, in the place of an earlier one of the same card."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    there, after = rest.split(END)
+    sections = [section.strip() for section in re.split(r"^(?=### )", there, flags=re.MULTILINE)]
+    heading = f"### {figures.machine['card']}\n"
+    kept = [section for section in sections if section.startswith("### ") and not section.startswith(heading)]
+    text = "\n\n".join(sorted([*kept, figures.section()]))
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def read_all(folder: Path = FOLDER) -> list[Figures]:
-    """Those of every machine, by the name of its card."""
-    return [read(path) for path in sorted(folder.glob("*.json"))]
-
-
-def rows_of(figures: Iterable[Figures], table: str) -> list[Row]:
-    """The rows of a table, of several machines."""
-    return [row for each in figures for row in each.tables.get(table, [])]
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+def _table(rows: Iterable[Row]) -> str:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines: list[Iterable[object]] = [columns, ["---"] * len(columns)]
+    lines += [[row.get(column, "") for column in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)

@@ -27,14 +27,14 @@ class LossCase:
 
     Args:
         own: The plugin's.
-        plain: From its formula, by autograd.
+        plain: From its formula, by autograd; None where it would be another's but for a constant.
         mmseg: mmseg's own, or None where it has none of its kind. Its Dice and its hard pixels are computed otherwise:
             they are there for their cost.
         waits: Whether the plugin's has to wait for the device, by what it computes.
     """
 
     own: LossFunction
-    plain: LossFunction
+    plain: LossFunction | None
     mmseg: LossFunction | None = None
     waits: bool = False
 
@@ -65,14 +65,14 @@ def loss_cases(scene: Scene, device: str) -> dict[str, LossCase]:
             _called(ours.SegCrossEntropyLoss(ramp, 0.1)), plain.SmoothedCrossEntropy(ramp, 0.1, device)
         ),
         "focal": LossCase(_called(ours.SoftmaxFocalLoss()), plain.focal),
-        "focal, alpha a class": LossCase(_called(ours.SoftmaxFocalLoss(alpha=ramp)), plain.FocalByClass(ramp, device)),
+        "focal, alpha a class": LossCase(_called(ours.SoftmaxFocalLoss(alpha=ramp)), None),
         "boundary-aware focal": LossCase(_called(ours.BoundaryAwareFocalLoss()), plain.BoundaryFocal(device)),
         "Dice": LossCase(
             _called(ours.SegDiceLoss()),
-            plain.Dice(None, classes, device),
+            plain.dice,
             _called(theirs.DiceLoss(use_sigmoid=False)),
         ),
-        "Dice, some classes": LossCase(_called(ours.SegDiceLoss(classes=few)), plain.Dice(few, classes, device)),
+        "Dice, some classes": LossCase(_called(ours.SegDiceLoss(classes=few)), None),
         "Lovasz, per image": LossCase(
             _called(ours.SegLovaszLoss()),
             plain.Lovasz(per_image=True),
@@ -91,7 +91,7 @@ def loss_cases(scene: Scene, device: str) -> dict[str, LossCase]:
             lambda logits, labels: distance(logits, labels, ignore_index=IGNORED, distance_maps=maps),
             plain.DistanceBoundary(maps),
         ),
-        "distance boundary, maps made": LossCase(_called(distance), plain.DistanceBoundary(maps), waits=True),
+        "distance boundary, maps made": LossCase(_called(distance), None, waits=True),
         "multi-scale CE": LossCase(_called(multi_scale), plain.multi_scale_cross_entropy),
         "OHEM CE": LossCase(
             _on_hard_pixels(ours.SegCrossEntropyLoss(), HardPixelSampler, kept),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.metadata
-import importlib.util
-import os
 import platform
 import random
 import shutil
@@ -16,14 +14,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import torch
 
-from tests.gpu.stub_cuda import StubCuda
+from provecfg.catalog.models import MODELS
 
-PACKAGES = ("triton", "mmengine", "mmcv", "mmsegmentation", "mmdet")
-"""Whose versions are written beside the figures; each may be installed as `onedl-...`."""
+PACKAGES = ("triton", "mmengine", "onedl-mmengine", "mmcv", "onedl-mmcv", "mmcv-lite", "mmsegmentation")
+PACKAGES += ("onedl-mmsegmentation", "mmdet", "onedl-mmdetection")
+"""Whose versions are written beside the figures, those that are installed."""
+GIB, MIB = 2**30, 2**20
 
 
 @dataclass(frozen=True)
@@ -31,77 +33,65 @@ class Workload:
     """How much is measured.
 
     Args:
-        logits: Sizes (N, C, H, W) of logits that losses are timed on, in pixels.
-        checked_logits: The size that values and gradients are compared at.
+        logits: Sizes (N, C, H, W) in pixels of the logits that losses are timed on; values are compared at the first.
         rounds: Timed rounds.
-        calls: Of a loss between two events of a round.
+        calls: Of what is timed, between two events of a round.
         compiles: Whether `torch.compile` compiles, or hands on what it is given.
         models: Of the catalog, trained.
-        auxiliary_losses: Names as in a study.
         amp: Whether in mixed precision; mmengine has none on a CPU.
+        losses: Auxiliary ones, as in a study.
         crop: (height, width) in pixels of a training crop.
         images: (width, height) in pixels of what is drawn.
+        workers: Processes that load data.
         iterations: Of a run.
         batches: Images in a batch, for the forecast.
         most_images: A larger batch is not tried.
-        attention: (images, height, width) in pixels of what Mask2Former's deformable attention is timed for.
     """
 
     logits: tuple[tuple[int, int, int, int], ...]
-    checked_logits: tuple[int, int, int, int]
     rounds: int
     calls: int
     compiles: bool
     models: tuple[str, ...]
-    auxiliary_losses: tuple[str, ...]
     amp: tuple[bool, ...]
+    losses: tuple[str, ...]
     crop: tuple[int, int]
     images: tuple[int, int]
+    workers: int
     iterations: int
     batches: tuple[int, ...]
     most_images: int
-    attention: tuple[int, int, int]
 
 
 REAL = Workload(
     logits=((2, 19, 512, 1024), (8, 19, 512, 512), (2, 150, 512, 512)),
-    checked_logits=(2, 19, 512, 1024),
     rounds=15,
     calls=5,
     compiles=True,
-    models=(
-        "deeplabv3plus_r50",
-        "pspnet_r50",
-        "segformer_mit-b3",
-        "segnext_mscan-b",
-        "hrnet_hr48",
-        "mask2former_swin-b",
-    ),
-    auxiliary_losses=("none", "focal", "lovasz", "boundary"),
+    models=tuple(MODELS),
     amp=(False, True),
+    losses=("none", "focal", "lovasz", "boundary"),
     crop=(512, 512),
     images=(1280, 720),
+    workers=2,
     iterations=20,
     batches=(2, 4, 8),
     most_images=512,
-    attention=(2, 512, 512),
 )
-
 DRY = Workload(
     logits=((2, 5, 8, 10),),
-    checked_logits=(2, 5, 8, 10),
     rounds=1,
     calls=1,
     compiles=False,  # it takes longer than all else together, and tests/plugin/losses compiles every loss on the CPU
     models=("pspnet_r50",),
-    auxiliary_losses=("focal",),
     amp=(False,),
+    losses=("focal",),
     crop=(64, 64),
     images=(128, 72),
+    workers=0,
     iterations=4,
     batches=(2,),
     most_images=2,
-    attention=(1, 64, 64),
 )
 
 
@@ -119,7 +109,7 @@ class MemoryUse:
 
     Args:
         allocated: The most that tensors took at a time, beside those that were there before.
-        reserved: The most that torch's allocator held of the card.
+        reserved: The most that torch's allocator held for them.
         outside: What the card had in use beside that, at the end: CUDA's context and libraries.
     """
 
@@ -134,7 +124,7 @@ class Machine:
 
     Args:
         device: `cuda`, or `cpu` in the dry form.
-        cuda: `torch.cuda`, or what stands in for it.
+        cuda: `torch.cuda`, or its stand-in.
         work: How much is measured.
     """
 
@@ -148,17 +138,6 @@ class Machine:
         """Whether there is no card, and nothing that is measured counts."""
         return self.device == "cpu"
 
-    def missing_compiler(self) -> str | None:
-        """What `torch.compile` lacks on this machine; None where nothing is, or where it is not to compile."""
-        if not self.work.compiles:
-            return None
-        if importlib.util.find_spec("triton") is None:
-            return "torch.compile needs triton, which comes with torch's CUDA wheels for Linux"
-        compilers = [os.environ.get("CC", ""), "gcc", "clang"]
-        if not any(shutil.which(name) for name in compilers if name):
-            return "torch.compile needs a C compiler: there is neither gcc nor clang, nor what CC names"
-        return None
-
     @property
     def memory(self) -> int:
         """Bytes of the card."""
@@ -167,16 +146,19 @@ class Machine:
     def identity(self) -> dict[str, str]:
         """What the figures are of: card, driver and versions."""
         properties = self.cuda.get_device_properties(0)
-        versions = {name: version for name in PACKAGES if (version := _version_of(name)) is not None}
+        versions = {}
+        for name in PACKAGES:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                versions[name] = importlib.metadata.version(name)
         return {
             "card": str(properties.name),
-            "memory": f"{properties.total_memory / 2**30:.1f} GiB",
+            "memory": f"{properties.total_memory / GIB:.1f} GiB",
             "compute capability": f"{properties.major}.{properties.minor}",
             "cards": str(self.cuda.device_count()),
             "driver": _driver_version(),
-            "python": platform.python_version(),
+            "Python": platform.python_version(),
             "torch": torch.__version__,
-            "CUDA of torch": str(torch.version.cuda),
+            "its CUDA": str(torch.version.cuda),
             "cuDNN": str(torch.backends.cudnn.version()),
             **versions,
         }
@@ -184,18 +166,18 @@ class Machine:
     def times(self, runs: Mapping[str, Callable[[], object]]) -> dict[str, Timing]:
         """The median time of each, in rounds of all of them in an order that changes."""
         for run in runs.values():
-            for _ in range(2):  # compiled code, kernels that are loaded when first used, memory that is first asked for
+            for _ in range(2):  # kernels are loaded when first used, and memory is first asked for
                 run()
-        seen: dict[str, list[Timing]] = {name: [] for name in runs}
+        timings: dict[str, list[Timing]] = {name: [] for name in runs}
         for _ in range(self.work.rounds):
             for name in self._order.sample(list(runs), len(runs)):
-                seen[name].append(self._timing(runs[name]))
+                timings[name].append(self._timing(runs[name]))
         return {
             name: Timing(
-                statistics.median(timing.device_ms for timing in timings),
-                statistics.median(timing.host_ms for timing in timings),
+                statistics.median(each.device_ms for each in rounds),
+                statistics.median(each.host_ms for each in rounds),
             )
-            for name, timings in seen.items()
+            for name, rounds in timings.items()
         }
 
     def _timing(self, run: Callable[[], object]) -> Timing:
@@ -213,12 +195,9 @@ class Machine:
     def peak_bytes(self, run: Callable[[], object]) -> int:
         """By how much tensors' memory grows at most during a call."""
         run()
-        self.cuda.synchronize()
-        before = self.cuda.memory_allocated()
-        self.cuda.reset_peak_memory_stats()
-        run()
-        self.cuda.synchronize()
-        return int(self.cuda.max_memory_allocated() - before)
+        with self.watching_memory() as use:
+            run()
+        return use.allocated
 
     @contextlib.contextmanager
     def watching_memory(self) -> Iterator[MemoryUse]:
@@ -238,18 +217,42 @@ class Machine:
 
     @contextlib.contextmanager
     def without_synchronising(self) -> Iterator[None]:
-        """Have torch raise an error where the host would wait for the device."""
-        before = self.cuda.get_sync_debug_mode()
+        """Have torch raise a RuntimeError where the host would wait for the device."""
         self.cuda.set_sync_debug_mode("error")
         try:
             yield
         finally:
-            self.cuda.set_sync_debug_mode(before)
+            self.cuda.set_sync_debug_mode("default")
 
 
-def machine_for(*, dry: bool) -> Machine:
-    """The card that torch sees, or the CPU in its place."""
-    return Machine("cpu", StubCuda(), DRY) if dry else Machine("cuda", torch.cuda, REAL)
+def gpu_machine() -> Machine:
+    """The card that torch sees."""
+    return Machine("cuda", torch.cuda, REAL)
+
+
+def dry_machine() -> Machine:
+    """The CPU, with a stand-in for what is asked of `torch.cuda`: each function takes what torch's takes."""
+    card = SimpleNamespace(name="dry form", total_memory=4 * GIB, major=0, minor=0)
+    answers: dict[str, object] = {
+        "device_count": 1,
+        "empty_cache": None,
+        "get_device_properties": card,
+        "max_memory_allocated": 512 * MIB,
+        "max_memory_reserved": 576 * MIB,
+        "mem_get_info": (3 * GIB, 4 * GIB),
+        "memory_allocated": 256 * MIB,
+        "memory_reserved": 288 * MIB,
+        "reset_peak_memory_stats": None,
+        "set_per_process_memory_fraction": None,
+        "set_sync_debug_mode": None,
+        "synchronize": None,
+    }
+    functions = {
+        name: create_autospec(getattr(torch.cuda, name), return_value=value) for name, value in answers.items()
+    }
+    event = create_autospec(torch.cuda.Event)
+    event.return_value.elapsed_time.return_value = 1.0
+    return Machine("cpu", SimpleNamespace(**functions, Event=event), DRY)
 
 
 def missing_cuda() -> str | None:
@@ -264,18 +267,9 @@ def missing_cuda() -> str | None:
     return f"needs a CUDA device: torch {torch.__version__} finds none{why}"
 
 
-def _version_of(name: str) -> str | None:
-    for distribution in (name, f"onedl-{name}", f"onedl-{name.replace('mmdet', 'mmdetection')}", f"{name}-lite"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return f"{importlib.metadata.version(distribution)} ({distribution})"
-    return None
-
-
 def _driver_version() -> str:
     """As `nvidia-smi` says it, which comes with every driver."""
+    if shutil.which("nvidia-smi") is None:
+        return "not known"
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
-        return "not known: no nvidia-smi"
-    return answer.splitlines()[0].strip() if answer.strip() else "not known: nvidia-smi names none"
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()[0]

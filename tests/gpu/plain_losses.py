@@ -6,15 +6,13 @@ makes the gradient. None of them looks at a value, so that none waits for the de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
 from tests.gpu.scene import IGNORED
-
-PlainLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def surprise_of(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,18 +43,6 @@ def focal(logits: Tensor, labels: Tensor) -> Tensor:
     return (0.5 * (-torch.expm1(-surprise)).square() * surprise).sum() / valid.sum()
 
 
-class FocalByClass:
-    """Focal loss with an alpha for each class, gamma 2."""
-
-    def __init__(self, alpha: Sequence[float], device: str) -> None:
-        self.alpha = torch.tensor(alpha, device=device)
-
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        surprise, valid = surprise_of(logits, labels)
-        alpha = self.alpha.to(logits.dtype)[labels.where(valid, 0)]
-        return (alpha * (-torch.expm1(-surprise)).square() * surprise).sum() / valid.sum()
-
-
 class BoundaryFocal:
     """Focal loss, a pixel times 1 + b of the labels."""
 
@@ -70,24 +56,13 @@ class BoundaryFocal:
         return (0.5 * (1 + boundary) * (-torch.expm1(-surprise)).square() * surprise).sum() / valid.sum()
 
 
-class Dice:
-    """Soft Dice over the batch, of the classes that the labels hold, or of some of these."""
-
-    def __init__(self, classes: Sequence[int] | None, num_classes: int, device: str) -> None:
-        chosen = (
-            torch.ones(num_classes)
-            if classes is None
-            else torch.zeros(num_classes).index_fill(0, torch.tensor(list(classes)), 1)
-        )
-        self.chosen, self.only_present = chosen.to(device), classes is None
-
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        valid = (labels != IGNORED).unsqueeze(1)
-        probability, target = logits.softmax(1) * valid, one_hot(logits, labels) * valid
-        hits, mass, size = ((t.sum((0, 2, 3))) for t in (probability * target, probability, target))
-        dice = (2 * hits + 1) / (mass + size + 1)
-        counts = self.chosen * (size > 0) if self.only_present else self.chosen
-        return (counts * (1 - dice)).sum() / counts.sum()
+def dice(logits: Tensor, labels: Tensor) -> Tensor:
+    """Soft Dice over the batch, of the classes that the labels hold."""
+    valid = (labels != IGNORED).unsqueeze(1)
+    probability, target = logits.softmax(1) * valid, one_hot(logits, labels) * valid
+    hits, mass, size = (planes.sum((0, 2, 3)) for planes in (probability * target, probability, target))
+    present = (size > 0).to(logits.dtype)
+    return (present * (1 - (2 * hits + 1) / (mass + size + 1))).sum() / present.sum()
 
 
 class Lovasz:

@@ -1,23 +1,65 @@
-"""Runs through the training API, for what the command line does not say of them."""
+"""Configs made as a user makes them, and runs of them for what the command line does not say."""
 
 from __future__ import annotations
 
 import signal
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import yaml
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from provecfg.catalog.datasets import DATASETS
+from provecfg.data.scenes import Drawing, smoke_data_for
 from provecfg.mmconfig import read_config
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import Prepared, prepare
-from provecfg.training.runner import Outcome, train
+from provecfg.training.runner import train
+from tests.gpu.machine import Workload
 
+CommandLine = Callable[..., tuple[int, str, str]]
+DATASET = "bdd10k"
 NEVER = 10**9
+SETTLED = 6
+"""Iterations: after the second the optimizer has its state, and cuDNN has chosen its kernels."""
+
+
+def write_configs(
+    folder: Path,
+    work: Workload,
+    provecfg: CommandLine,
+    model: str,
+    losses: Sequence[str],
+    *,
+    amp: bool = False,
+    batch_size: int = 2,
+) -> list[Path]:
+    """The configs of a model with auxiliary losses, on drawn data, made by `provecfg generate`."""
+    width, height = work.images
+    study = {
+        "name": "gpu",
+        "models": [model],
+        "losses": {"auxiliary": list(losses)},
+        "early_stopping": None,  # a run of so few validations cannot be stopped by one
+        "schedule": {"max_iters": work.iterations, "val_interval": work.iterations // 2},
+        "data": {
+            "root": str(smoke_data_for(DATASETS[DATASET], Drawing(width=width, height=height))),
+            "crop_size": list(work.crop),
+            "resize_scale": list(work.images),
+            "batch_size": batch_size,
+            "num_workers": work.workers,
+        },
+        "runtime": {"amp": amp, "log_interval": 1},
+    }
+    folder.mkdir(parents=True)
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    code, _, err = provecfg("generate", path, "-o", folder)
+    assert code == 0, err
+    return sorted(folder.glob("*.py"))
 
 
 @HOOKS.register_module(force=True)
@@ -32,46 +74,33 @@ class InterruptAt(Hook):
             signal.raise_signal(signal.SIGINT)
 
 
-@HOOKS.register_module(force=True)
-class IterationClock(Hook):
-    """Keeps the seconds from one iteration's end to the next's; by then mmengine has waited for the losses."""
-
-    seconds: list[float]
-    priority = "LOWEST"
-
-    def __init__(self) -> None:
-        type(self).seconds = []
-        self._last: float | None = None
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        now = time.perf_counter()
-        if self._last is not None:
-            self.seconds.append(now - self._last)
-        self._last = now
+def interrupt_run(path: Path, work_dir: Path, device: str, iteration: int) -> None:
+    """Train a config from random weights until Ctrl-C ends it."""
+    prepared = _prepared(path, work_dir, device)
+    hooks = [*(prepared.config.get("custom_hooks") or []), {"type": "InterruptAt", "iteration": iteration}]
+    prepared.config.custom_hooks = hooks
+    outcome = train(prepared)
+    assert (outcome.state, outcome.iteration) == ("interrupted", iteration), outcome.message
 
 
-def prepared_run(path: Path, work_dir: Path, device: str, *hooks: dict[str, Any]) -> Prepared:
-    """A run of a config at random weights, with hooks beside its own."""
+def train_only(path: Path, work_dir: Path, device: str, iterations: int) -> str:
+    """A short training without validation, which takes memory of its own.
+
+    Returns:
+        `finished`, or `out of memory`; any other end is a mistake.
+    """
+    prepared = _prepared(path, work_dir, device)
+    prepared.config.train_cfg.update(max_iters=iterations, val_interval=NEVER)
+    prepared.config.default_hooks.checkpoint.update(interval=NEVER, save_last=False)
+    outcome = train(prepared)
+    if outcome.message.startswith("out of GPU memory"):
+        return "out of memory"
+    assert outcome.state == "finished", outcome.message
+    return outcome.state
+
+
+def _prepared(path: Path, work_dir: Path, device: str) -> Prepared:
     options = RunOptions(device=device, work_dir=work_dir, pretrained=False, quiet=True)
     prepared = prepare(path, options, read_config(path))
     assert prepared.is_ready, prepared.findings
-    prepared.config.custom_hooks = [*(prepared.config.get("custom_hooks") or []), *hooks]
     return prepared
-
-
-def interrupted_run(path: Path, work_dir: Path, device: str, iteration: int) -> tuple[Outcome, float]:
-    """A run that Ctrl-C ends, and the median seconds of its later iterations."""
-    prepared = prepared_run(
-        path, work_dir, device, {"type": "IterationClock"}, {"type": "InterruptAt", "iteration": iteration}
-    )
-    outcome = train(prepared)
-    seconds = IterationClock.seconds
-    return outcome, median(seconds[len(seconds) // 2 :])
-
-
-def training_alone(path: Path, work_dir: Path, device: str, iterations: int) -> Outcome:
-    """A run that only trains: no validation, which takes memory of its own."""
-    prepared = prepared_run(path, work_dir, device)
-    prepared.config.train_cfg.update(max_iters=iterations, val_interval=NEVER)
-    prepared.config.default_hooks.checkpoint.update(interval=NEVER, save_last=False)
-    return train(prepared)

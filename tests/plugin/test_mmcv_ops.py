@@ -79,27 +79,6 @@ def test_attention_in_half_precision_keeps_the_dtype_and_sums_in_float32(attenti
     assert value.grad.isfinite().all()
 
 
-@pytest.mark.gpu
-def test_attention_on_cuda_is_that_on_the_cpu(attention_inputs):
-    torch.manual_seed(0)
-    module = mmcv.ops.MultiScaleDeformableAttention(8, num_heads=2, num_levels=3, num_points=2, dropout=0.0)
-    arguments = {
-        "query": torch.rand(5, 2, 8),
-        "value": torch.rand(attention_inputs["value"].shape[1], 2, 8),
-        "reference_points": torch.rand(2, 5, 3, 2),
-        "spatial_shapes": attention_inputs["value_spatial_shapes"],
-        "level_start_index": attention_inputs["value_level_start_index"],
-    }
-    results = []
-    for device in ("cpu", "cuda"):
-        module.to(device).zero_grad()
-        output = module(**{name: tensor.to(device) for name, tensor in arguments.items()})
-        output.square().sum().backward()
-        results.append([output.cpu(), *(weight.grad.cpu().clone() for weight in module.parameters())])
-    for on_cpu, on_cuda in zip(*results, strict=True):
-        torch.testing.assert_close(on_cuda, on_cpu, atol=1e-4, rtol=1e-4)
-
-
 @without_compiled_ops
 def test_another_operator_says_its_name_and_how_to_get_it():
     with pytest.raises(mmcv_ops.MissingOpError, match=r"operator 'nms' is compiled code.*\n.*install mmcv with its op"):

@@ -45,6 +45,4 @@ def chosen_classes(classes: Literal["all", "present"] | tuple[int, ...], num_cla
 
 def class_mask(classes: tuple[int, ...], num_classes: int, like: Tensor) -> Tensor:
     """(C,) of `like`'s dtype and device: 1 for the classes, else 0. An index list would be waited for on CUDA."""
-    if len(classes) == num_classes:
-        return like.new_ones(num_classes)
     return class_constants([float(c in classes) for c in range(num_classes)], like)

@@ -38,9 +38,8 @@ def class_tensor(values: tuple[float, ...], logits: Tensor, name: str) -> Tensor
 def class_constants(values: Sequence[float], like: Tensor) -> Tensor:
     """The values as a (C,) tensor of another's dtype and device.
 
-    On CUDA without waiting for it: a copy of numbers of the host's waits until all work before it is done, and may do
-    so also where it is asked not to (CUDA Runtime API, "API synchronization behavior"); filling never does.
+    `like.new_tensor(values)`, which waits on CUDA until all work before it is done. A copy that need not be waited for
+    does not: of so few bytes the driver takes the host's memory at once (CUDA Runtime API, "API synchronization
+    behavior": pageable memory, asynchronous copy).
     """
-    if like.is_cpu:
-        return like.new_tensor(values)
-    return torch.stack([like.new_full((), value) for value in values])
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)
