@@ -1,7 +1,7 @@
 """What holds on a CUDA card and what it costs there: `make gpu`, which is `pytest tests/gpu --cuda`.
 
-Without `--cuda` the same tests run in their dry form: on the CPU, small, with a stand-in for `torch.cuda`. It keeps them
-from rotting, and measures nothing.
+Without `--cuda` the same tests run in their dry form: on the CPU, small, with a stand-in for `torch.cuda`. It keeps
+them from rotting, and measures nothing.
 """
 
 from __future__ import annotations

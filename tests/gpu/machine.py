@@ -195,9 +195,12 @@ class Machine:
     def peak_bytes(self, run: Callable[[], object]) -> int:
         """By how much tensors' memory grows at most during a call."""
         run()
-        with self.watching_memory() as use:
-            run()
-        return use.allocated
+        self.cuda.synchronize()
+        before = self.cuda.memory_allocated()
+        self.cuda.reset_peak_memory_stats()
+        run()
+        self.cuda.synchronize()
+        return int(self.cuda.max_memory_allocated() - before)
 
     @contextlib.contextmanager
     def watching_memory(self) -> Iterator[MemoryUse]:
@@ -247,9 +250,7 @@ def dry_machine() -> Machine:
         "set_sync_debug_mode": None,
         "synchronize": None,
     }
-    functions = {
-        name: create_autospec(getattr(torch.cuda, name), return_value=value) for name, value in answers.items()
-    }
+    functions = {name: create_autospec(getattr(torch.cuda, name), return_value=answers[name]) for name in answers}
     event = create_autospec(torch.cuda.Event)
     event.return_value.elapsed_time.return_value = 1.0
     return Machine("cpu", SimpleNamespace(**functions, Event=event), DRY)

@@ -101,6 +101,4 @@ def test_out_of_memory_is_said_with_what_to_do(
 
 def raise_out_of_memory(*args: Any, **kwargs: Any) -> NoReturn:
     """What torch raises where CUDA has no more."""
-    raise torch.OutOfMemoryError(
-        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4.00 GiB."
-    )
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4 GiB.")
