@@ -39,6 +39,7 @@ class Workload:
         compiles: Whether `torch.compile` compiles, or hands on what it is given.
         models: Of the catalog, trained.
         amp: Whether in mixed precision; mmengine has none on a CPU.
+        smaller: Text of a config that makes of those models smaller ones.
         losses: Auxiliary ones, as in a study.
         crop: (height, width) in pixels of a training crop.
         images: (width, height) in pixels of what is drawn.
@@ -54,6 +55,7 @@ class Workload:
     compiles: bool
     models: tuple[str, ...]
     amp: tuple[bool, ...]
+    smaller: str
     losses: tuple[str, ...]
     crop: tuple[int, int]
     images: tuple[int, int]
@@ -70,6 +72,7 @@ REAL = Workload(
     compiles=True,
     models=tuple(MODELS),
     amp=(False, True),
+    smaller="",
     losses=("none", "focal", "lovasz", "boundary"),
     crop=(512, 512),
     images=(1280, 720),
@@ -85,6 +88,14 @@ DRY = Workload(
     compiles=False,  # it takes longer than all else together, and tests/plugin/losses compiles every loss on the CPU
     models=("pspnet_r50",),
     amp=(False,),
+    # An eighth of the channels: its checkpoints of 375 MB would take more time than all else together.
+    smaller="""
+model = dict(
+    backbone=dict(base_channels=8),
+    decode_head=dict(in_channels=256, channels=16),
+    auxiliary_head=dict(in_channels=128, channels=16),
+)
+""",
     losses=("focal",),
     crop=(64, 64),
     images=(128, 72),

@@ -23,8 +23,6 @@ from tests.gpu.machine import Workload
 CommandLine = Callable[..., tuple[int, str, str]]
 DATASET = "bdd10k"
 NEVER = 10**9
-SETTLED = 6
-"""Iterations: after the second the optimizer has its state, and cuDNN has chosen its kernels."""
 
 
 def write_configs(
@@ -59,7 +57,16 @@ def write_configs(
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     code, _, err = provecfg("generate", path, "-o", folder)
     assert code == 0, err
-    return sorted(folder.glob("*.py"))
+    configs = sorted(folder.glob("*.py"))
+    return [_smaller(config, work.smaller) for config in configs] if work.smaller else configs
+
+
+def _smaller(config: Path, changes: str) -> Path:
+    """A child of a config that changes it."""
+    child = config.parent / "smaller" / config.name
+    child.parent.mkdir(exist_ok=True)
+    child.write_text(f"_base_ = ['../{config.name}']\n{changes}", encoding="utf-8")
+    return child
 
 
 @HOOKS.register_module(force=True)
