@@ -30,6 +30,14 @@ def _models() -> list[Row]:
     ]
 
 
+def _configs() -> list[Row]:
+    from provecfg.catalog.models import MODELS
+    from provecfg.mmconfig.shipped_bases import PACKAGE, whole_configs
+
+    own = [{"name": model.name, "source": f"{PACKAGE}::{model.source}"} for model in MODELS.values()]
+    return own + [{"name": name, "source": f"{PACKAGE}::{path}"} for name, path in whole_configs().items()]
+
+
 def _datasets() -> list[Row]:
     from provecfg.catalog.datasets import DATASETS
 
@@ -102,11 +110,14 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
 
 @click.command()
 @click.argument("what", type=click.Choice(list(LISTS)))
+@click.option("--all", "everything", is_flag=True, help="Of models: also every config of mmsegmentation, by its name.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @terminal_options
-def command(what: str, output_format: str, terminal: Terminal) -> int:
+def command(what: str, everything: bool, output_format: str, terminal: Terminal) -> int:
     """List models, datasets, losses, strategies or studies that can be named, or the rules."""
-    rows = LISTS[what]()
+    if everything and what != "models":
+        raise click.UsageError("--all goes with models")
+    rows = _configs() if everything else LISTS[what]()
     terminal.result(json.dumps(rows, indent=2) if output_format == "json" else as_table(rows))
     return ExitCode.CLEAN
 

@@ -1,4 +1,4 @@
-"""Where the bases of a config are: beside it, or in the `.mim` folder of an installed package."""
+"""Where the bases of a config are: beside it, in the `.mim` folder of an installed package, or in our own archive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import MISSING_BASE, NOT_A_CONFIG
+from provecfg.mmconfig.shipped_bases import FOLDER, PACKAGE
 from provecfg.mmconfig.source import Position
 
 # mmengine config/utils.py, MODULE2PACKAGE: the packages that `package::path` may name.
@@ -55,8 +56,7 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
     package, _, path = name.partition("::")
     if package not in _PACKAGES:
         raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
-    path_in_package = os.path.abspath(_package_folder(package) / ".mim" / "configs" / path)
-    return Base(name, position, Path(path_in_package), package)
+    return Base(name, position, Path(os.path.abspath(_configs_folder(package) / path)), package)
 
 
 def read_base_module(module: str, level: int, file: Path) -> Path:
@@ -77,6 +77,16 @@ def read_base_module(module: str, level: int, file: Path) -> Path:
     if len(steps) == 1:
         raise UnreadableError(MISSING_BASE, f"the base {module!r} is a package, not a config in one")
     return _package_folder(steps[0]).joinpath(*steps[1:-1], f"{steps[-1]}.py")
+
+
+def _configs_folder(package: str) -> Path:
+    """Where the configs of a package are: the installed ones, since those are what mmengine would load."""
+    try:
+        return _package_folder(package) / ".mim" / "configs"
+    except UnreadableError:
+        if package == PACKAGE:
+            return FOLDER
+        raise
 
 
 def _package_folder(package: str) -> Path:

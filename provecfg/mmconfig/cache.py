@@ -7,12 +7,14 @@ from pathlib import Path
 from provecfg.mmconfig.budget import Budget
 from provecfg.mmconfig.files import read_text, status_of
 from provecfg.mmconfig.parsed_file import ParsedFile, check_suffix, parse_file
+from provecfg.mmconfig.shipped_bases import is_shipped, shipped_text
 
 _MAX_COST = 20_000_000
 """Total cost of the files that are kept; some ten thousand of mmseg's."""
 
 _Version = tuple[int, int, int]
 """Time, size and inode of a file: where all are the same, its text is."""
+_SHIPPED: _Version = (0, 0, 0)
 
 
 class ParsedFileCache:
@@ -34,17 +36,22 @@ class ParsedFileCache:
             UnreadableError: There is no such text.
             LimitError: The budget does not suffice.
         """
-        status = status_of(path)
-        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+        version = _SHIPPED if is_shipped(path) else _version_of(path)
         version_before, parsed = self._entries.get((path, lazy), (None, None))
         if parsed is not None and version_before == version and parsed.is_fresh:
             budget.spend(parsed.cost)
             return parsed
         check_suffix(path)
-        parsed = parse_file(path, read_text(path), budget, lazy=lazy)
+        text = shipped_text(path) if is_shipped(path) else read_text(path)
+        parsed = parse_file(path, text, budget, lazy=lazy)
         if self._cost > _MAX_COST:
             self._entries.clear()
             self._cost = 0
         self._cost += parsed.cost
         self._entries[path, lazy] = (version, parsed)
         return parsed
+
+
+def _version_of(path: Path) -> _Version:
+    status = status_of(path)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

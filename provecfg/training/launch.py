@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provecfg.errors import ExitCode, ProvecfgError
@@ -70,21 +70,22 @@ def launch(prepared: Prepared, signals: StopSignals) -> Outcome:
         signals: Those that this process listens to.
 
     Raises:
-        ProvecfgError: It cannot begin, see `attempt.begin`.
+        ProvecfgError: It cannot begin, see `torchrun_command` and `attempt.begin`.
     """
     started = time.monotonic()
     path = prepared.work_dir.path
+    command = torchrun_command(prepared.path, prepared.options)
     signals.defer()  # a work dir is taken whole or not at all
-    if os.environ.get("NODE_RANK", "0") != "0":
+    if not prepared.options.is_first_machine:
         with _folder() as folder:
-            _run_torchrun(prepared, signals, folder, {})
+            _run_torchrun(command, signals, folder, {})
         return Outcome.of_record(_present_record(path), path, time.monotonic() - started)
     attempt = begin(prepared)
     try:
         if attempt.is_open:
             attempt.stop_pulse()  # the first of the processes goes on with it
             with _folder() as folder:
-                _run_torchrun(attempt.prepared, signals, folder, {LEASE_VARIABLE: shared(attempt)})
+                _run_torchrun(command, signals, folder, {LEASE_VARIABLE: shared(attempt)})
                 signals.finish()
                 attempt.record = _present_record(path)
                 _close(attempt, signals, folder)
@@ -94,14 +95,13 @@ def launch(prepared: Prepared, signals: StopSignals) -> Outcome:
 
 
 def _run_torchrun(
-    prepared: Prepared, signals: StopSignals, folder: LaunchFolder, environment: Mapping[str, str]
+    command: Sequence[str], signals: StopSignals, folder: LaunchFolder, environment: Mapping[str, str]
 ) -> None:
     """Start the processes, hand the first signal on to them, and wait until the last one has ended."""
     child_environment = {**os.environ, **environment, VARIABLE: str(folder.path), PARENT_VARIABLE: str(os.getpid())}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         # What torchrun and mmengine would set, with a long remark each.
         child_environment.setdefault(name, "1")
-    command = torchrun_command(prepared.path, prepared.options)
     child = subprocess.Popen(command, env=child_environment, start_new_session=True)
     handed_on = False
     try:
@@ -123,7 +123,7 @@ def _run_torchrun(
 
 def _close(attempt: OpenAttempt, signals: StopSignals, folder: LaunchFolder) -> None:
     """Say in the record what the process that writes it could not."""
-    killed = [exit for exit in folder.exits() if exit.code < 0]
+    killed = [process for process in folder.exits() if process.code < 0]
     told = folder.failure()
     last = next(iter(checkpoints_of(attempt.work_dir)), None)
     iteration = max(attempt.record.attempts[-1].first_iter, step_of(last))
@@ -135,14 +135,14 @@ def _close(attempt: OpenAttempt, signals: StopSignals, folder: LaunchFolder) -> 
             attempt.close(ending, iteration)
     elif killed:
         # The others lose their connection to it, or are told to end, which is not what ended the run.
-        ranks = ", ".join(f"process {exit.rank} by {signal.Signals(-exit.code).name}" for exit in killed)
+        ranks = ", ".join(f"process {process.rank} by {signal.Signals(-process.code).name}" for process in killed)
         ending = Ending(
             records.FAILED, f"of its {attempt.prepared.options.processes} processes, killed: {ranks}", records.KILLED
         )
         attempt.close(ending, iteration)
     elif attempt.record.is_open:
-        codes = ", ".join(f"process {exit.rank} with exit code {exit.code}" for exit in folder.exits())
-        message = f"ended before its end: {codes or 'torchrun'}"
+        exits = (f"process {process.rank} with exit code {process.code}" for process in folder.exits())
+        message = f"ended before its end: {', '.join(exits) or 'torchrun'}"
         attempt.close(told or Ending(records.FAILED, message, records.OTHER), iteration)
 
 

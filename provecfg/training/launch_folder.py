@@ -62,11 +62,11 @@ class LaunchFolder:
     def enter(self, rank: int) -> None:
         """Called by a process once it listens to signals; gets those that were handed on before.
 
-        Raises:
-            FileNotFoundError: Who started it has ended.
+        Where who started it has ended, there is no folder any more, and nothing to train for.
         """
         if not self.path.is_dir():
-            raise FileNotFoundError(self.path)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         process = _Process(rank, os.getpid(), process_start(os.getpid()))
         write_json_file(self.path / f"process.{process.pid}", process)
         with suppress(FileNotFoundError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class RunOptions:
     def is_launched(self) -> bool:
         """Whether processes are started for it."""
         return self.launcher != "none" or self.processes > 1
+
+    @property
+    def is_first_machine(self) -> bool:
+        """Whether this is the one machine, or the first of several, which has the work dir."""
+        return self.nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"
 
     @property
     def processes(self) -> int:

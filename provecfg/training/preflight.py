@@ -108,7 +108,8 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             config = _in_full_precision(config)
         if data is not None:
             work_dir, findings = _check_work_dir(work_dir, fingerprint, options)
-            findings += check_lease(work_dir.path)
+            if options.is_first_machine:  # the others train in its work dir, with it
+                findings += check_lease(work_dir.path)
             findings += _check_device(config, options, device)
             findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()

@@ -39,6 +39,7 @@ from provecfg.training.lease import LeaseLostError
 from provecfg.training.outcome import Outcome
 from provecfg.training.preflight import Prepared
 from provecfg.training.progress import ProgressHook, display_for
+from provecfg.training.random_state import RandomStateHook
 from provecfg.training.record import Ending
 from provecfg.training.work_dir import check_disk, name_in, step_of
 
@@ -177,7 +178,8 @@ class _Training:
             self.runner = runner = _build(prepared)
             noise.go_to(runner.logger)
             with _shown(runner, prepared, self.attempt):
-                for hook in (batches, interrupt, *((LeaseHook(self.attempt),) if self.attempt else ())):
+                lease = (LeaseHook(self.attempt),) if self.attempt else ()
+                for hook in (RandomStateHook(), batches, interrupt, *lease):
                     runner.register_hook(hook)
                 runner.train()
         return _end_of(runner)
@@ -199,7 +201,7 @@ class _Training:
             return before
         hooks = self.runner.hooks
         shown = next((hook.status.iteration for hook in hooks if isinstance(hook, ProgressHook)), before)
-        return max(int(self.runner.iter), shown)
+        return max(before, int(self.runner.iter), shown)  # the first: of a runner that has not loaded its checkpoint
 
     def best(self) -> dict[str, Any] | None:
         """Metric, value and checkpoint of the best validation, or None before the first."""

@@ -31,7 +31,7 @@ def main(path: str, options: str) -> int:
             end_with_parent(signal.SIGTERM, int(os.environ[PARENT_VARIABLE]))
             folder.enter(rank)
             ending = _trained(Path(path), RunOptions.from_json(options), signals, rank)
-    except (StopRequested, FileNotFoundError):  # before there was anything to save
+    except StopRequested:  # before there was anything to save
         return ExitCode.INTERRUPTED
     except ProvecfgError as error:
         ending = Ending(records.FAILED, str(error), records.OTHER)

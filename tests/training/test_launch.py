@@ -45,3 +45,10 @@ def test_several_processes_are_launched_and_one_is_not_unless_asked() -> None:
     assert RunOptions(gpus=2).is_launched
     assert RunOptions(launcher="pytorch").is_launched
     assert RunOptions(gpus=4, nodes=2).processes == 8
+
+
+def test_only_the_first_of_several_machines_has_the_work_dir(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RunOptions(nodes=2).is_first_machine
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not RunOptions(nodes=2).is_first_machine
+    assert RunOptions().is_first_machine

@@ -5,12 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import read_config
 from provecfg.training import record as records
 from provecfg.training.options import RunOptions
-from provecfg.training.preflight import Prepared, load_config, prepare, read_by_mmengine, require_stack
+from provecfg.training.preflight import (
+    Prepared,
+    load_config,
+    prepare,
+    prepared_again,
+    read_by_mmengine,
+    require_stack,
+)
 
 pytestmark = [
     pytest.mark.stack,
@@ -151,3 +159,31 @@ def test_a_base_of_mmsegs_own_is_found_whichever_set_is_installed(tmp_path: Path
     path = tmp_path / "config.py"
     path.write_text("_base_ = 'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'\n")
     assert read_by_mmengine(path).model.decode_head.type == "PSPHead"
+
+
+def test_weights_that_no_pretrained_drops_from_load_from_are_said(smoke, tmp_path: Path) -> None:
+    root = Path(smoke().config.train_dataloader.dataset.data_root)
+    real = {"smoke": False, "pretrained": False, "data_root": root}
+    prepared = smoke("load_from = 'trained.pth'\n", **real)
+    (finding,) = prepared.findings
+    assert (finding.code, finding.key) == ("RUN126", "load_from")
+    assert finding.message == "--no-pretrained starts from random weights: load_from 'trained.pth' is not loaded"
+    assert (prepared.is_ready, prepared.config.load_from) == (True, None)
+    assert codes(smoke("load_from = 'trained.pth'\n")) == []  # a smoke run starts at random by itself
+    assert codes(smoke(**real)) == []
+
+
+def test_what_happened_in_the_work_dir_since_it_was_looked_at_counts(smoke, tmp_path: Path) -> None:
+    prepared = smoke(smoke=False, pretrained=False, data_root=Path(smoke().config.train_dataloader.dataset.data_root))
+    assert prepared_again(prepared) is prepared
+    attempt = records.new_attempt(first_iter=0, command=(), device="cpu", processes=1)
+    record = records.Record("config", {}, prepared.fingerprint, False, 80_000, 42, {}, None).started(attempt)
+    (tmp_path / "run").mkdir()
+    record.closed(records.Ending(records.FINISHED), 80_000).write(tmp_path / "run")
+    assert prepared_again(prepared).is_complete
+    torch.save({"meta": {"iter": 8}}, tmp_path / "run" / "iter_8.pth")
+    record.closed(records.Ending(records.INTERRUPTED), 8).write(tmp_path / "run")
+    assert prepared_again(prepared).resume_from == tmp_path / "run" / "iter_8.pth"
+    dataclasses.replace(record, fingerprint={"model": "other"}).write(tmp_path / "run")
+    with pytest.raises(ProvecfgError, match="holds a run of config that differs from this one in"):
+        prepared_again(prepared)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections import OrderedDict
 from pathlib import Path
 
@@ -8,8 +9,16 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
+from provecfg.plugin.hooks.atomic_backend import AtomicLocalBackend
 from provecfg.training import problems, weight_checks
-from provecfg.training.weight_checks import check_checkpoint, check_weights, foreign_globals
+from provecfg.training.weight_checks import (
+    check_checkpoint,
+    check_resumed,
+    check_weights,
+    foreign_globals,
+    with_whole_checkpoint,
+)
+from provecfg.training.work_dir import WorkDir
 
 pytestmark = pytest.mark.stack
 
@@ -125,3 +134,66 @@ def test_weights_asked_for_twice_are_said_once(tmp_path: Path) -> None:
     config = asking_for(str(tmp_path / "none.pth"))
     config.load_from = str(tmp_path / "none.pth")
     assert len(check_weights(config)) == 1
+
+
+def flip_a_bit(path: Path) -> None:
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    path.write_bytes(contents)
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> WorkDir:
+    """A work dir with three checkpoints, as PlainCheckpointHook writes them."""
+    for step in (2, 4, 6):
+        stream = io.BytesIO()
+        torch.save({**PLAIN, "noise": torch.rand(100)}, stream)
+        AtomicLocalBackend().put(stream.getvalue(), tmp_path / f"iter_{step}.pth")
+    return WorkDir(tmp_path, None, tmp_path / "iter_6.pth")
+
+
+def test_the_newest_checkpoint_is_gone_on_from_where_it_is_whole(used: WorkDir) -> None:
+    assert with_whole_checkpoint(used) == used
+    assert check_resumed(used) == []
+
+
+def test_of_broken_checkpoints_the_next_older_whole_one_is_gone_on_from(used: WorkDir) -> None:
+    flip_a_bit(used.path / "iter_6.pth")
+    (used.path / "iter_4.pth").write_bytes(b"PK\3")
+    looked_at = with_whole_checkpoint(used)
+    assert looked_at.checkpoint == used.path / "iter_2.pth"
+    assert looked_at.newest == used.path / "iter_6.pth"
+    findings = check_resumed(looked_at)
+    assert [finding.problem for finding in findings] == [problems.CHECKPOINT_BROKEN] * 2
+    assert findings[0].message == (
+        f"checkpoint {str(used.path / 'iter_6.pth')!r} is broken (it does not hold what was written: its SHA-256 is "
+        "not the one in iter_6.pth.sha256); the run goes on from iter_2.pth"
+    )
+
+
+def test_a_checkpoint_without_a_checksum_is_judged_by_whether_it_loads(used: WorkDir) -> None:
+    for path in used.path.glob("*.sha256"):
+        path.unlink()
+    assert with_whole_checkpoint(used) == used
+    (used.path / "iter_6.pth").write_bytes((used.path / "iter_6.pth").read_bytes()[:-100])
+    assert with_whole_checkpoint(used).checkpoint == used.path / "iter_4.pth"
+
+
+def test_where_none_is_whole_nothing_is_begun_anew_unasked(used: WorkDir) -> None:
+    for step in (2, 4, 6):
+        flip_a_bit(used.path / f"iter_{step}.pth")
+    looked_at = with_whole_checkpoint(used)
+    assert looked_at.resume_from == used.path / "iter_6.pth"
+    (finding,) = check_resumed(looked_at)
+    assert finding.problem is problems.CHECKPOINT_UNREADABLE
+    assert "iter_6.pth (it does not hold" in finding.message
+    assert finding.hint == "move them away to begin anew"
+
+
+def test_weights_with_a_checksum_are_compared_with_it(tmp_path: Path) -> None:
+    AtomicLocalBackend().put(saved(tmp_path / "plain", PLAIN).read_bytes(), tmp_path / "weights.pth")
+    assert check_weights(asking_for(str(tmp_path / "weights.pth"))) == []
+    flip_a_bit(tmp_path / "weights.pth")
+    (finding,) = check_weights(asking_for(str(tmp_path / "weights.pth")))
+    assert finding.problem is problems.CHECKPOINT_UNREADABLE
+    assert "does not hold what was written" in finding.message
