@@ -7,8 +7,9 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -101,7 +102,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        code = _run(arguments)
+        with _termination_as_interruption():
+            code = _run(arguments)
     except BrokenPipeError:
         # The reader of our output went away (`provecfg ... | head`): nobody is left to say anything to.
         code = ExitCode.FINDINGS
@@ -112,6 +114,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = ExitCode.USAGE
     _let_go_of_what_cannot_be_written()
     return code
+
+
+@contextlib.contextmanager
+def _termination_as_interruption() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does: in good order, nothing half-written left behind.
+
+    `run` has handlers of its own while it lasts. What is ignored (`nohup`) stays ignored.
+    """
+    names = ("SIGTERM", "SIGHUP")  # Windows has one of them
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    try:
+        replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+        for number in replaced:
+            signal.signal(number, signal.default_int_handler)
+    except ValueError:  # Python has handlers in its main thread alone
+        replaced = []
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -1,4 +1,4 @@
-"""`provecfg run` as a process of its own, forked from one that has the stack imported."""
+"""Commands, and runs above all, as processes of their own, forked from one that has the stack imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +20,31 @@ from provecfg.training.record import Record, read_record
 _SECONDS = 300
 
 
-class RunProcess:
-    """A run that goes on in a process, and a session, of its own.
+class CommandProcess:
+    """A command of provecfg that goes on in a process, and a session, of its own.
 
     Args:
-        config: What to train.
-        work_dir: Where.
-        words: Further options.
+        words: The command line.
+        output: The file that it prints to.
         environment: Added to this process's.
         prepare: Called in the process before anything else.
     """
 
     def __init__(
         self,
-        config: Path,
-        work_dir: Path,
-        *words: object,
+        words: Sequence[object],
+        output: Path,
+        *,
         environment: Mapping[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        self.work_dir = work_dir
-        self.output = work_dir.with_name(f"{work_dir.name}.{time.monotonic_ns()}.txt")
-        arguments = ["run", str(config), "--device", "cpu", "--work-dir", str(work_dir), *map(str, words)]
+        self.output = output
         with warnings.catch_warnings():
             # Python 3.12 warns of forking beside threads: torch's, which the child does not use.
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid = os.fork()
         if self.pid == 0:
-            _train_and_exit(arguments, self.output, environment or {}, prepare)
+            _run_and_exit([str(word) for word in words], output, environment or {}, prepare)
         self._code: int | None = None
 
     @property
@@ -84,12 +81,28 @@ class RunProcess:
         self.send(signal.SIGKILL)
         raise AssertionError(f"nothing happened in {_SECONDS} s:\n{self.text}")
 
+
+class RunProcess(CommandProcess):
+    """A run.
+
+    Args:
+        config: What to train.
+        work_dir: Where.
+        words: Further options.
+        how: As `CommandProcess` takes it.
+    """
+
+    def __init__(self, config: Path, work_dir: Path, *words: object, **how: Any) -> None:
+        self.work_dir = work_dir
+        command = ["run", config, "--device", "cpu", "--work-dir", work_dir, *words]
+        super().__init__(command, work_dir.with_name(f"{work_dir.name}.{time.monotonic_ns()}.txt"), **how)
+
     def wait_for_file(self, pattern: str) -> None:
         """Wait until there is a file in the work dir."""
         self.wait_until(lambda: any(self.work_dir.glob(pattern)))
 
 
-def _train_and_exit(
+def _run_and_exit(
     arguments: list[str], output: Path, environment: Mapping[str, str], prepare: Callable[[], None] | None
 ) -> None:
     code = 99
@@ -105,7 +118,8 @@ def _train_and_exit(
         warnings.simplefilter("ignore")
         if prepare is not None:
             prepare()
-        hold()
+        if arguments[0] == "run":
+            hold()
         code = cli.run(arguments)
     except BaseException:
         traceback.print_exc()

@@ -1,0 +1,272 @@
+"""Kills at random moments of the commands that write: `python -m tests.attack.kills --seconds 300 --seed 1`.
+
+`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP while they work over files that are
+there already, on a slow disk half of the time. After every kill each file has to be the old or the new one, whole;
+nothing may be left running; and the same command, given again, has to end as one that nobody killed. Those of `run` are
+in `tests/training/kills.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.results.simulated_study import Effects, study_of, write_study
+from tests.training.run_process import CommandProcess
+from tests.training.small_cell import write_small_cell
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SECONDS_TO_END = 20
+_SLOW_WRITE = 0.05
+"""Seconds."""
+_VARYING = re.compile(rb'"(made|seconds)": [^\n]*|[0-9.]+ s\b')
+"""Of a receipt: when it was made, and how long that took."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A command that is killed.
+
+    Args:
+        name: Of the command.
+        words: Its command line.
+        folder: What it writes into, and nothing else does.
+        spoil: Puts the folder into the state in which the command has all to write.
+    """
+
+    name: str
+    words: Sequence[object]
+    folder: Path
+    spoil: Callable[[], None]
+
+
+@dataclass
+class Tally:
+    """What was done.
+
+    Args:
+        kills: By command and signal, those that met a process that ran.
+        too_late: Commands that had ended before.
+        old: Files that a kill left as they were.
+        new: Files that it left as the command would have.
+    """
+
+    kills: Counter[tuple[str, str]] = field(default_factory=Counter)
+    too_late: int = 0
+    old: int = 0
+    new: int = 0
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{name} by {signum} {count}" for (name, signum), count in sorted(self.kills.items()))
+        return (
+            f"{self.kills.total()} kills ({kills}), {self.too_late} too late; {self.old} files were left as they were "
+            f"and {self.new} as the command writes them, none otherwise; every command went on to its end"
+        )
+
+
+class KilledCommand:
+    """A command, what it writes when nobody kills it, and what is left where somebody does.
+
+    Args:
+        target: The command.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._temporary = target.folder.with_name(f"{target.name}.tmp")
+        target.spoil()
+        self.old = contents(target.folder)
+        began = time.monotonic()
+        self._finish()
+        self.seconds = time.monotonic() - began
+        self.new = contents(target.folder)
+
+    def kill_once(self, draw: random.Random, tally: Tally) -> None:
+        """Kill it at a random moment, look at what is left, and let it go on to its end."""
+        self.target.spoil()
+        before = children()
+        process = self._started(slow=draw.random() < 0.5)
+        # Half of the kills are for the short time in which files are written.
+        waits = (lambda: contents(self.target.folder) != self.old) if draw.random() < 0.5 else (lambda: False)
+        ends = time.monotonic() + draw.uniform(0, self.seconds)
+        process.wait_until(lambda: waits() or time.monotonic() > ends)
+        signum = draw.choice(SIGNALS)
+        if process.code is None:
+            tally.kills[self.target.name, signum.name] += 1
+            process.send(signum)
+        else:
+            tally.too_late += 1
+        code = process.ended()
+        allowed = {0, -signal.SIGKILL} if signum is signal.SIGKILL else {0, 130}
+        assert code in allowed, (signum.name, code, process.text)
+        assert "Traceback" not in process.text, process.text
+        ends = time.monotonic() + SECONDS_TO_END
+        while orphans := children() - before:
+            assert time.monotonic() < ends, f"processes {orphans} outlive {self.target.name}"
+            time.sleep(0.02)
+        if signum is not signal.SIGKILL:
+            assert list(self._temporary.iterdir()) == []
+        left = contents(self.target.folder)
+        for name, data in left.items():
+            if signum is signal.SIGKILL and name.endswith(".part"):
+                continue  # nobody could remove it; the next command does
+            assert data in (self.old.get(name), self.new.get(name)), f"{name} after {signum.name}: {data!r}"
+            tally.old += data == self.old.get(name)
+            tally.new += data == self.new.get(name)
+        assert self.old.keys() <= left.keys()
+        self._finish()
+        assert contents(self.target.folder) == self.new
+
+    def _started(self, *, slow: bool = False) -> CommandProcess:
+        self._temporary.mkdir(exist_ok=True)
+
+        def prepare() -> None:
+            tempfile.tempdir = str(self._temporary)
+            if slow:
+                os.replace = slowly(os.replace)
+
+        output = self.target.folder.with_name(f"{self.target.name}.txt")
+        output.unlink(missing_ok=True)
+        return CommandProcess(self.target.words, output, prepare=prepare)
+
+    def _finish(self) -> None:
+        process = self._started()
+        assert process.ended() == 0, process.text
+
+
+def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function after a while, as on a disk that takes its time."""
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        time.sleep(_SLOW_WRITE)
+        return function(*arguments, **options)
+
+    return slow
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files below a folder by their names, without what differs from one proof to the next."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # it was renamed meanwhile
+            files[str(path.relative_to(folder))] = _VARYING.sub(b"", path.read_bytes())
+    return files
+
+
+@contextlib.contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Have what outlives its parent become a child of this process (Linux; prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    set_child_subreaper = 36
+    libc = ctypes.CDLL(None)
+    libc.prctl(set_child_subreaper, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        libc.prctl(set_child_subreaper, 0, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """Processes that run and that this one is the parent of."""
+    running = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = status.read_bytes().rpartition(b")")[2].split()[:2]
+            if state != b"Z" and int(parent) == os.getpid():
+                running.add(int(status.parent.name))
+    return running
+
+
+def targets_in(folder: Path) -> list[Target]:
+    """The commands, each with a folder of its own."""
+    configs, page, proofs = (folder / name for name in ("generated", "page", "proofs"))
+    study, other = folder / "study.yaml", folder / "other"
+    models = "models: [pspnet_r50, segformer_mit-b3]\n"
+    study.write_text(f"name: killed\n{models}schedule: {{max_iters: 2000, val_interval: 500}}\n", encoding="utf-8")
+    before = folder / "before.yaml"
+    before.write_text(f"name: killed\n{models}schedule: {{max_iters: 1000, val_interval: 500}}\n", encoding="utf-8")
+    process = CommandProcess(["generate", before, "-o", other], folder / "before.txt")
+    assert process.ended() == 0, process.text
+    runs = folder / "runs"
+    write_study(runs, study_of(2, 2), Effects(iou={"focal": 2.0}, run_sd=0.2))
+    cells = folder / "cells"
+    cells.mkdir()
+    for index in range(2):
+        write_small_cell(cells / f"cell{index}.py", max_iters=20 + index)
+
+    def older_configs() -> None:
+        shutil.rmtree(configs, ignore_errors=True)
+        shutil.copytree(other, configs)
+
+    def other_page() -> None:
+        shutil.rmtree(page, ignore_errors=True)
+        page.mkdir()
+        (page / "report.html").write_text("an older page")
+        (page / "report.json").write_text("an older page")
+
+    def no_proofs() -> None:
+        shutil.rmtree(proofs, ignore_errors=True)
+        proofs.mkdir()
+
+    report = ["report", runs, "-o", page / "report.html", "-o", page / "report.json", "-q"]
+    prove = ["prove", cells, "--device", "cpu", "--work-dir", proofs, "--jobs", 2, "-q"]
+    return [
+        Target("generate", ["generate", study, "-o", configs], configs, older_configs),
+        Target("report", report, page, other_page),
+        Target("prove", prove, proofs, no_proofs),
+    ]
+
+
+def kill_for(folder: Path, seconds: float, seed: int) -> Tally:
+    """Kill one command after the other until the time is over; each at least once."""
+    draw, tally = random.Random(seed), Tally()
+    commands = [KilledCommand(target) for target in targets_in(folder)]
+    began = time.monotonic()
+    with adopting_orphans():
+        while True:
+            for command in commands:
+                command.kill_once(draw, tally)
+            if time.monotonic() - began > seconds:
+                return tally
+
+
+def main() -> None:
+    """The long form."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    import_what_commands_import()
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        tally = kill_for(Path(folder), arguments.seconds, arguments.seed)
+    print(f"seed {arguments.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+
+
+def import_what_commands_import() -> None:
+    """The processes are forked from this one, which then has the stack."""
+    import importlib
+
+    from tests.command_server import STACK
+
+    for module in (*STACK, "provecfg.proof.rooms", "provecfg.results.study", "provecfg.results.page"):
+        importlib.import_module(module)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
