@@ -55,7 +55,7 @@ def assert_civil(code: int, out: str, err: str) -> None:
 
 
 def test_the_canaries_sing(tmp_path: Path) -> None:
-    """Loaded without care, the payloads do what they say; but for two that another reader would have to be fooled by."""
+    """Loaded without care, the payloads do what they say; two would need another reader."""
     for name, make in MALICIOUS.items():
         canary, file = tmp_path / f"canary {name}", tmp_path / "file.pth"
         file.write_bytes(make(canary))

@@ -27,10 +27,10 @@ REASONS = {"full": "No space left on device", "read-only": "Read-only file syste
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a megabyte."""
+    """A file system of eight megabytes."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount(disk, "size=1m")
+    mount(disk, "size=8m")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
