@@ -6,7 +6,7 @@
 # Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 46836ed976f666eb1318e321a2082e73a0848150f58aba1cb8f00ca2cb416421
+# provecfg checksum: 2a408834b68986c6c8cfdee0b438afada5ee161a7400a90724a78dec7bb9d21e
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -246,9 +246,10 @@ test_dataloader = dict(
     ),
 )
 
-# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`. mmseg's IoUMetric gives the same
+# numbers, and keeps no counts for `provecfg report`.
+val_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
 
 # Optimizer and learning rate: mmseg's own for this model, to the end of this run.
 optim_wrapper = dict(
@@ -303,7 +304,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite, the counts of validations,
 # early stop after 5 validations without 0.1 points of val/mIoU.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -330,6 +331,7 @@ custom_hooks = [
         strict=False,
         check_finite=True,
     ),
+    dict(type='ValidationCountsHook'),
 ]
 
 # Runtime

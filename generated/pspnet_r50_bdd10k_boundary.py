@@ -5,7 +5,7 @@
 # Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: c0647ccdd0b80877a32e17cb39268fc02d6cdacc6030bfbb8540e3bd47e874e3
+# provecfg checksum: 785850a8d529e1e5901235ec581cb6fe638146521c112ebd3716577ce7a717dd
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -129,9 +129,10 @@ test_dataloader = dict(
     ),
 )
 
-# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`. mmseg's IoUMetric gives the same
+# numbers, and keeps no counts for `provecfg report`.
+val_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
 
 # Optimizer and learning rate: mmseg's own for this model, to the end of this run.
 optim_wrapper = dict(
@@ -145,7 +146,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite, the counts of validations,
 # early stop after 5 validations without 0.1 points of val/mIoU.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -172,6 +173,7 @@ custom_hooks = [
         strict=False,
         check_finite=True,
     ),
+    dict(type='ValidationCountsHook'),
 ]
 
 # Runtime

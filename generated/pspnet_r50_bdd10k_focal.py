@@ -5,7 +5,7 @@
 # Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8971789684d0c5f02c02d3276cf5500757b32f020ce8bde60aea8e49b47a30c8
+# provecfg checksum: 3d837e8ea88889d1b08e65ed2d67f5d5fea03a4508c3040af94ab78a53f6d146
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -143,9 +143,10 @@ test_dataloader = dict(
     ),
 )
 
-# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`. mmseg's IoUMetric gives the same
+# numbers, and keeps no counts for `provecfg report`.
+val_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
 
 # Optimizer and learning rate: mmseg's own for this model, to the end of this run.
 optim_wrapper = dict(
@@ -159,7 +160,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite, the counts of validations,
 # early stop after 5 validations without 0.1 points of val/mIoU.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -186,6 +187,7 @@ custom_hooks = [
         strict=False,
         check_finite=True,
     ),
+    dict(type='ValidationCountsHook'),
 ]
 
 # Runtime

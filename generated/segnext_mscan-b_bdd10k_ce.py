@@ -5,7 +5,7 @@
 # Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 93ad65852186abb68e22232e799106de13ba0a1c686c362cfa3a2c6d0e70d112
+# provecfg checksum: 95ee771f41c0c4650d20a4dd3d45c7d70d9561db7daf70de8b09c729c1550baa
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -114,9 +114,10 @@ test_dataloader = dict(
     ),
 )
 
-# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`. mmseg's IoUMetric gives the same
+# numbers, and keeps no counts for `provecfg report`.
+val_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
 
 # Optimizer and learning rate: mmseg's own for this model, to the end of this run.
 optim_wrapper = dict(
@@ -136,7 +137,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite, the counts of validations,
 # early stop after 5 validations without 0.1 points of val/mIoU.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -163,6 +164,7 @@ custom_hooks = [
         strict=False,
         check_finite=True,
     ),
+    dict(type='ValidationCountsHook'),
 ]
 
 # Runtime

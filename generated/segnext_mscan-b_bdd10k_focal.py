@@ -5,7 +5,7 @@
 # Written by provecfg 0.1.0 from the study loss-study (2d3426fbcd39ea3e).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6361ac05ccc0355c613b50ddeacb164cab0d92926567698b581c64b8950f7e78
+# provecfg checksum: 28f256c63519ff7b9e88da75b8a7084c8e01a65632d52e9456daf5e4fafb8c5f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.
@@ -124,9 +124,10 @@ test_dataloader = dict(
     ),
 )
 
-# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`.
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], prefix='val')
+# Metrics, in percent; the prefix makes them `val/mIoU`, `val/mAcc` and `val/aAcc`. mmseg's IoUMetric gives the same
+# numbers, and keeps no counts for `provecfg report`.
+val_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
+test_evaluator = dict(type='SegCountsMetric', iou_metrics=['mIoU'], prefix='val')
 
 # Optimizer and learning rate: mmseg's own for this model, to the end of this run.
 optim_wrapper = dict(
@@ -146,7 +147,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite,
+# Hooks: checkpoints that torch's safe loading takes, a stop at a loss that is not finite, the counts of validations,
 # early stop after 5 validations without 0.1 points of val/mIoU.
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
@@ -173,6 +174,7 @@ custom_hooks = [
         strict=False,
         check_finite=True,
     ),
+    dict(type='ValidationCountsHook'),
 ]
 
 # Runtime

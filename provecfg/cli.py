@@ -30,6 +30,8 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "completion": "Print the lines that complete provecfg's words in a shell.",
+    "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
     "report": "Say what a study came to, and how sure that is.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""

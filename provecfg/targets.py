@@ -46,7 +46,7 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     for target in targets:
         path = Path(os.path.abspath(here / target))
         if path.is_dir():
-            below = [file for file in _below(path) if _looks_like_study(file) or _is_config(file)]
+            below = [file for file in _below(path) if _looks_like_study(file) or is_config(file)]
             if not below:
                 raise ProvecfgError(f"no config and no study below {target}")
             found.update(dict.fromkeys(below))
@@ -59,11 +59,16 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     return list(found)
 
 
-def is_study(path: Path) -> bool:
-    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has."""
-    if path.suffix not in _YAML or not path.is_file():
+def is_study(path: Path, text: str | None = None) -> bool:
+    """Whether a YAML file is a study, not a config: it has a study's keys and none that only a config has.
+
+    Args:
+        path: The file.
+        text: Looked at as if it stood there.
+    """
+    if path.suffix not in _YAML or (text is None and not path.is_file()):
         return False
-    text = _text(path)
+    text = _text(path) if text is None else text
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
 
 
@@ -79,7 +84,7 @@ def _of_project(here: Path) -> list[Path]:
     """Every study and every generated config of the project that `here` is in."""
     project = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
     studies = [path for folder in (project, project / "studies") for path in _files_in(folder) if is_study(path)]
-    generated = [path for path in _below(project / "generated") if _is_config(path)]
+    generated = [path for path in _below(project / "generated") if is_config(path)]
     if not studies and not generated:
         raise ProvecfgError(
             f"no study and no generated config in {project}",
@@ -104,10 +109,15 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in _YAML) if folder.is_dir() else []
 
 
-def _is_config(path: Path) -> bool:
-    """Whether a file found in a folder looks like a config, rather than a module or data beside it."""
+def is_config(path: Path, text: str | None = None) -> bool:
+    """Whether a file that nobody named looks like a config, rather than a module or data beside it.
+
+    Args:
+        path: The file.
+        text: Looked at as if it stood there.
+    """
     pattern = _ASSIGNS_A_KEY if path.suffix == ".py" else _HAS_A_KEY
-    return bool(pattern.search(_text(path)))
+    return bool(pattern.search(_text(path) if text is None else text))
 
 
 def _text(path: Path) -> str:

@@ -32,8 +32,8 @@ def judgement_of(
         unsaved: Texts of files that are read instead of what is on disk.
     """
     try:
-        if is_study(path):
-            text = (unsaved or {}).get(path)
+        text = (unsaved or {}).get(path)
+        if is_study(path, text):
             shown = text_of_file(path) if text is None else text
             return Judgement(path, tuple(_findings_in_study(path, text)), {path: shown})
         return judgement_of_view(read_config(path, unsaved=unsaved, cfg_options=cfg_options))
@@ -76,7 +76,7 @@ def judge_for_fixes(
 
 def _values_of(path: Path, unsaved: Mapping[Path, str]) -> dict[str, Any]:
     """Every value of a config that holds no others, by its dotted path, inheritance applied; nothing for a study."""
-    if is_study(path):
+    if is_study(path, unsaved.get(path)):
         return {}
     nodes = read_config(path, unsaved=unsaved).root.walk()
     return {

@@ -21,7 +21,13 @@ from packaging.requirements import Requirement
 pytestmark = pytest.mark.slow  # builds, and makes an environment
 
 STACK = ("torch", "mmengine", "mmcv", "mmseg", "mmdet", "numpy")
-ENTRY_POINTS = ("provecfg.__main__", "provecfg.training.torchrun", "provecfg.training.worker", "provecfg.plugin")
+ENTRY_POINTS = (
+    "provecfg.__main__",
+    "provecfg.api",
+    "provecfg.training.torchrun",
+    "provecfg.training.worker",
+    "provecfg.plugin",
+)
 FOUND_BY_NAME = re.compile(
     r"provecfg\.(commands|findings\.reporters|rules\.\w+|plugin\.losses)\.\w+|provecfg\.(\w+\.)+(check|problems)"
 )

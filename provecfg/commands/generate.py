@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from provecfg.catalog.studies import LOSS_STUDY, STUDIES
+from provecfg.commands import names
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
@@ -23,18 +24,46 @@ _REFUSED = (Change.EDITED, Change.FOREIGN)
 
 
 @click.command()
-@click.argument("studies", metavar="[STUDY ...]", nargs=-1, type=click.Path(path_type=Path))
+@click.argument(
+    "studies",
+    metavar="[STUDY ...]",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+    shell_complete=names.completing(names.studies, files=True),
+)
 @click.option("--all", "everything", is_flag=True, help=f"The study that comes with provecfg: {LOSS_STUDY.title}.")
-@click.option("--model", "models", multiple=True, metavar="M", help="Only this model (repeatable).")
-@click.option("--dataset", "datasets", multiple=True, metavar="D", help="Only this dataset (repeatable).")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=names.completing(names.models),
+    metavar="M",
+    help="Only this model (repeatable).",
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    shell_complete=names.completing(names.datasets),
+    metavar="D",
+    help="Only this dataset (repeatable).",
+)
 @click.option(
     "--aux-loss",
     "auxiliary",
     multiple=True,
+    shell_complete=names.completing(names.auxiliary_losses),
     metavar="L",
     help="Only this auxiliary loss; `none` for cross-entropy alone, `focal-lovasz` for both at once (repeatable).",
 )
-@click.option("--strategy", "strategies", multiple=True, metavar="S", help="Only this strategy (repeatable).")
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    shell_complete=names.completing(names.strategies),
+    metavar="S",
+    help="Only this strategy (repeatable).",
+)
 @click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), metavar="N", help="Only this seed.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace any field of the study.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from provecfg import spelling
+from provecfg.commands import names
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.problems import RETIRED
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=names.completing(names.codes))
 @click.option("--all", "everything", is_flag=True, help="Explain every code.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @terminal_options
@@ -77,3 +78,22 @@ def as_text(page: Problem) -> str:
         if text:
             parts.append(f"{heading}:\n{textwrap.indent(text, '    ')}")
     return "\n\n".join(parts)
+
+
+def as_markdown(page: Problem) -> str:
+    """A page as an editor shows it."""
+    parts = [f"**{page.code}** `{page.name}` ({page.severity})", page.summary]
+    for heading, text in (
+        ("Why it matters", page.why),
+        ("Bad", _code_block(page.bad)),
+        ("Good", _code_block(page.good)),
+        ("Known problems", page.known_problems),
+        ("Source", page.source),
+    ):
+        if text:
+            parts.append(f"*{heading}*\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def _code_block(code: str) -> str:
+    return f"```python\n{code.rstrip()}\n```" if code else ""

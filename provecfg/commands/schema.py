@@ -14,7 +14,7 @@ from provecfg.errors import ExitCode
 @terminal_options
 def command(terminal: Terminal) -> int:
     """Print the JSON Schema of a study file, for editors that complete and check YAML by it."""
-    from provecfg.study.schema import Study
+    from provecfg.study.json_schema import study_schema
 
-    terminal.result(json.dumps(Study.model_json_schema(), indent=2))
+    terminal.result(json.dumps(study_schema(), indent=2))
     return ExitCode.CLEAN

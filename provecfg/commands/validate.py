@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
@@ -28,8 +29,20 @@ if TYPE_CHECKING:
     "--output-format", type=click.Choice(list(FORMATS)), envvar="PROVECFG_OUTPUT_FORMAT", help="[default: text]"
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
-@click.option("--select", multiple=True, metavar="CODES", help="Only these codes, or beginnings of codes.")
-@click.option("--ignore", multiple=True, metavar="CODES", help="Not these codes, or beginnings of codes.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    shell_complete=names.completing(names.codes),
+    help="Only these codes, or beginnings of codes.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODES",
+    shell_complete=names.completing(names.codes),
+    help="Not these codes, or beginnings of codes.",
+)
 @click.option("--strict", is_flag=True, default=None, help="Let warnings fail, too.")
 @click.option("--fix", is_flag=True, help="Make the fixes that keep what is trained, then judge again.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff, also the fixes that change what is trained.")

@@ -58,6 +58,7 @@ NAMES: Final[Mapping[str, frozenset[Factor]]] = MappingProxyType(
 
 _PRIMARY: Final = frozenset({"CrossEntropyLoss", "SegCrossEntropyLoss", "OhemCrossEntropy"})
 _STOPPING_HOOKS: Final = frozenset({*EARLY_STOPPING_HOOKS, "FiniteLossHook"})
+_RECORD_HOOKS: Final = frozenset({"ValidationCountsHook"})
 
 _KEYS: Final = tuple(
     (factor, re.compile(pattern))
@@ -106,6 +107,8 @@ def factor_of(difference: Difference) -> Factor:
         return Factor.PRIMARY_LOSS
     if factor is Factor.HOOKS and classes & _STOPPING_HOOKS:
         return Factor.STOPPING
+    if factor is Factor.HOOKS and classes & _RECORD_HOOKS:
+        return Factor.RECORD
     if factor is Factor.HOOKS and "LossWeightScheduleHook" in classes:
         return Factor.AUXILIARY_LOSS
     if factor is Factor.AUGMENTATION and difference.key.endswith(".crop_size"):

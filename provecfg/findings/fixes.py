@@ -41,24 +41,29 @@ Judge = Callable[[Path, Mapping[Path, str]], JudgedTarget]
 """Judges a target, given the text of files that are read as if they held it."""
 
 
-def apply_fixes(targets: Sequence[Path], judge: Judge, *, unsafe: bool = False) -> FixResult:
+def apply_fixes(
+    targets: Sequence[Path], judge: Judge, *, unsafe: bool = False, unsaved: Mapping[Path, str] | None = None
+) -> FixResult:
     """Make as many fixes as hold, in memory, until none is left.
 
     Args:
         targets: What was asked about; only these files are changed, not their bases, which others may inherit from.
         judge: Reads and judges one of them.
         unsafe: Also make fixes that change what is trained.
+        unsaved: Texts of files that are mended instead of what is on disk: an editor's.
     """
-    return _Fixing(targets, judge, unsafe).result()
+    return _Fixing(targets, judge, unsafe, unsaved or {}).result()
 
 
 class _Fixing:
-    def __init__(self, targets: Sequence[Path], judge: Judge, unsafe: bool) -> None:
+    def __init__(self, targets: Sequence[Path], judge: Judge, unsafe: bool, unsaved: Mapping[Path, str]) -> None:
         self._judge = judge
         self._unsafe = unsafe
         self._editable = set(targets)
-        self._texts: dict[Path, str] = {}
-        self._judged = {target: judge(target, {}) for target in targets}
+        self._unsaved = unsaved
+        self._texts: dict[Path, str] = dict(unsaved)
+        as_typed = {path: as_read(text) for path, text in unsaved.items()}
+        self._judged = {target: judge(target, as_typed) for target in targets}
         self._rejected: set[tuple[Path, str, str, str]] = set()
         self._applied: list[Finding] = []
 
@@ -73,7 +78,7 @@ class _Fixing:
                 if not any(result.files and self._keep(result) for result in alone):
                     self._rejected |= {_identity(finding) for finding in batch.applied}
         skipped = tuple(finding for finding in self._findings() if finding.fix is not None and self._may_make(finding))
-        originals = {path: text_on_disk(path) or "" for path in self._texts}
+        originals = {path: self._unsaved.get(path, text_on_disk(path) or "") for path in self._texts}
         files = {path: (originals[path], after) for path, after in self._texts.items() if after != originals[path]}
         return FixResult(files, tuple(self._applied), skipped)
 

@@ -94,4 +94,4 @@ def data_preprocessor(data: Data, dataset: Dataset, model: Model) -> dict[str, A
 def evaluator() -> dict[str, Any]:
     """The `val_evaluator`, and `test_evaluator`."""
     # `val/mIoU` exists only with this prefix (facts of mmengine: a metric without one is named `mIoU`).
-    return {"type": "IoUMetric", "iou_metrics": ["mIoU"], "prefix": "val"}
+    return {"type": "SegCountsMetric", "iou_metrics": ["mIoU"], "prefix": "val"}

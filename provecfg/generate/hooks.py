@@ -1,4 +1,4 @@
-"""The hooks of every cell of a study: checkpoints, logs, and what stops a run."""
+"""The hooks of every cell of a study: checkpoints, logs, counts of the validations, and what stops a run."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def stopping_hooks(stopping: EarlyStopping | None) -> list[dict[str, Any]]:
             del arguments["stopping_threshold"]
         hooks.append({"type": "ResumableEarlyStoppingHook", **arguments})
     return hooks
+
+
+def counts_hooks() -> list[dict[str, Any]]:
+    """The `custom_hooks` that keep what the evaluator counted."""
+    return [{"type": "ValidationCountsHook"}]
 
 
 def stopping_title(stopping: EarlyStopping | None) -> str:

@@ -102,7 +102,11 @@ class Planner:
             param_scheduler=schedule.param_scheduler(study.schedule, model),
             train_cfg=schedule.train_cfg(study.schedule),
             default_hooks=hooks.default_hooks(study),
-            custom_hooks=[*hooks.stopping_hooks(study.early_stopping), *losses.weight_schedule_hooks(cell, heads)],
+            custom_hooks=[
+                *hooks.stopping_hooks(study.early_stopping),
+                *hooks.counts_hooks(),
+                *losses.weight_schedule_hooks(cell, heads),
+            ],
             work_dir=f"work_dirs/{study.name}/{name}",
         )
 

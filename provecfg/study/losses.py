@@ -11,7 +11,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from provecfg import spelling
 from provecfg.catalog.losses import PLUGIN_LOSSES
@@ -106,6 +106,8 @@ class WeightSchedule(Spec):
 
 class AuxiliaryLoss(Loss):
     """A loss that is appended to every head's list."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["type"]})  # by it a spec is told from others
 
     log_name: ClassVar[str] = ""
     """Its key in the logs where that is not `loss_` and its type."""
@@ -263,9 +265,13 @@ def _loss_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
+_LossName = Annotated[str, Field(json_schema_extra={"enum": list(AUXILIARY_LOSSES)})]
+_AloneName = Annotated[str, Field(json_schema_extra={"enum": [NO_AUXILIARY, *AUXILIARY_LOSSES]})]
 AuxiliarySelection = Annotated[
     tuple[Annotated[AuxiliarySpec, BeforeValidator(_spec_fields)], ...],
-    BeforeValidator(_loss_list, json_schema_input_type=str | AuxiliarySpec | list[str | AuxiliarySpec] | None),
+    BeforeValidator(
+        _loss_list, json_schema_input_type=_AloneName | AuxiliarySpec | list[_LossName | AuxiliarySpec] | None
+    ),
 ]
 """The auxiliary losses of one cell, in the order in which they follow the primary one."""
 

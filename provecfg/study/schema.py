@@ -33,9 +33,14 @@ def _known(what: str, names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-ModelName = Annotated[str, _known("model", MODELS)]
-DatasetName = Annotated[str, _known("dataset", DATASETS)]
-StrategyName = Annotated[str, _known("strategy", STRATEGIES)]
+def _in_schema(names: Iterable[str]) -> Any:
+    """The names as an editor offers them."""
+    return Field(json_schema_extra={"enum": list(names)})
+
+
+ModelName = Annotated[str, _known("model", MODELS), _in_schema(MODELS)]
+DatasetName = Annotated[str, _known("dataset", DATASETS), _in_schema(DATASETS)]
+StrategyName = Annotated[str, _known("strategy", STRATEGIES), _in_schema(STRATEGIES)]
 
 
 class Ohem(Spec):

@@ -148,6 +148,12 @@ def test_one_factor_that_explains_everything_is_fair(compared, change: str, fact
     assert (comparison.declared, codes(comparison)) == (factor, [])
 
 
+def test_keeping_the_counts_is_no_part_of_what_is_trained(compared) -> None:
+    (comparison,) = compared(CHILD, CHILD + "custom_hooks = [*_base_.custom_hooks[:2]]\n")
+    assert differing(comparison) == []
+    assert (comparison.declared, codes(comparison)) == (None, [])
+
+
 def test_two_factors_are_not(compared) -> None:
     (comparison,) = compared(
         CHILD,

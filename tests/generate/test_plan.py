@@ -86,6 +86,12 @@ def test_the_monitor_is_a_metric_that_the_evaluator_makes() -> None:
     assert plan.default_hooks["checkpoint"]["save_best"] == stopping["monitor"]
 
 
+def test_what_a_validation_counts_is_kept() -> None:
+    plan = one()
+    assert plan.evaluator == {"type": "SegCountsMetric", "iou_metrics": ["mIoU"], "prefix": "val"}
+    assert {"type": "ValidationCountsHook"} in plan.custom_hooks
+
+
 @pytest.mark.parametrize("max_iters", [1, 7, 200, 9999, 20000, 80000, 160000])
 @pytest.mark.parametrize("model", ["pspnet_r50", "segformer_mit-b3"])
 def test_schedulers_validations_and_the_run_end_together(model: str, max_iters: int) -> None:
@@ -230,5 +236,5 @@ def test_a_data_root_that_mmengine_would_not_read_back_is_written_as_it_is() -> 
 
 def test_early_stopping_can_be_left_out() -> None:
     plan = one(early_stopping=None)
-    assert [hook["type"] for hook in plan.custom_hooks] == ["FiniteLossHook"]
+    assert [hook["type"] for hook in plan.custom_hooks] == ["FiniteLossHook", "ValidationCountsHook"]
     assert plan.default_hooks["checkpoint"]["save_best"] == "val/mIoU"

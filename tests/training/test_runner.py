@@ -210,7 +210,8 @@ def test_a_flat_metric_stops_the_run_after_patience_validations_also_across_an_i
         config.train_cfg.update(max_iters=12, val_interval=1)
         config.val_dataloader.dataset.indices = 1
         config.default_hooks.checkpoint.interval = 1
-        config.custom_hooks[-1].update(patience=3, min_delta=100.0)
+        (stopping,) = [hook for hook in config.custom_hooks if hook.type == "ResumableEarlyStoppingHook"]
+        stopping.update(patience=3, min_delta=100.0)
         return made
 
     first = interrupted(prepared(), iteration=3)

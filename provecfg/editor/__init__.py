@@ -1,0 +1,1 @@
+"""What an editor is told: findings while one types, explanations, fixes, and what can be written next."""

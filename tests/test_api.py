@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provecfg import api
+from provecfg.errors import ProvecfgError
+from tests.results.simulated_study import Effects, study_of, write_study
+
+BAD = 'default_scope = "mmseg"\nmodel = dict(type="EncoderDecoder", decode_head=dict(type="FCNHead", num_clases=4))\n'
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "<b>.py"
+    path.write_text(BAD)
+    return path
+
+
+def test_a_config_is_a_mapping_of_dotted_paths_that_knows_its_lines(tmp_path: Path, bad: Path) -> None:
+    child = tmp_path / "child.py"
+    child.write_text(f"_base_ = [{bad.name!r}]\ntrain_dataloader = dict(batch_size=2)\n")
+    config = api.read(child)
+    assert config["model.decode_head.num_clases"] == 4
+    assert config["train_dataloader.batch_size"] == 2
+    assert config.where("model.decode_head.num_clases") == (bad, 2)
+    assert set(config) >= {"model", "train_dataloader"}
+    assert "model.neck" not in config
+    assert api.read(child, {"model.decode_head.num_clases": 5})["model.decode_head.num_clases"] == 5
+
+
+def test_findings_are_a_sequence_a_text_and_an_escaped_table(bad: Path) -> None:
+    findings = api.judge(bad)
+    assert not findings.is_clean
+    assert "REG002" in {finding.code for finding in findings.errors}
+    assert "REG002" in repr(findings)
+    table = findings._repr_html_()
+    assert "<table>" in table
+    assert "<b>" not in table
+    assert [row["code"] for row in findings.rows()] == [finding.code for finding in findings]
+
+
+def test_findings_are_a_data_frame(bad: Path) -> None:
+    frame = api.judge(bad).frame()
+    assert list(frame["code"]) == [finding.code for finding in api.judge(bad)]
+    assert list(api.judge(bad)[:0].frame().columns) == list(frame.columns)
+
+
+def test_a_fix_is_shown_first_and_written_when_asked(bad: Path) -> None:
+    assert "num_classes" in api.fix(bad).diff()
+    assert bad.read_text() == BAD
+    api.fix(bad, write=True)
+    assert bad.read_text() == BAD.replace("num_clases", "num_classes")
+
+
+def test_a_study_is_written_and_its_cells_compared(tmp_path: Path) -> None:
+    study = api.study(name="mine", models=["pspnet_r50"], losses={"auxiliary": ["none", "focal"]})
+    paths = study.write(tmp_path)
+    assert [path.stem for path in paths] == list(study.cells)
+    assert api.judge(*paths).is_clean
+    compared = api.compare(*paths)
+    assert not compared.findings
+    assert "loss" in repr(compared)
+    paths[0].write_text(paths[0].read_text() + "x = 1\n")
+    with pytest.raises(ProvecfgError, match="edited by hand"):
+        study.write(tmp_path)
+
+
+def test_a_report_is_a_data_frame_of_its_runs(tmp_path: Path) -> None:
+    written = write_study(tmp_path / "simulated", study_of(models=2, seeds=2), Effects())
+    report = api.report(tmp_path / "simulated")
+    frame = report.frame()
+    assert len(frame) == len(written)
+    assert set(frame["loss"]) == {"ce", "focal", "lovasz", "boundary"}
+    assert frame["mIoU"].between(0, 100).all()
+    assert "simulated" in report.html()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: api.read(folder / "gone.py"), "no such file"),
+        (lambda folder: api.judge(folder / "gone.py"), "does not exist"),
+        (lambda folder: api.study(name="mine", models=["pspnet"]), "did you mean"),
+        (lambda folder: api.report(folder), "no run in"),
+        (lambda folder: api.report(folder / "gone"), "is no folder"),
+        (lambda folder: api.prove(folder / "gone.py"), "no such file"),
+    ],
+)
+def test_what_is_the_users_to_fix_is_said(tmp_path: Path, call, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ProvecfgError, match=message):
+        call(tmp_path)
