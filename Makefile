@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,6 +18,9 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
+	@echo "make attack    hostile files, made programs and mutants for ten minutes (ATTACK='--minutes N --seed S')"
+	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
+	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -65,6 +68,21 @@ bench: install
 
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
+
+ATTACK ?= --minutes 10
+
+attack: install
+	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
+editors/vscode/node_modules: editors/vscode/package.json
+	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
+
+editors: install editors/vscode/node_modules
+	PATH="$(abspath $(BIN)):$$PATH" nvim --headless -u NONE -c 'luafile editors/check.lua'
+	cd editors/vscode && PATH="$(abspath $(BIN)):$$PATH" npm run --silent check
+
+vscode: editors/vscode/node_modules
+	cd editors/vscode && npm run --silent package
 
 generate: install
 	$(BIN)/provecfg generate --all

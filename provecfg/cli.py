@@ -174,7 +174,7 @@ def _let_go_of_what_cannot_be_written() -> None:
     """Turn a stream that holds text it cannot get rid of to nowhere: Python writes it once more, and fails, at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:  # the language server closes what it speaks through
                 stream.flush()
         except OSError:
             with contextlib.suppress(OSError, ValueError):

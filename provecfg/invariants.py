@@ -6,6 +6,7 @@ A predicate takes plain values and returns the problem as a sentence, or None.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -58,7 +59,7 @@ def ohem_leaves_pixels_out(min_kept: int, height: int, width: int) -> str | None
 
 def distinct(names: Sequence[str]) -> str | None:
     """Each name stands once."""
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not twice:
         return None
     return f"{', '.join(map(repr, twice))} stands more than once"

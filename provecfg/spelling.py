@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 # C0 and C1 controls but tab, marks that turn the direction of text (a terminal would obey them), and lone surrogates
 # (no stream would take them; names of files have them)
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST_SHOWN = 200
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -92,3 +93,12 @@ def printable_lines(text: str) -> str:
     *lines, last = text.split("\n")
     ended = [f"{printable(line[:-1])}\r\n" if line.endswith("\r") else f"{printable(line)}\n" for line in lines]
     return "".join((*ended, printable(last)))
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, cut off where it is long; any value can be shown."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, a list within itself
+        return f"a value of type {type(value).__name__} that is too large to be shown"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

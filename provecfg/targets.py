@@ -24,7 +24,7 @@ _ASSIGNS_A_KEY = re.compile(
     re.MULTILINE,
 )
 _HAS_A_KEY = re.compile(
-    rf"""^[{{\s]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
+    rf"""^[{{ \t]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
 )
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 

@@ -14,6 +14,8 @@ from provecfg import __version__, spelling
 from provecfg.class_weights.formulas import METHODS, LabelCounts
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import TooLargeError, read_text
+from provecfg.mmconfig.data_files import DataError, read_plain_yaml
+from provecfg.spelling import shown
 
 _LARGEST_FILE = 1_000_000  # bytes; such a file is a page of text
 _DIGITS = 6  # of a weight; the counts are not known better
@@ -94,7 +96,7 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> list[float]:
     for name in classes:
         value = weights[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 0):
-            raise _refusal(path, f"the weight of {name!r} is {value!r}, must be a finite number >= 0")
+            raise _refusal(path, f"the weight of {name!r} is {shown(value)}, must be a finite number >= 0")
         values.append(float(value))
     if not any(values):
         raise _refusal(path, "every weight is 0: nothing would be trained")
@@ -103,7 +105,7 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> list[float]:
 
 def _fields(path: Path) -> dict[str, Any]:
     try:
-        fields = yaml.safe_load(read_text(path, max_bytes=_LARGEST_FILE))
+        fields = read_plain_yaml(read_text(path, max_bytes=_LARGEST_FILE), path).value
     except TooLargeError as error:
         raise _refusal(path, f"it is larger than {_LARGEST_FILE} bytes") from error
     except OSError as error:
@@ -111,10 +113,8 @@ def _fields(path: Path) -> dict[str, Any]:
         raise ProvecfgError(message, hint="write it with `provecfg class-weights`") from error
     except UnicodeDecodeError as error:
         raise _refusal(path, f"it is not UTF-8 at byte {error.start}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise _refusal(path, f"it is not YAML{where}") from error
+    except DataError as error:
+        raise _refusal(path, f"it is not YAML in line {error.position[0]}: {error.message}") from error
     if not isinstance(fields, dict):
         raise _refusal(path, "it is no mapping of fields")
     return fields

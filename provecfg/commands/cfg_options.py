@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from provecfg.mmconfig.budget import MAX_NESTING
+from provecfg.spelling import shown
+
 OPTION = "--cfg-options"
 
 
@@ -24,18 +27,20 @@ def parse_cfg_options(texts: Iterable[str]) -> tuple[tuple[str, Any], ...]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise click.UsageError(f"{OPTION} {text!r} is not KEY=VALUE")
-        options.append((key, _value(value, text)))
+            raise click.UsageError(f"{OPTION} {shown(text)} is not KEY=VALUE")
+        options.append((key, _value(value, text, MAX_NESTING)))
     return tuple(options)
 
 
-def _value(text: str, whole: str) -> Any:
+def _value(text: str, whole: str, levels: int) -> Any:
+    if levels == 0:
+        raise click.UsageError(f"{OPTION} {shown(whole)} is nested too deeply")
     text = text.strip("'\"").replace(" ", "")
     for opening, closing, kind in (("(", ")", tuple), ("[", "]", list)):
         if text.startswith(opening) and text.endswith(closing):
-            return kind(_value(item, whole) for item in _items(text[1:-1], whole))
+            return kind(_value(item, whole, levels - 1) for item in _items(text[1:-1], whole))
     if "," in text:
-        return [_value(item, whole) for item in _items(text, whole)]
+        return [_value(item, whole, levels - 1) for item in _items(text, whole)]
     return _scalar(text)
 
 
@@ -63,7 +68,7 @@ def _items(text: str, whole: str) -> Iterator[str]:
         else:
             item += character
     if depth != 0:
-        raise click.UsageError(f"{OPTION} {whole!r}: brackets do not match")
+        raise click.UsageError(f"{OPTION} {shown(whole)}: brackets do not match")
     if item:
         yield item
 

@@ -12,6 +12,7 @@ from provecfg.commands.findings import show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
+from provecfg.spelling import printable_lines
 
 
 @click.command()
@@ -41,7 +42,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Opaque):
         return f"<not known without running: {value.reason}>"
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {_plain_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, tuple):
@@ -55,6 +56,14 @@ def plain(value: Any) -> Any:
     return repr(value)
 
 
+def _plain_key(key: Any) -> Any:
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, tuple):
+        return tuple(map(_plain_key, key))
+    return key if key is None or isinstance(key, bool | int | float) else repr(key)
+
+
 def _as_python(values: dict[str, Any]) -> str:
     from provecfg.generate.literal import literal
 
@@ -62,14 +71,27 @@ def _as_python(values: dict[str, Any]) -> str:
 
 
 def _as_json(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2, default=str)
+    return json.dumps(_with_plain_keys(values), indent=2)
 
 
 def _as_yaml(values: dict[str, Any]) -> str:
     import yaml
 
-    without_tuples = json.loads(json.dumps(values, default=str))
-    return yaml.safe_dump(without_tuples, sort_keys=False, allow_unicode=True)
+    without_tuples = json.loads(json.dumps(_with_plain_keys(values)))
+    text = yaml.safe_dump(without_tuples, sort_keys=False, allow_unicode=True)
+    if printable_lines(text) != text:  # YAML lets some characters stand that a terminal obeys
+        text = yaml.safe_dump(without_tuples, sort_keys=False, allow_unicode=False)
+    return text
+
+
+def _with_plain_keys(value: Any) -> Any:
+    """The value with text for keys that JSON has not, such as pairs."""
+    if isinstance(value, dict):
+        return {
+            key if key is None or isinstance(key, str | int | float) else repr(key): _with_plain_keys(item)
+            for key, item in value.items()
+        }
+    return [_with_plain_keys(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 WRITERS = {"py": _as_python, "json": _as_json, "yaml": _as_yaml}

@@ -20,6 +20,7 @@ from provecfg.counts.boundary_bands import FRACTIONS, FRACTIONS_PER_IMAGE, Bound
 from provecfg.counts.calibration import BINS, UNIT
 from provecfg.counts.validation import Occasion, ValidationCounts
 from provecfg.errors import ProvecfgError
+from provecfg.files import open_regular
 
 FOLDER: Final = "counts"
 """Folder in a work dir."""
@@ -182,13 +183,16 @@ def _counts(path: Path, about: Mapping[str, Any], wanted: Sequence[str]) -> Vali
 def _opened(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     """The arrays of a file; what is wrong with it is said in words."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
             yield archive
     except (
         AttributeError,
         EOFError,
         KeyError,
+        MemoryError,  # of an array that says to be huge
         OSError,
+        OverflowError,
+        RecursionError,
         TypeError,
         ValueError,
         zipfile.BadZipFile,

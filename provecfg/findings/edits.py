@@ -160,7 +160,8 @@ class _Text:
 
     def is_free(self, start: int, end: int) -> bool:
         """Whether no edit is there yet; an insertion may not even touch another edit."""
-        for other_start, other_end, *_ in self.edits:
+        index = bisect_left(self.edits, (start, end), key=lambda edit: edit[:2])
+        for other_start, other_end, *_ in self.edits[max(index - 1, 0) : index + 1]:
             if start < other_end and other_start < end:
                 return False
             touches = start <= other_end and other_start <= end
@@ -198,26 +199,32 @@ def _take(fix: Fix, texts: Mapping[Path, _Text | None]) -> bool:
     return bool(added)
 
 
-def _breaking(made: list[Fix], texts: Mapping[Path, _Text | None]) -> list[Fix]:
+def _breaking(made: list[Fix], texts: Mapping[Path, _Text | None]) -> set[Fix]:
     """Take out the fixes that would leave a Python file unparsable, and say which they were."""
-    broken: list[Fix] = []
+    broken: set[Fix] = set()
     for path, text in texts.items():
         if text is None or path.suffix != ".py" or not text.edits or not _parses(text.raw):
             continue
         if _parses(text.after(text.edits)):
             continue
-        kept: list[Fix] = []
-        for fix in made:
-            if fix in broken:
-                continue
-            if _parses(text.after([edit for edit in text.edits if edit[3] in kept or edit[3] is fix])):
-                kept.append(fix)
-            else:
-                broken.append(fix)
+        kept: set[Fix] = set()
+        broken |= _breaking_in(text, [fix for fix in made if fix not in broken], kept)
     for text in texts.values():
         if text is not None:
             text.edits = [edit for edit in text.edits if edit[3] not in broken]
     return broken
+
+
+def _breaking_in(text: _Text, fixes: list[Fix], kept: set[Fix]) -> set[Fix]:
+    """Those of the fixes with which a text, with the edits of `kept` made, does not parse; the others join `kept`."""
+    together = kept.union(fixes)
+    if _parses(text.after(edit for edit in text.edits if edit[3] in together)):
+        kept |= together
+        return set()
+    if len(fixes) == 1:
+        return set(fixes)
+    middle = len(fixes) // 2
+    return _breaking_in(text, fixes[:middle], kept) | _breaking_in(text, fixes[middle:], kept)
 
 
 def _parses(text: str) -> bool:

@@ -7,7 +7,7 @@ config differ in the fix's own keys and nowhere else. Nothing is written here bu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,8 @@ from provecfg.findings.problem import Severity
 
 MOST_ROUNDS: Final = 30
 """Rounds of judging and mending: a fix may uncover another, and some go one by one."""
+MOST_TRIALS: Final = 300
+"""How often files are judged as they would be, all rounds together."""
 
 _ABSENT: Final = object()
 
@@ -66,21 +68,30 @@ class _Fixing:
         self._judged = {target: judge(target, as_typed) for target in targets}
         self._rejected: set[tuple[Path, str, str, str]] = set()
         self._applied: list[Finding] = []
+        self._trials = MOST_TRIALS
 
     def result(self) -> FixResult:
         for _ in range(MOST_ROUNDS):
             batch = self._edited(self._candidates())
             if not batch.files:
                 break
-            if not self._keep(batch):
-                # Not all together: one that holds alone, since it moves what the others point at.
-                alone = (self._edited([finding]) for finding in batch.applied)
-                if not any(result.files and self._keep(result) for result in alone):
-                    self._rejected |= {_identity(finding) for finding in batch.applied}
+            if not self._keep_part(batch.applied):
+                self._rejected |= {_identity(finding) for finding in batch.applied}
         skipped = tuple(finding for finding in self._findings() if finding.fix is not None and self._may_make(finding))
         originals = {path: self._unsaved.get(path, text_on_disk(path) or "") for path in self._texts}
         files = {path: (originals[path], after) for path, after in self._texts.items() if after != originals[path]}
         return FixResult(files, tuple(self._applied), skipped)
+
+    def _keep_part(self, findings: Sequence[Finding]) -> bool:
+        """Make these fixes, or the half or quarter of them that holds: it moves what the others point at."""
+        batch = self._edited(findings)
+        if not batch.files or self._trials == 0:
+            return False
+        self._trials -= 1
+        if self._keep(batch):
+            return True
+        middle = len(findings) // 2
+        return middle > 0 and (self._keep_part(findings[:middle]) or self._keep_part(findings[middle:]))
 
     def _findings(self) -> Iterable[Finding]:
         return (finding for judged in self._judged.values() for finding in judged.findings)
@@ -128,16 +139,25 @@ def _holds(before: JudgedTarget, after: JudgedTarget, mended: Collection[Finding
     if came:
         return False
     left = {_identity(finding) for finding in after.findings}
-    if any(_identity(finding) in left for finding in mended if finding in before.findings):
+    here = set(before.findings)
+    if any(_identity(finding) in left for finding in mended if finding in here):
         return False
     if any(finding.fix and finding.fix.applicability is Applicability.UNSAFE for finding in mended):
         return True
-    own = [key for finding in mended for key in (finding.key, *_keys_of(finding)) if key]
+    own = {key for finding in mended for key in (finding.key, *_keys_of(finding)) if key}
     return all(
-        any(path == key or path.startswith((f"{key}.", f"{key}[")) for key in own)
+        not own.isdisjoint(_around(path))
         for path in before.values.keys() | after.values.keys()
         if not _same(before.values.get(path, _ABSENT), after.values.get(path, _ABSENT))
     )
+
+
+def _around(path: str) -> Iterator[str]:
+    """A dotted path and those of what it is in: `a.b[0]`, `a.b`, `a`."""
+    yield path
+    for index, character in enumerate(path):
+        if character in ".[":
+            yield path[:index]
 
 
 def _keys_of(finding: Finding) -> Iterable[str]:

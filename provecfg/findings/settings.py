@@ -14,7 +14,7 @@ from typing import Any, Final
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_bytes
 from provecfg.findings.problems import RETIRED
-from provecfg.spelling import nearest_names
+from provecfg.spelling import nearest_names, shown
 
 ALL: Final = "ALL"
 """The selector of every code."""
@@ -23,7 +23,7 @@ OUTPUT_FORMATS: Final = ("text", "json", "sarif", "github", "junit")
 """The names of `reporters.FORMATS`, which is not imported for reading settings."""
 
 _MENTIONS_TABLE = re.compile(rb"tool[ \t]*\.[ \t]*[\"']?provecfg|^[ \t]*\[[ \t]*tool[ \t]*\]", re.MULTILINE)
-_DEEP_KEY = re.compile(rb"(?:[\w\"'-]+[ \t]*\.[ \t]*){50}")
+_DEEP_KEY = re.compile(rb"(?<![\w\"'-])(?:[\w\"'-]+[ \t]*\.[ \t]*){50}")
 """Python's TOML parser takes time with the square of a dotted key's length."""
 _SELECTOR = re.compile(r"[A-Z]{2,}\d{0,3}")
 
@@ -174,7 +174,7 @@ def _read(file: Path, text: bytes) -> Settings | None:
     if table is None:
         return None
     if not isinstance(table, dict):
-        raise ProvecfgError(f"{file}: [tool.provecfg] must be a table, is {table!r}")
+        raise ProvecfgError(f"{file}: [tool.provecfg] must be a table, is {shown(table)}")
     given: dict[str, Any] = {"file": file}
     for key, value in table.items():
         if key not in _READERS:
@@ -189,7 +189,7 @@ def _read(file: Path, text: bytes) -> Settings | None:
 
 def _wrong(key: str, file: Path | None, must: str, value: object) -> ProvecfgError:
     where = f"{file}: [tool.provecfg] {key}" if file else key
-    return ProvecfgError(f"{where} must be {must}, is {value!r}")
+    return ProvecfgError(f"{where} must be {must}, is {shown(value)}")
 
 
 def _selectors(value: Any, key: str, file: Path | None) -> tuple[str, ...]:

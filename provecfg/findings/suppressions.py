@@ -5,6 +5,7 @@ A comment that silences nothing, or gives no reason, is a finding itself.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import tokenize
@@ -51,9 +52,13 @@ def suppressions_in(text: str, file: Path) -> list[Suppression]:
         text: The file's text.
         file: Its path. Python is read with its own tokenizer, so that a string that looks like a comment is none.
     """
-    if MARKER not in text:
-        return []
-    return [found for row, column, comment in _comments(text, file) if (found := _parsed(comment, file, row, column))]
+    return list(_suppressions_in(text, file)) if MARKER in text else []
+
+
+@functools.lru_cache(maxsize=1000)  # each file's are asked for twice: for what they silence, and for what they do not
+def _suppressions_in(text: str, file: Path) -> tuple[Suppression, ...]:
+    comments = (_parsed(comment, file, row, column) for row, column, comment in _comments(text, file))
+    return tuple(comment for comment in comments if comment is not None)
 
 
 Silenced = frozenset[tuple[Path, Span, str]]
@@ -104,7 +109,9 @@ def unused_suppressions(
         is_judged: Whether a code was looked for in a file; of one that was not, nothing is said to be unused.
     """
     for file, text in texts.items():
-        for comment in suppressions_in(text, file):
+        comments = suppressions_in(text, file)
+        lines = _lines(text) if comments else []
+        for comment in comments:
             if comment.problem is not None and is_judged(MALFORMED.code, file):
                 hint = f"write {_FORM}"
                 yield Finding(MALFORMED, comment.problem, hint=hint, filename=file, span=comment.span)
@@ -114,12 +121,12 @@ def unused_suppressions(
                 code for code in comment.codes if (file, comment.span, code) not in silenced and is_judged(code, file)
             ]
             if unused:
-                yield _unused(comment, unused, text)
+                yield _unused(comment, unused, lines[comment.span.row - 1])
 
 
-def _unused(comment: Suppression, unused: list[str], text: str) -> Finding:
-    left = [code for code in comment.codes if code not in unused]
-    line = _lines(text)[comment.span.row - 1]
+def _unused(comment: Suppression, unused: list[str], line: str) -> Finding:
+    silencing = set(comment.codes).difference(unused)
+    left = [code for code in comment.codes if code in silencing]
     start = comment.span.column - 1
     if left:
         written = f"# provecfg: ignore[{','.join(left)}] {comment.reason}".rstrip()

@@ -8,15 +8,18 @@ from typing import Any
 
 from provecfg.mmconfig.assignment import Assignment
 from provecfg.mmconfig.budget import MAX_CALLS, LimitError
+from provecfg.mmconfig.effects import local_names
 from provecfg.mmconfig.functions import MODULES
 from provecfg.mmconfig.methods import call_method
 from provecfg.mmconfig.reader import Scope, python_name
 from provecfg.mmconfig.sizes import SCALARS
-from provecfg.mmconfig.special import Builtin, Imported, LocalFunction, Method, Module, NotKnownError
+from provecfg.mmconfig.special import Builtin, Imported, LocalFunction, LocalScope, Method, Module, NotKnownError
 from provecfg.mmconfig.values import ConfigDict, ConfigTuple, DottedName
 
 _NEEDS_KNOWN = frozenset(("get", "pop", "setdefault", "extend", "update", "remove", "index", "insert", "merge"))
 """Methods of containers that look at their first argument; the others only store it."""
+_KEEPS = frozenset(("append", "insert", "setdefault"))
+"""Methods of containers that keep what they are given."""
 
 
 class Calls(Assignment):
@@ -34,6 +37,8 @@ class Calls(Assignment):
             if not isinstance(function.receiver, (dict, list, set)) or function.name in _NEEDS_KNOWN:
                 for value in positional:
                     self.known(value)
+            if function.name in _KEEPS:
+                positional = list(map(self.kept, positional))
             return call_method(self, function.receiver, function.name, positional, keywords)
         if isinstance(function, Builtin) and function.run is not None:
             for value in (*positional, *(() if function.name == "builtins.dict" else keywords.values())):
@@ -50,7 +55,7 @@ class Calls(Assignment):
         """Call a function of the config."""
         if self.calls >= MAX_CALLS:
             raise LimitError("its functions call each other too deeply")
-        scope = _bind(function, positional, keywords)
+        scope = LocalScope(_bind(function, list(map(self.kept, positional)), keywords), function.names)
         outer = self.scopes
         self.scopes = (*function.scopes, scope)
         self.calls += 1
@@ -58,6 +63,10 @@ class Calls(Assignment):
             if isinstance(function.body, list):
                 return self.run_body(function.body)
             return self.evaluate(function.body)
+        except NotKnownError as unknown:
+            for part in function.body if isinstance(function.body, list) else ():
+                self.forget(part, unknown.reason)
+            raise
         finally:
             self.calls -= 1
             self.scopes = outer
@@ -74,7 +83,8 @@ class Calls(Assignment):
             for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
             if default is not None
         }
-        return LocalFunction(name, arguments, body, self.scopes, defaults, keyword_defaults)
+        names = local_names(arguments, body) if isinstance(body, list) else frozenset()
+        return LocalFunction(name, arguments, body, self.scopes, defaults, keyword_defaults, names)
 
     def member(self, module: str, name: str) -> Any:
         """What `name` is in a module of the standard library.

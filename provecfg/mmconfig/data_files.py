@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from provecfg.mmconfig.budget import MAX_NESTING, Budget, LimitError
+from provecfg.mmconfig.budget import MAX_NESTING, MAX_WORK, Budget, LimitError
+from provecfg.mmconfig.sizes import size_of
 from provecfg.mmconfig.source import Position, SourceFile
 from provecfg.mmconfig.special import BaseReference
 from provecfg.mmconfig.values import ConfigDict, ConfigList, Opaque, Origin
@@ -36,7 +40,7 @@ class _Lines:
     def __init__(self, text: str) -> None:
         self._text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._is_ascii = text.isascii()
+        self.is_ascii = text.isascii()
 
     def position(self, start: int, end: int) -> Position:
         return (*self._at(start), *self._at(end))
@@ -44,7 +48,7 @@ class _Lines:
     def _at(self, offset: int) -> tuple[int, int]:
         row = bisect_right(self._starts, offset)
         start = self._starts[row - 1]
-        column = offset - start if self._is_ascii else len(self._text[start:offset].encode("utf-8", "replace"))
+        column = offset - start if self.is_ascii else len(self._text[start:offset].encode("utf-8", "replace"))
         return row, column
 
 
@@ -173,7 +177,51 @@ def read_yaml(source: SourceFile, references: dict[str, str], budget: Budget, un
     return _YamlReader(source, references, budget, unread).read()
 
 
+@dataclass(frozen=True, slots=True)
+class PlainYaml:
+    """What a YAML text holds that is no config.
+
+    Args:
+        source: The text.
+        value: Dicts and lists with the position of every key and value (see `values.origin_of`), and leaves.
+        repeated: Keys that stand twice in a mapping, of which the last counts, with that mapping.
+    """
+
+    source: SourceFile
+    value: Any
+    repeated: Sequence[tuple[ConfigDict, Any]]
+
+
+def read_plain_yaml(text: str, path: Path, loader: Any = None, *, work: int = MAX_WORK) -> PlainYaml:
+    """Read a YAML text under the limits of a config's, aliases written out: text, numbers, booleans and null.
+
+    Args:
+        text: As `files.read_text` gives it.
+        path: Where it stands.
+        loader: PyYAML's loader class whose rules tell numbers from text; that of YAML 1.1 unless given.
+        work: What reading may cost, in units of `budget`.
+
+    Raises:
+        DataError: It is not YAML, is too large or too deep, contains itself, or has values of another kind.
+    """
+    source = SourceFile(path, text, text)
+    unread: list[Unread] = []
+    try:
+        reader = _YamlReader(source, {}, Budget(work), unread, loader, _JSON_TAGS)
+        value = reader.read()
+        size_of(value)
+    except LimitError as limit:
+        raise DataError(limit.what, (1, 0, 1, 0)) from None
+    if unread:
+        raise DataError(*unread[0])
+    return PlainYaml(source, value, reader.repeated)
+
+
 _MERGE = "tag:yaml.org,2002:merge"
+_LONGEST_NUMBER = 1_000
+"""Characters; those of base 60 take time with the square of their length."""
+_NUMBERS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float"))
+_JSON_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str"))
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp", "binary")
 )
@@ -182,7 +230,15 @@ _PLAIN_TAGS = frozenset(
 class _YamlReader:
     """Builds values from PyYAML's events: its composer recurses in C, events do not."""
 
-    def __init__(self, source: SourceFile, references: dict[str, str], budget: Budget, unread: list[Unread]) -> None:
+    def __init__(
+        self,
+        source: SourceFile,
+        references: dict[str, str],
+        budget: Budget,
+        unread: list[Unread],
+        loader: Any = None,
+        tags: frozenset[str] | None = None,
+    ) -> None:
         import yaml
 
         self._yaml = yaml
@@ -192,9 +248,17 @@ class _YamlReader:
         self._lines = _Lines(source.parsed)
         self._unread = unread
         self._anchors: dict[str, Any] = {}
-        self._scalars: Any = yaml.SafeLoader("")
+        self._scalars: Any = (loader or yaml.SafeLoader)("")
+        self._tags = _PLAIN_TAGS if tags is None else tags
+        self.repeated: list[tuple[ConfigDict, Any]] = []
+        self._leaves: dict[str, Any] = {}
+        """What plain scalars stand for."""
         self._end: Any = None
-        self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
+        try:
+            self._events: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source.parsed)
+        except UnicodeEncodeError as error:  # a lone surrogate; files have none, what is typed can
+            where = self._lines.position(error.start, error.end)
+            raise DataError(f"{source.parsed[error.start]!a} is half of a character", where) from None
 
     def read(self) -> Any:
         yaml = self._yaml
@@ -226,7 +290,10 @@ class _YamlReader:
         return self._events.get_event()
 
     def _place(self, event: Any, end: Any = None) -> Position:
-        return self._lines.position(event.start_mark.index, (end or event).end_mark.index)
+        first, last = event.start_mark, (end or event).end_mark
+        if self._lines.is_ascii:
+            return (first.line + 1, first.column, last.line + 1, last.column)
+        return self._lines.position(first.index, last.index)
 
     def _value(self, event: Any, levels: int) -> Any:
         yaml = self._yaml
@@ -247,18 +314,31 @@ class _YamlReader:
         return value
 
     def _scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.tag is not None or not event.implicit[0]:
+            return self._leaf(event)
+        if text in self._leaves:
+            return self._leaves[text]
+        if text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= _LONGEST_NUMBER:
+            return int(text)  # resolving and constructing it takes ten times as long
+        leaf = self._leaves[text] = self._leaf(event)
+        return leaf
+
+    def _leaf(self, event: Any) -> Any:
         yaml = self._yaml
         tag = event.tag
         if tag is None or tag == "!":
             tag = self._scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
-        if tag not in _PLAIN_TAGS:
+        if tag not in self._tags:
             return event.value if tag == _MERGE else self._opaque(event, tag)
         if event.value in self._references and tag.endswith(":str"):
             return BaseReference(self._references[event.value])
+        if tag in _NUMBERS and len(event.value) > _LONGEST_NUMBER:
+            raise LimitError("a number is too large")
         node = yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
         try:
             return self._scalars.construct_object(node)
-        except (ValueError, ArithmeticError, LookupError):
+        except (ValueError, ArithmeticError, LookupError, AttributeError):  # what PyYAML raises, by kind
             raise DataError(f"{event.value[:40]!r} is not a {tag.rpartition(':')[2]}", self._place(event)) from None
         finally:
             self._scalars.constructed_objects.clear()
@@ -293,6 +373,8 @@ class _YamlReader:
             elif isinstance(key, (dict, list, Opaque)):
                 raise DataError("a key is not a plain value", key_position)
             else:
+                if key in made:
+                    self.repeated.append((made, key))
                 made.put(key, value, Origin(self._source, key_position, position))
         self._end = key_event
         for value, position in merged:

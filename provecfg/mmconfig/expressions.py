@@ -10,8 +10,10 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from provecfg.mmconfig.assignment import IN_DOUBT
 from provecfg.mmconfig.budget import MAX_BITS, LimitError
 from provecfg.mmconfig.calls import Calls
+from provecfg.mmconfig.effects import changed_names, loaded_names
 from provecfg.mmconfig.formatting import format_value, text_of
 from provecfg.mmconfig.functions import (
     BUILTINS,
@@ -28,6 +30,7 @@ from provecfg.mmconfig.special import (
     BaseReference,
     Iterated,
     LocalFunction,
+    LocalScope,
     Method,
     Module,
     NotKnownError,
@@ -58,8 +61,10 @@ class Expressions(Calls):
         if evaluator is None:
             return self.unknown(node, f"provecfg does not read this kind of expression ({kind.__name__})")
         try:
-            return evaluator(self, node)
+            value = evaluator(self, node)
+            return Opaque(IN_DOUBT) if self.doubtful and id(value) in self.doubtful else value
         except NotKnownError as unknown:
+            self.forget(node, unknown.reason)
             return self.unknown(node, unknown.reason)
         except PYTHON_ERRORS as error:
             if isinstance(error, RecursionError):
@@ -91,6 +96,9 @@ class Expressions(Calls):
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
+            if isinstance(scope, LocalScope) and name in scope.names:
+                self.report(UNDEFINED_NAME, f"name {name!r} is used before its function binds it", position_of(node))
+                return Opaque(f"the name {name!r} is not bound yet")
         if name in self.variables:
             self.reads.setdefault(name, []).append(position_of(node))
             return self.variables[name]
@@ -104,6 +112,8 @@ class Expressions(Calls):
             return "builtins"  # what exec gives a namespace that has no __name__
         if name in _PYTHON_NAMES:
             raise NotKnownError(f"{name}() is not run")
+        if self.imports_all:
+            raise NotKnownError("the names that an import of all brings")
         hint = None
         if self.base is not None and name in self.base():
             hint = f"a variable of the base is _base_.{name} here"
@@ -129,7 +139,7 @@ class Expressions(Calls):
                 items += more
                 origins += more_origins
                 continue
-            items.append(evaluate(node))
+            items.append(self.kept(evaluate(node)))
             origins.append(Origin(source, None, position_of(node)))
         return items, origins
 
@@ -139,15 +149,16 @@ class Expressions(Calls):
     def _dict(self, node: ast.Dict) -> ConfigDict:
         made = ConfigDict()
         for key_node, value_node in zip(node.keys, node.values, strict=True):
-            value = self.evaluate(value_node)
             if key_node is None:
-                self._fill(made, value, value_node)
+                self._fill(made, self.evaluate(value_node))
                 continue
-            key = key_of(self.known(self.evaluate(key_node)), self)
-            made.put(key, value, Origin(self.source, position_of(key_node), position_of(value_node)))
+            key = self.evaluate(key_node)
+            value = self.kept(self.evaluate(value_node))
+            origin = Origin(self.source, position_of(key_node), position_of(value_node))
+            made.put(key_of(self.known(key), self), value, origin)
         return made
 
-    def _fill(self, target: ConfigDict, value: Any, node: ast.expr) -> None:
+    def _fill(self, target: ConfigDict, value: Any) -> None:
         """`**value` in a literal or a call."""
         if not isinstance(value, dict):
             if isinstance(self.known(value), (*SCALARS, list, tuple, set)):
@@ -181,18 +192,23 @@ class Expressions(Calls):
     def _boolean(self, node: ast.BoolOp) -> Any:
         stops_at = isinstance(node.op, ast.Or)
         value: Any = None
-        for operand in node.values:
+        for index, operand in enumerate(node.values):
             value = self.evaluate(operand)
-            if isinstance(value, Opaque) or bool(value) == stops_at:
+            if isinstance(value, Opaque):
+                self._forget_all(node.values[index + 1 :], value.reason)
+                return value
+            if bool(value) == stops_at:
                 return value
         return value
 
     def _compare(self, node: ast.Compare) -> Any:
         left = self.evaluate(node.left)
-        for op, right_node in zip(node.ops, node.comparators, strict=True):
+        for index, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
             right = self.evaluate(right_node)
             if isinstance(left, Opaque) or isinstance(right, Opaque):
-                return left if isinstance(left, Opaque) else right
+                unknown: Opaque = left if isinstance(left, Opaque) else right
+                self._forget_all(node.comparators[index + 1 :], unknown.reason)
+                return unknown
             if not compare(op, left, right, self.budget):
                 return False
             left = right
@@ -201,8 +217,14 @@ class Expressions(Calls):
     def _conditional(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
         if isinstance(test, Opaque):
+            self._forget_all([node.body, node.orelse], test.reason)
             return test
         return self.evaluate(node.body if test else node.orelse)
+
+    def _forget_all(self, nodes: list[ast.expr], reason: str) -> None:
+        """Note that it is not known whether these are evaluated."""
+        for node in nodes:
+            self.forget(node, reason)
 
     def _joined(self, node: ast.JoinedStr) -> Any:
         pieces: list[str] = []
@@ -283,10 +305,13 @@ class Expressions(Calls):
             if name not in ("merge", "to_dict", "deepcopy"):
                 raise AttributeError(f"'ConfigDict' object has no attribute {name!r}")
         if isinstance(value, (*SCALARS, dict, list, tuple, set)):
-            if not any(isinstance(value, kind) and hasattr(kind, name) for kind in _WITH_METHODS) and not (
-                isinstance(value, ConfigDict) and value.by_attribute
-            ):
+            attributes = [
+                getattr(kind, name) for kind in _WITH_METHODS if isinstance(value, kind) and hasattr(kind, name)
+            ]
+            if not attributes and not (isinstance(value, ConfigDict) and value.by_attribute):
                 raise AttributeError(f"{python_name(value)!r} object has no attribute {name!r}")
+            if not all(map(callable, attributes)):
+                raise NotKnownError(f"the attribute {name!r}")  # such as the real part of a number
             return Method(value, name)
         raise NotKnownError(f"the attribute {name!r} of a value that is not known")
 
@@ -315,6 +340,7 @@ class Expressions(Calls):
                 nodes.append(argument)
         keywords = self._keywords(node.keywords)
         if isinstance(function, Opaque):
+            self.forget(node, function.reason)
             return function
         outer, self._argument_nodes = self._argument_nodes, nodes
         try:
@@ -325,13 +351,17 @@ class Expressions(Calls):
     def _keywords(self, nodes: list[ast.keyword]) -> ConfigDict:
         made = ConfigDict()
         origins = made.origins
-        source, evaluate = self.source, self.evaluate
+        source, evaluate, kept = self.source, self.evaluate, self.kept
         for keyword in nodes:
             value_node = keyword.value
-            value = evaluate(value_node)
+            value = kept(evaluate(value_node))
             name = keyword.arg
             if name is None:
-                self._fill(made, value, value_node)
+                if isinstance(value, dict):
+                    _check_keywords(value, made)
+                self._fill(made, value)
+            elif name in made:
+                raise TypeError(f"got multiple values for keyword argument {name!r}")
             else:
                 made[name] = value
                 origins[name] = Origin(source, key_position(keyword), position_of(value_node))
@@ -350,7 +380,11 @@ class Expressions(Calls):
         return made
 
     def _generator(self, node: ast.GeneratorExp) -> Iterated:
-        return Iterated([self.evaluate(node.elt) for _ in self._bindings(node.generators)])
+        if changed_names(node):
+            raise NotKnownError("an iterator that changes something")
+        sources = [self.lookup(name) for name in loaded_names(node)]
+        self.budget.spend(sum(len(source) for source in sources if isinstance(source, (dict, list, set))))
+        return Iterated([self.evaluate(node.elt) for _ in self._bindings(node.generators, sources)], sources=sources)
 
     def _set_comprehension(self, node: ast.SetComp) -> set[Any]:
         return {key_of(self.known(self.evaluate(node.elt)), self) for _ in self._bindings(node.generators)}
@@ -364,27 +398,57 @@ class Expressions(Calls):
             )
         return made
 
-    def _bindings(self, generators: list[ast.comprehension]) -> Iterator[None]:
-        """Bind the names of a comprehension, once for each of its items."""
+    def _bindings(self, generators: list[ast.comprehension], sources: list[Any] | None = None) -> Iterator[None]:
+        """Bind the names of a comprehension, once for each of its items; `sources` gets what they are taken from."""
         outer = self.scopes
         scope: Scope = {}
         try:
-            yield from self._bind_each(generators, scope, (*outer, scope))
+            yield from self._bind_each(generators, scope, (*outer, scope), [] if sources is None else sources)
         finally:
             self.scopes = outer
 
-    def _bind_each(self, generators: list[ast.comprehension], scope: Scope, inner: tuple[Scope, ...]) -> Iterator[None]:
+    def _bind_each(
+        self, generators: list[ast.comprehension], scope: Scope, inner: tuple[Scope, ...], sources: list[Any]
+    ) -> Iterator[None]:
         generator, *rest = generators
-        items, origins = items_of(self.known(self.evaluate(generator.iter)), self)
+        iterable = self.known(self.evaluate(generator.iter))
+        sources.append(iterable)
         self.scopes = inner
-        for item, origin in zip(items, origins, strict=True):
+        for item, origin in self.items_one_by_one(iterable):
             self.budget.spend(1)
             self.assign(generator.target, item, origin, generator.iter)
             if all(self.truth(self.evaluate(test)) for test in generator.ifs):
                 if rest:
-                    yield from self._bind_each(rest, scope, inner)
+                    yield from self._bind_each(rest, scope, inner, sources)
                 else:
                     yield
+
+    def items_one_by_one(self, value: Any) -> Iterator[tuple[Any, Origin | None]]:
+        """The items of a value that may change meanwhile, with their origins."""
+        if isinstance(value, ConfigList) and not isinstance(value, Iterated):
+            index = 0
+            while index < len(value):
+                self.budget.spend(1)
+                yield value[index], value.origins[index]
+                index += 1
+            return
+        size = len(value) if isinstance(value, (dict, set)) else None
+        iterator = value if isinstance(value, Iterated) else Iterated(sources=[value])
+        for item, origin in zip(*items_of(value, self), strict=True):
+            yield item, origin
+            if size is not None and len(value) != size:
+                raise RuntimeError(f"{python_name(value)} changed size during iteration")
+        if not iterator.is_current():
+            raise NotKnownError("an iterator over what changed meanwhile")
+
+
+def _check_keywords(more: dict[Any, Any], keywords: ConfigDict) -> None:
+    """Check what `**more` adds to the keywords of a call."""
+    for name in more:
+        if not isinstance(name, str):
+            raise TypeError("keywords must be strings")
+        if name in keywords:
+            raise TypeError(f"got multiple values for keyword argument {name!r}")
 
 
 _EVALUATORS: dict[type[ast.AST], Callable[[Expressions, Any], Any]] = {

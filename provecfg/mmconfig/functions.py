@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from provecfg.mmconfig.budget import MAX_FORMAT_WIDTH, LimitError
+from provecfg.mmconfig.effects import changed_names, is_pure_method
 from provecfg.mmconfig.formatting import format_value, text_of
 from provecfg.mmconfig.operators import origins_of
 from provecfg.mmconfig.reader import Reader
@@ -32,6 +33,8 @@ def items_of(value: Any, reader: Reader, *, any_order: bool = False) -> tuple[li
     if isinstance(value, (list, tuple, str, dict, range, set, frozenset)):
         count = len(value) if not isinstance(value, range) else _length(value)
         reader.budget.spend(1 + count)
+    if isinstance(value, Iterated) and not value.is_current():
+        raise NotKnownError("an iterator over what has changed since")
     if isinstance(value, (list, tuple)):
         return list(value), origins_of(value)
     if isinstance(value, dict):
@@ -57,6 +60,8 @@ def key_of(value: Any, reader: Reader) -> Any:
     """
     if isinstance(value, SCALARS):
         return value
+    if isinstance(value, Iterated):
+        raise NotKnownError("an iterator as a key")
     if isinstance(value, (list, dict, set)):
         raise TypeError(f"unhashable type: {type(value).__name__.removeprefix('Config').lower()!r}")
     spend_whole(value, reader.budget)
@@ -146,10 +151,11 @@ def _enumerate(reader: Reader, positional: list[Any], keywords: Keywords) -> Ite
     _no_keywords("enumerate", keywords, ("start",))
     start = positional[1] if len(positional) > 1 else keywords.get("start", 0)
     items, origins = items_of(positional[0], reader)
-    return Iterated(
+    rows = (
         ConfigTuple((start + index, item), (None, origin))
         for index, (item, origin) in enumerate(zip(items, origins, strict=True))
     )
+    return Iterated(rows, sources=positional[:1])
 
 
 def _zip(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
@@ -159,36 +165,55 @@ def _zip(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
         raise ValueError("zip() arguments have different lengths")
     rows = zip(*(items for items, _ in columns), strict=False)
     origins = zip(*(origins for _, origins in columns), strict=False)
-    return Iterated(ConfigTuple(row, row_origins) for row, row_origins in zip(rows, origins, strict=True))
+    made = (ConfigTuple(row, row_origins) for row, row_origins in zip(rows, origins, strict=True))
+    return Iterated(made, sources=positional)
 
 
 def _reversed(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     _check_count("reversed", positional, 1, 1)
     items, origins = items_of(positional[0], reader)
-    return Iterated(items[::-1], origins[::-1])
+    return Iterated(items[::-1], origins[::-1], positional)
 
 
 def _map(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     if len(positional) < 2:
         raise TypeError("map() must have at least two arguments.")
     columns = [items_of(value, reader)[0] for value in positional[1:]]
-    return Iterated(reader.call(positional[0], list(row), ConfigDict()) for row in zip(*columns, strict=False))
+    _check_pure(positional[0])
+    made = (reader.call(positional[0], list(row), ConfigDict()) for row in zip(*columns, strict=False))
+    return Iterated(made, sources=positional[1:])
+
+
+def _check_pure(function: Any) -> None:
+    """Check that it does not matter when, and how often, an iterator calls a function.
+
+    Raises:
+        NotKnownError: It changes something.
+    """
+    if isinstance(function, LocalFunction):
+        body = function.body if isinstance(function.body, list) else [function.body]
+        changes = any(map(changed_names, body))
+    else:
+        changes = isinstance(function, Method) and not is_pure_method(function.name)
+    if changes:
+        raise NotKnownError("an iterator that changes something")
 
 
 def _filter(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     _check_count("filter", positional, 2, 2)
     items, origins = items_of(positional[1], reader)
     test = positional[0]
+    _check_pure(test)
     kept = [
         (item, origin)
         for item, origin in zip(items, origins, strict=True)
         if reader.truth(item if test is None else reader.call(test, [item], ConfigDict()))
     ]
-    return Iterated([item for item, _ in kept], [origin for _, origin in kept])
+    return Iterated([item for item, _ in kept], [origin for _, origin in kept], positional[1:])
 
 
 def _chain(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
-    made = Iterated()
+    made = Iterated(sources=positional)
     for value in positional:
         items, origins = items_of(value, reader)
         made += items

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from provecfg.mmconfig.budget import MAX_NESTING
 from provecfg.mmconfig.values import ConfigDict, ConfigList, ConfigTuple, Opaque, Origin
 
 DELETE_KEY = "_delete_"
@@ -143,6 +144,8 @@ def options_as_dict(options: tuple[tuple[str, Any], ...]) -> ConfigDict:
     for dotted, value in dict(options).items():
         inner = made
         *steps, last = dotted.split(".")
+        if len(steps) >= MAX_NESTING:
+            raise OptionError(f"{dotted[:100]}... has {len(steps) + 1} steps, more than any config")
         for step in steps:
             inner = inner.setdefault(step, ConfigDict())
             if not isinstance(inner, ConfigDict):

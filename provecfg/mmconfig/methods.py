@@ -184,17 +184,18 @@ def _get(reader: Reader, mapping: ConfigDict, positional: list[Any], keywords: K
 
 def _keys(reader: Reader, mapping: ConfigDict, positional: list[Any], keywords: Keywords) -> Iterated:
     reader.budget.spend(len(mapping))
-    return Iterated(mapping)
+    return Iterated(mapping, sources=[mapping])
 
 
 def _values(reader: Reader, mapping: ConfigDict, positional: list[Any], keywords: Keywords) -> Iterated:
     reader.budget.spend(len(mapping))
-    return Iterated(mapping.values(), [mapping.origins.get(key) for key in mapping])
+    return Iterated(mapping.values(), [mapping.origins.get(key) for key in mapping], [mapping])
 
 
 def _items(reader: Reader, mapping: ConfigDict, positional: list[Any], keywords: Keywords) -> Iterated:
     reader.budget.spend(len(mapping))
-    return Iterated(ConfigTuple(item, (None, mapping.origins.get(item[0]))) for item in mapping.items())
+    pairs = (ConfigTuple(item, (None, mapping.origins.get(item[0]))) for item in mapping.items())
+    return Iterated(pairs, sources=[mapping])
 
 
 def _update(reader: Reader, mapping: ConfigDict, positional: list[Any], keywords: Keywords) -> None:

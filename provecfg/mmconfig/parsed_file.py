@@ -13,6 +13,7 @@ from typing import Any
 from provecfg.findings import Finding, Span
 from provecfg.mmconfig.bases import Base, classic_base
 from provecfg.mmconfig.budget import MAX_FILES, MAX_PROBLEMS, Budget, LimitError
+from provecfg.mmconfig.compiler import check_compiles
 from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import (
@@ -204,15 +205,14 @@ def is_name(node: ast.expr, name: str) -> bool:
 
 
 def _parse_python(parsed: ParsedFile, *, lazy: bool) -> None:
-    """Parse as mmengine does: the text on disk to tell the style, the substituted one to run.
+    """Parse as mmengine does: the text on disk to tell the style, the substituted one to compile and run.
 
     Raises:
         SyntaxError: Either does not parse.
         LimitError: Either is too large or too deep.
     """
     source = parsed.source
-    parsed.tree = _tree(source.parsed)
-    raw = parsed.tree
+    parsed.tree = raw = _tree(source.parsed)
     if source.parsed is not source.text and not all_in_strings(source.text):
         try:
             raw = _tree(source.text)
@@ -231,6 +231,11 @@ def _parse_python(parsed: ParsedFile, *, lazy: bool) -> None:
             )
             return
     parsed.is_lazy = _MAY_BE_LAZY.search(source.text) is not None and is_lazy_style(raw)
+    try:
+        check_compiles(parsed.tree, source.parsed)
+    except SyntaxError as error:
+        parsed.tree = None
+        parsed.problems.append(_compiler_problem(error, source))
 
 
 _HOLE = re.compile(r"\{\{[^{}'\"\n]*\}\}")
@@ -300,6 +305,16 @@ def is_lazy_style(tree: ast.Module) -> bool:
 
 def _too_large(source: SourceFile, limit: LimitError) -> ParsedFile:
     return ParsedFile(source, problems=[file_finding(TOO_LARGE, limit.what, source.path)])
+
+
+def _compiler_problem(error: SyntaxError, source: SourceFile) -> Finding:
+    span: Span | None = None
+    if error.lineno:
+        # Of the compiler, columns count bytes; it says no end before Python 3.11, or one that is 0.
+        start = (error.lineno, max((error.offset or 1) - 1, 0))
+        end = (error.end_lineno or 0, (error.end_offset or 0) - 1)
+        span = source.span((*start, *max(end, start)))
+    return file_finding(SYNTAX_ERROR, error.msg or "the file does not compile", source.path, span)
 
 
 def _syntax_problem(error: SyntaxError, source: SourceFile) -> Finding:

@@ -51,6 +51,18 @@ class Reader(ABC):
         self.reads: dict[str, list[Position]] = {}
         self.calls = 0
         """Calls of the config's own functions that are under way."""
+        self.doubtful: dict[int, Any] = {}
+        """Containers that something not run may have changed, by identity."""
+        self.unknowable: set[str] = set()
+        """Top-level names that a function which is not run may change at any time."""
+        self.all_unknowable = False
+        """Whether it may change any of them."""
+        self.exposed: dict[int, Any] = {}
+        """Containers that something not run has read, by identity; what is not known may be another name of one."""
+        self.seen_later: set[str] = set()
+        """Top-level names that a function which is not run may read at any time."""
+        self.imports_all = False
+        """Whether a name that nothing defines may have been imported by `*`."""
         self._argument_nodes: list[ast.expr] = []
 
     @abstractmethod
@@ -88,6 +100,13 @@ class Reader(ABC):
         description = str(error) if not isinstance(error, KeyError) else f"no key {error}"
         self.report(FAILING_EXPRESSION, f"{type(error).__name__}: {description}", position_of(node))
         return Opaque(_FAILED)
+
+    def lookup(self, name: str) -> Any:
+        """What a name stands for in the file itself; None where it stands for nothing."""
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return self.variables.get(name)
 
     def truth(self, value: Any) -> bool:
         """Whether `value` is true.

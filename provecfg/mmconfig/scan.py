@@ -44,6 +44,8 @@ def check_nesting(text: str) -> None:
     Raises:
         LimitError: It may not.
     """
+    if len(text) < _HARMLESS:  # most configs; each thing that nests has a character at least
+        return
     if _FORMAT_COST * len(_FORMATS.findall(text)) > MAX_TOKENS // 2:
         raise LimitError("it has too many format strings")
     suspicious = sum(map(text.count, _NESTING_CHARACTERS))

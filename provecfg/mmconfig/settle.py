@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from provecfg.mmconfig.assignment import IN_DOUBT
 from provecfg.mmconfig.budget import LimitError
 from provecfg.mmconfig.problems import TOO_LARGE
 from provecfg.mmconfig.sizes import SCALARS, size_of
@@ -36,8 +37,8 @@ def settled(reader: Statements) -> ConfigDict:
                 own[name] = Opaque(limit.what)
         size = size_of(own)
     reader.budget.spend(size.items)
-    if size.special:
-        done: dict[int, Any] = {}
+    if size.special or reader.doubtful:
+        done: dict[int, Any] = dict.fromkeys(reader.doubtful, Opaque(IN_DOUBT))
         for name, value in own.items():
             own[name] = _plain(value, done)
     return own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from provecfg.mmconfig.budget import MAX_NESTING, MAX_WORK, Budget, LimitError
-from provecfg.mmconfig.special import NotKnownError
+from provecfg.mmconfig.special import Iterated, NotKnownError
 
 SCALARS = (str, int, float, bool, type(None))
 _PLAIN_LEAVES = frozenset({str, int, float, bool, type(None)})
@@ -35,7 +35,7 @@ def size_of(value: Any) -> Size:
 def _size_of(value: Any, sizes: dict[int, Size], open_ids: set[int], levels: int) -> Size:
     if type(value) in _PLAIN_LEAVES:
         return Size(1, 0, False)
-    if not isinstance(value, (dict, list, tuple, set, frozenset)):
+    if not isinstance(value, (dict, list, tuple, set, frozenset)) or isinstance(value, Iterated):
         return Size(1, 0, True)
     identity = id(value)
     if identity in sizes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from provecfg.mmconfig.values import ConfigList, Opaque
+from provecfg.mmconfig.values import ConfigDict, ConfigList, Opaque, Origin
 
 
 class NotKnownError(Exception):
@@ -71,6 +72,21 @@ class LocalFunction:
     scopes: tuple[dict[str, Any], ...]
     defaults: tuple[Any, ...]
     keyword_defaults: dict[str, Any]
+    names: frozenset[str]
+    """Its own: never those of the outside, even before they are bound."""
+
+
+class LocalScope(dict[str, Any]):
+    """The names that a call of a function has bound.
+
+    Args:
+        bound: Names and values.
+        names: All that the function binds, also later or on another way through it.
+    """
+
+    def __init__(self, bound: dict[str, Any], names: frozenset[str]) -> None:
+        super().__init__(bound)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +98,37 @@ class Method:
 
 
 class Iterated(ConfigList):
-    """What an iterator would give (`zip`, `enumerate`, a generator), written out. As a value of a config, opaque."""
+    """What an iterator would give (`zip`, `enumerate`, a generator), written out. As a value of a config, opaque.
 
-    __slots__ = ()
+    Args:
+        items: What it would give.
+        origins: As of `ConfigList`.
+        sources: What it takes its items from, while it is asked for them.
+    """
+
+    __slots__ = ("_sources",)
+
+    def __init__(
+        self,
+        items: Iterable[Any] = (),
+        origins: list[Origin | None] | None = None,
+        sources: Iterable[Any] = (),
+    ) -> None:
+        super().__init__(items, origins)
+        self._sources = [
+            (source, _content(source)) for source in sources if isinstance(source, (ConfigDict, list, set))
+        ]
+
+    def is_current(self) -> bool:
+        """Whether its sources still have the items that they had when it was made."""
+        return all(_are_same(_content(source), content) for source, content in self._sources) and all(
+            source.is_current() for source, _ in self._sources if isinstance(source, Iterated)
+        )
+
+
+def _content(container: Any) -> tuple[Any, ...]:
+    return (*container, *container.values()) if isinstance(container, dict) else tuple(container)
+
+
+def _are_same(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    return len(left) == len(right) and all(map(operator.is_, left, right))

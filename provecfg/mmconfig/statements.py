@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import enum
 import sys
 from typing import Any
 
 from provecfg.mmconfig.budget import LimitError
+from provecfg.mmconfig.effects import leaves, outer_names
 from provecfg.mmconfig.expressions import Expressions
-from provecfg.mmconfig.functions import fill_dict, items_of
-from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNREAD_STATEMENT
-from provecfg.mmconfig.reader import PYTHON_ERRORS
+from provecfg.mmconfig.functions import fill_dict, items_of, key_of
+from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNDEFINED_NAME, UNREAD_STATEMENT
+from provecfg.mmconfig.reader import PYTHON_ERRORS, python_name
+from provecfg.mmconfig.sizes import SCALARS
 from provecfg.mmconfig.source import position_of
 from provecfg.mmconfig.special import Imported, Module, NotKnownError
 from provecfg.mmconfig.values import ConfigDict, ConfigList, DottedName, Opaque, Origin
@@ -40,7 +43,8 @@ class Statements(Expressions):
             LimitError: It costs more than is left.
         """
         try:
-            self._block(tree.body)
+            with contextlib.suppress(NotKnownError):  # of `break` outside a loop in a text too large to be compiled
+                self._block(tree.body)
         except RecursionError:
             raise LimitError("it is nested too deeply") from None
         except MemoryError:
@@ -62,12 +66,14 @@ class Statements(Expressions):
                 stop = self._statement(statement)
             except NotKnownError as unknown:
                 self.unread(statement, unknown.reason)
+                if leaves(statement):  # then what follows may not be reached
+                    raise
                 continue
             except PYTHON_ERRORS as error:
                 if isinstance(error, RecursionError):
                     raise
                 self.fails(statement, error)
-                self._forget(statement, "its statement raises an error")
+                self.forget(statement, "its statement raises an error")
                 continue
             if stop is not None:
                 return stop
@@ -90,15 +96,7 @@ class Statements(Expressions):
     def unread(self, node: ast.stmt, reason: str) -> None:
         """Note a statement that cannot be read; what it assigns is opaque."""
         self.report(UNREAD_STATEMENT, f"not judged: {reason}", position_of(node))
-        self._forget(node, reason)
-
-    def _forget(self, node: ast.stmt, reason: str) -> None:
-        for part in ast.walk(node):
-            self.budget.spend(1)
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                self.assign(part, Opaque(reason))
-            elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                self.assign(ast.copy_location(ast.Name(part.name, ast.Store()), part), Opaque(reason))
+        self.forget(node, reason)
 
     # Simple statements
 
@@ -119,9 +117,17 @@ class Statements(Expressions):
             fill_dict(current, value, self)
             return
         if isinstance(current, Opaque) or isinstance(value, Opaque):
+            self.doubt(current)  # lists and sets are changed in place
             self.assign(node.target, current if isinstance(current, Opaque) else value, None, node.value)
             return
-        self.assign(node.target, self.operate(node.op, current, value), None, node.value)
+        result = self.operate(node.op, current, value)
+        if isinstance(current, ConfigList):
+            current[:], current.origins[:] = result, result.origins
+        elif isinstance(current, set):
+            current.clear()
+            current |= result
+        else:
+            self.assign(node.target, result, None, node.value)
 
     def _expression(self, node: ast.Expr) -> None:
         if not isinstance(node.value, ast.Constant):
@@ -130,29 +136,46 @@ class Statements(Expressions):
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
-                names: dict[str, Any] = self.scopes[-1] if self.scopes else self.variables
-                if target.id not in names:
-                    raise NameError(f"name {target.id!r} is not defined")
-                del names[target.id]
-                if not self.scopes:
-                    self.variables.origins.pop(target.id, None)
+                self._delete_name(target)
             elif isinstance(target, ast.Subscript):
+                if isinstance(target.slice, ast.Slice):
+                    raise NotKnownError("a slice that is deleted")
                 self._delete_item(self.evaluate(target.value), self.evaluate(target.slice))
             elif isinstance(target, ast.Attribute):
-                self._delete_item(self.evaluate(target.value), target.attr)
+                self._delete_attribute(self.evaluate(target.value), target.attr)
             else:
                 raise NotKnownError("what is deleted is not known")
 
+    def _delete_name(self, target: ast.Name) -> None:
+        names: dict[str, Any] = self.scopes[-1] if self.scopes else self.variables
+        if target.id not in names:
+            self.report(UNDEFINED_NAME, f"name {target.id!r} is not defined", position_of(target))
+            return
+        del names[target.id]
+        if not self.scopes:
+            self.variables.origins.pop(target.id, None)
+
+    def _delete_attribute(self, container: Any, name: str) -> None:
+        if isinstance(container, (*SCALARS, dict, list, tuple, set)) and not (
+            isinstance(container, ConfigDict) and container.by_attribute
+        ):
+            raise AttributeError(f"{python_name(container)!r} object has no attribute {name!r}")
+        self._delete_item(container, name)
+
     def _delete_item(self, container: Any, key: Any) -> None:
+        if isinstance(container, (*SCALARS, tuple, set)):
+            raise TypeError(f"{python_name(container)!r} object doesn't support item deletion")
         if isinstance(key, Opaque) or not isinstance(container, (ConfigDict, ConfigList)):
             raise NotKnownError("what is deleted is not known")
-        del container[key]
         if isinstance(container, ConfigDict):
+            key = key_of(key, self)
+            del container[key]
             container.origins.pop(key, None)
         else:
+            del container[key]
             del container.origins[key]
 
-    def _pass(self, node: ast.Pass) -> None:
+    def _pass(self, node: ast.Pass | ast.Global) -> None:
         pass
 
     def _assert(self, node: ast.Assert) -> None:
@@ -170,8 +193,7 @@ class Statements(Expressions):
     def _for(self, node: ast.For) -> _Stop | None:
         value = self.evaluate(node.iter)
         self.truth(value)
-        items, origins = items_of(value, self)
-        for item, origin in zip(items, origins, strict=True):
+        for item, origin in self.items_one_by_one(value):
             self.assign(node.target, item, origin, node.iter)
             stop = self._block(node.body)
             if stop is _Stop.BREAK:
@@ -204,6 +226,8 @@ class Statements(Expressions):
             raise NotKnownError("a decorator is not run")
         if any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node)):
             raise NotKnownError("a generator function is not run")
+        if outer_names(node):
+            raise NotKnownError("a function that binds names outside of itself is not run")
         name = ast.copy_location(ast.Name(node.name, ast.Store()), node)
         self.assign(name, self.function(node.name, node.args, node.body))
 
@@ -218,6 +242,8 @@ class Statements(Expressions):
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             if alias.name == "*":
+                if is_python_module(module):
+                    raise NotKnownError("the names that an import of all brings")
                 self.report(
                     ILLEGAL_IMPORT,
                     f"'from {module} import *' is only allowed of a base config, in 'with read_base():'",
@@ -265,6 +291,7 @@ _STATEMENTS: dict[type[ast.stmt], str] = {
     ast.If: "_if",
     ast.Import: "_import",
     ast.ImportFrom: "_import_from",
+    ast.Global: "_pass",
     ast.Pass: "_pass",
     ast.Raise: "_raise",
     ast.Return: "_return",

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from provecfg.paths import cache_dir, write_atomically
+from provecfg.files import read_json
+from provecfg.paths import cache_dir, write_bytes_atomically
 from provecfg.registry.syntax import dotted_text, is_text, outer_statements
 
 FARTHEST_FOLDER: Final = 8
@@ -378,7 +379,7 @@ def _cache_file(root: Path) -> Path:
 def _kept(root: Path) -> dict[str, tuple[int, int, _Contents]]:
     """What an earlier process read, or nothing."""
     try:
-        data = json.loads(_cache_file(root).read_text(encoding="utf-8"))
+        data = read_json(_cache_file(root))
         if data["format"] != _FORMAT or data["root"] != str(root):
             return {}
         return {relative: _row(*row) for relative, row in data["files"].items()}
@@ -403,4 +404,4 @@ def _keep(root: Path, rows: Mapping[str, tuple[int, int, _Contents]]) -> None:
             files[relative] += [contents.names, contents.registers_unseen, contents.is_of_mmcv_1]
     text = json.dumps({"format": _FORMAT, "root": str(root), "files": files}, separators=(",", ":"))
     with contextlib.suppress(OSError, UnicodeEncodeError):  # then it is read again next time
-        write_atomically(_cache_file(root), text)
+        write_bytes_atomically(_cache_file(root), text.encode("utf-8"))

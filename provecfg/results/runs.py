@@ -20,6 +20,7 @@ from provecfg.proof.stopping.finished_log import FinishedLog, Validation, read_l
 from provecfg.results.foreign_configs import read_foreign_config
 from provecfg.training import record as records
 
+_LARGEST_COUNT: Final = 2**63 - 1
 _MOST_POINTS: Final = 100
 """Points of a curve of training that are kept."""
 _DEEPEST: Final = 3
@@ -132,7 +133,8 @@ def read_run(work_dir: Path) -> Run:
     record = _record(work_dir, problems)
     log = _log(work_dir, problems)
     name = str(record.get("name") or work_dir.absolute().name)
-    attempts = [attempt for attempt in record.get("attempts") or () if isinstance(attempt, dict)]
+    attempts = record.get("attempts")
+    attempts = [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
     last = attempts[-1] if attempts else {}
     config = _config(work_dir, name)
     told, best, versions = (_mapping(record.get(key)) for key in ("config", "best", "versions"))
@@ -258,7 +260,7 @@ def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]]
     for line in [*lines[step - 1 :: step], *lines[-1:]]:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         iteration = _count(row.get("iter") or row.get("step"))
         if iteration is not None:
@@ -266,7 +268,8 @@ def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]]
     losses: dict[str, list[tuple[int, float]]] = {}
     for iteration, row in sorted(rows.items()):
         for key, value in row.items():
-            if "loss" in key and isinstance(value, (int, float)) and math.isfinite(value):
+            is_number = math.isfinite(value) if isinstance(value, float) else _count(value) is not None
+            if "loss" in key and is_number:
                 losses.setdefault(key, []).append((iteration, float(value)))
     memory = [_count(row.get("memory")) for row in rows.values()]
     return losses, max((value for value in memory if value), default=None)
@@ -284,4 +287,4 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT else None

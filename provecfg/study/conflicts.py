@@ -8,6 +8,7 @@ from provecfg import invariants
 from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.models import MODELS
 from provecfg.findings import Finding
+from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.positions import LocatedFinding, Location
 from provecfg.study.problems import CONFLICT
 from provecfg.study.schema import Ohem, Study
@@ -67,6 +68,7 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
         if MODELS[name].auxiliary_stage in stages:
             message = f"{name} has its auxiliary head on stage {MODELS[name].auxiliary_stage} already"
             yield _conflict(("losses", "deep_supervision"), message, "another stage, or leave out the model")
+    earlier: set[tuple[AuxiliaryLoss, ...]] = set()
     for index, selection in enumerate(losses.auxiliary):
         location = ("losses", "auxiliary", index)
         same = invariants.distinct([loss.registered for loss in selection])
@@ -75,8 +77,9 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
         if losses.auxiliary_weights and any(loss.schedule is not None for loss in selection):
             message = "a loss with a schedule takes its weight from there, so `auxiliary_weights` cannot vary it"
             yield _conflict(location, message, "leave out the schedule, or `auxiliary_weights`")
-        if selection in losses.auxiliary[:index]:
+        if selection in earlier:
             yield _conflict(location, "this cell stands twice on the axis")
+        earlier.add(selection)
 
 
 def _class_weight_conflicts(study: Study, weights: tuple[float, ...]) -> Iterator[LocatedFinding]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from provecfg.catalog.datasets import DATASETS
@@ -17,24 +16,28 @@ from provecfg.class_weights.weights_file import read_class_weights
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_text
 from provecfg.findings import Finding, in_file_order
+from provecfg.mmconfig.budget import MAX_NESTING
+from provecfg.mmconfig.data_files import DataError, PlainYaml
+from provecfg.mmconfig.source import SourceFile
+from provecfg.spelling import shown
 from provecfg.study.conflicts import conflicts
 from provecfg.study.positions import (
+    TOP,
     LocatedFinding,
     Location,
-    composed,
-    constructed,
-    error_message,
-    error_span,
     key_of,
+    plain,
     position_of,
+    read_study_yaml,
     repeated_keys,
-    span_of,
 )
 from provecfg.study.problems import SYNTAX, UNKNOWN_KEY, VALUE
 from provecfg.study.schema import Study
 from provecfg.study.validation_errors import finding_of, own_errors
 
 _LARGEST_FILE = 1_000_000  # bytes; a study is a page of text
+_MOST_PROBLEMS = 100
+"""Of one file; those after are not said."""
 
 
 def read_study(
@@ -56,18 +59,19 @@ def read_study(
     if text is None:
         text = _text(path)
     try:
-        root = composed(text)
-        fields = constructed(root) if root is not None else {}
-    except (yaml.YAMLError, RecursionError) as error:
-        return None, [Finding(SYNTAX, error_message(error), filename=path, span=error_span(error))]
+        data = read_study_yaml(text, path)
+    except DataError as error:
+        span = SourceFile(path, text, text).span(error.position)
+        return None, [Finding(SYNTAX, f"not YAML: {error.message}", filename=path, span=span)]
+    fields = {} if data.value is None else plain(data.value)
     if not isinstance(fields, dict):
         message = f"a study is a mapping of fields, not {_kind(fields)}"
-        return None, [Finding(SYNTAX, message, filename=path, span=span_of(root))]
+        return None, [Finding(SYNTAX, message, filename=path, span=TOP)]
     for setting in settings:
         set_field(fields, setting)
     study, problems = _checked(fields, path.parent)
-    problems += [LocatedFinding(loc, Finding(VALUE, message)) for loc, message in repeated_keys(root)]
-    findings = [_placed(problem, path, root) for problem in problems]
+    problems += [LocatedFinding(loc, Finding(VALUE, message)) for loc, message in repeated_keys(data)]
+    findings = [_placed(problem, path, data) for problem in problems[:_MOST_PROBLEMS]]
     return (None if findings else study), in_file_order(findings)
 
 
@@ -114,9 +118,9 @@ def checked_study(fields: Mapping[str, Any], kind: str = "study") -> Study:
     return study
 
 
-def _placed(problem: LocatedFinding, path: Path, root: yaml.Node | None) -> Finding:
+def _placed(problem: LocatedFinding, path: Path, data: PlainYaml) -> Finding:
     location, finding = problem
-    span, written = position_of(root, location, of_key=finding.problem is UNKNOWN_KEY)
+    span, written = position_of(data, location, of_key=finding.problem is UNKNOWN_KEY)
     return replace(finding, key=key_of(written), filename=path, span=span)
 
 
@@ -128,8 +132,9 @@ def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, lis
     try:
         study = _validated(fields)
     except ValidationError as error:
-        problems = [finding_of(details) for details in own_errors(error)]
-        repaired = _without(fields, [problem.location for problem in problems])
+        errors = own_errors(error)
+        problems = [finding_of(details) for details in errors[:_MOST_PROBLEMS]]
+        repaired = _without(fields, [details["loc"] for details in errors])
         if repaired is None:
             return None, problems
         study = repaired
@@ -167,18 +172,19 @@ def set_field(fields: dict[str, Any], setting: str) -> None:
     """
     path, equals, text = setting.partition("=")
     if not equals or not path.strip():
-        raise ProvecfgError(f"--set {setting!r}: expected FIELD=VALUE", hint="e.g. --set schedule.max_iters=200")
+        raise ProvecfgError(f"--set {shown(setting)}: expected FIELD=VALUE", hint="e.g. --set schedule.max_iters=200")
     try:
-        node = composed(text)
-        value = constructed(node) if node is not None else None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ProvecfgError(f"--set {setting!r}: the value is not YAML: {error_message(error)}") from error
+        value = plain(read_study_yaml(text, Path("--set")).value)
+    except DataError as error:
+        raise ProvecfgError(f"--set {shown(setting)}: the value is not YAML: {error.message}") from error
     *parents, last = path.strip().split(".")
+    if len(parents) > MAX_NESTING:
+        raise ProvecfgError(f"--set {shown(setting)}: no study has a field of {len(parents) + 1} steps")
     target = fields
     for depth, key in enumerate(parents):
         child = target.setdefault(key, {})
         if not isinstance(child, dict):
-            raise ProvecfgError(f"--set {setting!r}: {'.'.join(parents[: depth + 1])} is not a mapping")
+            raise ProvecfgError(f"--set {shown(setting)}: {'.'.join(parents[: depth + 1])} is not a mapping")
         target = child
     target[last] = value
 

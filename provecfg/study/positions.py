@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from provecfg.findings import Finding, Span
+from provecfg.mmconfig.data_files import PlainYaml, read_plain_yaml
+from provecfg.mmconfig.values import origin_of
 
 Location = tuple[int | str, ...]
 """Keys and indices from the study's top."""
 
-_MOST_NODES = 100_000
+TOP = Span(1, 1, 1, 2)
+"""Where a file as a whole is pointed at."""
+_MOST_WORK = 250_000
+"""What reading a study may cost, in units of `mmconfig.budget`: a list of 60,000 seeds, say."""
 
 
 class LocatedFinding(NamedTuple):
@@ -43,103 +50,63 @@ _StudyLoader.add_implicit_resolver(
 )
 
 
-def composed(text: str) -> yaml.Node | None:
-    """The syntax tree of a YAML text, small enough to be built even where aliases repeat its parts.
+def read_study_yaml(text: str, path: Path) -> PlainYaml:
+    """A study's YAML as data with positions.
 
     Raises:
-        yaml.YAMLError: Not YAML, an alias within itself, or aliases that would make it huge.
+        DataError: It is not YAML, or more than a study can be.
     """
-    root: yaml.Node | None = yaml.compose(text, Loader=_StudyLoader)
-    if root is not None and _expanded_size(root, {}) > _MOST_NODES:
-        raise yaml.YAMLError("its aliases make it too large")
-    return root
+    return read_plain_yaml(text, path, _StudyLoader, work=_MOST_WORK)
 
 
-def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """How many nodes there are when every alias is written out."""
-    if id(node) not in sizes:
-        sizes[id(node)] = _MOST_NODES + 1  # an alias within itself never ends
-        children: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            children = [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            children = node.value
-        sizes[id(node)] = min(1 + sum(_expanded_size(child, sizes) for child in children), _MOST_NODES + 1)
-    return sizes[id(node)]
+def plain(value: Any) -> Any:
+    """Dicts and lists that know no positions."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def constructed(node: yaml.Node) -> Any:
-    """The plain data of a syntax tree."""
-    loader = _StudyLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def repeated_keys(root: yaml.Node | None) -> Iterator[tuple[Location, str]]:
+def repeated_keys(data: PlainYaml) -> Iterator[tuple[Location, str]]:
     """Keys that stand twice in one mapping; YAML would keep the last without a word."""
-    pending: list[tuple[yaml.Node | None, Location]] = [(root, ())]
-    seen_nodes: set[int] = set()
+    if not data.repeated:
+        return
+    locations: dict[int, Location] = {}
+    pending: list[tuple[Any, Location]] = [(data.value, ())]
     while pending:
-        node, location = pending.pop()
-        if node is None or id(node) in seen_nodes:
-            continue
-        seen_nodes.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                step = str(key.value)
-                if step in seen:
-                    yield (*location, step), f"key {step!r} stands more than once"
-                seen.add(step)
-                pending.append((value, (*location, step)))
-        elif isinstance(node, yaml.SequenceNode):
-            pending += [(value, (*location, index)) for index, value in enumerate(node.value)]
+        value, location = pending.pop()
+        if isinstance(value, (dict, list)) and id(value) not in locations:
+            locations[id(value)] = location
+            items = enumerate(value) if isinstance(value, list) else ((_step(key), item) for key, item in value.items())
+            pending += [(item, (*location, step)) for step, item in items]
+    for mapping, key in data.repeated:
+        yield (*locations.get(id(mapping), ()), _step(key)), f"key {_step(key)!r} stands more than once"
 
 
-def position_of(root: yaml.Node | None, location: Location, *, of_key: bool = False) -> tuple[Span | None, Location]:
+def _step(key: Any) -> str:
+    """A key as JSON, and so a location, has it."""
+    return key if isinstance(key, str) else json.dumps(key)
+
+
+def position_of(data: PlainYaml, location: Location, *, of_key: bool = False) -> tuple[Span, Location]:
     """Where a value is written, or the nearest thing around it, and its location without what no file holds.
 
     Args:
-        root: The syntax tree.
+        data: What the file holds.
         location: Steps to the value. Some are in no file: the tag of a union, the index in a list that a single value
             stands for.
         of_key: Where its key is written, not the value.
     """
-    node, key_node = root, None
+    value, origin = data.value, None
     written: list[int | str] = []
     for step in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if str(key.value) == step]
-            if not pairs:
-                continue
-            key_node, node = pairs[-1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            key_node, node = None, node.value[step]
+        if isinstance(value, dict):
+            key = step if step in value else next((key for key in value if _step(key) == step), None)
         else:
+            key = step if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
+        if key is None or (isinstance(value, dict) and key not in value):
             continue
+        value, origin = value[key], origin_of(value, key)
         written.append(step)
-    return span_of(key_node if of_key and key_node is not None else node), tuple(written)
-
-
-def span_of(node: yaml.Node | None) -> Span | None:
-    """Where a part of the syntax tree is written."""
-    if node is None:
-        return None
-    start, end = node.start_mark, node.end_mark
-    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
-
-
-def error_span(error: Exception) -> Span | None:
-    """Where a text stops being YAML, where the error tells."""
-    mark = getattr(error, "problem_mark", None)
-    return Span(mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 2) if mark else None
-
-
-def error_message(error: Exception) -> str:
-    """Why a text is not YAML, on one line."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    parts = [getattr(error, name, None) for name in ("context", "problem")]
-    return "not YAML: " + (", ".join(part for part in parts if part) or str(error))
+    if origin is None:
+        return TOP, ()
+    return origin.key_span if of_key else origin.span, tuple(written)

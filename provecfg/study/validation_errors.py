@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +22,8 @@ from provecfg.study.spec import Spec
 def own_errors(error: ValidationError) -> list[ErrorDetails]:
     """The errors less those that follow from others: a list whose items are all refused is not also too short."""
     errors = error.errors(include_url=False)
-    return [
-        details
-        for details in errors
-        if details["type"] != "too_short"
-        or not any(other["loc"][: len(details["loc"])] == details["loc"] for other in errors if other is not details)
-    ]
+    around = Counter(details["loc"][:length] for details in errors for length in range(len(details["loc"]) + 1))
+    return [details for details in errors if details["type"] != "too_short" or around[details["loc"]] == 1]
 
 
 def finding_of(details: ErrorDetails) -> LocatedFinding:
@@ -42,7 +39,7 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     if kind in ("json_invalid", "json_type"):
         return LocatedFinding(location, Finding(SYNTAX, details["msg"]))
     value = details["input"]
-    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {value!r}"
+    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {spelling.shown(value)}"
     message = details["msg"].replace("Input should", "should").replace("String should", "should")
     return _value(location, f"{message}{shown}", _hint(location))
 

@@ -98,6 +98,7 @@ class KilledCommand:
         self._finish()
         self.seconds = time.monotonic() - began
         self.new = contents(target.folder)
+        self.kept = self._temporary_files()  # caches
 
     def kill_once(self, draw: random.Random, tally: Tally) -> None:
         """Kill it at a random moment, look at what is left, and let it go on to its end."""
@@ -126,7 +127,7 @@ class KilledCommand:
             assert time.monotonic() < ends, f"processes {orphans} outlive {self.target.name}"
             time.sleep(0.02)
         if signum is not signal.SIGKILL:
-            assert list(self._temporary.iterdir()) == []
+            assert self._temporary_files() <= self.kept, (signum.name, self._temporary_files(), process.text)
         for name, data in left.items():
             if signum is signal.SIGKILL and name.endswith(".part"):
                 tally.parts += 1
@@ -138,6 +139,9 @@ class KilledCommand:
         self._finish()
         left = contents(self.target.folder)
         assert {name: data for name, data in left.items() if not name.endswith(".part")} == self.new
+
+    def _temporary_files(self) -> set[str]:
+        return {path.name for path in self._temporary.iterdir()}
 
     def _started(self, *, slow: bool = False) -> CommandProcess:
         self._temporary.mkdir(exist_ok=True)

@@ -33,7 +33,7 @@ def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cell")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROVECFG_HOME", str(tmp_path_factory.getbasetemp() / "provecfg-home"))
-        config = write_small_cell(folder / "cell.py", max_iters=4, val_interval=2)
+        config = write_small_cell(folder / "cell.py", max_iters=4, val_interval=2, patience=1)
     process = RunProcess(config, folder / "run")
     assert process.ended() == 0, process.text
     return config

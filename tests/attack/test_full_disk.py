@@ -56,7 +56,7 @@ def commands(folder: Path, disk: Path) -> dict[str, tuple[object, ...]]:
     study, cell, runs = folder / "study.yaml", folder / "cell.py", folder / "runs"
     study.write_text("name: disk\nmodels: [pspnet_r50]\n")
     root = smoke_data_for(DATASETS["bdd10k"], Drawing(train=2, val=1, width=96, height=54), folder / "data")
-    write_small_cell(cell, root, max_iters=4)
+    write_small_cell(cell, root)
     write_study(runs, study_of(1, 1), Effects())
     return {
         "generate": ("generate", study, "-o", disk / "generated"),
@@ -91,7 +91,7 @@ def test_every_command_that_writes_says_so_in_a_line_and_leaves_what_was_there(
 def test_a_run_on_a_read_only_disk_is_refused_before_it_trains(
     disk: Path, provecfg: CommandLine, tmp_path: Path
 ) -> None:
-    cell = write_small_cell(tmp_path / "cell.py", max_iters=4)
+    cell = write_small_cell(tmp_path / "cell.py")
     spoil(disk, "read-only")
     code, _, err = provecfg("run", cell, "--device", "cpu", "--work-dir", disk / "run")
     assert code == 1

@@ -77,6 +77,14 @@ def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Comma
     assert (code, "PROOF116" in err) == (1, True), err
 
 
+def test_a_receipt_that_cannot_be_written_leaves_the_proof_told(typed: Command, config: Path) -> None:
+    (config.parent / "file").write_text("")
+    code, out, err = typed("prove", config.name, "--device", "cpu", "--work-dir", "file/below")
+    assert (code, "total = " in out) == (2, True), out + err
+    assert err.splitlines()[-1].startswith(f"error: cannot write file/below/{NAME}.proof.json: ")
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -13,11 +13,20 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 
+class _Client(LanguageClient):
+    """A client that knows how its server ended."""
+
+    exit_code: int | None = None
+
+    async def server_exit(self, server: asyncio.subprocess.Process) -> None:
+        self.exit_code = server.returncode
+
+
 class Editor:
     """A client with documents open."""
 
     def __init__(self) -> None:
-        self.client = LanguageClient("editor", "1")
+        self.client = _Client("editor", "1")
         self.messages: list[str] = []
         self._published: dict[str, types.PublishDiagnosticsParams] = {}
         self._changed = asyncio.Condition()
@@ -99,3 +108,4 @@ async def editor(folder: Path) -> AsyncIterator[Editor]:
     await started.client.shutdown_async(None)
     started.client.exit(None)
     await started.client.stop()
+    assert started.client.exit_code == 0

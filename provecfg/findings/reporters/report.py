@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from provecfg.files import read_bytes
 from provecfg.findings import Applicability, Finding, Severity, is_failure
+from provecfg.findings.finding import Cause
 
 _LARGEST_SHOWN = 5_000_000
 """Files larger than this (bytes) are reported without their source lines."""
@@ -49,9 +50,16 @@ class Report:
 
     def targets(self, finding: Finding) -> list[Path]:
         """The configs that inherit a finding from a base file, in order."""
-        there = replace(finding, target=None)
-        found = (d.target for d in self.findings if d.target and replace(d, target=None) == there)
-        return list(dict.fromkeys(target for target in found if target != finding.filename))
+        return [target for target in self._targets.get(replace(finding, target=None), {}) if target != finding.filename]
+
+    @cached_property
+    def _targets(self) -> dict[Finding, dict[Path, None]]:
+        """Finding of a base file -> the configs that were asked about, in order."""
+        targets: dict[Finding, dict[Path, None]] = {}
+        for finding in self.findings:
+            if finding.target:
+                targets.setdefault(replace(finding, target=None), {})[finding.target] = None
+        return targets
 
     def shown(self, path: Path) -> str:
         """A path as people read it: relative to the base where it lies below, with forward slashes."""
@@ -97,11 +105,16 @@ class Report:
     def consequences(self, cause: Finding) -> list[Finding]:
         """The distinct findings that follow from one."""
         asked = {cause.asked, *self.targets(cause)}
-        return [
-            finding
-            for finding in self.distinct
-            if finding.caused_by == (cause.code, cause.key) and not asked.isdisjoint({finding.asked})
-        ]
+        return [finding for finding in self._caused.get(Cause(cause.code, cause.key), ()) if finding.asked in asked]
+
+    @cached_property
+    def _caused(self) -> dict[Cause, list[Finding]]:
+        """Cause -> the distinct findings that follow from it."""
+        caused: dict[Cause, list[Finding]] = {}
+        for finding in self.distinct:
+            if finding.caused_by is not None:
+                caused.setdefault(finding.caused_by, []).append(finding)
+        return caused
 
     @property
     def counts(self) -> str:

@@ -15,11 +15,12 @@ from provecfg.errors import ProvecfgError
 from provecfg.files import read_text
 
 _LARGEST_LOG = 500_000_000  # bytes; a run of a million iterations that logs each has a tenth
+_LARGEST_COUNT = 2**63 - 1
 _NO_METRICS = {"time", "data_time", "step", "memory", "eta", "epoch", "iter"}
-_TRAIN_LINE = re.compile(r"(Iter|Epoch)\(train\)\s+(?:\[\s*(\d+)\])?\[\s*(\d+)/(\d+)\]")
-_VAL_LINE = re.compile(r"(Iter|Epoch)\(val\)\s+(?:\[\s*(\d+)\])?\[\s*\d+/\d+\]\s+(.*)")
-_SAVING = re.compile(r"Saving checkpoint at (\d+) iterations")
-_RESUMED = re.compile(r"resumed epoch: (\d+), iter: (\d+)")
+_TRAIN_LINE = re.compile(r"(Iter|Epoch)\(train\)\s+(?:\[\s*(\d{1,18})\])?\[\s*(\d{1,18})/(\d{1,18})\]")
+_VAL_LINE = re.compile(r"(Iter|Epoch)\(val\)\s+(?:\[\s*(\d{1,18})\])?\[\s*\d{1,18}/\d{1,18}\]\s+(.*)")
+_SAVING = re.compile(r"Saving checkpoint at (\d{1,18}) iterations")
+_RESUMED = re.compile(r"resumed epoch: (\d{1,18}), iter: (\d{1,18})")
 _ITEM = re.compile(r"(\S+): (\S+)(?=\s|$)")
 _TIME = re.compile(r"\btime: ([\d.]+)")
 _SCALARS = ("vis_data/scalars.json", "*/vis_data/scalars.json", "scalars.json")
@@ -235,11 +236,16 @@ def _from_text(lines: Sequence[str]) -> Iterator[_Record]:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        return None
 
 
 def _number_in(text: str) -> float | None:

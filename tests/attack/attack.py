@@ -1,0 +1,167 @@
+"""The long form of the attack: new seeds until the time is over. `make attack`, or `python -m tests.attack.attack`.
+
+What is found is printed with its seed, from which the same program or mutant is made again. The figures can be written
+into docs/reliability.md with `--page`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, count
+from pathlib import Path
+
+from provecfg import __version__
+from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, measured, run_command
+from tests.attack.hostile_files import cases, costly_cases
+from tests.attack.mutants import lay_out_zoo
+from tests.attack.programs import Programs, without_faults
+from tests.attack.test_hostile_files import fault_of_case, warm_up
+from tests.attack.test_mutants import fault_of_config_mutant, fault_of_study_mutant, zoo
+from tests.attack.test_programs import disagreements
+
+_BATCH = 50
+"""Programs that are run in one process."""
+
+
+@dataclass
+class Figures:
+    """What was tried, and what was found.
+
+    Args:
+        tried: Kind of thing -> how many.
+        finds: Kind, seed or name, and what is wrong.
+        seconds: How long it took.
+    """
+
+    tried: Counter[str] = field(default_factory=Counter)
+    finds: list[tuple[str, object, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def note(self, kind: str, name: object, fault: str | None) -> None:
+        """Count one, and print what is wrong with it."""
+        self.tried[kind] += 1
+        if fault is not None:
+            self.finds.append((kind, name, fault))
+            print(f"{kind} {name}: {fault}\n", flush=True)
+
+
+def attack(minutes: float, seed: int, folder: Path) -> Figures:
+    """Every hostile file once, then programs and mutants of seeds from `seed` on until the time is over."""
+    figures = Figures()
+    start = time.monotonic()
+    warm_up(folder)
+    (folder / "log.json").write_text('{"mIoU": 1.0, "step": 1}\n')
+    run_command("replay", str(folder / "log.json"))  # imports the stack
+    for number, case in enumerate(chain(cases(), costly_cases())):
+        figures.note("hostile files", case.name, fault_of_case(case, folder / f"case{number}"))
+    zoo_folder, study_folder = folder / "zoo", folder / "studies"
+    zoo_folder.mkdir()
+    study_folder.mkdir()
+    lay_out_zoo(zoo(), zoo_folder)
+    rounds: Iterator[tuple[str, Callable[[int], str | None]]] = _forever(
+        *[("changed configs of mmseg", lambda number: fault_of_config_mutant(number, zoo_folder))] * 3,
+        ("changed studies", lambda number: fault_of_study_mutant(number, study_folder)),
+        ("made programs", lambda number: None),
+    )
+    for number, (kind, fault_of) in zip(count(seed), rounds, strict=False):
+        if time.monotonic() - start > minutes * 60:
+            break
+        if kind == "made programs":
+            _programs(range(number * _BATCH, (number + 1) * _BATCH), folder, figures)
+        else:
+            figures.note(kind, number, fault_of(number))
+    figures.seconds = time.monotonic() - start
+    return figures
+
+
+def _programs(seeds: range, folder: Path, figures: Figures) -> None:
+    def work() -> tuple[dict[int, str], int]:
+        warnings.simplefilter("ignore")
+        return disagreements(seeds, folder), sum(without_faults(Programs(seed).program()) is not None for seed in seeds)
+
+    outcome = measured(work, folder)
+    if outcome.raised:
+        figures.note("made programs", seeds, outcome.raised)
+        return
+    found, running = outcome.result
+    for seed in seeds:
+        figures.note("made programs", seed, found.get(seed))
+    figures.tried["of them, with a part that runs to its end"] += running
+
+
+def _forever(*kinds: tuple[str, Callable[[int], str | None]]) -> Iterator[tuple[str, Callable[[int], str | None]]]:
+    while True:
+        yield from kinds
+
+
+def page(figures: Figures, seed: int) -> str:
+    """docs/reliability.md."""
+    rows = "\n".join(f"| {kind} | {number:,} |" for kind, number in figures.tried.items())
+    finds = f"{len(figures.finds)} finds" if figures.finds else "nothing"
+    return f"""\
+# Reliability
+
+Configs, studies, settings, weights, logs and records come from other people and other programs. Whatever they hold,
+`validate`, `show`, `compare` and `generate` execute nothing of it, end with a word and one of their exit codes, take no
+more than {MAX_SECONDS:g} s of processor time and {MAX_MEGABYTES} MB for one hostile file, print nothing that a terminal
+would obey, and say the same for the same input. Of a config's values, they claim only what Python makes of it; what
+cannot be known without running is said to be not known.
+
+`tests/attack/` attacks this, for some two minutes in every run of the tests and for as long as one likes with
+`make attack`:
+
+- a **corpus of hostile files** by kind, each given to the commands that read it: pipes, devices, links to `/dev/zero`,
+  gigabytes, other encodings, deep nesting, huge numbers, odd YAML tags, aliases that multiply, half characters, control
+  characters, code where a value should be; in place of settings, studies, weights, configs, bases, options and the
+  files that `generate` would replace;
+- **programs made by chance** in the language of configs, run by Python and read by provecfg: every value that the
+  reader gives is the one that Python made, every error it reports is one that Python raises, and what Python refuses or
+  raises is not passed over;
+- **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind or
+  hostile ones; read, judged, shown, compared and fixed, each twice.
+
+An audit hook in each of these processes sees what is started, connected to, written outside of the folder, or run of a
+file's code.
+
+## The figures of one run
+
+Made by `make attack ATTACK="--minutes {figures.seconds / 60:.0f} --seed {seed} --page docs/reliability.md"`, with
+provecfg {__version__} and Python {platform.python_version()}:
+
+| tried | number |
+|---|---|
+{rows}
+
+Found: {finds}. Executed: nothing.
+"""
+
+
+def main() -> int:
+    """Attack, and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument(
+        "--seed", type=int, default=1_000_000, help="the first of the seeds; others than the tests have"
+    )
+    parser.add_argument("--page", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="provecfg-attack-") as folder:
+        figures = attack(options.minutes, options.seed, Path(folder))
+    for kind, number in figures.tried.items():
+        print(f"{number:8,} {kind}")
+    print(f"{len(figures.finds)} finds in {figures.seconds / 60:.1f} minutes")
+    if options.page is not None:
+        options.page.write_text(page(figures, options.seed), encoding="utf-8")
+    return 1 if figures.finds else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

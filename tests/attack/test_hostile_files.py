@@ -1,0 +1,90 @@
+"""Hostile files of every kind: a word, an exit code, a second and 200 MB at most, and nothing executed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.attack.bounds import measured, run_command
+from tests.attack.hostile_files import OPTIONS, RECORD, Case, cases
+from tests.attack.outcomes import difference, fault_of
+
+KINDS: dict[str, list[Case]] = {}
+for _case in cases():
+    KINDS.setdefault(_case.name.partition(",")[0], []).append(_case)
+_IN_QUICK, _IN_SLOW = slice(0, None, 15), slice(1, None, 3)
+"""Which cases of a kind the tiers run, of the slow one each once; `make attack` runs all, and the large ones."""
+SLACK = 3.0
+"""Where tests run, other things do, too, and processor time is worth less."""
+
+
+def warm_up(folder: Path) -> None:
+    """Import and cache what the commands need, so that a case's cost is its own."""
+    for command in ("compare", "generate", "list", "report", "rule", "show", "validate"):
+        importlib.import_module(f"provecfg.commands.{command}")
+    (folder / "s.yaml").write_text("name: x\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\n")
+    (folder / "c.py").write_text("model = dict(type='EncoderDecoder')\n")
+    (folder / "run").mkdir()
+    (folder / "run" / "provecfg.json").write_text(RECORD)
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for words in (
+            "validate s.yaml",
+            "compare c.py c.py",
+            "show c.py --output-format yaml",
+            "generate s.yaml --check",
+            "report run -o report.html",
+        ):
+            run_command(*words.split())
+    finally:
+        os.chdir(here)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    warm_up(tmp_path_factory.mktemp("warm"))
+
+
+def fault_of_case(case: Case, folder: Path, *, slack: float = 1.0, twice: bool = True) -> str | None:
+    """What is wrong with what becomes of a case, or None; with `twice`, also whether it becomes the same again."""
+    folder.mkdir()
+    case.lay_out(folder)
+    outcomes = [measured(lambda: run_command(*case.command), folder) for _ in range(1 + twice)]
+    said = next(filter(None, (outcome.fault(slack) for outcome in outcomes)), None)
+    if said is None:
+        written = case.command[0] == "generate" and "--check" not in case.command  # then the second time finds it
+        said = fault_of(outcomes[0].result)
+        if said is None and not written:
+            said = difference(outcomes[0].result, outcomes[-1].result)
+    if said is None and (folder / "pwned").exists():
+        said = "it was executed"
+    return None if said is None else f"{case.name}, {' '.join(case.command)[:100]}: {said}"
+
+
+def check(chosen: list[Case], folder: Path, *, twice: bool) -> None:
+    faults = [
+        said
+        for index, case in enumerate(chosen)
+        if (said := fault_of_case(case, folder / str(index), slack=SLACK, twice=twice))
+    ]
+    assert not faults, "\n\n".join(faults)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_some_hostile_files_are_harmless(kind: str, tmp_path: Path) -> None:
+    check(KINDS[kind][_IN_QUICK], tmp_path, twice=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_files_are_harmless(kind: str, tmp_path: Path) -> None:
+    check(KINDS[kind][_IN_SLOW], tmp_path, twice=False)
+
+
+def test_no_case_is_empty() -> None:
+    assert len(OPTIONS) > 20
+    assert sum(map(len, KINDS.values())) > 500

@@ -1,0 +1,80 @@
+"""Configs of mmseg and studies of ours with something changed in them: no command breaks on them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tests.attack.bounds import MAX_SECONDS, Outcome, measured
+from tests.attack.mutants import STUDIES, Mutator, fault_of_config, fault_of_study, lay_out_zoo
+
+COMMANDS_OF_A_MUTANT = 13
+"""A mutant is given to so many commands, each of which has a second."""
+
+
+def zoo() -> Path:
+    spec = importlib.util.find_spec("mmseg")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / ".mim" / "configs"
+
+
+def fault_of_config_mutant(seed: int, folder: Path) -> str | None:
+    """What is wrong with the mutant of a seed; `folder` is laid out by `lay_out_zoo`."""
+    originals = sorted(path for path in folder.glob("*/*.py") if path.is_symlink() and path.parent.name != "_base_")
+    original = originals[seed % len(originals)]
+    mutant = original.with_name(f"mutant{seed}.py")
+    text = Mutator(seed).config(original.read_text(encoding="utf-8"))
+    mutant.write_text(text, encoding="utf-8", newline="")
+    outcome = measured(lambda: fault_of_config(mutant, original), folder)
+    mutant.unlink()
+    return _said(outcome, folder)
+
+
+def fault_of_study_mutant(seed: int, folder: Path) -> str | None:
+    """What is wrong with the mutant of a seed of one of `STUDIES`."""
+    path = folder / f"study{seed}.yaml"
+    path.write_text(Mutator(seed).study(STUDIES[seed % len(STUDIES)]), encoding="utf-8", newline="")
+    outcome = measured(lambda: fault_of_study(path), folder)
+    path.unlink()
+    return _said(outcome, folder)
+
+
+def _said(outcome: Outcome, folder: Path) -> str | None:
+    if outcome.raised or outcome.executed:
+        return outcome.fault()
+    if outcome.seconds > MAX_SECONDS * COMMANDS_OF_A_MUTANT:
+        return f"it took {outcome.seconds:.1f} s"
+    if list(folder.rglob("pwned")):
+        return "it was executed"
+    return outcome.result or None
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("first", [0, pytest.param(40, marks=pytest.mark.slow)])
+def test_changed_configs_of_mmseg_break_no_command(first: int, tmp_path: Path) -> None:
+    lay_out_zoo(zoo(), tmp_path)
+    # Steps through the families: neighbours in the list are alike.
+    faults = {seed: fault_of_config_mutant(seed, tmp_path) for seed in range(first * 17, (first + 40) * 17, 17 * 2)}
+    assert not {seed: said for seed, said in faults.items() if said}
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(30, marks=pytest.mark.slow)])
+def test_changed_studies_break_no_command(first: int, tmp_path: Path) -> None:
+    faults = {seed: fault_of_study_mutant(seed, tmp_path) for seed in range(first, first + 30)}
+    assert not {seed: said for seed, said in faults.items() if said}
+
+
+def test_a_fault_would_be_seen(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise ValueError("a fault")
+
+    def executing() -> None:
+        (tmp_path.parent / "pwned").touch()
+
+    assert "a fault" in str(_said(measured(broken, tmp_path), tmp_path))
+    assert "pwned" in str(_said(measured(executing, tmp_path), tmp_path))
+    (tmp_path / "pwned").touch()
+    assert _said(measured(lambda: None, tmp_path), tmp_path) == "it was executed"
