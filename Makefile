@@ -18,7 +18,7 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants for ten minutes (ATTACK='--minutes N --seed S')"
+	@echo "make attack    hostile files, made programs and mutants for ten minutes, then kills (ATTACK='--minutes N --seed S')"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
@@ -70,9 +70,13 @@ statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
 ATTACK ?= --minutes 10
+KILLS ?= --seconds 300
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills $(KILLS)
+	PYTHONPATH=. $(BIN)/python -m tests.training.kills
+
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
