@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,9 +18,10 @@ help:
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
-	@echo "make attack    hostile files, made programs and mutants for ten minutes, then kills (ATTACK='--minutes N --seed S')"
+	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
+	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -69,13 +70,13 @@ bench: install
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
-ATTACK ?= --minutes 10
-KILLS ?= --seconds 300
+SECONDS ?= 600
+SEED ?= 1000000
+SLACK ?= 1
 
 attack: install
-	PYTHONPATH=. $(BIN)/python -m tests.attack.attack $(ATTACK)
-	PYTHONPATH=. $(BIN)/python -m tests.attack.kills $(KILLS)
-	PYTHONPATH=. $(BIN)/python -m tests.training.kills
+	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED)
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
@@ -93,6 +94,10 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+site: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }

@@ -233,12 +233,12 @@ class Report:
 
     def html(self) -> str:
         """The page, one file that needs no network."""
-        from provecfg.results.page import page
+        from provecfg.results.formats.page import page
 
         return page(self.data)
 
     def __repr__(self) -> str:
-        from provecfg.results.tables import report_as_markdown
+        from provecfg.results.formats.tables import report_as_markdown
 
         return report_as_markdown(self.data)
 

@@ -32,7 +32,9 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a study file.",
     "completion": "Print the lines that complete provecfg's words in a shell.",
     "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
+    "eval": "Count what a checkpoint predicts, and keep the counts.",
     "report": "Say what a study came to, and how sure that is.",
+    "plan": "Say how many seeds a study needs to find a difference.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
 

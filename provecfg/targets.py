@@ -26,6 +26,8 @@ _ASSIGNS_A_KEY = re.compile(
 _HAS_A_KEY = re.compile(
     rf"""^[{{ \t]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
 )
+_MODELS_UNDER_A_WRONG_KEY = re.compile(r"^model\s*:(?:[ \t]*\[|[ \t]*[\w./:-]+[ \t]*$|[ \t]*\n[ \t]*-)", re.MULTILINE)
+"""A study's `models`, misspelt: a config's model is a mapping."""
 _STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 
@@ -44,6 +46,8 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for target in targets:
+        if not target:
+            raise ProvecfgError("'' names no file", hint="name a config, a study, a folder of them, or `configs`")
         path = Path(os.path.abspath(here / target))
         if path.is_dir():
             below = [file for file in _below(path) if _looks_like_study(file) or is_config(file)]
@@ -69,6 +73,7 @@ def is_study(path: Path, text: str | None = None) -> bool:
     if path.suffix not in _YAML or (text is None and not path.is_file()):
         return False
     text = _text(path) if text is None else text
+    text = _MODELS_UNDER_A_WRONG_KEY.sub("models:", text)
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
 
 

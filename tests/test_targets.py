@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provecfg.errors import ProvecfgError
-from provecfg.targets import files_of
+from provecfg.targets import files_of, is_study
 
 NO_CONFIGS = {
     "demo.py": "import timm\nmodel = timm.create_model('resnet18')\n",
@@ -45,3 +45,16 @@ def test_configs_and_studies_of_a_folder_are_judged(name: str, tmp_path: Path) -
 def test_a_file_that_is_named_is_judged_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / "demo.py").write_text(NO_CONFIGS["demo.py"])
     assert files_of(["demo.py"], tmp_path) == [tmp_path / "demo.py"]
+
+
+@pytest.mark.parametrize("models", ["model: [pspnet_r50]", "model:\n  - pspnet_r50", "model: pspnet_r50"])
+def test_a_study_whose_models_are_misspelt_is_a_study(models: str, tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(f"name: study\n{models}\nschedule: {{max_iters: 100}}\n")
+    assert is_study(study)
+    assert not is_study(tmp_path / "config.yaml", "name: config\nmodel:\n  type: EncoderDecoder\n")
+
+
+def test_an_empty_target_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ProvecfgError, match="'' names no file"):
+        files_of([""], tmp_path)

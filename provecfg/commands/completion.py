@@ -23,9 +23,8 @@ def command(shell: str, terminal: Terminal) -> int:
       eval "$(provecfg completion zsh)"       in ~/.zshrc
       provecfg completion fish > ~/.config/fish/completions/provecfg.fish
     """
-    from provecfg.cli import provecfg
-
+    whole = click.get_current_context().find_root().command
     found = get_completion_class(shell)
     assert found is not None  # click has these three
-    terminal.result(found(provecfg, {}, "provecfg", _VARIABLE).source().rstrip("\n"))
+    terminal.result(found(whole, {}, "provecfg", _VARIABLE).source().rstrip("\n"))
     return ExitCode.CLEAN

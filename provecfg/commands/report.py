@@ -14,9 +14,9 @@ import click
 from provecfg.commands.findings import show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.paths import write_atomically
+from provecfg.paths import write_atomically, write_bytes_atomically
 
-_FORMATS = ("html", "md", "csv", "latex", "json", "svg")
+_FORMATS = ("html", "md", "csv", "latex", "json", "svg", "pdf")
 _SUFFIXES = {
     ".html": "html",
     ".htm": "html",
@@ -25,6 +25,7 @@ _SUFFIXES = {
     ".tex": "latex",
     ".json": "json",
     ".svg": "svg",
+    ".pdf": "pdf",
 }
 _ENDINGS = {"latex": "tex"}
 _WORK_DIRS = Path("work_dirs")
@@ -44,6 +45,25 @@ class _Source:
     name: str
     work_dirs: Sequence[Path]
     planned: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a report is asked of.
+
+    Args:
+        targets: Study files, folders of work dirs, work dirs.
+        name: Of the report, or None for the targets'.
+        reference: The loss that the others are compared with, or None.
+        slices: Table of the images' attributes, or None.
+        predictions: Folder of predicted label maps, or None.
+    """
+
+    targets: Sequence[Path]
+    name: str | None
+    reference: str | None
+    slices: Path | None
+    predictions: Path | None
 
 
 @click.command()
@@ -67,6 +87,20 @@ class _Source:
 @click.option("--reference", metavar="LOSS", help="The loss that the others are compared with.  [default: ce]")
 @click.option("--name", metavar="NAME", help="What the report is called.  [default: the study's or the folder's name]")
 @click.option(
+    "--slices",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="What is known of the images: a column `image`, and one for each attribute (weather, say) to slice them by.",
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where `provecfg eval --save-predictions` wrote label maps, a folder a run: pictures of where losses differ.",
+)
+@click.option("--serve", is_flag=True, help="Show the page on this machine alone, anew while the study runs.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of --serve.  [default: any free one]")
+@click.option(
     "--watch", is_flag=True, help=f"Write again every {_WATCH_SECONDS:.0f} seconds, until all cells are complete."
 )
 @terminal_options
@@ -76,6 +110,10 @@ def command(
     formats: tuple[str, ...],
     reference: str | None,
     name: str | None,
+    slices: Path | None,
+    predictions: Path | None,
+    serve: bool,
+    port: int,
     watch: bool,
     terminal: Terminal,
 ) -> int:
@@ -87,12 +125,16 @@ def command(
     The report begins with which cells may be compared. A verdict on a loss is over models, or over seeds where there
     are few models, and "not decided" where the study cannot tell.
     """
+    if serve and (outputs or formats or watch):
+        raise click.UsageError("--serve shows the page and writes no file: leave -o, --format and --watch out")
     files = _files(outputs, formats)
-    source = _source(targets, name, terminal)
-    if source is None:
+    asked = _Asked(targets, name, reference, slices, predictions)
+    if _source(asked, terminal) is None:
         return ExitCode.FINDINGS
+    if serve:
+        return _serve(asked, port, terminal)
     while True:
-        is_complete = _write(source, files, reference, terminal)
+        is_complete = _write(asked, files, terminal)
         if not watch or is_complete:
             return ExitCode.CLEAN
         time.sleep(_WATCH_SECONDS)
@@ -117,8 +159,8 @@ def _files(outputs: Sequence[Path], formats: Sequence[str]) -> list[tuple[Path, 
     return files
 
 
-def _source(targets: Sequence[Path], name: str | None, terminal: Terminal) -> _Source | None:
-    """The runs that targets stand for; None if a study among them is faulty.
+def _source(asked: _Asked, terminal: Terminal) -> _Source | None:
+    """The runs that the targets stand for, those that have begun since included; None if a study is faulty.
 
     Raises:
         ProvecfgError: A target that does not exist, or no run in any of them.
@@ -130,7 +172,7 @@ def _source(targets: Sequence[Path], name: str | None, terminal: Terminal) -> _S
     work_dirs: dict[Path, None] = {}
     planned: list[Mapping[str, str]] = []
     names = []
-    for target in targets:
+    for target in asked.targets:
         if target.is_dir():
             names.append(target.absolute().name)
             work_dirs.update(dict.fromkeys(work_dirs_in(target)))
@@ -148,46 +190,97 @@ def _source(targets: Sequence[Path], name: str | None, terminal: Terminal) -> _S
         else:
             raise ProvecfgError(f"{target} does not exist", hint="name a study file, or a folder of work dirs")
     if not work_dirs:
-        listed = ", ".join(map(str, targets))
+        listed = ", ".join(map(str, asked.targets))
         raise ProvecfgError(
             f"no run in {listed}", hint="a work dir holds provecfg.json, or vis_data/scalars.json of mmengine's"
         )
-    return _Source(name or " and ".join(names), list(work_dirs), planned)
+    return _Source(asked.name or " and ".join(names), list(work_dirs), planned)
 
 
-def _write(source: _Source, files: Sequence[tuple[Path, str]], reference: str | None, terminal: Terminal) -> bool:
-    """Read the runs and write the files; whether all cells are complete."""
+def _results(asked: _Asked, terminal: Terminal) -> tuple[Mapping[str, Any], bool]:
+    """The report's data as of now, and whether all cells are complete.
+
+    Raises:
+        ProvecfgError: A package is missing, or no run has the reference's loss.
+    """
     try:
-        from provecfg.results.page import forest_plots, page
         from provecfg.results.report_data import report_data
+        from provecfg.results.slices import read_attributes
         from provecfg.results.study import read_study
-        from provecfg.results.svg import standalone
-        from provecfg.results.tables import cells_as_csv, report_as_latex, report_as_markdown
     except ModuleNotFoundError as error:
         raise ProvecfgError(f"a report needs {error.name}", hint="pip install 'provecfg[train]'") from error
+    source = _source(asked, terminal)
+    if source is None:
+        raise ProvecfgError("the study has become faulty", hint="provecfg validate says what is wrong with it")
+    reference = asked.reference
     results = read_study(source.name, source.work_dirs, source.planned, reference=reference)
     if reference is not None and reference not in results.losses:
         raise ProvecfgError(f"no run has the loss {reference!r}", hint=f"the losses are {', '.join(results.losses)}")
-    data = report_data(results)
+    attributes = read_attributes(asked.slices) if asked.slices is not None else None
+    data = report_data(results, attributes=attributes, predictions=asked.predictions)
+    return data, all(cell.state.is_complete for cell in results.cells)
 
-    def picture(data: Mapping[str, Any]) -> str:
+
+def _write(asked: _Asked, files: Sequence[tuple[Path, str]], terminal: Terminal) -> bool:
+    """Read the runs and write the files; whether all cells are complete."""
+    data, is_complete = _results(asked, terminal)
+    for path, content in [(path, _written(data, format)) for path, format in files]:
+        if isinstance(content, str):
+            write_atomically(path, content)
+            continue
+        try:
+            write_bytes_atomically(path, content)
+        except OSError as error:
+            raise ProvecfgError(f"cannot write {path}: {error.strerror or error}") from error
+    study = data["study"]
+    terminal.note(
+        f"{', '.join(str(path) for path, _ in files)}: {study['included']} of {study['cells']} cells enter the means"
+    )
+    return is_complete
+
+
+def _written(data: Mapping[str, Any], format: str) -> str | bytes:
+    """The report in a format.
+
+    Raises:
+        ProvecfgError: There is nothing to draw.
+    """
+    from provecfg.results.formats.page import forest_plots, page
+    from provecfg.results.formats.svg import standalone
+    from provecfg.results.formats.tables import cells_as_csv, report_as_latex, report_as_markdown
+
+    if format == "pdf":
+        from provecfg.results.formats.figures import report_as_pdf
+
+        try:
+            return report_as_pdf(data)
+        except ValueError as error:
+            raise ProvecfgError(str(error)) from error
+    if format == "svg":
         plots = forest_plots(data)
         if not plots:
             raise ProvecfgError("there are not two losses to compare, so there is no plot of their effects")
         return standalone(plots[0][0])
-
     writers: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         "html": page,
         "md": report_as_markdown,
         "csv": cells_as_csv,
         "latex": report_as_latex,
         "json": lambda data: json.dumps(data, indent=1) + "\n",
-        "svg": picture,
     }
-    for path, format in files:
-        write_atomically(path, writers[format](data))
-    study = data["study"]
-    terminal.note(
-        f"{', '.join(str(path) for path, _ in files)}: {study['included']} of {study['cells']} cells enter the means"
-    )
-    return all(cell.state.is_complete for cell in results.cells)
+    return writers[format](data)
+
+
+def _serve(asked: _Asked, port: int, terminal: Terminal) -> int:
+    """Show the page until it is interrupted."""
+    from provecfg.results.formats.page import page
+    from provecfg.results.formats.server import PageServer
+
+    try:
+        server = PageServer(lambda: page(_results(asked, terminal)[0]), port, _WATCH_SECONDS)
+    except OSError as error:
+        raise ProvecfgError(f"port {port} cannot be had: {error.strerror or error}", hint="choose another") from error
+    server.page()  # what is wrong is said here, and not to the browser first
+    terminal.note(f"{server.address} (Ctrl-C ends it)")
+    server.serve()
+    return ExitCode.CLEAN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_optio
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode
-from provecfg.findings import is_failure
+from provecfg.findings import Finding, is_failure
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
+from provecfg.mmconfig.problems import SYNTAX_ERROR, UNREADABLE_FILE, UNREADABLE_TEXT
 from provecfg.parallel import map_in_processes
 from provecfg.targets import files_of
 from provecfg.validate import judge_for_fixes, judgement_of
@@ -82,7 +84,7 @@ def command(
 
         result = apply_fixes(files, judge_for_fixes(settings_at, options), unsafe=unsafe_fixes)
         if diff:
-            return _show_fixes(result, here, terminal)
+            return _show_fixes(result, _unparsed(judgements()), here, terminal)
         result.write()
         terminal.note(f"{_count(len(result.applied), 'finding')} mended in {_count(len(result.files), 'file')}")
     judged = judgements()
@@ -99,9 +101,17 @@ def command(
     return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
 
 
-def _show_fixes(outcome: FixResult, here: Path, terminal: Terminal) -> int:
+def _unparsed(judged: Iterable[Judgement]) -> list[Finding]:
+    """What keeps files from being read, so that nothing in them was judged, nor could be mended."""
+    findings = (finding for judgement in judged for finding in judgement.findings)
+    return [finding for finding in findings if finding.problem in (SYNTAX_ERROR, UNREADABLE_TEXT, UNREADABLE_FILE)]
+
+
+def _show_fixes(outcome: FixResult, unparsed: Sequence[Finding], here: Path, terminal: Terminal) -> int:
+    if unparsed:
+        show_findings(unparsed, terminal, on_stderr=True)
     if not outcome.files:
-        return ExitCode.CLEAN
+        return ExitCode.FINDINGS if unparsed else ExitCode.CLEAN
     terminal.result(outcome.diff(here).rstrip("\n"))
     terminal.note(f"{_count(len(outcome.applied), 'finding')} would be mended in {_count(len(outcome.files), 'file')}")
     return ExitCode.FINDINGS

@@ -19,6 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from provecfg.counts.scratch import Scratch
+
 Labels = NDArray[np.unsignedinteger[Any]]
 """A label map, (H, W), of np.uint8 or np.uint16."""
 
@@ -49,7 +51,12 @@ def band_widths(height: int, width: int) -> tuple[int, ...]:
 
 
 def band_levels(
-    labels: Labels, ignored: NDArray[np.bool_], widths: Sequence[int], convention: BoundaryConvention
+    labels: Labels,
+    ignored: NDArray[np.bool_],
+    widths: Sequence[int],
+    convention: BoundaryConvention,
+    scratch: Scratch,
+    name: str = "levels",
 ) -> NDArray[np.uint8]:
     """For each pixel, how many of the widths are too narrow for a band to reach it.
 
@@ -58,61 +65,91 @@ def band_levels(
         ignored: (H, W), the pixels without a label.
         widths: In pixels, ascending.
         convention: What else is a boundary.
+        scratch: Memory to work in, which keeps the result.
+        name: Of the result in `scratch`.
 
     Returns:
         (H, W), in [0, len(widths)]: a pixel is in the band of `widths[k]` where it is at most k. Where ignored, any.
+        The next of the same name overwrites it.
     """
-    greatest = np.iinfo(labels.dtype).max
-    nowhere = np.multiply(ignored, greatest, dtype=labels.dtype)
-    if convention.ignored_border:
-        low = np.maximum(labels, np.minimum(nowhere, greatest - 1))  # a label that no class has
-        high = low.copy()
-    else:
-        low, high = labels | nowhere, labels & ~nowhere  # the identities of the two filters
     steps = np.diff([0, *widths]).tolist()
-    shifted = [step for step, reach in zip(steps, [0, *widths], strict=False) if _is_shifted(step, reach)]
-    frame, margin = int(convention.image_border), sum(shifted)
-    low, high = np.pad(low, frame, constant_values=greatest), np.pad(high, frame, constant_values=greatest)
-    low, high = np.pad(low, margin, constant_values=greatest), np.pad(high, margin, constant_values=0)
-    levels = np.zeros(labels.shape, np.uint8)
-    uniform = np.empty(labels.shape, np.bool_)
+    margin = sum(step for step, reach in zip(steps, [0, *widths], strict=False) if _is_shifted(step, reach))
+    low, high = _extremes(labels, ignored, convention, margin, scratch)
+    levels = scratch.array(name, labels.shape, np.uint8)
+    levels.fill(0)
+    uniform = scratch.array("uniform", labels.shape, np.bool_)
     reach = 0
-    for step in steps:
+    for index, step in enumerate(steps):
         if step:
-            low, high = _widened(low, reach, step, least=True), _widened(high, reach, step, least=False)
-            margin -= step if _is_shifted(step, reach) else 0
-            rim = frame + margin
-            inside = np.s_[rim : low.shape[0] - rim, rim : low.shape[1] - rim]
+            low = _widened(low, reach, step, scratch, f"low {index % 2}")
+            high = _widened(high, reach, step, scratch, f"high {index % 2}")
+            rows, columns = ((size - of_labels) // 2 for size, of_labels in zip(low.shape, labels.shape, strict=True))
+            inside = np.s_[rows : low.shape[0] - rows, columns : low.shape[1] - columns]
             np.equal(low[inside], high[inside], out=uniform)
             reach += step
         levels += uniform.view(np.uint8)
     return levels
 
 
-def _widened(values: Labels, reach: int, step: int, *, least: bool) -> Labels:
-    """The least or greatest labels of squares that reach `step` pixels further than those of `values`.
+def _extremes(
+    labels: Labels, ignored: NDArray[np.bool_], convention: BoundaryConvention, margin: int, scratch: Scratch
+) -> tuple[Labels, Labels]:
+    """The labels for the filters of least and of greatest labels, with so many pixels around that change nothing."""
+    kind = labels.dtype.type
+    greatest = np.iinfo(kind).max
+    frame = margin + int(convention.image_border)
+    shape = (labels.shape[0] + 2 * frame, labels.shape[1] + 2 * frame)
+    low, high = scratch.array("low", shape, kind), scratch.array("high", shape, kind)
+    low.fill(greatest)
+    high.fill(0)
+    if convention.image_border:  # another class than any, a pixel wide
+        around = np.s_[margin : shape[0] - margin, margin : shape[1] - margin]
+        low[around] = high[around] = greatest
+    inside = np.s_[frame : shape[0] - frame, frame : shape[1] - frame]
+    nowhere = scratch.array("nowhere", labels.shape, kind)
+    if convention.ignored_border:
+        np.multiply(ignored, kind(greatest - 1), out=nowhere)  # a label that no class has
+        np.maximum(labels, nowhere, out=low[inside])
+        high[inside] = low[inside]
+    else:
+        np.multiply(ignored, kind(greatest), out=nowhere)
+        np.bitwise_or(labels, nowhere, out=low[inside])
+        np.bitwise_not(nowhere, out=nowhere)
+        np.bitwise_and(labels, nowhere, out=high[inside])
+    return low, high
+
+
+def _widened(values: Labels, reach: int, step: int, scratch: Scratch, name: str) -> Labels:
+    """The least (of a name with `low`) or greatest labels of squares that reach `step` pixels further than before.
 
     Where that is done by shifting, there are none for the outermost `step` pixels, which are left out.
     """
     import cv2
 
+    kind, is_least = values.dtype.type, name.startswith("low")
     if not _is_shifted(step, reach):
+        wider = scratch.array(name, values.shape, kind)
         square = np.ones((2 * step + 1,) * 2, np.uint8)
         # Beyond the image OpenCV puts the identity of the filter.
-        return np.asarray((cv2.erode if least else cv2.dilate)(values, square), values.dtype)
-    extreme = np.minimum if least else np.maximum
-    for _ in range(2):
-        # Of squares that touch, the outermost two cover the wider one; of squares that do not, one between them, too.
-        wider = extreme(values[: -2 * step], values[2 * step :])
-        if step > reach:
-            extreme(wider, values[step:-step], out=wider)
-        values = wider.T
-    return values
+        (cv2.erode if is_least else cv2.dilate)(values, square, dst=wider)
+        return wider
+    extreme = np.minimum if is_least else np.maximum
+    height, width = values.shape[0] - 2 * step, values.shape[1] - 2 * step
+    # Of squares that touch, the outermost two cover the wider one; of squares that do not, one between them, too.
+    tall = scratch.array("tall", (height, values.shape[1]), kind)
+    extreme(values[: -2 * step], values[2 * step :], out=tall)
+    if step > reach:
+        extreme(tall, values[step:-step], out=tall)
+    wider = scratch.array(name, (height, width), kind)
+    extreme(tall[:, : -2 * step], tall[:, 2 * step :], out=wider)
+    if step > reach:
+        extreme(wider, tall[:, step:-step], out=wider)
+    return wider
 
 
 def _is_shifted(step: int, reach: int) -> bool:
     """Whether squares are widened by shifting: a wide step over squares that are wide already.
 
-    From 12 on it takes a third of the time of OpenCV's filter or less; at 5 the filter is quicker.
+    From 12 on it takes half of the time of OpenCV's filter or less; at 5 the filter is quicker.
     """
     return 8 <= step <= 2 * reach + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from provecfg.counts.boundary_bands import BoundaryConvention, Labels, band_levels, band_widths
 from provecfg.counts.calibration import CalibrationCounts
+from provecfg.counts.scratch import Scratch
 
 Counts = NDArray[np.int64]
 
@@ -21,6 +23,9 @@ _UINT16: Final = 2**16 - 1
 _MOST_IN_UINT8: Final = 252
 """Classes in a uint8 beside four more values: no class, ignored, and two of `band_levels`."""
 _EXACT_FLOAT32: Final = 2**24
+_STRIP_PIXELS: Final = 3 * 2**18
+_FEWEST_ROWS: Final = 64
+"""Of a strip; the widest band is looked for on both sides of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ def count_image(
     ignore_index: int,
     boundaries: BoundaryConvention | None,
     name: str = "",
+    scratch: Scratch | None = None,
 ) -> ImageCounts:
     """Count an image.
 
@@ -73,18 +79,25 @@ def count_image(
         ignore_index: The label that is left out.
         boundaries: What a boundary is; None to count none.
         name: The image's.
+        scratch: Memory to work in, for those who count many images.
     """
     height, width = label.shape
-    predicted = _as_classes(prediction, num_classes, None)
-    labelled = _as_classes(label, num_classes, ignore_index)
-    confusion = _histogram(labelled, predicted, num_classes + 2, num_classes + 1)[: num_classes + 1]
+    scratch = scratch or Scratch()
+    kind = np.uint8 if num_classes <= _MOST_IN_UINT8 else np.uint16
+    predicted, labelled = (scratch.array(which, label.shape, kind) for which in ("predicted", "labelled"))
+    confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
+    for rows in _strips(height, width):
+        _to_classes(prediction[rows], num_classes, None, predicted[rows], scratch)
+        _to_classes(label[rows], num_classes, ignore_index, labelled[rows], scratch)
+        confusion += _histogram(labelled[rows], predicted[rows], *confusion.shape, scratch)
+    confusion = confusion[: num_classes + 1]
     regions = np.stack([confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)], axis=-1)[:num_classes]
     classes = np.flatnonzero(regions.any(axis=-1))
     codes = np.flatnonzero(confusion)
     widths = () if boundaries is None else band_widths(height, width)
     bands = np.zeros((num_classes, 0, 3), np.int64)
     if boundaries is not None:
-        bands = _count_bands(predicted, labelled, num_classes, widths, boundaries)
+        bands = _count_bands(predicted, labelled, num_classes, widths, boundaries, scratch)
     return ImageCounts(
         name=name,
         height=height,
@@ -98,55 +111,78 @@ def count_image(
     )
 
 
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """The rows of a map in parts that stay in the processor's cache."""
+    rows = max(_FEWEST_ROWS, _STRIP_PIXELS // max(1, width))
+    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+
+
 def _count_bands(
-    predicted: Labels, labelled: Labels, num_classes: int, widths: tuple[int, ...], convention: BoundaryConvention
+    predicted: Labels,
+    labelled: Labels,
+    num_classes: int,
+    widths: tuple[int, ...],
+    convention: BoundaryConvention,
+    scratch: Scratch,
 ) -> Counts:
     """(num_classes, W, 3) pixels in the bands."""
-    ignored = labelled == num_classes + 1
-    of_prediction = band_levels(predicted, ignored, widths, convention)
-    of_label = band_levels(labelled, ignored, widths, convention)
-    # A pixel that is not to be counted is put where no band reaches.
-    outside = len(widths)
-    of_both = np.maximum(of_prediction, of_label)
-    np.maximum(of_both, np.multiply(predicted != labelled, outside, dtype=np.uint8), out=of_both)
-    np.maximum(of_prediction, np.multiply(ignored, outside, dtype=np.uint8), out=of_prediction)
-    by_level = np.stack(
-        [
-            _histogram(classes, levels, num_classes + 2, outside + 1)
-            for classes, levels in ((labelled, of_both), (predicted, of_prediction), (labelled, of_label))
-        ],
-        axis=-1,
-    )
+    height, width = labelled.shape
+    outside, halo = len(widths), max(widths)
+    by_level = np.zeros((num_classes + 2, outside + 1, 3), np.int64)
+    for rows in _strips(height, width):
+        # What is further away than the widest band changes nothing in it, nor does an end of the map that is.
+        seen = slice(max(0, rows.start - halo), min(height, rows.stop + halo))
+        inner = slice(rows.start - seen.start, rows.stop - seen.start)
+        shape = labelled[seen].shape
+        ignored = np.equal(labelled[seen], num_classes + 1, out=scratch.array("ignored", shape, np.bool_))
+        of_prediction = band_levels(predicted[seen], ignored, widths, convention, scratch, "of prediction")[inner]
+        of_label = band_levels(labelled[seen], ignored, widths, convention, scratch, "of label")[inner]
+        own_predicted, own_labelled, own_ignored = predicted[rows], labelled[rows], ignored[inner]
+        # A pixel that is not to be counted is put where no band reaches.
+        nowhere = scratch.array("nowhere", own_labelled.shape, np.uint8)
+        of_both = np.maximum(of_prediction, of_label, out=scratch.array("of both", own_labelled.shape, np.uint8))
+        np.maximum(of_both, np.multiply(own_predicted != own_labelled, np.uint8(outside), out=nowhere), out=of_both)
+        np.maximum(of_prediction, np.multiply(own_ignored, np.uint8(outside), out=nowhere), out=of_prediction)
+        for index, (classes, levels) in enumerate(
+            ((own_labelled, of_both), (own_predicted, of_prediction), (own_labelled, of_label))
+        ):
+            by_level[..., index] += _histogram(classes, levels, num_classes + 2, outside + 1, scratch)
     return by_level[:num_classes, :outside].cumsum(axis=1)
 
 
-def _as_classes(labels: NDArray[np.integer[Any]], num_classes: int, ignore_index: int | None) -> Labels:
-    """The map in the smallest type that holds it: `num_classes` for what is no class, one more for what is ignored.
+def _to_classes(
+    labels: NDArray[np.integer[Any]], num_classes: int, ignore_index: int | None, classes: Labels, scratch: Scratch
+) -> None:
+    """Write a map with `num_classes` for what is no class, and one more for what is ignored.
 
-    The type has room for the two values that `band_levels` wants for itself.
+    The type of `classes` has room for these, and for the two values that `band_levels` wants for itself.
     """
     no_class, ignored = num_classes, num_classes + 1
-    if num_classes <= _MOST_IN_UINT8 and labels.min() >= 0 and labels.max() <= _UINT8:
+    if classes.dtype == np.uint8 and labels.min() >= 0 and labels.max() <= _UINT8:
         import cv2
 
         table = np.full(_UINT8 + 1, no_class, np.uint8)
         table[:num_classes] = np.arange(num_classes)
         if ignore_index is not None and 0 <= ignore_index <= _UINT8:
             table[ignore_index] = ignored
-        return np.asarray(cv2.LUT(labels.astype(np.uint8), table), np.uint8)
-    classes = np.where((labels >= 0) & (labels < num_classes), labels, no_class)
+        narrow = scratch.array("narrow", labels.shape, np.uint8)
+        np.copyto(narrow, labels, casting="unsafe")
+        cv2.LUT(narrow, table, dst=classes)
+        return
+    told = np.where((labels >= 0) & (labels < num_classes), labels, no_class)
     if ignore_index is not None:
-        classes[labels == ignore_index] = ignored
-    return classes.astype(np.uint8 if num_classes <= _MOST_IN_UINT8 else np.uint16)
+        told[labels == ignore_index] = ignored
+    np.copyto(classes, told, casting="unsafe")
 
 
-def _histogram(rows: Labels, columns: Labels, height: int, width: int) -> Counts:
+def _histogram(rows: Labels, columns: Labels, height: int, width: int, scratch: Scratch) -> Counts:
     """(height, width) pixels with each pair of values."""
     bins = height * width
     if bins <= _UINT16 and rows.size < _EXACT_FLOAT32:
         import cv2
 
-        codes = np.multiply(rows, width, dtype=np.uint8 if bins <= _UINT8 else np.uint16)
+        kind = np.uint8 if bins <= _UINT8 else np.uint16
+        codes = np.multiply(rows, kind(width), out=scratch.array("codes", rows.shape, kind), dtype=kind)
         codes += columns
         # Three times as fast as np.bincount; it returns float32, which is exact for so few pixels.
         return np.asarray(cv2.calcHist([codes], [0], None, [bins], [0, bins]), np.int64).reshape(height, width)

@@ -29,7 +29,10 @@ class Occasion:
         prefix: Of the metrics' names: `val`.
         metrics: What the validation returned, prefix included.
         checkpoint: File of the weights, for an evaluation of a checkpoint.
-        split: Name of the split that was evaluated, where it is not the config's validation.
+        split: What `provecfg eval` evaluated on: the split, before it the dataset where it is not the config's own.
+        parameters: Numbers that the model has to train.
+        operations: Floating-point operations of the model on the first image, a multiplication and an addition being
+            two; None where they were not counted.
     """
 
     iteration: int | None = None
@@ -38,6 +41,8 @@ class Occasion:
     metrics: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str | None = None
     split: str | None = None
+    parameters: int | None = None
+    operations: int | None = None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def _suppressions_in(text: str, file: Path) -> tuple[Suppression, ...]:
     return tuple(comment for comment in comments if comment is not None)
 
 
+_MOST_COMMENTS = 1_000
+"""Of a file, for saying what is wrong with them; all of them silence."""
 Silenced = frozenset[tuple[Path, Span, str]]
 """Comments, by file and span, each with a code that it silenced."""
 
@@ -100,7 +102,7 @@ def unused_suppressions(
     asked: Collection[Path],
     is_judged: Callable[[str, Path], bool],
 ) -> Iterator[Finding]:
-    """The comments that silence nothing, and those that are malformed.
+    """The comments that silence nothing, and those that are malformed, among the first `_MOST_COMMENTS` of a file.
 
     Args:
         texts: Text of every file that was read.
@@ -111,7 +113,7 @@ def unused_suppressions(
     for file, text in texts.items():
         comments = suppressions_in(text, file)
         lines = _lines(text) if comments else []
-        for comment in comments:
+        for comment in comments[:_MOST_COMMENTS]:
             if comment.problem is not None and is_judged(MALFORMED.code, file):
                 hint = f"write {_FORM}"
                 yield Finding(MALFORMED, comment.problem, hint=hint, filename=file, span=comment.span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -12,10 +13,14 @@ import numpy as np
 from scipy import special
 
 from provecfg import __version__
+from provecfg.results.evaluations import evaluation_scores
+from provecfg.results.image_differences import ImageDifference, image_differences
+from provecfg.results.pictures import Pictures, pictures_of
 from provecfg.results.places import scores_of
 from provecfg.results.report_series import (
     boundary_by_width,
     class_scores,
+    confusions,
     costs,
     loss_terms,
     reliability,
@@ -24,12 +29,21 @@ from provecfg.results.report_series import (
 )
 from provecfg.results.run_scores import LAST, Moment
 from provecfg.results.sentences import design, limits, outcome_of, sentence
+from provecfg.results.slices import Attributes, slice_scores
 from provecfg.results.statistics import ALPHA, FEWEST_BLOCKS, FEWEST_SEEDS, seeds_to_find, smallest_effect_of
 from provecfg.results.study import JUDGED_AT, PRIMARY, SECONDARY, Cell, StudyResults, Verdict, metrics_of
 
 
-def report_data(results: StudyResults) -> dict[str, Any]:
-    """All that the report says, as JSON can hold it; what is not known is None."""
+def report_data(
+    results: StudyResults, *, attributes: Attributes | None = None, predictions: Path | None = None
+) -> dict[str, Any]:
+    """All that the report says, as JSON can hold it; what is not known is None.
+
+    Args:
+        results: The study.
+        attributes: What is known of the images, to slice them by.
+        predictions: A folder with a folder of predicted label maps for each run, for pictures.
+    """
     data = {
         "provecfg": __version__,
         "study": {
@@ -62,6 +76,10 @@ def report_data(results: StudyResults) -> dict[str, Any]:
         "forest": [_forest(results, key) for key in (PRIMARY, *SECONDARY) if results.verdicts_by(key)],
         "classes": class_scores(results),
         "widths": boundary_by_width(results),
+        "slices": slice_scores(results, attributes),
+        "evaluations": evaluation_scores(results),
+        "images": [_image(difference, predictions) for difference in image_differences(results)],
+        "confusion": confusions(results),
         "calibration": reliability(results),
         "curves": score_curves(results),
         "terms": loss_terms(results),
@@ -134,6 +152,20 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "best_iteration": scores.best if scores is not None else None,
         "averaged": scores.averaged if scores is not None else 0,
         "scores": {moment.value: dict(own) for moment, own in scores.scores.items()} if scores is not None else {},
+    }
+
+
+def _image(difference: ImageDifference, predictions: Path | None) -> dict[str, Any]:
+    pictures = pictures_of(difference, predictions) if predictions is not None else ""
+    return {
+        "loss": difference.loss,
+        "image": difference.image,
+        "reference": difference.reference,
+        "score": difference.score,
+        "difference": difference.difference,
+        "place": pictures.place if isinstance(pictures, Pictures) else "",
+        "pictures": pictures.shown if isinstance(pictures, Pictures) else {},
+        "no_pictures": pictures if isinstance(pictures, str) else "",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, Final
@@ -12,9 +13,12 @@ import numpy as np
 
 from provecfg.counts.boundary_bands import FRACTIONS
 from provecfg.counts.calibration import CONFIDENCE, CORRECT, PIXELS, UNIT
+from provecfg.errors import ProvecfgError
 from provecfg.facts.metrics import better
-from provecfg.results.places import mean_over_places
+from provecfg.mmconfig import read_config
+from provecfg.results.places import mean_of_scores
 from provecfg.results.runs import State
+from provecfg.results.scores import Scores
 from provecfg.results.study import JUDGED_AT, PRIMARY, Cell, StudyResults
 
 _NEARLY_FINAL: Final = 0.95
@@ -26,7 +30,8 @@ def class_scores(results: StudyResults) -> dict[str, Any] | None:
     """IoU and Boundary IoU of each class by loss, and what part of the labelled pixels each class has."""
     if len(results.axes["dataset"]) != 1:  # other datasets may have other classes
         return None
-    iou, boundary = (mean_over_places(results, array) for array in ("class_iou", "class_boundary_iou"))
+    iou = mean_of_scores(results, lambda scores: scores.class_iou)
+    boundary = mean_of_scores(results, lambda scores: scores.class_boundary_iou)
     first = next((cell.scores for cell in results.included if cell.scores is not None and cell.scores.classes), None)
     if first is None or not iou:
         return None
@@ -40,7 +45,8 @@ def class_scores(results: StudyResults) -> dict[str, Any] | None:
 
 
 def boundary_by_width(results: StudyResults) -> dict[str, Any] | None:
-    by_loss = mean_over_places(results, "boundary_by_width")
+    """Boundary mIoU of each loss in the bands of `FRACTIONS`."""
+    by_loss = mean_of_scores(results, lambda scores: scores.boundary_by_width)
     if not by_loss or all(np.isnan(values).all() for values in by_loss.values()):
         return None
     return {"fractions": FRACTIONS, "losses": by_loss}
@@ -66,6 +72,26 @@ def reliability(results: StudyResults) -> dict[str, Any] | None:
                 for row in filled
             ]
     return by_loss or None
+
+
+def confusions(results: StudyResults) -> dict[str, Any] | None:
+    """Of each loss, which part of each class's labelled pixels is predicted as each class, in %.
+
+    Pixels of all runs of a loss together, at the last validation. (C, C) each; None for a class without labels.
+    """
+    if len(results.axes["dataset"]) != 1:
+        return None
+    by_loss: dict[str, Scores] = {}
+    names: tuple[str, ...] = ()
+    for loss in results.losses:
+        own = [cell.scores for cell in results.included if cell.coordinates["loss"] == loss and cell.scores is not None]
+        matrices = [scores.confusion for scores in own if scores.confusion.size]
+        if matrices and all(matrix.shape == matrices[0].shape for matrix in matrices):
+            names = names or next(scores.classes for scores in own if scores.confusion.size)
+            pixels = np.sum(matrices, axis=0)[: len(names), : len(names)].astype(np.float64)
+            labelled = pixels.sum(axis=1, keepdims=True)
+            by_loss[loss] = np.divide(100.0 * pixels, labelled, out=np.full_like(pixels, np.nan), where=labelled > 0)
+    return {"classes": names, "losses": by_loss} if by_loss else None
 
 
 def _history(cell: Cell) -> list[tuple[int, float]]:
@@ -138,7 +164,7 @@ def replay_of(cell: Cell) -> dict[str, Any]:
 
 
 def costs(results: StudyResults) -> list[dict[str, Any]]:
-    """Of each place and loss, time and memory as they were logged, averaged over the seeds."""
+    """Of each place and loss, size, time and memory as they were counted and logged, averaged over the seeds."""
     rows = []
     for place, by_loss in results.by_place.items():
         for loss in results.losses:
@@ -151,6 +177,7 @@ def costs(results: StudyResults) -> list[dict[str, Any]]:
             ]
             memory = [cell.run.memory_mb for cell in cells if cell.run is not None and cell.run.memory_mb]
             nearly = [found for cell in cells if (found := _nearly_final(cell)) is not None]
+            batch = _batch_size(cells[0]) if cells else None
             if cells:
                 rows.append(
                     {
@@ -158,12 +185,37 @@ def costs(results: StudyResults) -> list[dict[str, Any]]:
                         "loss": loss,
                         "runs": len(cells),
                         "seconds": fmean(seconds) if seconds else None,
+                        "images_per_second": batch / fmean(seconds) if batch and seconds else None,
+                        "parameters": _known(cells, "parameters"),
+                        "operations": _known(cells, "operations"),
                         "hours": fmean(hours) if hours else None,
                         "memory_mb": max(memory) if memory else None,
                         "nearly_final": fmean(nearly) if nearly else None,
                     }
                 )
     return rows
+
+
+def _known(cells: Sequence[Cell], what: str) -> int | None:
+    """`parameters` or `operations` of the first run whose counts have it."""
+    for cell in cells:
+        files = [*cell.run.evaluations, *cell.run.counts.values()] if cell.run is not None else []
+        for file in files:
+            value = getattr(file.occasion, what)
+            if value is not None:
+                return int(value)
+    return None
+
+
+def _batch_size(cell: Cell) -> int | None:
+    """Images of an iteration for each process, as the config has it."""
+    if cell.run is None or cell.run.config is None:
+        return None
+    try:
+        node = read_config(cell.run.config).dig("train_dataloader.batch_size")
+    except ProvecfgError:
+        return None
+    return node.value if node is not None and isinstance(node.value, int) else None
 
 
 def _nearly_final(cell: Cell) -> float | None:

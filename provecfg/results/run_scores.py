@@ -21,7 +21,7 @@ from provecfg.facts.metrics import better
 from provecfg.parallel import map_in_processes
 from provecfg.proof.stopping.finished_log import Validation
 from provecfg.results.runs import Run
-from provecfg.results.scores import METRIC, METRICS, Scores, boundary_iou, class_iou
+from provecfg.results.scores import METRIC, METRICS, Scores, boundary_iou, class_iou, finite_mean
 
 LAST: Final = 4
 """Validations at the end of a run that its score is averaged over."""
@@ -51,6 +51,7 @@ class RunScores:
             known; empty where there are no counts.
         boundary_by_width: (F,) Boundary mIoU in the bands of `FRACTIONS`, at `Moment.LAST_FOUR`; empty as before.
         calibration: (BINS, 3) of the last validation.
+        confusion: (C + 1, C + 1) of the last validation, by label and prediction; empty where there are no counts.
         labels: (C,) labelled pixels of each class.
         problem: Why it cannot be used, or "".
     """
@@ -65,6 +66,7 @@ class RunScores:
     class_boundary_iou: Scores = field(default_factory=lambda: np.zeros(0))
     boundary_by_width: Scores = field(default_factory=lambda: np.zeros(0))
     calibration: Counts = field(default_factory=lambda: np.zeros((BINS, 3), np.int64))
+    confusion: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     labels: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
     problem: str = ""
 
@@ -112,9 +114,10 @@ def score_run(run: Run) -> RunScores:
         class_iou=_averaged(kept, lambda one: class_iou(one.totals)),
         class_boundary_iou=_averaged(kept, lambda one: boundary_iou(one, 0.005)),
         boundary_by_width=_averaged(
-            kept, lambda one: np.array([_nan_mean(boundary_iou(one, fraction)) for fraction in FRACTIONS])
+            kept, lambda one: np.array([finite_mean(boundary_iou(one, fraction)) for fraction in FRACTIONS])
         ),
         calibration=final.calibration.sum(axis=0) if len(final.calibration) else np.zeros((BINS, 3), np.int64),
+        confusion=final.confusion,
         labels=final.totals[:, LABEL],
     )
 
@@ -158,8 +161,3 @@ def _scores(validations: Sequence[Validation], counts: Mapping[int, ValidationCo
 
 def _averaged(counts: Sequence[ValidationCounts], score: Callable[[ValidationCounts], Scores]) -> Scores:
     return np.asarray(np.stack([score(one) for one in counts]).mean(axis=0))
-
-
-def _nan_mean(values: Scores) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else math.nan

@@ -63,11 +63,13 @@ class Run:
         iterations: Done.
         max_iters: To be done, or None.
         losses: Term of the training loss -> (iteration, value), at most `_MOST_POINTS` of each.
-        counts: Files of counts by iteration, the kept ones.
+        counts: Files of counts of its validations by iteration, the kept ones.
+        evaluations: Files of counts that `provecfg eval` made of its checkpoints.
         seconds: Of an iteration, the median; None where the log does not say.
         memory_mb: Of the device at most, as mmengine logged it, or None.
         device: What it trained on, or "".
         goal: The metric that its best checkpoint goes by, or None.
+        best_checkpoint: Its file, as its record names it, or None.
         seed: Of its record, or None.
         smoke: Whether it is a check on drawn data, and no training.
         data: Digest of the data that it trained on, where its record has one.
@@ -87,10 +89,12 @@ class Run:
     max_iters: int | None = None
     losses: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     counts: Mapping[int, CountsFile] = field(default_factory=dict)
+    evaluations: tuple[CountsFile, ...] = ()
     seconds: float | None = None
     memory_mb: int | None = None
     device: str = ""
     goal: str | None = None
+    best_checkpoint: str | None = None
     seed: int | None = None
     smoke: bool = False
     data: str | None = None
@@ -142,6 +146,7 @@ def read_run(work_dir: Path) -> Run:
     cell = _cell(told.get("cell"))
     if config is not None and not record:
         cell, max_iters, seed = read_foreign_config(config)
+    counts, evaluations = _counts(work_dir, problems)
     losses, memory_mb = _training(log.files if log is not None else ())
     run = Run(
         name=name,
@@ -154,14 +159,16 @@ def read_run(work_dir: Path) -> Run:
         iterations=log.last_iteration if log is not None else 0,
         max_iters=max_iters,
         losses=losses,
-        counts=_counts(work_dir, problems),
+        counts=counts,
+        evaluations=evaluations,
         seconds=log.seconds if log is not None else None,
         memory_mb=memory_mb,
         device=str(last.get("device") or ""),
-        goal=best.get("metric") if isinstance(best.get("metric"), str) else None,
+        goal=_text(best.get("metric")),
+        best_checkpoint=_text(best.get("checkpoint")),
         seed=seed,
         smoke=record.get("smoke") is True,
-        data=record.get("data") if isinstance(record.get("data"), str) else None,
+        data=_text(record.get("data")),
         versions={str(key): str(value) for key, value in versions.items()},
     )
     state, reason = _state(run, last, has_record=bool(record))
@@ -223,8 +230,9 @@ def _finite(validations: Iterable[Validation], problems: list[str]) -> Iterator[
         )
 
 
-def _counts(work_dir: Path, problems: list[str]) -> dict[int, CountsFile]:
-    files = {}
+def _counts(work_dir: Path, problems: list[str]) -> tuple[dict[int, CountsFile], tuple[CountsFile, ...]]:
+    """The counts of the validations by iteration, and those of evaluations."""
+    files, evaluations = {}, []
     for path in sorted((work_dir / FOLDER).glob("*.npz")):
         try:
             file = read_counts_file(path)
@@ -232,9 +240,11 @@ def _counts(work_dir: Path, problems: list[str]) -> dict[int, CountsFile]:
             problems.append(error.message)
             continue
         occasion = file.occasion
-        if occasion.iteration is not None and occasion.checkpoint is None:
+        if occasion.checkpoint is not None:
+            evaluations.append(file)
+        elif occasion.iteration is not None:
             files[occasion.iteration] = file
-    return dict(sorted(files.items()))
+    return dict(sorted(files.items())), tuple(evaluations)
 
 
 def _config(work_dir: Path, name: str) -> Path | None:
@@ -280,6 +290,10 @@ def _cell(told: Any) -> dict[str, str]:
     if not isinstance(told, Mapping) or not set(Coordinates._fields) <= set(told):
         return {}
     return {axis: str(told[axis]) for axis in Coordinates._fields}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -84,15 +84,15 @@ def calibration_error(counts: ValidationCounts) -> float:
 
 
 def _mmseg_mean(counts: ValidationCounts) -> float:
-    return _mean(class_iou(counts.totals))
+    return finite_mean(class_iou(counts.totals))
 
 
 def _labelled_mean(counts: ValidationCounts) -> float:
-    return _mean(class_iou(counts.totals)[counts.totals[:, LABEL] > 0])
+    return finite_mean(class_iou(counts.totals)[counts.totals[:, LABEL] > 0])
 
 
 def _boundary_mean(fraction: float) -> Callable[[ValidationCounts], float]:
-    return lambda counts: _mean(boundary_iou(counts, fraction))
+    return lambda counts: finite_mean(boundary_iou(counts, fraction))
 
 
 METRICS: Final = (
@@ -125,20 +125,20 @@ METRICS: Final = (
         "mIoU_rare",
         "mIoU of rare classes",
         "Mean IoU of the third of the labelled classes that has the fewest labelled pixels.",
-        lambda counts: _mean(class_iou(counts.totals)[rare_classes(counts)]),
+        lambda counts: finite_mean(class_iou(counts.totals)[rare_classes(counts)]),
     ),
     Metric(
         "mIoU_image",
         "mIoU per image",
         "Mean over images of the mean over the classes that are labelled in the image (Wang et al. 2023, "
         "arXiv:2310.19252): small objects and odd images count as much as large ones.",
-        lambda counts: _mean(image_iou(counts)),
+        lambda counts: finite_mean(image_iou(counts)),
     ),
     Metric(
         "mAcc",
         "mAcc",
         "Mean over labelled classes of the share of their pixels that is predicted right.",
-        lambda counts: _mean(class_accuracy(counts.totals)),
+        lambda counts: finite_mean(class_accuracy(counts.totals)),
     ),
     Metric(
         "aAcc",
@@ -165,7 +165,7 @@ def _share(part: Any, whole: Any) -> Scores:
         return np.asarray(100.0 * np.asarray(part, np.float64) / np.asarray(whole, np.float64))
 
 
-def _mean(values: Scores) -> float:
+def finite_mean(values: Scores) -> float:
     """The mean of what is not NaN; NaN if there is nothing."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else math.nan

@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -38,10 +38,47 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
         return _value(location[:-1], f"{location[-1]!r} is missing", _hint(location))
     if kind in ("json_invalid", "json_type"):
         return LocatedFinding(location, Finding(SYNTAX, details["msg"]))
+    if kind == "union_tag_not_found":
+        return _value(location, "has no `type`, which says what it is", _hint(location))
     value = details["input"]
-    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {spelling.shown(value)}"
-    message = details["msg"].replace("Input should", "should").replace("String should", "should")
-    return _value(location, f"{message}{shown}", _hint(location))
+    shown = "" if kind.startswith("unknown_") or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
+    return _value(location, f"{_message(details)}{shown}", _hint(location))
+
+
+def _message(details: ErrorDetails) -> str:
+    """What is expected, in the words of someone who writes YAML."""
+    kind = details["type"]
+    if kind in _EXPECTED:
+        return f"should be {_EXPECTED[kind]}"
+    if kind == "too_short":
+        least = int(details.get("ctx", {}).get("min_length", 1))
+        return f"should have at least {least} item{'s' * (least != 1)}"
+    return details["msg"].replace("Input should", "should").replace("String should", "should")
+
+
+_EXPECTED: Final = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_attributes_type": "a mapping of fields",
+    "model_type": "a mapping of fields",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+"""Kind of pydantic's error -> what it expected: its own messages speak of Python's types."""
+
+
+def _in_yaml(value: object) -> str:
+    """A value as the author of a study writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return spelling.shown(value)
 
 
 def _value(location: Location, message: str, hint: str | None) -> LocatedFinding:

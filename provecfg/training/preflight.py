@@ -88,7 +88,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
         ProvecfgError: The stack is missing, or the config does not load.
     """
     require_stack()
-    _choose_device(options.device)
+    choose_device(options.device)
     declared = read_by_mmengine(path, options.cfg_options)
     load_from = declared.get("load_from")
     config, name = _adapted(declared, path, options), path.stem
@@ -301,7 +301,8 @@ def _in_full_precision(config: Any) -> Any:
     return without_amp(config)
 
 
-def _choose_device(device: str) -> None:
+def choose_device(device: str) -> None:
+    """Let mmengine find no other device than the wanted one; before anything imports it."""
     if device == "cpu":
         # mmengine asks torch once, when it is imported.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

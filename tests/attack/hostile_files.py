@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.attack.bounds import MAX_SECONDS, MAX_SECONDS_OF_LARGE
+
 Content = str | bytes | Callable[[Path], None]
 """What a file holds, or what makes it."""
 
@@ -23,11 +25,13 @@ class Case:
         name: What is hostile about it.
         command: The words after `provecfg`.
         files: Path -> content.
+        seconds: What it may take of processor time.
     """
 
     name: str
     command: tuple[str, ...]
     files: Mapping[str, Content] = field(default_factory=dict)
+    seconds: float = MAX_SECONDS
 
     def lay_out(self, folder: Path) -> None:
         """Write the files."""
@@ -378,7 +382,7 @@ def costly_cases() -> Iterator[Case]:
         yield Case(f"log to replay, {name}", ("replay", "log.json"), {"log.json": content})
     for name, content in LARGE_CONFIGS.items():
         for command in config_commands(name):
-            yield Case(f"large config, {name}", command, {"good.py": _GOOD, name: content})
+            yield Case(f"large config, {name}", command, {"good.py": _GOOD, name: content}, MAX_SECONDS_OF_LARGE)
 
 
 def config_commands(name: str) -> Iterator[tuple[str, ...]]:

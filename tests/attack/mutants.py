@@ -14,6 +14,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from provecfg.findings.fixes import apply_fixes
+from provecfg.findings.settings import Settings
+from provecfg.validate import judge_for_fixes
 from tests.attack.bounds import Ran, run_command
 from tests.attack.outcomes import difference, fault_of
 from tests.attack.programs import forms
@@ -250,7 +253,6 @@ def fault_of_config(mutant: Path, original: Path) -> str | None:
         original: What it was made from.
     """
     name = str(mutant)
-    before = None
     for command in (
         ("validate", name, "--output-format", "json"),
         ("show", name),
@@ -259,18 +261,52 @@ def fault_of_config(mutant: Path, original: Path) -> str | None:
         ("validate", name, "--diff", "--unsafe-fixes"),
     ):
         ran = run_command(*command)
-        before = before or ran
         said = fault_of(ran) or difference(ran, run_command(*command))
         if said is not None:
             return f"{' '.join(command)}: {said}"
+    return fault_of_fixes(mutant)
+
+
+def fault_of_fixes(config: Path) -> str | None:
+    """What is wrong with the safe fixes of a config, or None: more errors than before, or a change to another's value.
+
+    Args:
+        config: The file; is changed by its fixes.
+    """
+    name = str(config)
+    fixes = apply_fixes([config.absolute()], judge_for_fixes(lambda folder: Settings()))
+    judge, show = ("validate", name, "--output-format", "json"), ("show", name, "--output-format", "json")
+    errors, values = _errors(run_command(*judge)), _values(run_command(*show))
     ran = run_command("validate", name, "--fix", "-q")
     said = fault_of(ran)
     if said is not None:
         return f"validate --fix: {said}"
-    after = run_command("validate", name, "--output-format", "json")
-    if before is not None and _errors(after) > _errors(before):
-        return f"validate --fix: {_errors(before)} errors became {_errors(after)}"
+    after = _errors(run_command(*judge))
+    if after > errors:
+        return f"validate --fix: {errors} errors became {after}"
+    own = {finding.key for finding in fixes.applied}
+    own |= {key for finding in fixes.applied if finding.fix for edit in finding.fix.edits for key in edit.keys}
+    fixed = _values(run_command(*show))
+    for path in values.keys() | fixed.keys():
+        is_own = any(path == key or path.startswith((f"{key}.", f"{key}[")) for key in own)
+        if values.get(path) != fixed.get(path) and not is_own:
+            return f"validate --fix, which mends {sorted(own)}: {path} was {values.get(path)}, is {fixed.get(path)}"
     return None
+
+
+def _values(ran: Ran) -> dict[str, str]:
+    """Dotted path of everything that holds no others in what `show` printed -> the value as text."""
+    values: dict[str, str] = {}
+    pending = [("", json.loads(ran.output))] if ran.output.strip() else []
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict) and value:
+            pending += [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
+        elif isinstance(value, list) and value:
+            pending += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+        else:
+            values[path] = repr(value)
+    return values
 
 
 def fault_of_study(path: Path) -> str | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.attack.bounds import measured, run_command
-from tests.attack.hostile_files import OPTIONS, RECORD, Case, cases
+from tests.attack.hostile_files import OPTIONS, Case, cases
 from tests.attack.outcomes import difference, fault_of
 
 KINDS: dict[str, list[Case]] = {}
@@ -21,40 +19,12 @@ SLACK = 3.0
 """Where tests run, other things do, too, and processor time is worth less."""
 
 
-def warm_up(folder: Path) -> None:
-    """Import and cache what the commands need, so that a case's cost is its own."""
-    for command in ("compare", "generate", "list", "report", "rule", "show", "validate"):
-        importlib.import_module(f"provecfg.commands.{command}")
-    (folder / "s.yaml").write_text("name: x\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\n")
-    (folder / "c.py").write_text("model = dict(type='EncoderDecoder')\n")
-    (folder / "run").mkdir()
-    (folder / "run" / "provecfg.json").write_text(RECORD)
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        for words in (
-            "validate s.yaml",
-            "compare c.py c.py",
-            "show c.py --output-format yaml",
-            "generate s.yaml --check",
-            "report run -o report.html",
-        ):
-            run_command(*words.split())
-    finally:
-        os.chdir(here)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
-    warm_up(tmp_path_factory.mktemp("warm"))
-
-
 def fault_of_case(case: Case, folder: Path, *, slack: float = 1.0, twice: bool = True) -> str | None:
     """What is wrong with what becomes of a case, or None; with `twice`, also whether it becomes the same again."""
     folder.mkdir()
     case.lay_out(folder)
     outcomes = [measured(lambda: run_command(*case.command), folder) for _ in range(1 + twice)]
-    said = next(filter(None, (outcome.fault(slack) for outcome in outcomes)), None)
+    said = next(filter(None, (outcome.fault(case.seconds * slack) for outcome in outcomes)), None)
     if said is None:
         written = case.command[0] == "generate" and "--check" not in case.command  # then the second time finds it
         said = fault_of(outcomes[0].result)

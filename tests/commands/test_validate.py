@@ -208,3 +208,16 @@ def test_a_mistake_of_ours_in_one_file_does_not_hide_the_others(
     Path("a.py").write_text(CLEAN)
     Path("b.py").write_text(DROPPED)
     assert [code for code, _ in findings(provecfg, "a.py", "b.py")] == ["CFG092", "LOSS022"]
+
+
+def test_a_diff_says_which_file_does_not_parse_and_fails(provecfg: Command, here: Path) -> None:
+    (here / "broken.py").write_text("model = dict(\n")
+    code, stdout, stderr = provecfg("validate", "--diff", "broken.py")
+    assert (code, stdout) == (1, "")
+    assert "broken.py:1:13: error CFG001" in stderr
+
+
+def test_an_empty_config_is_said_to_be_empty_and_a_package_is_not(provecfg: Command, here: Path) -> None:
+    (here / "config.py").write_text("# nothing yet\n")
+    (here / "__init__.py").write_text("")
+    assert findings(provecfg, "config.py", "__init__.py") == [("CFG035", "")]

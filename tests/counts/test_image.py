@@ -81,6 +81,18 @@ def test_bands_grow_with_their_width_into_the_region() -> None:
     assert (counts.bands[:, -1] <= counts.regions).all()
 
 
+def test_a_large_map_is_counted_in_strips_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    label = label_map(7, 230, 90, 5, ignored=4)
+    prediction = shifted(label, 3, 2)
+    for convention in (BoundaryConvention(), BoundaryConvention(image_border=True, ignored_border=True)):
+        whole = count(prediction, label, 5, convention)
+        monkeypatch.setattr("provecfg.counts.image._STRIP_PIXELS", 1)
+        strips = count(prediction, label, 5, convention)
+        monkeypatch.undo()
+        assert np.array_equal(whole.bands, strips.bands)
+        assert np.array_equal(whole.confusion_counts, strips.confusion_counts)
+
+
 def test_a_map_beyond_float32_is_counted_exactly() -> None:
     side = 4100  # more than 2**24 pixels, of one class
     label = np.zeros((side, side), np.uint8)

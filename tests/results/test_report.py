@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from html import unescape
@@ -16,12 +15,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from provecfg.results.page import page
+from provecfg.results.formats.page import page
+from provecfg.results.formats.svg import Interval, Series, forest_plot, line_chart, standalone
+from provecfg.results.formats.tables import as_csv, as_latex, as_markdown, cells_as_csv, report_as_markdown, tables_of
 from provecfg.results.report_data import report_data
 from provecfg.results.scores import METRICS
 from provecfg.results.study import read_study, study_results
-from provecfg.results.svg import Interval, Series, forest_plot, line_chart, standalone
-from provecfg.results.tables import as_csv, as_latex, as_markdown, cells_as_csv, report_as_markdown, tables_of
 from tests.results.simulated_study import Effects, SimulatedRun, study_of, write_study
 
 HOSTILE = '"><script>alert(1)</script>&`|${x}\\_%=1'
@@ -84,7 +83,7 @@ def test_the_page_begins_with_which_cells_count(data: dict[str, Any]) -> None:
     ids = [attributes["id"] for tag, attributes in shown.elements if tag == "section"]
     assert ids == [
         *("fairness", "verdict", "coverage", "effect", "tables", "classes"),
-        *("curves", "edges", "calibration", "cost", "method"),
+        *("curves", "edges", "images", "confusion", "calibration", "cost", "method"),
     ]
     assert "31 of 32 cells are complete" in shown.text
     assert f"pspnet_r50_bdd10k_focal_s0 : {HOSTILE}" in shown.text
@@ -233,11 +232,8 @@ def said_in_browser(text: str, script: str, folder: Path) -> Any:
     return json.loads(unescape(title[1]))
 
 
-browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-
-
 @pytest.mark.slow
-@browser
+@pytest.mark.browser
 def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, Any], tmp_path: Path) -> None:
     clicks = """
       const table = document.getElementById("by-loss");
@@ -263,7 +259,7 @@ def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, An
 
 
 @pytest.mark.slow
-@browser
+@pytest.mark.browser
 def test_the_replay_of_the_page_stops_where_mmengines_hook_stops(data: dict[str, Any], tmp_path: Path) -> None:
     hooks = pytest.importorskip("mmengine.hooks", reason="needs mmengine")
 

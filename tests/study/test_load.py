@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,22 @@ def test_a_file_of_class_weights_that_is_not_there_is_named_where_the_study_name
     text = "name: a\nmodels: [pspnet_r50]\nlosses: {primary: {class_weight: nowhere.yaml}}\n"
     assert findings(tmp_path, text) == [(3, 34, "CFG103", "losses.primary.class_weight")]
     assert "nowhere.yaml" in message(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"models": []}, "should have at least 1 item"),
+        ({"losses": {"auxiliary": [{"typ": "focal"}]}}, "has no `type`, which says what it is"),
+        ({"early_stopping": {"check_finite": "no"}}, "should be true or false, not 'no'"),
+        ({"early_stopping": {"patience": 2.5}}, "should be a whole number, not 2.5"),
+        ({"early_stopping": {"min_delta": False}}, "should be a number, not false"),
+        ({"schedule": 3}, "should be a mapping of fields, not 3"),
+        ({"seeds": 5}, "should be a list, not 5"),
+        ({"name": None}, "should be text, not null"),
+    ],
+)
+def test_a_wrong_value_is_said_in_the_words_of_yaml(fields: dict[str, Any], message: str) -> None:
+    study, findings = study_from_fields({"name": "mine", **fields})
+    assert study is None
+    assert message in [finding.message for finding in findings]

@@ -20,7 +20,8 @@ from provecfg.errors import ProvecfgError
 from provecfg.plugin.hooks.atomic_backend import PARTIAL, AtomicLocalBackend
 from provecfg.plugin.metrics.seg_counts_metric import SegCountsMetric
 
-_FILE: Final = re.compile(r"(?:.+_)?iter_(\d+)\.npz")
+_FILE: Final = re.compile(r"(?!eval_)(?:.+_)?iter_(\d+)\.npz")
+"""Not those of `provecfg eval`."""
 
 
 @HOOKS.register_module()
@@ -69,6 +70,7 @@ class ValidationCountsHook(Hook):
                 epoch=runner.epoch or None,
                 prefix=metric.prefix,
                 metrics={name: float(value) for name, value in (metrics or {}).items() if _is_number(value)},
+                parameters=sum(parameter.numel() for parameter in runner.model.parameters()),
             )
             self._write(runner, folder, dataclasses.replace(metric.counts, occasion=occasion))
             metric.counts = None

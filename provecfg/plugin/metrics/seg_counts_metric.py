@@ -16,6 +16,7 @@ from torch import Tensor
 from provecfg.counts.boundary_bands import BoundaryConvention
 from provecfg.counts.calibration import BINARY, LOGITS, SCORES, CalibrationCounts, count_calibration
 from provecfg.counts.image import INTERSECTION, LABEL, PREDICTION, ImageCounts, count_image
+from provecfg.counts.scratch import Scratch
 from provecfg.counts.validation import ValidationCounts, validation_counts
 
 
@@ -61,7 +62,7 @@ class SegCountsMetric(IoUMetric):
         boundaries: bool = True,
         image_border_is_boundary: bool = False,
         ignored_border_is_boundary: bool = False,
-        calibration_pixels: int = 16384,
+        calibration_pixels: int = 8192,
         per_image: bool = False,
     ) -> None:
         super().__init__(
@@ -81,6 +82,7 @@ class SegCountsMetric(IoUMetric):
         )
         self.calibration_pixels = calibration_pixels
         self.per_image = per_image
+        self._scratch = Scratch()
         self.counts: ValidationCounts | None = None
         """Of the last validation; in the main process alone."""
 
@@ -113,6 +115,7 @@ class SegCountsMetric(IoUMetric):
             num_classes=num_classes,
             ignore_index=ignore_index,
             boundaries=self.convention,
+            scratch=self._scratch,
         )
 
     def compute_metrics(self, results: list[ImageCounts]) -> dict[str, float]:
@@ -138,7 +141,7 @@ class SegCountsMetric(IoUMetric):
             return None
         step = max(1, math.isqrt(height * width // self.calibration_pixels))
         scores, prediction, label = (values[..., step // 2 :: step, step // 2 :: step] for values in maps)
-        confidence, source = _confidence(scores.float(), prediction)
+        confidence, source = _confidence(scores.float().contiguous(), prediction)
         return count_calibration(
             confidence.ravel().cpu().numpy(),
             prediction.to(torch.int32).ravel().cpu().numpy(),

@@ -73,6 +73,7 @@ def test_a_file_says_when_it_was_and_what_the_validation_gave(toy_run: Callable[
     assert file.occasion.iteration == 4
     assert file.occasion.prefix == "seg"
     assert file.occasion.metrics["val/mIoU"] == 20.0
+    assert file.occasion.parameters == sum(parameter.numel() for parameter in Segmentor().parameters())
     counts = read_counts(file.path)
     intersection, prediction, label = counts.totals.T
     iou = intersection / (prediction + label - intersection)

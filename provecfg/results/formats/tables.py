@@ -31,6 +31,7 @@ _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#&~])")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _NOT_KNOWN: Final = "–"
+_MOST_PAIRS: Final = 15
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Table:
 def tables_of(data: Mapping[str, Any]) -> list[Table]:
     """The tables of a report's data."""
     return [_verdicts(data), _by_loss(data), *(_by_place(data, moment) for moment in Moment)]
+
+
+def _further_tables(data: Mapping[str, Any]) -> list[Table]:
+    """What the page has in sections of their own."""
+    single = [table for table in (image_table(data), confusion_table(data)) if table is not None]
+    return [*slice_tables(data), *evaluation_tables(data), *single]
 
 
 def _better(data: Mapping[str, Any], metric: str) -> set[str]:
@@ -120,6 +127,94 @@ def _by_place(data: Mapping[str, Any], moment: Moment) -> Table:
         f"{METRIC[PRIMARY].title} in points, {moment.value}: mean ± standard deviation over seeds (runs)",
         ["", *table["losses"]],
         [[row["place"], *map(_mean_and_sd, row["cells"][moment.value])] for row in table["rows"]],
+    )
+
+
+def slice_tables(data: Mapping[str, Any]) -> list[Table]:
+    """A table of each attribute of the images."""
+    return [
+        Table(
+            f"slice-{index}",
+            f"{METRIC[PRIMARY].title} in points on the images of each {part['attribute']}, at the last validation, "
+            "means as above; below, how far the best and the worst of a loss are apart",
+            [part["attribute"], "images", *part["gaps"]],
+            [
+                *(
+                    [row["value"], str(row["images"]), *(number(row["scores"][loss]) for loss in part["gaps"])]
+                    for row in part["rows"]
+                ),
+                ["best less worst", "", *map(number, part["gaps"].values())],
+            ],
+        )
+        for index, part in enumerate(data["slices"])
+    ]
+
+
+def evaluation_tables(data: Mapping[str, Any]) -> list[Table]:
+    """A table of each set that `provecfg eval` evaluated on."""
+    tables = []
+    for index, part in enumerate(data["evaluations"]):
+        others = part["other_images"]
+        left_out = f"; {others} runs, evaluated on other images, are left out" if others else ""
+        tables.append(
+            Table(
+                f"evaluation-{index}",
+                f"Scores in points of the {part['checkpoint']} checkpoints of {part['runs']} runs on {part['split']}, "
+                f"{part['images']} images, means as above{left_out}",
+                ["loss", *(METRIC[key].title for key in part["metrics"])],
+                [[loss, *map(number, values)] for loss, values in part["losses"].items()],
+            )
+        )
+    return tables
+
+
+def confusion_table(data: Mapping[str, Any]) -> Table | None:
+    """The pairs of classes that are confused most by some loss."""
+    confusion = data["confusion"]
+    if confusion is None:
+        return None
+    names, losses = confusion["classes"], confusion["losses"]
+    pairs = sorted(
+        (
+            (max(matrix[label][predicted] or 0.0 for matrix in losses.values()), label, predicted)
+            for label in range(len(names))
+            for predicted in range(len(names))
+            if label != predicted
+        ),
+        key=lambda pair: (-pair[0], *pair[1:]),
+    )[:_MOST_PAIRS]
+    return Table(
+        "confused",
+        "The most frequent confusions: which part of the pixels with the first label is predicted as the second, in %, "
+        "at the last validation, pixels of all runs of a loss together",
+        ["label, prediction", *losses],
+        [
+            [f"{names[label]}, {names[predicted]}", *(number(matrix[label][predicted]) for matrix in losses.values())]
+            for share, label, predicted in pairs
+            if share > 0
+        ],
+    )
+
+
+def image_table(data: Mapping[str, Any]) -> Table | None:
+    """The images on which losses differ most."""
+    if not data["images"]:
+        return None
+    return Table(
+        "images-table",
+        "The images of the greatest difference of each loss: mean IoU of the image over its labelled classes, in "
+        "points, at the last validation, means as above",
+        ["image", "loss", data["study"]["reference"], "the loss", "difference"],
+        [
+            [
+                one["image"],
+                one["loss"],
+                number(one["reference"]),
+                number(one["score"]),
+                number(one["difference"], signed=True),
+            ]
+            for one in data["images"]
+        ],
     )
 
 
@@ -230,7 +325,7 @@ def report_as_markdown(data: Mapping[str, Any]) -> str:
         f"- {markdown_text(METRIC[one['metric']].title)}: {markdown_text(one['sentence'])}" for one in data["verdicts"]
     ]
     parts += ["\n## What this study cannot say\n", *(f"- {markdown_text(line)}" for line in data["limits"])]
-    parts += ["\n## Tables\n", *(as_markdown(table) for table in tables_of(data))]
+    parts += ["\n## Tables\n", *map(as_markdown, [*tables_of(data), *_further_tables(data)])]
     parts += ["## Definitions\n"]
     parts += [f"- {markdown_text(one['title'])}: {markdown_text(one['definition'])}" for one in data["metrics"]]
     return "\n".join(parts) + "\n"
@@ -238,4 +333,5 @@ def report_as_markdown(data: Mapping[str, Any]) -> str:
 
 def report_as_latex(data: Mapping[str, Any]) -> str:
     """The report's tables."""
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(as_latex(table) for table in tables_of(data))
+    tables = [*tables_of(data), *_further_tables(data)]
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(map(as_latex, tables))

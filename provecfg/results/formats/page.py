@@ -10,10 +10,21 @@ import jinja2
 from markupsafe import Markup
 
 from provecfg.paths import templates_dir
-from provecfg.results import svg
+from provecfg.results.formats import svg
+from provecfg.results.formats.tables import (
+    Table,
+    as_csv,
+    as_latex,
+    as_markdown,
+    confusion_table,
+    evaluation_tables,
+    image_table,
+    number,
+    slice_tables,
+    tables_of,
+)
 from provecfg.results.scores import METRIC
 from provecfg.results.study import PRIMARY
-from provecfg.results.tables import Table, as_csv, as_latex, as_markdown, number, tables_of
 
 _SECTIONS: Final = {
     "fairness": "Which cells count",
@@ -22,8 +33,12 @@ _SECTIONS: Final = {
     "effect": "Effects",
     "tables": "Tables",
     "classes": "Classes",
+    "slices": "Slices of the images",
+    "evaluations": "Other data and checkpoints",
     "curves": "Curves",
     "edges": "Edges",
+    "images": "Images on which losses differ most",
+    "confusion": "Confusion",
     "calibration": "Calibration",
     "cost": "Cost",
     "method": "Method",
@@ -53,6 +68,10 @@ def page(data: Mapping[str, Any]) -> str:
     )
     pictures = {
         "classes": _classes(data),
+        "slices": [_copied(table) for table in slice_tables(data)],
+        "evaluations": [_copied(table) for table in evaluation_tables(data)],
+        "images": data["images"],
+        "confusion": _confusion(data),
         "curves": _curves(data),
         "edges": _widths(data),
         "calibration": _calibration(data),
@@ -68,6 +87,10 @@ def page(data: Mapping[str, Any]) -> str:
         forest=[{"svg": Markup(picture), "caption": caption} for picture, caption in forest_plots(data)],
         tables=[_copied(table) for table in tables_of(data)],
         classes=pictures["classes"],
+        slices=pictures["slices"],
+        evaluations=pictures["evaluations"],
+        images=_copied(table) if (table := image_table(data)) is not None else None,
+        confusion=pictures["confusion"],
         curves=pictures["curves"],
         terms=_terms(data),
         widths=pictures["edges"],
@@ -188,6 +211,33 @@ def _heat(value: float | None, base: float | None) -> dict[str, Any]:
     return {"text": number(difference, signed=True), "strength": f"{strength:.2f}", "is_plus": difference > 0}
 
 
+def _confusion(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The most frequent confusions as a table, and each loss's matrix."""
+    confusion = data["confusion"]
+    if confusion is None:
+        return None
+    names = confusion["classes"]
+    matrices = [
+        {
+            "loss": loss,
+            "rows": [
+                {
+                    "name": names[row],
+                    "cells": [
+                        {"text": "" if share is None else f"{share:.0f}", "strength": f"{(share or 0) / 100:.2f}"}
+                        for share in shares
+                    ],
+                }
+                for row, shares in enumerate(matrix)
+                if any(share is not None for share in shares)
+            ],
+        }
+        for loss, matrix in confusion["losses"].items()
+    ]
+    table = confusion_table(data)
+    return {"table": _copied(table) if table is not None else None, "names": names, "matrices": matrices}
+
+
 def _curves(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     charts = []
     for place in data["curves"]:
@@ -258,16 +308,25 @@ def _cost(data: Mapping[str, Any]) -> Table:
             row["place"],
             row["loss"],
             str(row["runs"]),
-            number(row["seconds"]) if row["seconds"] is None else f"{row['seconds']:.3f}",
+            _scaled(row["parameters"], 1e6, 2),
+            _scaled(row["operations"], 1e9, 2),
+            _scaled(row["seconds"], 1, 3),
+            _scaled(row["images_per_second"], 1, 1),
             number(row["hours"]),
-            "–" if row["memory_mb"] is None else str(row["memory_mb"]),
-            "–" if row["nearly_final"] is None else f"{row['nearly_final']:.0f}",
+            _scaled(row["memory_mb"], 1, 0),
+            _scaled(row["nearly_final"], 1, 0),
         ]
         for row in data["cost"]
     ]
-    head = ["", "loss", "runs", "s an iteration", "hours of training", "memory, MB", "iterations to 95 %"]
+    head = ["", "loss", "runs", "parameters, M", "operations, G", "s an iteration", "images a second"]
+    head += ["hours of training", "memory, MB", "iterations to 95 %"]
     caption = (
-        "Median time of an iteration, time of all iterations, greatest memory and the iteration at which 95 % of the "
-        "final mIoU was reached, as logged"
+        "Parameters of the model; floating-point operations of it on an image, where provecfg eval counted them; "
+        "median time of an iteration, and images that one process trains on in a second; time of all iterations, "
+        "greatest memory and the iteration at which 95 % of the final mIoU was reached, as logged"
     )
     return Table("costs", caption, head, rows)
+
+
+def _scaled(value: float | None, unit: float, decimals: int) -> str:
+    return number(None) if value is None else f"{value / unit:.{decimals}f}"

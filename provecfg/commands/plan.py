@@ -1,0 +1,177 @@
+"""`provecfg plan`: how many seeds a question needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provecfg.catalog.studies import STUDIES
+from provecfg.commands.findings import show_findings
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.errors import ExitCode, ProvecfgError
+
+if TYPE_CHECKING:
+    from provecfg.results.planning import Answer, Measured
+    from provecfg.study.schema import Study
+
+_USUAL_SDS = (0.3, 0.6, 1.0)
+"""Points. What users report of mIoU is 0.1 to 2."""
+
+
+@click.command()
+@click.argument("study", metavar="STUDY", type=click.Path(path_type=Path))
+@click.option(
+    "--detect",
+    required=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="POINTS",
+    help="The smallest difference to the reference that the study is to find, in points of mIoU.",
+)
+@click.option(
+    "--seed-sd",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SD",
+    help="Standard deviation of a training's score from seed to seed, in points.",
+)
+@click.option(
+    "--measured",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="A folder of work dirs to take the standard deviation and the hours of training from.",
+)
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@terminal_options
+def command(
+    study: Path,
+    detect: float,
+    seed_sd: float | None,
+    folder: Path | None,
+    output_format: str,
+    terminal: Terminal,
+) -> int:
+    """Say how many seeds a study needs to find a difference between losses, before it is trained.
+
+    STUDY is a study file, or a name of `provecfg list studies`. Nothing is executed.
+
+    Found means by the test that `report` makes, in four studies of five, with all losses corrected for. It is planned
+    as if a loss did the same to every model: where it does not, more models help and more seeds do not.
+    """
+    try:
+        from provecfg.results.planning import Question, answer, measured
+        from provecfg.results.runs import read_runs, work_dirs_in
+    except ModuleNotFoundError as error:
+        raise ProvecfgError(f"a plan needs {error.name}", hint="pip install 'provecfg[train]'") from error
+    parts = _studies(study, terminal)
+    if parts is None:
+        return ExitCode.FINDINGS
+    models = list(dict.fromkeys(model for part in parts for model in part.models))
+    losses = {part.losses.label(auxiliary) for part in parts for auxiliary in part.losses.cells()}
+    contexts = {(dataset, strategy) for part in parts for dataset in part.datasets for strategy in part.strategies}
+    if len(losses) < 2:
+        raise ProvecfgError(f"{study} has one loss, so it has no difference to find")
+    known = measured(read_runs(list(work_dirs_in(folder)))) if folder is not None else None
+    if seed_sd is None and known is not None and known.run_sd is None:
+        raise ProvecfgError(
+            f"no cell in {folder} has two complete seeds, so nothing there tells how trainings vary",
+            hint="give --seed-sd, or train a second seed of one cell",
+        )
+    if seed_sd is not None:
+        sds: Sequence[float] = [seed_sd]
+    else:
+        sds = [known.run_sd] if known is not None and known.run_sd is not None else _USUAL_SDS
+    question = Question(detect, len(models), len(losses) - 1, len(contexts))
+    answers = [answer(question, sd) for sd in sds]
+    cells = len(models) * len(losses) * len(contexts)
+    hours = [_hours(models, cells // len(models), one.seeds, known) for one in answers]
+    if output_format == "json":
+        terminal.result(json.dumps(_as_data(question, answers, hours, cells), indent=2))
+    else:
+        source = "given" if seed_sd is not None else f"measured in {known.cells} cells" if known is not None else ""
+        terminal.result(_as_text(study, question, answers, hours, cells, source))
+    return ExitCode.CLEAN
+
+
+def _studies(path: Path, terminal: Terminal) -> Sequence[Study] | None:
+    """The studies that a target stands for; None if it is faulty.
+
+    Raises:
+        ProvecfgError: There is no such file and no study of that name.
+    """
+    from provecfg.study.load import read_study
+    from provecfg.study.named import studies_of
+
+    if str(path) in STUDIES and not path.exists():
+        return studies_of(STUDIES[str(path)])
+    if not path.is_file():
+        raise ProvecfgError(f"{path} does not exist", hint="name a study file, or one of `provecfg list studies`")
+    study, findings = read_study(path)
+    if study is None:
+        show_findings(findings, terminal)
+        return None
+    return [study]
+
+
+def _hours(models: Sequence[str], per_model: int, seeds: int | None, known: Measured | None) -> float | None:
+    """Hours of training of all cells; None where a model's were not measured."""
+    if seeds is None or known is None or any(model not in known.hours for model in models):
+        return None
+    return sum(known.hours[model] for model in models) * per_model * seeds
+
+
+def _as_data(question: Any, answers: Sequence[Answer], hours: Sequence[float | None], cells: int) -> dict[str, Any]:
+    return {
+        "detect": question.effect,
+        "models": question.models,
+        "losses": question.losses + 1,
+        "contexts": question.contexts,
+        "plans": [
+            {
+                "seed_sd": one.run_sd,
+                "seeds": one.seeds,
+                "cells": None if one.seeds is None else cells * one.seeds,
+                "hours": time,
+                "smallest_effects": {str(seeds): effect for seeds, effect in one.smallest.items()},
+            }
+            for one, time in zip(answers, hours, strict=True)
+        ],
+    }
+
+
+def _as_text(
+    study: Path,
+    question: Any,
+    answers: Sequence[Answer],
+    hours: Sequence[float | None],
+    cells: int,
+    source: str,
+) -> str:
+    lines = [
+        f"{study}: {question.models} models, {question.losses} losses against the reference"
+        + (f", {question.contexts} datasets and strategies" if question.contexts > 1 else ""),
+        f"to find {question.effect:g} points of mIoU in four studies of five:",
+    ]
+    for one, time in zip(answers, hours, strict=True):
+        said = f" ({source})" if source else ""
+        lines.append("")
+        lines.append(f"sd of a training {one.run_sd:.2f} points{said}")
+        if one.seeds is None:
+            lines.append("  no number of seeds that anybody trains would do")
+        else:
+            lines.append(f"  {one.seeds} seed{'s' * (one.seeds != 1)} a cell, {cells * one.seeds} runs")
+            told = "unknown until a step of each model was measured (--measured)" if time is None else f"{time:.0f}"
+            lines.append(f"  hours of training, validations not counted: {told}")
+        lines.append(f"  {_smallest(one.smallest)}")
+    if not source:
+        lines.append("")
+        lines.append("How much trainings vary is not known: give --seed-sd, or --measured with some runs.")
+    return "\n".join(lines)
+
+
+def _smallest(smallest: Mapping[int, float | None]) -> str:
+    told = [f"{seeds}: {'no test' if effect is None else f'{effect:.2f}'}" for seeds, effect in smallest.items()]
+    return f"smallest difference found by so many seeds: {', '.join(told)}"

@@ -1,0 +1,88 @@
+"""The images on which a loss and the reference differ most, by the counts of the last validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from provecfg.counts.counts_file import CountsFile
+from provecfg.parallel import map_in_processes
+from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.scores import Scores, image_iou
+from provecfg.results.study import Cell, StudyResults
+
+SHOWN: Final = 3
+"""Images of each loss."""
+
+
+@dataclass(frozen=True)
+class ImageDifference:
+    """An image on which a loss and the reference differ.
+
+    Args:
+        loss: The loss.
+        image: Its name, from the common folder of all.
+        reference, score: mIoU of the image by the reference and by the loss, in points: means over the places that have
+            all losses.
+        pairs: Cells of the loss and of the reference of the same place and seed, those first that differ most here in
+            the same direction.
+    """
+
+    loss: str
+    image: str
+    reference: float
+    score: float
+    pairs: tuple[tuple[Cell, Cell], ...]
+
+    @property
+    def difference(self) -> float:
+        """In points, positive where the loss is better."""
+        return self.score - self.reference
+
+
+def image_differences(results: StudyResults) -> list[ImageDifference]:
+    """The `SHOWN` images of the greatest difference, of each loss; none where images were not counted."""
+    files = {
+        cell.run.path: list(cell.run.counts.values())[-1]
+        for cell in results.included
+        if cell.run is not None and cell.run.counts
+    }
+    if not files or not results.reference or len(results.axes["dataset"]) != 1:
+        return []
+    by_path = dict(zip(files, map_in_processes(_image_scores, list(files.values())), strict=True))
+    scores_of = by_work_dir(by_path)
+    means = mean_over_places(results, scores_of)
+    if results.reference not in means:
+        return []
+    names, reference = next(iter(files.values())).counts.image_names.tolist(), means[results.reference]
+    found = []
+    for loss, own in means.items():
+        differences = np.nan_to_num(own - reference)
+        for index in np.argsort(-np.abs(differences), kind="stable")[:SHOWN].tolist():
+            if loss != results.reference and differences[index]:
+                pairs = _pairs(results, loss, scores_of, index, float(np.sign(differences[index])))
+                found.append(ImageDifference(loss, names[index], float(reference[index]), float(own[index]), pairs))
+    return found
+
+
+def _pairs(
+    results: StudyResults, loss: str, scores_of: Callable[[Cell], Scores], index: int, sign: float
+) -> tuple[tuple[Cell, Cell], ...]:
+    pairs = []
+    for by_loss in results.by_place.values():
+        of_reference = {cell.coordinates["seed"]: cell for cell in by_loss.get(results.reference, [])}
+        for cell in by_loss.get(loss, []):
+            other = of_reference.get(cell.coordinates["seed"])
+            if other is not None:
+                difference = scores_of(cell)[index] - scores_of(other)[index]
+                pairs.append((sign * float(np.nan_to_num(difference)), cell, other))
+    pairs.sort(key=lambda pair: -pair[0])
+    return tuple((cell, other) for _, cell, other in pairs)
+
+
+def _image_scores(file: CountsFile) -> Scores:
+    """(N,) mIoU of each image over the classes that are labelled in it."""
+    return image_iou(file.regions_and_sums)

@@ -1,0 +1,150 @@
+"""Scores on parts of the images: by the folders that they lie in, and by what a table says of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provecfg.counts.counts_file import CountsFile
+from provecfg.errors import ProvecfgError
+from provecfg.files import MAX_RECORD_BYTES, read_text
+from provecfg.parallel import map_in_processes
+from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.scores import Scores, class_iou, finite_mean
+from provecfg.results.study import StudyResults
+
+FOLDER: Final = "folder"
+"""What images are sliced by where they lie in several folders: in Cityscapes, the city."""
+_IMAGE: Final = "image"
+_NOT_SAID: Final = "not said"
+_MOST_VALUES: Final = 40
+"""Of an attribute; one with more tells images apart, and is no slice."""
+
+Attributes = Mapping[str, Mapping[str, str]]
+"""Attribute -> name of an image without its ending -> value."""
+
+
+@dataclass(frozen=True)
+class _Slicing:
+    """Images by an attribute.
+
+    Args:
+        attribute: Its name.
+        values: Its values, of which each has an image.
+        value_of_image: (N,) the index of each image's.
+    """
+
+    attribute: str
+    values: tuple[str, ...]
+    value_of_image: NDArray[np.intp]
+
+
+def read_attributes(path: Path) -> Attributes:
+    """What a table says of images.
+
+    Args:
+        path: CSV, with a column `image` (a file's name or path, its ending left out or not) and one for each attribute.
+
+    Raises:
+        ProvecfgError: It cannot be read, or has no such column.
+    """
+    try:
+        text = read_text(path, max_bytes=MAX_RECORD_BYTES).removeprefix("\ufeff")  # spreadsheets write it
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProvecfgError(f"{path} cannot be read as CSV: {error}") from error
+    if _IMAGE not in columns or len(columns) < 2:
+        raise ProvecfgError(
+            f"{path} has the columns {', '.join(map(repr, columns)) or 'of no table'}",
+            hint=f"wanted: a column {_IMAGE!r}, and one for each attribute, such as 'weather'",
+        )
+    return {
+        column: {_stem(row[_IMAGE]): row[column] for row in rows if row[_IMAGE] and row[column]}
+        for column in columns
+        if column != _IMAGE
+    }
+
+
+def slice_scores(results: StudyResults, attributes: Attributes | None = None) -> list[dict[str, Any]]:
+    """Of each attribute, the mIoU of each loss on the images of each value, at the last validation.
+
+    A mean over the places that have all losses, as everywhere. Empty where there are no counts, several datasets, or
+    nothing to slice by.
+    """
+    files = {
+        cell.run.path: list(cell.run.counts.values())[-1]
+        for cell in results.included
+        if cell.run is not None and cell.run.counts
+    }
+    if not files or len(results.axes["dataset"]) != 1:
+        return []
+    names = next(iter(files.values())).counts.image_names.tolist()
+    slicings = list(_slicings(names, attributes or {}))
+    if not slicings:
+        return []
+    scored = map_in_processes(_scores_of, [(file, slicings) for file in files.values()])
+    by_path = dict(zip(files, scored, strict=True))
+    parts = []
+    for index, slicing in enumerate(slicings):
+        means = mean_over_places(results, by_work_dir({path: scores[index] for path, scores in by_path.items()}))
+        images = np.bincount(slicing.value_of_image, minlength=len(slicing.values))
+        if means and all(np.isfinite(mean).any() for mean in means.values()):
+            parts.append(
+                {
+                    "attribute": slicing.attribute,
+                    "rows": [
+                        {
+                            "value": value,
+                            "images": int(images[at]),
+                            "scores": {loss: mean[at] for loss, mean in means.items()},
+                        }
+                        for at, value in enumerate(slicing.values)
+                    ],
+                    "gaps": {loss: np.ptp(mean[np.isfinite(mean)]) for loss, mean in means.items()},
+                }
+            )
+    return parts
+
+
+def _slicings(names: Sequence[str], attributes: Attributes) -> list[_Slicing]:
+    by_attribute = {
+        FOLDER: [PurePosixPath(name).parts[0] if "/" in name else "" for name in names],
+        **{attribute: [_value(name, values) for name in names] for attribute, values in attributes.items()},
+    }
+    slicings = []
+    for attribute, values in by_attribute.items():
+        distinct, index = np.unique(np.array(values), return_inverse=True)
+        if 2 <= len(distinct) <= _MOST_VALUES:
+            slicings.append(_Slicing(attribute, tuple(distinct.tolist()), index))
+    return slicings
+
+
+def _value(name: str, values: Mapping[str, str]) -> str:
+    stem = _stem(name)
+    return values.get(stem) or values.get(PurePosixPath(stem).name) or _NOT_SAID
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
+
+
+def _scores_of(job: tuple[CountsFile, Sequence[_Slicing]]) -> list[Scores]:
+    """Of each slicing, (V,) the mIoU on the images of each value."""
+    file, slicings = job
+    counts = file.regions_and_sums
+    classes, scores = len(counts.classes), []
+    for slicing in slicings:
+        cell = slicing.value_of_image[counts.image_of_row] * classes + counts.row_classes
+        size = len(slicing.values) * classes
+        totals = np.stack([np.bincount(cell, column, size) for column in counts.regions.T], axis=-1)
+        iou = class_iou(totals.astype(np.int64).reshape(len(slicing.values), classes, 3))
+        scores.append(np.array([finite_mean(of_value) for of_value in iou]))
+    return scores
