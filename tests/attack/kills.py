@@ -213,7 +213,7 @@ def targets_in(folder: Path) -> list[Target]:
     process = CommandProcess(["generate", before, "-o", other], folder / "before.txt")
     assert process.ended() == 0, process.text
     runs = folder / "runs"
-    write_study(runs, study_of(2, 2), Effects(iou={"focal": 2.0}, run_sd=0.2))
+    write_study(runs, study_of(1, 1), Effects())
     cells = folder / "cells"
     cells.mkdir()
     for index in range(2):
@@ -275,7 +275,7 @@ def import_what_commands_import() -> None:
 
     from tests.command_server import STACK
 
-    for module in (*STACK, "provecfg.proof.rooms", "provecfg.results.study", "provecfg.results.page"):
+    for module in (*STACK, "provecfg.proof.rooms", "provecfg.results.study", "provecfg.results.formats.page"):
         importlib.import_module(module)
 
 
