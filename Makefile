@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode install generate docs site constraints clean
+.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -22,9 +22,13 @@ help:
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
+	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
+
+small-study: install
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/small-study/run.sh
 
 # OpenCV's wheel, which mmcv asks for, loads libGL and glib from the system. Where there are none, the files of its
 # headless twin, which is installed beside it and needs neither, take the place of its own.
@@ -98,6 +102,11 @@ docs: install
 site: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/python -m sphinx -W --keep-going -q -j $(JOBS) docs build/site
+
+snapshot: install
+	$(BIN)/python -m provecfg.registry.snapshot
+	$(BIN)/python -m docs.generate.accepted_parts
+	$(BIN)/python -m docs.generate.plugin_snapshot
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:2] == ["run"]:
+    if sys.argv[1:2] in (["run"], ["cell"]):
         # Before all that takes time to import: a signal that comes meanwhile is for the run to receive.
         from provecfg.interruption import hold
 

@@ -19,6 +19,7 @@ from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
 from provecfg.spelling import printable_lines
 
 COMMANDS = {
+    "init": "Look at a data folder, and write the study that reads it.",
     "generate": "Write the configs of a study.",
     "validate": "Judge configs and studies without running them.",
     "prove": "Prove on the real classes that what is declared trains.",
@@ -34,6 +35,14 @@ COMMANDS = {
     "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
     "eval": "Count what a checkpoint predicts, and keep the counts.",
     "report": "Say what a study came to, and how sure that is.",
+    "submit": "Hand a study to a cluster.",
+    "status": "Say where the cells of a study stand.",
+    "logs": "Print what a cell has printed.",
+    "resume": "Submit again what is not finished.",
+    "cancel": "End what was submitted.",
+    "forecast": "Say how long configs train, by what was measured.",
+    "cells": "Print one command a cell, for any other engine.",
+    "cell": "Train the cells of a submitted task; not for people.",
     "plan": "Say how many seeds a study needs to find a difference.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests.command_server import CommandServer
+from tests.engines.cluster import missing_for_slurm
 
 # On a busy machine a process waits for its turn: time says nothing about the code.
 hypothesis.settings.register_profile("provecfg", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -35,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     absent = [] if config.option.cuda else [GPU]
     if os.geteuid() != 0:
         absent.append("root")
+    if missing_for_slurm() is not None:
+        absent.append("slurm")
     if shutil.which("chromium") is None:
         absent.append("browser")
     left_out = [item for item in items if any(map(item.get_closest_marker, absent))]

@@ -304,7 +304,7 @@ def test_a_rule_is_one_function(checkout: Checkout) -> None:
         ),
         (
             "provecfg/catalog/datasets.py",
-            ('    Dataset(\n        name="cityscapes"', 'name="cityscapes"', 'name="another_town"'),
+            ('    Dataset(\n        name="acdc"', 'name="acdc"', 'name="another_town"'),
             ("--set", "models=[pspnet_r50]", "--set", "datasets=[another_town]"),
         ),
     ],

@@ -101,7 +101,6 @@ def command(
     have the value, it replaces that axis.
     """
     selection = Selection(models, datasets, strategies, auxiliary, seeds)
-    selection.check()
     if not studies and not everything and selection == Selection() and not settings:
         raise click.UsageError("name a study file, or --all for the study that comes with provecfg")
     read: list[Study | None] = []
@@ -112,6 +111,7 @@ def command(
             read.append(_read(path, settings, terminal))
     if everything or not studies:
         read += studies_of(LOSS_STUDY, settings)
+    selection.check({name for study in read if study is not None for name in study.resolved_datasets})
     if None in read:
         return ExitCode.FINDINGS
     selected = [_with_axes(study, selection) for study in read if study is not None]

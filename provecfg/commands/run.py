@@ -14,6 +14,7 @@ import click
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
+from provecfg.engines.cell_process import end_with_engine
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Finding, is_failure, placed
 from provecfg.findings.pipeline import screened
@@ -65,6 +66,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would run, and train nothing.")
 @click.option("--require-proof", is_flag=True, help="Train only what `provecfg prove` has proved, as it is now.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first config that fails.")
+@click.option("--parallel", metavar="N|auto", help="Train so many at once; `auto`: as many as there are GPUs for.")
+@click.option("--gpus-per-run", type=click.IntRange(min=1), metavar="N", help="GPUs of each, with --parallel.")
+@click.option("--devices", metavar="LIST", help="The GPUs that --parallel may use, as 0,1,3.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), metavar="N", help="Start again what was killed, with --parallel; 1."
+)
 @terminal_options
 def command(
     configs: tuple[Path, ...],
@@ -74,19 +81,27 @@ def command(
     dry_run: bool,
     require_proof: bool,
     fail_fast: bool,
+    parallel: str | None,
+    gpus_per_run: int | None,
+    devices: str | None,
+    retries: int | None,
     terminal: Terminal,
     **asked: Any,
 ) -> int:
-    """Train configs, one after the other. This executes them.
+    """Train configs, one after the other or several at once. This executes them.
 
     Each is validated first, then the data, the weights, the device and the disk are checked, and all that is wrong is
     said before anything trains. The work dir keeps the config, a record and the checkpoints; running the same command
     again goes on where it stopped. Ctrl-C, SIGTERM and SIGHUP write a checkpoint first (exit code 130); SIGUSR1 and
     SIGUSR2, which schedulers send before a time limit, too, and ask to be started again (exit code 75).
+
+    With --parallel each config is a process of its own on GPUs of its own, and the next begins where one ends. What
+    they print is in `console.log` of their work dirs.
     """
     from provecfg.training.options import RunOptions
 
     signals = StopSignals()
+    end_with_engine()
     for path in configs:
         if not path.is_file():
             raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
@@ -105,8 +120,18 @@ def command(
             "this process was started by torchrun, which `provecfg run` starts itself",
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
+    of_queue = {"--gpus-per-run": gpus_per_run, "--devices": devices, "--retries": retries}
+    if parallel is None and (unused := [name for name, value in of_queue.items() if value is not None]):
+        raise click.UsageError(f"{unused[0]} is for --parallel")
     try:
         with signals.listening():
+            if parallel is not None:
+                from provecfg.commands.run_parallel import Queueing, run_in_parallel
+
+                queueing = Queueing(parallel, gpus_per_run, devices, 1 if retries is None else retries, fail_fast)
+                return run_in_parallel(
+                    configs, options, queueing, signals, terminal, dry_run=dry_run, require_proof=require_proof
+                )
             return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
     except StopRequested as stop:
         click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)

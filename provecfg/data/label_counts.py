@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from provecfg.catalog.datasets import Dataset
+from provecfg.catalog.encodings import IGNORED
 from provecfg.class_weights.formulas import ClassCount, LabelCounts
+from provecfg.data.encodings import LabelDecoder, swapped
+from provecfg.data.layouts import layout_of
+from provecfg.data.records import LabelRecord, look_at_label
+from provecfg.data.workers import progress, results_of
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.files import open_regular
 
-_FEW = 64  # label maps that are counted sooner than processes start
-_CHUNK = 8  # label maps that a process is handed at once
 _SHOWN = 5  # files that are named when many are wrong
 
 
@@ -54,7 +47,14 @@ def find_label_files(root: Path, dataset: Dataset) -> LabelFiles:
     """
     if not root.is_dir():
         raise ProvecfgError(f"data root {str(root)!r} does not exist")
-    folder, image_folder = root / dataset.train.labels, root / dataset.train.images
+    if dataset.is_paired or dataset.train.files is not None:
+        pairs = dataset.selection(dataset.train).pairs(root)
+        return LabelFiles(
+            root,
+            tuple(sorted({pair.label for pair in pairs if (root / pair.label).is_file()})),
+            without_labels=tuple(pair.image for pair in pairs if not (root / pair.label).is_file()),
+        )
+    folder, image_folder = root / (dataset.train.labels or ""), root / (dataset.train.images or "")
     if not folder.is_dir():
         raise ProvecfgError(
             f"folder {str(folder)!r} does not exist", hint=f"{_contents(folder)}; {dataset.title} has its labels there"
@@ -105,21 +105,24 @@ def count_labels(
     digest = hashlib.sha256()
     problems: list[str] = []
     paths = [files.folder / name for name in files.names]
-    with _progress(len(paths), shows_progress) as advance:
-        for name, path, label_map in zip(files.names, paths, _counted(paths, processes), strict=True):
+    decoder = layout_of(dataset, dataset.train).decoder()
+    looked_at = results_of(look_at_label, paths, processes)
+    with progress("counting labels", len(paths), shows_progress) as advance:
+        for name, path, record in zip(files.names, paths, looked_at, strict=True):
             advance()
-            histogram, problem = label_map.histogram, label_map.problem
-            outside = sorted(value for value in histogram if value != dataset.ignore_index and not 0 <= value < counted)
-            if problem is None and outside:
-                values = ", ".join(map(str, outside[:_SHOWN])) + (" ..." if len(outside) > _SHOWN else "")
-                problem = f"holds {values}; classes are 0 to {counted - 1}, {dataset.ignore_index} is ignored"
+            problem = _problem(record, dataset, decoder)
             if problem is not None:
                 problems.append(f"{path}: {problem}")
                 continue
+            histogram: dict[int, int] = {}
+            for code, count in _codes(record, dataset).items():
+                label = decoder.meaning(code)
+                assert label is not None
+                histogram[label] = histogram.get(label, 0) + count
             digest.update(f"{name}\0{sorted(histogram.items())}\n".encode())
-            present = [value for value in histogram if value != dataset.ignore_index]
+            present = [value for value in histogram if value != IGNORED]
             labelled = sum(histogram[value] for value in present)
-            ignored += histogram.get(dataset.ignore_index, 0)
+            ignored += histogram.get(IGNORED, 0)
             for value in present:
                 pixels[value] += histogram[value]
                 holding[value] += 1
@@ -130,74 +133,31 @@ def count_labels(
     return LabelCounts(classes, len(paths), ignored, f"sha256:{digest.hexdigest()}")
 
 
-@dataclass(frozen=True, slots=True)
-class _LabelMap:
-    """What a label map holds: pixels by value, or what is wrong with it."""
-
-    histogram: Mapping[int, int]
-    problem: str | None = None
-
-
-def _look_at(path: Path) -> _LabelMap:
-    try:
-        with open_regular(path) as stream, Image.open(stream) as image:
-            if len(image.getbands()) > 1:
-                return _LabelMap({}, f"has {len(image.getbands())} channels; a label map has one, of class numbers")
-            if image.mode in ("L", "P"):  # of a palette image, the indices
-                image.load()
-                return _LabelMap({value: pixels for value, pixels in enumerate(image.histogram()) if pixels})
-            values, pixels = np.unique(np.asarray(image), return_counts=True)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what PIL raises, by format
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        return _LabelMap({}, f"cannot be decoded: {reason}")
-    if values.dtype.kind not in "biu":
-        return _LabelMap({}, f"holds {values.dtype} numbers; a label map has whole ones")
-    return _LabelMap(dict(zip(values.astype(int).tolist(), pixels.tolist(), strict=True)))
+def _problem(record: LabelRecord, dataset: Dataset, decoder: LabelDecoder) -> str | None:
+    """Why a label map cannot be counted, or None."""
+    if record.problem:
+        return record.problem if record.problem.startswith("holds") else f"cannot be decoded: {record.problem}"
+    if record.channels > 1 and dataset.encoding not in ("rgb", "repeated"):
+        return f"has {record.channels} channels; a label map has one, of class numbers"
+    if record.channels == 1 and dataset.encoding in ("rgb", "repeated"):
+        return f"has one channel; {dataset.title} has label maps of three"
+    if not record.is_grey and dataset.encoding == "repeated":
+        return "has three channels that are not equal"
+    outside = [code for code in _codes(record, dataset) if decoder.meaning(code) is None]
+    if not outside:
+        return None
+    values = ", ".join(map(decoder.shown, outside[:_SHOWN])) + (" ..." if len(outside) > _SHOWN else "")
+    if dataset.meaning is None and dataset.encoding in ("ids", "palette", "repeated"):
+        return f"holds {values}; classes are 0 to {len(dataset.classes) - 1}, {IGNORED} is ignored"
+    return f"holds {values}, which has no class"
 
 
-def _counted(paths: Sequence[Path], processes: int | None) -> Iterator[_LabelMap]:
-    """What each file holds, in the order of the files."""
-    processes = min(processes or _cores(), -(-len(paths) // _CHUNK))
-    if processes <= 1 or len(paths) <= _FEW:
-        yield from map(_look_at, paths)
-        return
-    # Spawned, since the bar has a thread, and a process with threads is not safely forked.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_leave_interrupts_to_the_parent)
-    try:
-        yield from pool.map(_look_at, paths, chunksize=_CHUNK)
-    except BrokenProcessPool as error:
-        raise ProvecfgError(
-            "a process that counted labels was ended from outside, for want of memory perhaps",
-            hint="count in fewer processes: --jobs 1",
-            exit_code=ExitCode.FINDINGS,
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def _progress(total: int, is_shown: bool) -> Iterator[Callable[[], None]]:
-    if not is_shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("counting labels"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
+def _codes(record: LabelRecord, dataset: Dataset) -> dict[int, int]:
+    """Pixels by value, as the decoder numbers them."""
+    if dataset.encoding != "rgb":
+        return dict(record.counts)
+    colours = {value * 0x010101 if record.is_grey else value: count for value, count in record.counts.items()}
+    return {swapped(colour) if dataset.channel_order == "bgr" else colour: n for colour, n in colours.items()}
 
 
 def _refusal(problems: list[str], files: int, dataset: Dataset) -> ProvecfgError:

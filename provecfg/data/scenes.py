@@ -1,25 +1,31 @@
-"""A small street-like dataset that provecfg draws itself, in the layout of a real one."""
+"""A small dataset that provecfg draws itself, in the layout and with the labels of a real one."""
 
 from __future__ import annotations
 
+import colorsys
+import dataclasses
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from provecfg.catalog.datasets import CITYSCAPES_CLASSES, Dataset, Split
+from provecfg.catalog.datasets import CITYSCAPES_CLASSES, Dataset
+from provecfg.catalog.encodings import IGNORED
+from provecfg.data.layouts import Layout, layout_of
+from provecfg.digest import digest_of
 from provecfg.errors import ProvecfgError
 from provecfg.paths import cache_dir
 
 MARKER = "provecfg-smoke.json"
 """File in the root of a drawn dataset; says how it was drawn."""
 
-_FORMAT = 1  # raised whenever the drawing changes, so that an old set is not taken for a new one
+_FORMAT = 2  # raised whenever the drawing changes, so that an old set is not taken for a new one
 _ID = {name: index for index, name in enumerate(CITYSCAPES_CLASSES)}
 
 
@@ -44,7 +50,7 @@ def smoke_data_for(dataset: Dataset, drawing: Drawing = Drawing(), root: Path | 
     """A drawn dataset in the layout of `dataset`; drawn now unless it is there already.
 
     Args:
-        dataset: Its folders, suffixes and label values.
+        dataset: Its folders, suffixes, classes and label values; none that is joined of others.
         drawing: How many images, their size, and the seed.
         root: Where to; in `cache_dir` unless given.
 
@@ -55,7 +61,23 @@ def smoke_data_for(dataset: Dataset, drawing: Drawing = Drawing(), root: Path | 
         ProvecfgError: There is something else at `root`, or it cannot be written.
     """
     name = f"{dataset.name}-{drawing.train}+{drawing.val}-{drawing.width}x{drawing.height}-s{drawing.seed}-v{_FORMAT}"
-    root = root or cache_dir() / "smoke" / name
+    counts = {"train": drawing.train, "val": drawing.val, "test": drawing.val}
+    parts = [
+        (layout_of(dataset, split), counts[name], (drawing.seed, offset))
+        for offset, (name, split) in enumerate(dataset.splits.items())
+    ]
+    return _drawn(parts, drawing, root or cache_dir() / "smoke" / name, {"dataset": dataset.name})
+
+
+def smoke_split_for(layout: Layout, count: int, drawing: Drawing = Drawing()) -> Path:
+    """The drawn images of one split in the cache, drawn now unless they are there already: see `smoke_data_for`."""
+    digest = digest_of([dataclasses.asdict(layout), count, dataclasses.asdict(drawing), _FORMAT])
+    return _drawn([(layout, count, (drawing.seed, 0))], drawing, cache_dir() / "smoke" / digest, {"layout": digest})
+
+
+def _drawn(
+    parts: Sequence[tuple[Layout, int, tuple[int, ...]]], drawing: Drawing, root: Path, about: dict[str, str]
+) -> Path:
     if (root / MARKER).is_file():
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -68,11 +90,19 @@ def smoke_data_for(dataset: Dataset, drawing: Drawing = Drawing(), root: Path | 
             f"the smoke data cannot be written: {error}", hint="set PROVECFG_HOME to a folder that can be"
         ) from error
     try:
-        for offset, (split, count) in enumerate(((dataset.train, drawing.train), (dataset.val, drawing.val))):
+        number = 0
+        for layout, count, seed in parts:
+            names = []
             for index in range(count):
-                _write_pair(beside, dataset, split, index, draw_street(drawing, (drawing.seed, offset, index)))
-        about = {"dataset": dataset.name, "format": _FORMAT, "seed": drawing.seed}
-        (beside / MARKER).write_text(json.dumps(about) + "\n", encoding="utf-8")
+                image, labels = draw_scene(layout.classes, drawing, (*seed, index))
+                names.append(layout.write(beside, number, image, labels))
+                number += 1  # splits may lie in one folder, and differ by their lists
+            if layout.selection.files is not None:
+                listing = beside / layout.selection.files
+                listing.parent.mkdir(parents=True, exist_ok=True)
+                listing.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        described = {**about, "format": _FORMAT, "seed": drawing.seed}
+        (beside / MARKER).write_text(json.dumps(described) + "\n", encoding="utf-8")
         beside.chmod(0o755)
         try:
             os.replace(beside, root)
@@ -84,16 +114,51 @@ def smoke_data_for(dataset: Dataset, drawing: Drawing = Drawing(), root: Path | 
     return root
 
 
-def _write_pair(root: Path, dataset: Dataset, split: Split, index: int, pair: tuple[np.ndarray, np.ndarray]) -> None:
-    # Cityscapes has a folder per city and expects none; one is used, so that recursion into folders is exercised.
-    stem = f"street/street_{index:06d}_000019" if dataset.name == "cityscapes" else f"street-{index:04d}"
-    for folder, suffix, pixels in (
-        (split.images, dataset.image_suffix, pair[0]),
-        (split.labels, dataset.label_suffix, pair[1]),
-    ):
-        path = root / folder / f"{stem}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path, quality=95)
+def draw_scene(classes: tuple[str, ...], drawing: Drawing, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """An image and its label map: a street where the classes are Cityscapes', shapes of their colours else.
+
+    Args:
+        classes: Their names.
+        drawing: The size.
+        seed: Of everything that varies; its last number counts the images, and the classes come in turn.
+
+    Returns:
+        The image, (H, W, 3) uint8 RGB, and the label map, (H, W) uint8 of class numbers and 255.
+    """
+    if classes == CITYSCAPES_CLASSES:
+        return draw_street(drawing, seed)
+    return _draw_shapes(len(classes), drawing, seed)
+
+
+_SHAPES = 12  # classes that an image shows beside the first
+
+
+def _draw_shapes(classes: int, drawing: Drawing, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    width, height = drawing.width, drawing.height
+    image = Image.new("RGB", (width, height), _colour_of(0))
+    labels = Image.new("L", (width, height), 0)
+    paint, mark = ImageDraw.Draw(image), ImageDraw.Draw(labels)
+    shown = min(_SHAPES, classes - 1)
+    turn = [1 + (seed[-1] * shown + step) % (classes - 1) for step in range(shown)]
+    for label in random.permutation(turn).tolist():
+        x, y = random.uniform(0, width), random.uniform(0, height)
+        half = random.uniform(0.08, 0.25) * np.array([width, height])
+        box = (x - half[0], y - half[1], x + half[0], y + half[1])
+        for canvas, fill in ((paint, _colour_of(label)), (mark, label)):
+            (canvas.ellipse if label % 2 else canvas.rectangle)(box, fill=fill)
+    corner = (-width * 0.1, -height * 0.1, width * 0.1, height * 0.1)
+    paint.ellipse(corner, fill=(10, 10, 10))
+    mark.ellipse(corner, fill=IGNORED)
+    noise = random.normal(0, 6, (height, width, 3))
+    pixels = np.clip(np.asarray(image, dtype=np.float32) + noise, 0, 255).astype(np.uint8)
+    return pixels, np.array(labels)
+
+
+def _colour_of(label: int) -> tuple[int, int, int]:
+    """A colour that no other label near it has: hues a golden ratio apart."""
+    red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, 0.9 - 0.4 * (label % 3 == 2), 0.6 + 0.3 * (label % 2))
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def draw_street(drawing: Drawing, seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

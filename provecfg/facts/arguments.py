@@ -10,6 +10,8 @@ from provecfg.facts.model import is_mmseg
 from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
+from provecfg.registry.accepted import accepted, argument_name
+from provecfg.registry.stated_types import StatedType, misfit
 
 _CERTAIN: Final = frozenset(
     {
@@ -88,7 +90,7 @@ def unused_arguments_of(
     # by the id of the dict, which the config holds, so that the id stays its own
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
     for typed, info in classes:
-        if not _is_built_as_it_stands(config, typed, registry_at):
+        if not is_built_as_it_stands(config, typed, registry_at):
             continue
         values, slot = typed.node.value, typed.slot
         of_class = fates.get((id(info), slot))
@@ -104,7 +106,39 @@ def unused_arguments_of(
                 yield UnusedArgument(typed, info, Node(values[key], typed.node, key), fate)
 
 
-def _is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:
+class Misfit(NamedTuple):
+    """A value of a kind that its class does not state for the argument.
+
+    Args:
+        info: The class.
+        argument: Name of the argument.
+        node: The argument, or the part of it that does not fit.
+        stated: What the class states for this part.
+    """
+
+    info: ClassInfo
+    argument: str
+    node: Node
+    stated: StatedType
+
+
+def misfits_of(config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]) -> Iterator[Misfit]:
+    """The values of a kind that their class does not state."""
+    registry_at = {id(typed.node.value): typed.registry for typed in parts}
+    misdescribed = accepted(config.registry.snapshot.release).misdescribed
+    for typed, info in classes:
+        if info.is_of_user or not info.stated_types or not is_built_as_it_stands(config, typed, registry_at):
+            continue
+        for key, value in typed.node.value.items():
+            stated = info.stated_types.get(key)
+            unfit = None if stated is None else misfit(value, stated)
+            if unfit is not None and argument_name(info.dotted, key) not in misdescribed:
+                path, stated_there = unfit
+                node = Node(value, typed.node, key)
+                yield Misfit(info, key, (node.dig(path) if path else None) or node, stated_there)
+
+
+def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:
     """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
     if typed.is_direct:
         return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from provecfg.registry import ClassInfo, Fate, Registry
+from provecfg.registry.preconditions import Refusal
 
 
 class ClassCache:
-    """Classes by scope, name and registry; fates by class and slot, then key.
+    """Classes by scope, name and registry; fates by class and slot, then key; refusals by what is refused.
 
-    Neither depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
+    None depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
     those are not kept.
     """
 
@@ -18,6 +19,7 @@ class ClassCache:
         self.registry = registry  # held, so that its id stays its own
         self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
         self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
+        self.refusals: dict[str, Refusal | None] = {}
 
 
 _MOST_REGISTRIES: Final = 32

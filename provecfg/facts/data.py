@@ -44,6 +44,9 @@ ZERO_LABEL_REDUCED: Final = frozenset(
 )
 """Datasets whose `reduce_zero_label` is True unless the config sets it (the same files)."""
 
+LABEL_LOADERS: Final = ("LoadAnnotations", "LoadEncodedAnnotations")
+"""Transforms that load a label map: mmseg's, and our plugin's."""
+
 Split = Literal["train", "val", "test"]
 
 
@@ -142,6 +145,7 @@ _SAME_SIZE: Final = frozenset(
     {
         "LoadImageFromFile",
         "LoadAnnotations",
+        "LoadEncodedAnnotations",
         "LoadDepthAnnotation",
         "RandomFlip",
         "PhotoMetricDistortion",

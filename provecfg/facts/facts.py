@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from provecfg.facts.arguments import UnusedArgument, classes_of, typed_of, unregistered_of, unused_arguments_of
+from provecfg.facts.arguments import (
+    Misfit,
+    UnusedArgument,
+    classes_of,
+    misfits_of,
+    typed_of,
+    unregistered_of,
+    unused_arguments_of,
+)
 from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import Dataset, Loader, Split, loaders_of, preprocessor_of
 from provecfg.facts.hooks import (
@@ -20,11 +28,12 @@ from provecfg.facts.lookup import Lookup
 from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
 from provecfg.facts.padding import Padding, padding_of
+from provecfg.facts.refusals import Refused, innermost, refused_sections_of, refused_values_of
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
-from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, OLD_KEYS
+from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS
 
 
 class Facts(Lookup):
@@ -176,6 +185,23 @@ class Facts(Lookup):
         return tuple(unused_arguments_of(self, self.typed, self.classes))
 
     @cached_property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Values of a kind that their class does not state."""
+        return tuple(misfits_of(self, self.typed, self.classes))
+
+    @cached_property
     def unregistered(self) -> tuple[tuple[Typed, Node], ...]:
         """Dicts whose class is registered nowhere that was read, each with its `type`."""
         return tuple(unregistered_of(self, self.typed))
+
+    @cached_property
+    def is_whole_run(self) -> bool:
+        """Whether the config has all that training needs, but for one thing, which is then missing."""
+        return sum(self.get(key) is not None for key in NEEDED_BY_TRAINING) >= len(NEEDED_BY_TRAINING) - 1
+
+    @cached_property
+    def refusals(self) -> tuple[Refused, ...]:
+        """Parts of the config that their class, or mmengine's Runner, is certain to refuse."""
+        values = refused_values_of(self, self.typed, self.classes, is_whole_run=self.is_whole_run)
+        sections = refused_sections_of(self, is_whole_run=self.is_whole_run)
+        return tuple(innermost([*values, *sections]))

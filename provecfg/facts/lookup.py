@@ -14,6 +14,7 @@ from typing import Any, Final
 from provecfg.facts.class_cache import ClassCache, class_cache_of
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
+from provecfg.registry.layout import IMPLIED_TYPES
 from provecfg.registry.release import installed_release
 
 OWN_SCOPES: Final = frozenset({"", "mmseg", "provecfg"})
@@ -77,6 +78,8 @@ class Lookup:
     def class_of(self, node: Node | None, registry: str = "model") -> ClassInfo | None:
         """The class that a dict's `type` names, or None if it names none or an unknown one."""
         name = node.value.get("type") if node is not None and isinstance(node.value, dict) else None
+        if name is None and node is not None and node.parent is self.root:
+            name = IMPLIED_TYPES.get(node.step)
         if not isinstance(name, str):
             return None
         scope = node.value.get("_scope_") if node is not None else None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provecfg.mmconfig import Node
-from provecfg.registry.layout import TOP_LEVEL
+from provecfg.registry.layout import IMPLIED_TYPES, TOP_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A dict with a `type`.
+    """A dict with a `type`, or at the top level where it has one without saying so.
 
     Args:
         node: It.
@@ -102,7 +102,7 @@ def _collect(node: Node, registry: str, slot: str, typed: list[Typed], seen: set
     if id(value) in seen:
         return
     seen.add(id(value))
-    type_name = value.get("type")
+    type_name = value.get("type", IMPLIED_TYPES.get(slot) if depth == 0 else None)
     if registry and isinstance(type_name, str):
         typed.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
         if type_name == "Albu":

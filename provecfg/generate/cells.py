@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,10 @@ class Cell:
 def cells_of(study: Study) -> Iterator[Cell]:
     """Every combination of the study's axes, models outermost and seeds innermost."""
     losses = [(auxiliary, study.losses.label(auxiliary)) for auxiliary in study.losses.cells()]
-    axes = itertools.product(study.models, study.datasets, study.strategies, losses, study.seeds)
+    datasets = study.resolved_datasets.values()
+    axes = itertools.product(study.models, datasets, study.strategies, losses, study.seeds)
     for model, dataset, strategy, (auxiliary, label), seed in axes:
-        yield Cell(MODELS[model], DATASETS[dataset], STRATEGIES[strategy], auxiliary, label, seed)
+        yield Cell(MODELS[model], dataset, STRATEGIES[strategy], auxiliary, label, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,18 @@ class Selection:
     auxiliary: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def check(self) -> None:
+    def check(self, own_datasets: Iterable[str] = ()) -> None:
         """Refuse names that nothing has.
+
+        Args:
+            own_datasets: Names that the studies give to datasets of their own.
 
         Raises:
             ProvecfgError: An unknown name, with the nearest known one.
         """
         catalogs: tuple[tuple[str, tuple[str, ...], Mapping[str, Any]], ...] = (
             ("model", self.models, MODELS),
-            ("dataset", self.datasets, DATASETS),
+            ("dataset", self.datasets, {**DATASETS, **dict.fromkeys(own_datasets)}),
             ("strategy", self.strategies, STRATEGIES),
         )
         for kind, names, catalog in catalogs:
@@ -87,7 +91,8 @@ class Selection:
         axes: dict[str, Any] = {}
         for axis in ("models", "datasets", "strategies", "seeds"):
             selected = getattr(self, axis)
-            if not set(selected) <= set(getattr(study, axis)):
+            held = study.resolved_datasets if axis == "datasets" else getattr(study, axis)
+            if not set(selected) <= set(held):
                 axes[axis] = list(selected)
         labels = {cell_label(selection) for selection in study.losses.auxiliary}
         if not {_as_label(label) for label in self.auxiliary} <= labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from provecfg import invariants
@@ -13,57 +14,113 @@ from provecfg.study.schema import Data
 
 def train_dataloader(data: Data, dataset: Dataset, strategy: Strategy) -> dict[str, Any]:
     """The `train_dataloader`: random crops, without end."""
-    pipeline: list[dict[str, Any]] = [
-        {"type": "LoadImageFromFile"},
-        {"type": "LoadAnnotations"},
-        {
-            "type": "RandomResize",
-            "scale": data.resize_scale or dataset.resize_scale,
-            "ratio_range": strategy.ratio_range,
-            "keep_ratio": True,
-        },
-        {"type": "RandomCrop", "crop_size": data.crop_size, "cat_max_ratio": strategy.cat_max_ratio},
-        {"type": "RandomFlip", "prob": strategy.flip_prob},
-    ]
-    if strategy.photometric_distortion:
-        pipeline.append({"type": "PhotoMetricDistortion"})
-    pipeline.append({"type": "PackSegInputs"})
+
+    def pipeline(part: Dataset) -> list[dict[str, Any]]:
+        steps: list[dict[str, Any]] = [
+            {"type": "LoadImageFromFile"},
+            label_loader(part),
+            {
+                "type": "RandomResize",
+                "scale": data.resize_scale or dataset.resize_scale,
+                "ratio_range": strategy.ratio_range,
+                "keep_ratio": True,
+            },
+            {"type": "RandomCrop", "crop_size": data.crop_size, "cat_max_ratio": strategy.cat_max_ratio},
+            {"type": "RandomFlip", "prob": strategy.flip_prob},
+        ]
+        if strategy.photometric_distortion:
+            steps.append({"type": "PhotoMetricDistortion"})
+        return [*steps, {"type": "PackSegInputs"}]
+
     sampler = {"type": "InfiniteSampler", "shuffle": True}
-    return _dataloader(data, dataset, dataset.train, pipeline, sampler, data.batch_size)
+    return _dataloader(data, dataset_of(data, dataset, "train", pipeline), sampler, data.batch_size)
 
 
 def val_dataloader(data: Data, dataset: Dataset) -> dict[str, Any]:
-    """The `val_dataloader`, and `test_dataloader`: whole images, one at a time."""
-    pipeline: list[dict[str, Any]] = [
-        {"type": "LoadImageFromFile"},
-        {"type": "Resize", "scale": data.resize_scale or dataset.resize_scale, "keep_ratio": True},
-        # After Resize: the metric compares with the label map in its own size.
-        {"type": "LoadAnnotations"},
-        {"type": "PackSegInputs"},
-    ]
-    return _dataloader(data, dataset, dataset.val, pipeline, {"type": "DefaultSampler", "shuffle": False}, 1)
+    """The `val_dataloader`: whole images, one at a time."""
+    return _evaluation_dataloader(data, dataset, "val")
 
 
-def _dataloader(
-    data: Data,
-    dataset: Dataset,
-    split: Split,
-    pipeline: list[dict[str, Any]],
-    sampler: dict[str, Any],
-    batch_size: int,
-) -> dict[str, Any]:
+def test_dataloader(data: Data, dataset: Dataset) -> dict[str, Any]:
+    """The `test_dataloader`: that of validation, unless the dataset has a test split of its own."""
+    return _evaluation_dataloader(data, dataset, "test" if dataset.test is not None else "val")
+
+
+def _evaluation_dataloader(data: Data, dataset: Dataset, split: str) -> dict[str, Any]:
+    def pipeline(part: Dataset) -> list[dict[str, Any]]:
+        return [
+            {"type": "LoadImageFromFile"},
+            {"type": "Resize", "scale": data.resize_scale or dataset.resize_scale, "keep_ratio": True},
+            # After Resize: the metric compares with the label map in its own size.
+            label_loader(part),
+            {"type": "PackSegInputs"},
+        ]
+
+    return _dataloader(
+        data, dataset_of(data, dataset, split, pipeline), {"type": "DefaultSampler", "shuffle": False}, 1
+    )
+
+
+def label_loader(dataset: Dataset) -> dict[str, Any]:
+    """The transform that loads its label maps: ours maps what mmseg's takes as it is."""
+    return {"type": "LoadEncodedAnnotations" if dataset.is_paired else "LoadAnnotations"}
+
+
+def _dataloader(data: Data, dataset: dict[str, Any], sampler: dict[str, Any], batch_size: int) -> dict[str, Any]:
     return {
         "batch_size": batch_size,
         "num_workers": data.num_workers,
         "persistent_workers": data.num_workers > 0,  # torch refuses True without workers
         "sampler": sampler,
-        "dataset": {
-            "type": dataset.type,
-            "data_root": data_root(data, dataset),
-            "data_prefix": {"img_path": split.images, "seg_map_path": split.labels},
-            "pipeline": pipeline,
-        },
+        "dataset": dataset,
     }
+
+
+def dataset_of(
+    data: Data, dataset: Dataset, split: str, pipeline: Callable[[Dataset], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    """The dict of a dataset in a loader.
+
+    Args:
+        data: What the study says of data.
+        dataset: The dataset.
+        split: `train`, `val` or `test`.
+        pipeline: A dataset, one of those that are joined, to its pipeline.
+    """
+    if dataset.joined:
+        return {
+            "type": "ConcatDataset",
+            "datasets": [dataset_of(data, part, split, pipeline) for part in dataset.joined],
+            # mmengine refuses to join datasets that differ in any of their meta information; their classes are the same
+            "ignore_keys": ["palette"],
+        }
+    files, root = dataset.splits[split], data_root(data, dataset)
+    if dataset.is_paired:
+        arguments = _paired_arguments(dataset, files)
+    else:
+        arguments = {"data_prefix": {"img_path": files.images, "seg_map_path": files.labels}, **dataset.arguments}
+        if files.files is not None:
+            arguments["ann_file"] = files.files
+    return {"type": dataset.type, "data_root": root, **arguments, "pipeline": pipeline(dataset)}
+
+
+def _paired_arguments(dataset: Dataset, split: Split) -> dict[str, Any]:
+    metainfo: dict[str, Any] = {"classes": list(dataset.classes)}
+    if dataset.palette is not None:
+        metainfo["palette"] = [list(colour) for colour in dataset.palette]
+    arguments: dict[str, Any] = {"images": split.images, "labels": split.labels, "metainfo": metainfo}
+    arguments |= {
+        "files": split.files,
+        "only": split.only,
+        "share": split.share,
+        "share_seed": split.share_seed if split.share else None,
+        "group": split.group,
+        "encoding": dataset.encoding,
+        "channel_order": dataset.channel_order if dataset.encoding == "rgb" else None,
+        "mapping": dict(dataset.mapping) if dataset.mapping is not None else None,
+        "slices": dict(dataset.slices) or None,
+    }
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def data_root(data: Data, dataset: Dataset) -> str:

@@ -52,6 +52,7 @@ class Plan:
     auxiliary_heads: tuple[losses.AuxiliaryHead, ...]
     train_dataloader: dict[str, Any]
     val_dataloader: dict[str, Any]
+    test_dataloader: dict[str, Any]
     evaluator: dict[str, Any]
     optim_wrapper: dict[str, Any]
     param_scheduler: list[dict[str, Any]]
@@ -97,6 +98,7 @@ class Planner:
             auxiliary_heads=heads,
             train_dataloader=data.train_dataloader(study.data, dataset, cell.strategy),
             val_dataloader=data.val_dataloader(study.data, dataset),
+            test_dataloader=data.test_dataloader(study.data, dataset),
             evaluator=data.evaluator(),
             optim_wrapper=schedule.optim_wrapper(study, model),
             param_scheduler=schedule.param_scheduler(study.schedule, model),

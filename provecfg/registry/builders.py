@@ -32,8 +32,8 @@ SUPPLIED: Final[dict[str, frozenset[str]]] = {
     # ... build_visualizer
     "visualizer": frozenset({"name", "save_dir"}),
     "vis_backend": frozenset({"save_dir"}),
-    # ... build_param_scheduler
-    "parameter scheduler": frozenset({"optimizer", "epoch_length"}),
+    # ... build_param_scheduler, which fills in the end
+    "parameter scheduler": frozenset({"optimizer", "epoch_length", "end"}),
     # optim/optimizer/default_constructor.py, DefaultOptimWrapperConstructor.__call__
     "optimizer": frozenset({"params"}),
     "optim_wrapper": frozenset({"optimizer"}),
@@ -81,3 +81,10 @@ TAKEN_IN_SLOT: Final[dict[str, frozenset[str]]] = {
 def taken_in_slot(slot: str) -> frozenset[str]:
     """Keys that are removed from the dict that stands under the key `slot`."""
     return next((keys for end, keys in TAKEN_IN_SLOT.items() if slot.endswith(end)), frozenset())
+
+
+FILLED_IN: Final = frozenset({"end"})
+"""Of what builders supply, what they only fill in where the config does not set it.
+
+Source: mmengine 0.10.7, registry/build_functions.py, `build_scheduler_from_cfg`.
+"""

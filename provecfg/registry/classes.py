@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import enum
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +13,8 @@ from typing import Any
 
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN, taken_in_slot
 from provecfg.registry.kwargs_flow import NEXT_INIT, Delegate, Flow, Target
-from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter
+from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Kind, Parameter, parameters_of
+from provecfg.registry.stated_types import StatedType, type_of
 from provecfg.spelling import nearest_names
 
 _DEEPEST_CHAIN = 40
@@ -32,6 +35,23 @@ class Fate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpts:
+    """What the source of a class or function tells of the values that it refuses.
+
+    Args:
+        methods: Source by method, the constructor's as `__init__`, a function's by its own name.
+        constants: Source of the class's own attributes that they look at.
+    """
+
+    methods: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+
+ReadExcerpts = Callable[[str, str], Excerpts]
+"""From a module and the name of a class or function in it."""
+
+
+@dataclass(frozen=True)
 class ClassRecord:
     """One class or function as its own source text has it, parents not looked at.
 
@@ -44,8 +64,10 @@ class ClassRecord:
         flow: Where that one's `**kwargs` go; None if it has none.
         forward: Parameters of its own `forward`, or None if it defines none.
         has_loss_name: Whether it defines `loss_name`, which mmseg's heads read of each of their losses.
+        documented: Source of the types that its docstring states, by argument (`stated_types`).
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
+        read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
     """
 
     module: str
@@ -55,12 +77,46 @@ class ClassRecord:
     flow: Flow | None = None
     forward: tuple[Parameter, ...] | None = None
     has_loss_name: bool = False
+    documented: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     row: int = 0
+    read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
 
     @property
     def dotted(self) -> str:
         return f"{self.module}.{self.name}"
+
+    @cached_property
+    def _excerpts(self) -> Excerpts:
+        return Excerpts() if self.read_excerpts is None else self.read_excerpts(self.module, self.name)
+
+    @property
+    def excerpts(self) -> Mapping[str, str]:
+        """Source of what can refuse a value (`preconditions`), by method; '' for a method that cannot be followed."""
+        return self._excerpts.methods
+
+    @property
+    def constants(self) -> Mapping[str, str]:
+        """Source of the class's own attributes that excerpts look at."""
+        return self._excerpts.constants
+
+    def body(self, name: str) -> list[ast.stmt] | None:
+        """The excerpt of the constructor, or of a function itself."""
+        text = self.excerpts.get(name)
+        return _statements(text) if text else None
+
+    def method(self, name: str) -> tuple[tuple[Parameter, ...], list[ast.stmt]] | None:
+        """Parameters and excerpt of a method that an excerpt calls; None where it cannot be followed."""
+        text = self.excerpts.get(name)
+        function = _statements(text)[0] if text else None
+        if not isinstance(function, ast.FunctionDef):
+            return None
+        return parameters_of(function.args, origin=self.dotted, skip_first=True), function.body
+
+
+@functools.lru_cache(maxsize=4096)
+def _statements(text: str) -> list[ast.stmt]:
+    return ast.parse(text).body
 
 
 Records = Callable[[str], "ClassRecord | None"]
@@ -124,6 +180,23 @@ class ClassInfo:
             if found[name].is_required:
                 found[name] = replace(found[name], default=UNKNOWN_DEFAULT)
         return found
+
+    @cached_property
+    def stated_types(self) -> Mapping[str, StatedType]:
+        """What its arguments take, of those of which annotation, docstring and default leave nothing open."""
+        texts: dict[tuple[str, str], str] = {
+            (record.dotted, name): text
+            for record in self.ancestors
+            if record is not None
+            for name, text in record.documented.items()
+        }
+        types = {}
+        for name, parameter in self.parameters.items():
+            text = texts.get((self.dotted, name)) or texts.get((parameter.origin, name))
+            stated = type_of(parameter, text)
+            if stated is not None:
+                types[name] = stated
+        return types
 
     @cached_property
     def required(self) -> tuple[str, ...]:

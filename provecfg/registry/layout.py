@@ -168,3 +168,49 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What `default_scope` can be -> the library whose classes are then named without a scope."""
+
+IMPLIED_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # mmengine 0.10.7, runner/runner.py: build_val_loop, build_test_loop, build_log_processor, build_optim_wrapper
+        "val_cfg": "ValLoop",
+        "test_cfg": "TestLoop",
+        "log_processor": "LogProcessor",
+        "optim_wrapper": "OptimWrapper",
+    }
+)
+"""Top-level key -> the class of a dict without `type` there."""
+
+NEEDED_BY_TRAINING: Final = (
+    "default_scope",
+    "model.type",
+    "model.backbone",
+    "train_dataloader.dataset",
+    "optim_wrapper.optimizer",
+    "train_cfg",
+)
+"""What every config that trains has; a config with less is one that others inherit from."""
+
+RUNNER: Final = "mmengine.runner.runner.Runner"
+"""The class that a config's top level is given to."""
+
+RUNNER_METHODS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        # mmengine 0.10.7, runner/runner.py
+        "train_dataloader": ("build_dataloader", "dataloader"),
+        "val_dataloader": ("build_dataloader", "dataloader"),
+        "test_dataloader": ("build_dataloader", "dataloader"),
+        "train_cfg": ("build_train_loop", "loop"),
+        "val_cfg": ("build_val_loop", "loop"),
+        "test_cfg": ("build_test_loop", "loop"),
+        "val_evaluator": ("build_evaluator", "evaluator"),
+        "test_evaluator": ("build_evaluator", "evaluator"),
+        "optim_wrapper": ("build_optim_wrapper", "optim_wrapper"),
+        "param_scheduler": ("_check_scheduler_cfg", "param_scheduler"),
+        "default_hooks": ("register_default_hooks", "hooks"),
+        "custom_hooks": ("register_custom_hooks", "hooks"),
+        "log_processor": ("build_log_processor", "log_processor"),
+        "visualizer": ("build_visualizer", "visualizer"),
+        "model": ("build_model", "model"),
+    }
+)
+"""Top-level key -> the method of the Runner that is given its value, and the argument."""

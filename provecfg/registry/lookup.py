@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -11,7 +12,7 @@ from provecfg.findings.settings import settings_for
 from provecfg.registry.local_classes import NONE, LocalClasses, seen_from
 from provecfg.registry.plugin_record import PLUGIN, plugin_modules
 from provecfg.registry.release import installed_release, load
-from provecfg.registry.repository import FARTHEST_FOLDER, RepositoryIndex, index_of, project_of
+from provecfg.registry.repository import FARTHEST_FOLDER, FRESH_FOR_S, RepositoryIndex, index_of, project_of
 from provecfg.registry.tree import Registry
 from provecfg.registry.user_modules import UserModules
 from provecfg.spelling import is_misspelling
@@ -24,6 +25,7 @@ NO_SCOPE: Final = ""
 
 _read: dict[tuple[tuple[str, ...], tuple[Path, ...], str], UserModules] = {}
 _made: dict[tuple[int, int, str], Registry] = {}
+_seen: dict[tuple[Path, Path], tuple[float, LocalClasses]] = {}
 _local: dict[tuple[tuple[RepositoryIndex, ...], tuple[int, ...]], LocalClasses] = {}
 
 
@@ -95,6 +97,14 @@ def _local_classes(config: Path | None) -> LocalClasses:
     """What the config's repository, and the packages of its settings, register."""
     if config is None:
         return NONE
+    key = (config.absolute().parent, Path.cwd())
+    known = _seen.get(key)
+    if known is None or time.monotonic() - known[0] > FRESH_FOR_S or not known[1].is_fresh:
+        known = _seen[key] = (time.monotonic(), _classes_around(config))
+    return known[1]
+
+
+def _classes_around(config: Path) -> LocalClasses:
     project = project_of(config, Path.cwd())
     indices = [index_of(folder, is_marked=project.is_marked) for folder in project.folders]
     settings = settings_for(config)

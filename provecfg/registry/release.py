@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from provecfg.registry.classes import ClassRecord
+from provecfg.registry.classes import ClassRecord, Excerpts, ReadExcerpts
 from provecfg.registry.kwargs_flow import Delegate, Flow, Target
 from provecfg.registry.signatures import Parameter, parameters_from_text
 
@@ -62,22 +63,47 @@ class Snapshot:
             self._records[dotted] = self._find(dotted)
         return self._records[dotted]
 
+    @functools.cached_property
+    def _excerpts(self) -> dict[str, dict[str, list[Any]]]:
+        try:
+            text = gzip.decompress(excerpts_file(self.release).read_bytes())
+        except FileNotFoundError:
+            return {}
+        excerpts: dict[str, dict[str, list[Any]]] = json.loads(text)
+        return excerpts
+
+    def _read_excerpts(self, module: str, name: str) -> Excerpts:
+        return Excerpts(*self._excerpts.get(module, {}).get(name, ()))
+
     def _find(self, dotted: str) -> ClassRecord | None:
         module, _, name = dotted.rpartition(".")
         if name in self.raw.get(module, ()):
-            return record_of(module, name, self.raw[module][name])
+            return record_of(module, name, self.raw[module][name], self._read_excerpts)
         outer, _, inner = module.rpartition(".")
         if f"{inner}.{name}" in self.raw.get(outer, ()):  # a nested class, or a method
-            return record_of(outer, f"{inner}.{name}", self.raw[outer][f"{inner}.{name}"])
+            return record_of(outer, f"{inner}.{name}", self.raw[outer][f"{inner}.{name}"], self._read_excerpts)
         within = [m for m in self._modules_of.get(name, ()) if m.startswith(f"{module}.")]
         if len(within) == 1:
-            return record_of(within[0], name, self.raw[within[0]][name])
+            return record_of(within[0], name, self.raw[within[0]][name], self._read_excerpts)
         return None
 
 
-def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
-    """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name."""
-    bases, signature, flow, forward, has_loss_name = row + [None] * (5 - len(row))
+def excerpts_file(release: str, folder: Path = DATA_DIR) -> Path:
+    """Where the excerpts of a release's constructors are: module -> name -> methods, constants."""
+    return folder / f"{release}_excerpts.json.gz"
+
+
+def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpts | None = None) -> ClassRecord:
+    """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name, types that
+    its docstring states.
+
+    Args:
+        module: The module.
+        name: Of the class or function.
+        row: The row.
+        read_excerpts: Reads the excerpts of the release.
+    """
+    bases, signature, flow, forward, has_loss_name, documented = row + [None] * (6 - len(row))
     dotted = f"{module}.{name}"
     return ClassRecord(
         module=module,
@@ -87,6 +113,8 @@ def record_of(module: str, name: str, row: list[Any]) -> ClassRecord:
         flow=None if flow is None else _flow(flow),
         forward=None if forward is None else _parameters(forward, dotted),
         has_loss_name=bool(has_loss_name),
+        documented=documented or {},
+        read_excerpts=read_excerpts,
     )
 
 

@@ -38,7 +38,8 @@ MOST_PARSED: Final = 100
 _FORMAT: Final = 1
 _WORTH_KEEPING: Final = 300
 """Files below which reading all of them costs less than looking after a kept answer."""
-_FRESH_FOR_S: Final = 2.0
+FRESH_FOR_S: Final = 2.0
+"""How long an answer is taken for granted within one process."""
 
 _PASSED_OVER: Final = frozenset(
     {"site-packages", "node_modules", "__pycache__", "build", "dist", "docs", "test", "tests", "work_dirs", "wandb"}
@@ -177,7 +178,7 @@ def index_of(root: Path, *, is_marked: bool = True) -> RepositoryIndex:
     """
     key = (root, is_marked)
     known = _indices.get(key)
-    if known is not None and time.monotonic() - known[0] < _FRESH_FOR_S:
+    if known is not None and time.monotonic() - known[0] < FRESH_FOR_S:
         return known[1]
     before = known[2] if known is not None else _kept(root)
     rows, is_whole = _rows(root, before, is_marked)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
+import gzip
 import importlib
 import importlib.metadata
 import inspect
@@ -23,9 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, flow_row, installed_release
+from provecfg.registry.layout import RUNNER
+from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, excerpts_file, flow_row, installed_release
 from provecfg.registry.signatures import parameters_as_text
 from provecfg.registry.source_reading import constructor_flow, defines_loss_name
+from provecfg.registry.stated_types import documented
 
 _PACKAGES = {
     "onedl": ("onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "onedl-mmdetection"),
@@ -49,10 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     release = installed_release()
     file = options.output or DATA_DIR / f"{release}.json"
     try:
-        text = as_text(snapshot(release))
+        data = snapshot(release)
     except ProvecfgError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    text = as_text(data)
     if options.check:
         there = file.read_text(encoding="utf-8") if file.is_file() else ""
         if there == text:
@@ -62,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.FINDINGS
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    print(f"{file}: {len(text.encode())} bytes", file=sys.stderr)
+    packed = gzip.compress(_compact(data["excerpts"]).encode(), mtime=0)
+    excerpts_file(release, file.parent).write_bytes(packed)
+    print(f"{file}: {len(text.encode())} bytes, excerpts {len(packed)}", file=sys.stderr)
     return ExitCode.CLEAN
 
 
@@ -107,12 +113,15 @@ def snapshot(release: str) -> dict[str, Any]:
             reader.add_function(*_find(dotted))
         for module in _torch_modules():
             reader.add_class(module)
+        reader.add_class(_find(RUNNER)[2])
+        excerpts = reader.excerpts()
     return {
         "format": FORMAT,
         "release": release,
         "packages": versions(release),
         "registered": registered,
         "classes": reader.rows,
+        "excerpts": excerpts,
     }
 
 
@@ -171,6 +180,7 @@ def _find(dotted: str) -> tuple[str, str, Any]:
 class _Reader:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, list[Any]]] = {}
+        self.classes: dict[str, type] = {}
 
     def registered(self) -> dict[str, dict[str, dict[str, str]]]:
         found: dict[str, dict[str, dict[str, str]]] = {}
@@ -199,8 +209,9 @@ class _Reader:
         rows = self.rows.setdefault(cls.__module__, {})
         if cls.__qualname__ in rows:
             return dotted
-        row: list[Any] = [[], None, None, None, None]
+        row: list[Any] = [[], None, None, None, None, documented(cls.__doc__ or "") or None]
         rows[cls.__qualname__] = row
+        self.classes[dotted] = cls
         row[0] = [
             self.add_class(base)
             for base in cls.__bases__
@@ -221,6 +232,21 @@ class _Reader:
         while row and row[-1] is None:
             row.pop()
         return dotted
+
+    def excerpts(self) -> dict[str, dict[str, list[Any]]]:
+        """What the constructors refuse, after all classes were read: module -> name -> methods, constants."""
+        from provecfg.registry.snapshot_excerpts import Excerpts
+
+        excerpts = Excerpts(self.classes, self.add_class, _function_tree)
+        rows: dict[str, dict[str, list[Any]]] = {}
+        for cls, (methods, constants) in excerpts.rows().items():
+            if methods or constants:
+                rows.setdefault(cls.__module__, {})[cls.__qualname__] = [methods, constants]
+        for dotted, (function, text) in excerpts.function_rows().items():
+            self.add_function(function.__module__, function.__qualname__, function)
+            row = [{dotted.rpartition(".")[2]: text}]
+            rows.setdefault(function.__module__, {})[function.__qualname__] = row
+        return rows
 
     def _constructor(self, cls: type, tree: ast.ClassDef | None) -> tuple[str, dict[str, Any] | None]:
         wrapped = inspect.unwrap(vars(cls)["__init__"])
@@ -304,13 +330,19 @@ def _class_tree(cls: type) -> ast.ClassDef | None:
 def _function_tree(function: Callable[..., Any]) -> ast.FunctionDef | None:
     """The definition of a Python function, told from others of its name by its line."""
     code = function.__code__
-    tree = _module_tree(code.co_filename)
+    return _functions_in(code.co_filename).get((code.co_name, code.co_firstlineno))
+
+
+@functools.cache
+def _functions_in(file: str) -> dict[tuple[str, int], ast.FunctionDef]:
+    """The functions of a module by name and first line."""
+    tree = _module_tree(file)
+    functions: dict[tuple[str, int], ast.FunctionDef] = {}
     for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+        if isinstance(node, ast.FunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-    return None
+            functions.setdefault((node.name, first), node)
+    return functions
 
 
 def _text(tree: ast.FunctionDef, function: Callable[..., Any], *, skip_first: bool) -> str:

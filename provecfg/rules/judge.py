@@ -13,7 +13,7 @@ from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
 from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
-from provecfg.rules.names.mined import ABOUT_MMCV_1
+from provecfg.rules.names.mined import ABOUT_MMCV_1, MINED
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
 
@@ -45,7 +45,7 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
             if wants_traceback():
                 raise
             findings.append(_bug(rule, view, error))
-    return in_file_order(_once(findings))
+    return in_file_order(_once(_without_echoes(findings)))
 
 
 def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
@@ -55,6 +55,28 @@ def _bug(rule: Rule, view: ConfigView, error: Exception) -> Finding:
         filename=view.path,
         hint="the other rules were judged; PROVECFG_FULL_ERROR=1 shows where it failed",
     )
+
+
+def _without_echoes(findings: list[Finding]) -> list[Finding]:
+    """The findings without mined ones about a value of which a rule of its own says what is wrong."""
+    own = [finding for finding in findings if finding.code not in MINED and finding.severity is not Severity.NOTE]
+    return [
+        finding
+        for finding in findings
+        if finding.code not in MINED or not any(_is_about_the_same(finding, other) for other in own)
+    ]
+
+
+def _is_about_the_same(mined: Finding, own: Finding) -> bool:
+    """Whether both are about one value: the keys are equal, or one leads into the other.
+
+    A warning is only where it names the very key, or one of the dict's that the mined finding is about.
+    """
+    short, long = sorted((mined.key, own.key), key=len)
+    if not short or not long.startswith(short) or long[len(short) :][:1] not in ("", ".", "["):
+        return False
+    rest = own.key.removeprefix(mined.key)
+    return own.severity is Severity.ERROR or (own.key.startswith(mined.key) and rest.count(".") <= 1)
 
 
 def _once(findings: list[Finding]) -> list[Finding]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provecfg import invariants
-from provecfg.catalog.datasets import DATASETS
+from provecfg import invariants, spelling
 from provecfg.catalog.models import MODELS
 from provecfg.findings import Finding
+from provecfg.study.datasets import name_of
 from provecfg.study.losses import AuxiliaryLoss
 from provecfg.study.positions import LocatedFinding, Location
 from provecfg.study.problems import CONFLICT
@@ -35,14 +35,19 @@ def conflicts(study: Study) -> Iterator[LocatedFinding]:
         hint = f"batch_size: 2, or leave out {', '.join(pooled)}"
         yield _conflict(("data", "batch_size"), f"{pooled[0]} with {message}", hint)
     if isinstance(data.root, str) and len(study.datasets) > 1:
-        example = ", ".join(f"{name}: DIR" for name in study.datasets)
+        example = ", ".join(f"{name}: DIR" for name in map(name_of, study.datasets))
         yield _conflict(
             ("data", "root"),
             f"one data root {data.root!r} for {len(study.datasets)} datasets",
             f"root: {{{example}}}",
         )
-    for axis in ("models", "datasets", "strategies", "seeds"):
-        message = invariants.distinct([str(value) for value in getattr(study, axis)])
+    if isinstance(data.root, dict):
+        for name in data.root:
+            if name not in study.resolved_datasets:
+                yield _conflict(("data", "root", name), spelling.unknown("dataset", name, study.resolved_datasets))
+    axes = {axis: list(map(str, getattr(study, axis))) for axis in ("models", "strategies", "seeds")}
+    for axis, names in {**axes, "datasets": list(map(name_of, study.datasets))}.items():
+        message = invariants.distinct(names)
         if message:
             yield _conflict((axis,), message)
     yield from _loss_conflicts(study)
@@ -84,10 +89,9 @@ def _loss_conflicts(study: Study) -> Iterator[LocatedFinding]:
 
 def _class_weight_conflicts(study: Study, weights: tuple[float, ...]) -> Iterator[LocatedFinding]:
     location = ("losses", "primary", "class_weight")
-    for dataset in dict.fromkeys(study.datasets):
-        classes = DATASETS[dataset].classes
-        if len(weights) != len(classes):
-            message = f"{len(weights)} class weights for the {len(classes)} classes of {dataset}"
+    for name, dataset in study.resolved_datasets.items():
+        if len(weights) != len(dataset.classes):
+            message = f"{len(weights)} class weights for the {len(dataset.classes)} classes of {name}"
             yield _conflict(location, message)
     if not any(weights):
         yield _conflict(location, "every class weight is 0: nothing is trained")

@@ -126,6 +126,9 @@ def _placed(problem: LocatedFinding, path: Path, data: PlainYaml) -> Finding:
 
 def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[LocatedFinding]]:
     """The study, or all problems at once: a bad value hides no conflict between the good ones."""
+    fields, problems = _with_class_lists(fields, folder)
+    if problems:
+        return None, problems
     fields, problems = _with_class_weights(fields, folder)
     if problems:
         return None, problems
@@ -145,6 +148,27 @@ def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, lis
     return (None if problems else study), problems
 
 
+def _with_class_lists(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[LocatedFinding]]:
+    """The fields with the class names that a file holds in place of the file's name."""
+    copied: dict[str, Any] = copy.deepcopy(dict(fields))
+    problems: list[LocatedFinding] = []
+    datasets = copied.get("datasets")
+    for index, entry in enumerate(datasets if isinstance(datasets, list) else []):
+        if not (isinstance(entry, dict) and isinstance(entry.get("classes"), str)):
+            continue
+        path = folder / entry["classes"]
+        try:
+            names = [line.strip() for line in read_text(path).splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"list of classes {str(path)!r} cannot be read: {reason}"
+            hint = "a list of names in brackets, or a file with one name a line"
+            problems.append(LocatedFinding(("datasets", index, "classes"), Finding(VALUE, message, hint=hint)))
+        else:
+            entry["classes"] = [name for name in names if name]
+    return copied, problems
+
+
 def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[LocatedFinding]]:
     """The fields with the class weights that a file holds in place of its name."""
     copied: dict[str, Any] = copy.deepcopy(dict(fields))
@@ -155,7 +179,10 @@ def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[s
         return copied, []
     datasets = copied.get("datasets")
     dataset = datasets[0] if isinstance(datasets, list) and datasets else Study.model_fields["datasets"].default[0]
-    classes = DATASETS[dataset].classes if dataset in DATASETS else ()
+    if isinstance(dataset, dict):
+        classes = tuple(dataset.get("classes") or ())
+    else:
+        classes = DATASETS[dataset].classes if dataset in DATASETS else ()
     try:
         primary["class_weight"] = read_class_weights(folder / filename, classes)
     except ProvecfgError as error:

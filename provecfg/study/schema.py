@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from provecfg import spelling
-from provecfg.catalog.datasets import DATASETS
+from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.models import MODELS
 from provecfg.catalog.strategies import STRATEGIES
+from provecfg.study.datasets import DatasetChoice, dataset_of, name_of
 from provecfg.study.losses import (
     AuxiliaryLoss,
     AuxiliarySelection,
@@ -39,7 +41,6 @@ def _in_schema(names: Iterable[str]) -> Any:
 
 
 ModelName = Annotated[str, _known("model", MODELS), _in_schema(MODELS)]
-DatasetName = Annotated[str, _known("dataset", DATASETS), _in_schema(DATASETS)]
 StrategyName = Annotated[str, _known("strategy", STRATEGIES), _in_schema(STRATEGIES)]
 
 
@@ -150,7 +151,7 @@ class Schedule(Spec):
 class Data(Spec):
     """What is read, and how it becomes a batch."""
 
-    root: str | dict[DatasetName, str] | None = Field(
+    root: str | dict[str, str] | None = Field(
         default=None,
         description="Data root; for several datasets, one for each by name. Unless said, the dataset's own.",
     )
@@ -192,8 +193,8 @@ class Study(Spec):
     models: tuple[ModelName, ...] = Field(
         default=tuple(MODELS), min_length=1, description="Axis; `provecfg list models`."
     )
-    datasets: tuple[DatasetName, ...] = Field(
-        default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`."
+    datasets: tuple[DatasetChoice, ...] = Field(
+        default=("bdd10k",), min_length=1, description="Axis; `provecfg list datasets`, or entries of one's own."
     )
     strategies: tuple[StrategyName, ...] = Field(
         default=("baseline",), min_length=1, description="Axis; `provecfg list strategies`."
@@ -211,6 +212,19 @@ class Study(Spec):
     optimizer: OptimizerSpec = Field(default_factory=OptimizerSpec)
     runtime: Runtime = Field(default_factory=Runtime)
 
+    @cached_property
+    def resolved_datasets(self) -> dict[str, Dataset]:
+        """The datasets of the axis by name."""
+        return {name_of(choice): dataset_of(choice) for choice in self.datasets}
+
     def fields(self) -> dict[str, Any]:
-        """Every field with its value, defaults included, as JSON would hold it."""
-        return self.model_dump(mode="json")
+        """Every field with its value, defaults included, as JSON would hold it.
+
+        Of a dataset's entry only what it says: more of its fields may come, and its configs stay as they are.
+        """
+        fields = self.model_dump(mode="json")
+        fields["datasets"] = [
+            choice if isinstance(choice, str) else choice.model_dump(mode="json", exclude_defaults=True)
+            for choice in self.datasets
+        ]
+        return fields

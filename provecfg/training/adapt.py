@@ -130,12 +130,12 @@ def without_pretrained(config: Config) -> Config:
     return config
 
 
-def for_smoke(config: Config, data_root: Path) -> Config:
+def for_smoke(config: Config, root_of: Callable[[str, Any], Path]) -> Config:
     """The config cut down to a check that it trains: few iterations on small crops of drawn data, at random weights.
 
     Args:
-        config: Of a dataset in the catalog.
-        data_root: Data that `smoke_data` drew in that dataset's layout.
+        config: The config.
+        root_of: Dotted path of a dataset, and the dataset, to the root of data that was drawn in its layout.
 
     Raises:
         ProvecfgError: Its loop counts epochs.
@@ -156,23 +156,30 @@ def for_smoke(config: Config, data_root: Path) -> Config:
         loader.update(num_workers=0, persistent_workers=False)
         loader.pop("prefetch_factor", None)
     for key, dataset in datasets_of(config):
+        dataset.data_root = str(root_of(key, dataset))
+        for name in ("indices", "files", "only", "share", "share_seed", "group"):  # what was drawn is all read
+            dataset.pop(name, None)
         known = catalog_dataset(dataset)
-        if known is None:
-            continue
-        split = known.train if key.startswith("train_dataloader") else known.val
-        dataset.update(
-            data_root=str(data_root), data_prefix={"img_path": split.images, "seg_map_path": split.labels}, ann_file=""
-        )
-        dataset.pop("indices", None)
+        if known is not None:
+            split = known.train if key.startswith("train_dataloader") else known.val
+            dataset.update(data_prefix={"img_path": split.images, "seg_map_path": split.labels}, ann_file="")
+        elif dataset.get("images") is None:
+            dataset.update(images="images/*.png", labels="labels/*.png")
     _shrink_pipelines(config)
     _shrink_model(config)
     return config
 
 
 def catalog_dataset(dataset: dict[str, Any]) -> Dataset | None:
-    """The catalog's entry for a dataset of a config, or None."""
+    """The catalog's entry for a dataset of a config that mmseg's own classes read, or None.
+
+    Of several of one class it is the one whose folders the config names, else the first.
+    """
     registered = str(dataset.get("type", "")).rpartition(".")[2]
-    return next((known for known in DATASETS.values() if known.type == registered), None)
+    known = [entry for entry in DATASETS.values() if entry.type == registered and not entry.is_paired]
+    folder = (dataset.get("data_prefix") or {}).get("img_path")
+    by_folder = [entry for entry in known if folder in {split.images for split in entry.splits.values()}]
+    return next(iter(by_folder or known), None)
 
 
 def without_amp(config: Config) -> Config:

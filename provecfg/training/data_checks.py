@@ -1,24 +1,27 @@
-"""The data of a run, looked at before training: folders, pairs, and a sample of the files themselves.
+"""The data of a run, looked at before training: folders, pairs, and every image and label map.
 
-Whole folders are listed; decoding is done on a sample, evenly spread over the sorted names.
+What was looked at before and has not changed since is not read again: see `data.records`.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
-from PIL import Image
 
-from provecfg.files import MAX_RECORD_BYTES, open_regular, read_text
+from provecfg.catalog.encodings import IGNORED
+from provecfg.data.encodings import LabelDecoder, swapped
+from provecfg.data.layouts import Layout, paired_layout
+from provecfg.data.records import LabelRecord, image_records, label_records
+from provecfg.errors import ProvecfgError
+from provecfg.files import MAX_RECORD_BYTES, read_text
 from provecfg.findings import Finding
+from provecfg.pairs import Pair
 from provecfg.spelling import first_few as some
 from provecfg.training.adapt import catalog_dataset, datasets_of
 from provecfg.training.problems import (
@@ -35,10 +38,7 @@ from provecfg.training.problems import (
     UNREADABLE_IMAGE,
 )
 
-SAMPLE = 12
-"""Pairs of each split that are decoded."""
-
-_DECODERS = 4  # threads; PIL decodes without holding the interpreter
+_SHOWN = 3  # files of a kind that have a finding each
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,6 @@ class Conventions:
     reduce_zero_label: bool
 
 
-Image.preinit()  # else a thread would import the decoders
-
-
 def check_data(config: Config, *, known: bool | None = None) -> list[Finding]:
     """What is wrong with the data that training and validation read.
 
@@ -70,7 +67,7 @@ def check_data(config: Config, *, known: bool | None = None) -> list[Finding]:
     """
     findings: list[Finding] = []
     for key, dataset in datasets_of(config):
-        is_known = catalog_dataset(dataset) is not None
+        is_known = catalog_dataset(dataset) is not None or paired_layout(dataset) is not None
         if not key.startswith("test_dataloader") and known in (None, is_known):
             findings += check_dataset(key, dataset, num_classes(config), ignored_label(config))
     return list(dict.fromkeys(findings))
@@ -85,20 +82,16 @@ def check_dataset(key: str, dataset: dict[str, Any], num_classes: int | None, ig
         num_classes: Classes that the heads tell apart, or None if unknown.
         ignored: Label that no loss looks at.
     """
+    paired = paired_layout(dataset)
+    if paired is not None:
+        return _check_paired(key, dataset, paired, num_classes)
     conventions = _conventions(dataset, num_classes)
     if conventions is None or dataset.get("backend_args") or dataset.get("file_client_args"):
         kind = dataset.get("type")
         return [Finding(DATA_NOT_CHECKED, f"the data of {kind} is not checked before training", f"{key}.type")]
     root, prefix = dataset.get("data_root"), dataset.get("data_prefix") or {}
     if root and not os.path.isdir(root):
-        return [
-            Finding(
-                NO_DATA_ROOT,
-                f"data root {str(root)!r} does not exist (looked in {os.getcwd()})",
-                f"{key}.data_root",
-                hint="name the folder with --data-root DIR, or try the config without data: --smoke",
-            )
-        ]
+        return [_no_root(key, Path(root))]
     images, labels = (_folder(root, prefix.get(name)) for name in ("img_path", "seg_map_path"))
     findings = [
         Finding(
@@ -128,6 +121,15 @@ def check_dataset(key: str, dataset: dict[str, Any], num_classes: int | None, ig
     if labels is None:
         return findings
     return findings + _check_pairs(key, images, labels, stems, dataset, conventions, ignored)
+
+
+def _no_root(key: str, root: Path) -> Finding:
+    return Finding(
+        NO_DATA_ROOT,
+        f"data root {str(root)!r} does not exist (looked in {os.getcwd()})",
+        f"{key}.data_root",
+        hint="name the folder with --data-root DIR, or try the config without data: --smoke",
+    )
 
 
 def _check_pairs(
@@ -166,114 +168,206 @@ def _check_pairs(
             )
         )
     pairs = [
-        (images / f"{stem}{conventions.image_suffix}", labels / f"{stem}{conventions.label_suffix}")
-        for stem in evenly_spread([stem for stem in stems if stem in label_stems], SAMPLE)
+        Pair(f"{stem}{conventions.image_suffix}", f"{stem}{conventions.label_suffix}", stem)
+        for stem in stems
+        if stem in label_stems
     ]
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        looked_at = list(pool.map(lambda pair: _look_at(*pair), pairs))
-    return findings + list(_judge(key, looked_at, conventions, ignored))
+    first = int(conventions.reduce_zero_label)
+    count = None if conventions.classes is None else conventions.classes + first
+    labels_read = _LabelReading(None if count is None else frozenset(range(count)), ignored, first)
+    image_files, label_files = _Folder(images), _Folder(labels)
+    return findings + list(_judge(key, pairs, image_files, label_files, labels_read))
+
+
+def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes: int | None) -> list[Finding]:
+    """What is wrong with the data of the plugin's own dataset class."""
+    root = Path(dataset.get("data_root") or "")
+    if not root.is_dir():
+        return [_no_root(key, root)]
+    try:
+        pairs = layout.selection.pairs(root)
+        decoder = layout.decoder()
+    except ProvecfgError as error:
+        return [Finding(EMPTY_SPLIT, error.message, f"{key}.images", hint=error.hint)]
+    findings = []
+    without_label = [pair.image for pair in pairs if not (root / pair.label).is_file()]
+    if without_label:
+        findings.append(
+            Finding(
+                IMAGE_WITHOUT_LABEL,
+                f"{len(without_label)} of {len(pairs)} images have no label map: {some(without_label)}",
+                f"{key}.labels",
+                hint=f"of {without_label[0]} it is looked for as {_label_of(pairs, without_label[0])}",
+            )
+        )
+    most = num_classes if num_classes is not None else len(layout.classes)
+    if len(layout.classes) > most:
+        message = f"the dataset has {len(layout.classes)} classes, and a head tells {most} apart"
+        findings.append(Finding(LABEL_OUTSIDE_CLASSES, message, f"{key}.metainfo.classes"))
+    present = [pair for pair in pairs if (root / pair.label).is_file()]
+    folder = _Folder(root)
+    return findings + list(_judge(key, present, folder, folder, _LabelReading(None, IGNORED, 0, decoder)))
+
+
+def _label_of(pairs: Sequence[Pair], image: str) -> str:
+    return next(pair.label for pair in pairs if pair.image == image)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    image: Path
-    label: Path
-    unreadable: tuple[tuple[Path, str], ...] = ()
-    image_size: tuple[int, int] | None = None
-    label_size: tuple[int, int] | None = None
-    channels: int = 1
-    values: tuple[int, ...] = ()
+class _Folder:
+    """What names of files are relative to."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
 
 
-def _look_at(image: Path, label: Path) -> _Pair:
-    unreadable, image_size = [], None
-    try:
-        with open_regular(image) as stream, Image.open(stream) as opened:
-            opened.load()
-            image_size = opened.size
-    except (OSError, ValueError, SyntaxError) as error:  # what PIL raises, by format
-        unreadable.append((image, _first_line(error)))
-    try:
-        with open_regular(label) as stream, Image.open(stream) as opened:
-            pixels = np.asarray(opened)
-    except (OSError, ValueError, SyntaxError) as error:
-        return _Pair(image, label, (*unreadable, (label, _first_line(error))), image_size)
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    values: tuple[int, ...] = ()
-    if channels == 1:
-        if pixels.dtype == np.uint8:
-            values = tuple(np.flatnonzero(np.bincount(pixels.ravel(), minlength=256)).tolist())
-        else:
-            values = tuple(int(value) for value in np.unique(pixels))
-    return _Pair(image, label, tuple(unreadable), image_size, (pixels.shape[1], pixels.shape[0]), channels, values)
+@dataclass(frozen=True, slots=True)
+class _LabelReading:
+    """What values of a label map mean.
+
+    Args:
+        values: Those that are classes; None where that is not known.
+        ignored: The value of no class.
+        first: The lowest that is a class: 1 where 0 is reduced away.
+        decoder: Of the plugin's own datasets, which says all of it.
+    """
+
+    values: frozenset[int] | None
+    ignored: int
+    first: int
+    decoder: LabelDecoder | None = None
+
+    def takes_channels(self, record: LabelRecord) -> bool:
+        """Whether a label map has as many channels as are read."""
+        encoding = self.decoder.encoding if self.decoder is not None else "ids"
+        if encoding == "rgb":
+            return record.channels >= 3
+        return record.channels == 1 or (encoding == "repeated" and record.is_grey)
+
+    def codes(self, record: LabelRecord) -> list[int]:
+        """Its values, as the decoder numbers them."""
+        if self.decoder is None or self.decoder.encoding != "rgb":
+            return list(record.counts)
+        colours = [value * 0x010101 if record.is_grey else value for value in record.counts]
+        return [swapped(colour) if self.decoder.channel_order == "bgr" else colour for colour in colours]
+
+    def outside(self, record: LabelRecord) -> list[int]:
+        """Values that are no class."""
+        if self.decoder is not None:
+            return [code for code in self.codes(record) if self.decoder.meaning(code) is None]
+        if self.values is None:
+            return []
+        return [value for value in record.counts if value != self.ignored and value not in self.values]
+
+    def classes(self, record: LabelRecord) -> set[int]:
+        """Classes with a pixel."""
+        if self.decoder is not None:
+            labels = {self.decoder.meaning(code) for code in self.codes(record)}
+            return {label for label in labels if label is not None and label != IGNORED}
+        return {value for value in record.counts if value != self.ignored and value >= self.first}
+
+    def shown(self, code: int) -> str:
+        return self.decoder.shown(code) if self.decoder is not None else str(code)
 
 
-def _judge(key: str, pairs: Sequence[_Pair], conventions: Conventions, ignored: int) -> Iterator[Finding]:
-    sampled = f"of {len(pairs)} sampled"
-    for path, reason in (item for pair in pairs for item in pair.unreadable):
+def _judge(
+    key: str, pairs: Sequence[Pair], image_files: _Folder, label_files: _Folder, reading: _LabelReading
+) -> Iterator[Finding]:
+    images = image_records(image_files.path, [pair.image for pair in pairs])
+    labels = label_records(label_files.path, [pair.label for pair in pairs])
+    unreadable = [
+        (folder / name, record.problem)
+        for pair in pairs
+        for folder, name, record in (
+            (image_files, pair.image, images[pair.image]),
+            (label_files, pair.label, labels[pair.label]),
+        )
+        if record.problem
+    ]
+    for path, reason in unreadable[:_SHOWN]:
         yield Finding(UNREADABLE_IMAGE, f"{str(path)!r} cannot be decoded: {reason}", key)
-    coloured = [pair for pair in pairs if pair.channels > 1]
+    if len(unreadable) > _SHOWN:
+        yield Finding(UNREADABLE_IMAGE, f"{len(unreadable) - _SHOWN} more files cannot be decoded", key)
+    readable = [pair for pair in pairs if not labels[pair.label].problem]
+    place = f"{key}.labels" if reading.decoder is not None else f"{key}.data_prefix.seg_map_path"
+    coloured = [pair for pair in readable if not reading.takes_channels(labels[pair.label])]
     if coloured:
+        channels = labels[coloured[0].label].channels
+        encoding = reading.decoder.encoding if reading.decoder is not None else ""
         yield Finding(
             LABEL_WITH_COLOURS,
-            f"{len(coloured)} {sampled} label maps have several channels, {coloured[0].channels} in "
-            f"{str(coloured[0].label)!r}",
-            f"{key}.data_prefix.seg_map_path",
-            hint="a label map has one channel, of class numbers; colour maps have to be converted",
+            f"{len(coloured)} of {len(pairs)} label maps have "
+            + (f"channels that are not as of {encoding}" if encoding else "several channels")
+            + f", {channels} in {str(label_files / coloured[0].label)!r}",
+            place,
+            hint="a label map has one channel, of class numbers; a dataset's entry in a study says what colours mean",
         )
-    for pair in pairs:
-        if pair.image_size and pair.label_size and pair.image_size != pair.label_size:
-            yield Finding(
-                SIZES_DIFFER,
-                f"{str(pair.image)!r} is {_size(pair.image_size)}, its label map {_size(pair.label_size)}",
-                key,
-            )
-    readable = [pair for pair in pairs if pair.values]
-    if conventions.classes is not None:
-        last = conventions.classes - 1 + int(conventions.reduce_zero_label)
-        yield from _labels_outside(key, readable, last, ignored)
-    classes = {value for pair in readable for value in pair.values} - {ignored}
-    if conventions.reduce_zero_label:
-        classes -= {0}
+    differing = [
+        pair
+        for pair in readable
+        if not images[pair.image].problem and images[pair.image].size != labels[pair.label].size
+    ]
+    for pair in differing[:_SHOWN]:
+        yield Finding(
+            SIZES_DIFFER,
+            f"{str(image_files / pair.image)!r} is {_size(images[pair.image].size)}, its label map "
+            f"{_size(labels[pair.label].size)}",
+            key,
+        )
+    if len(differing) > _SHOWN:
+        yield Finding(SIZES_DIFFER, f"{len(differing) - _SHOWN} more label maps are not of their images' size", key)
+    readable = [pair for pair in readable if reading.takes_channels(labels[pair.label])]
+    yield from _labels_outside(place, readable, labels, label_files, reading)
+    classes = {label for pair in readable for label in reading.classes(labels[pair.label])}
     if readable and len(classes) < 2:
         held = f"only class {min(classes)}" if classes else "no class"
         yield Finding(
             NOTHING_LABELLED,
-            f"the {len(readable)} label maps {sampled} hold {held} beside the ignored label {ignored}",
-            f"{key}.data_prefix.seg_map_path",
+            f"the {len(readable)} label maps hold {held} beside the ignored label {reading.ignored}",
+            place,
         )
 
 
-def _labels_outside(key: str, pairs: Sequence[_Pair], last: int, ignored: int) -> Iterator[Finding]:
-    outside: dict[int, list[Path]] = {}
+def _labels_outside(
+    place: str,
+    pairs: Sequence[Pair],
+    labels: Mapping[str, LabelRecord],
+    folder: _Folder,
+    reading: _LabelReading,
+) -> Iterator[Finding]:
+    outside: dict[int, list[str]] = {}
     for pair in pairs:
-        for value in pair.values:
-            if value != ignored and not 0 <= value <= last:
-                outside.setdefault(value, []).append(pair.label)
-    if outside:
-        values = sorted(outside)
-        value, files = values[-1], outside[values[-1]]
-        yield Finding(
-            LABEL_OUTSIDE_CLASSES,
-            f"label {value} in {str(files[0])!r}: classes are 0 to {last}, {ignored} is ignored"
-            + (f"; outside are also {some([str(other) for other in values[:-1]], 8)}" if values[1:] else ""),
-            f"{key}.data_prefix.seg_map_path",
-            hint=f"found in {len({file for files in outside.values() for file in files})} of {len(pairs)} sampled "
-            "label maps; map the values to train ids, or mend num_classes",
-        )
-
-
-def evenly_spread(items: Sequence[Any], most: int) -> list[Any]:
-    """At most `most` of the items, first and last among them, at equal distances."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
+        for value in reading.outside(labels[pair.label]):
+            outside.setdefault(value, []).append(pair.label)
+    if not outside:
+        return
+    values = sorted(outside)
+    value, files = values[-1], outside[values[-1]]
+    if reading.values is not None:
+        known = f"classes are 0 to {max(reading.values)}, {reading.ignored} is ignored"
+    else:
+        known = "the dataset's mapping gives it no class"
+    others = some([reading.shown(other) for other in values[:-1]], 8)
+    yield Finding(
+        LABEL_OUTSIDE_CLASSES,
+        f"label {reading.shown(value)} in {str(folder / files[0])!r}: {known}"
+        + (f"; outside are also {others}" if others else ""),
+        place,
+        hint=f"found in {len({file for files in outside.values() for file in files})} of {len(pairs)} label maps; map "
+        "the values to train ids, or mend num_classes",
+    )
 
 
 def _conventions(dataset: dict[str, Any], num_classes: int | None) -> Conventions | None:
     known = catalog_dataset(dataset)
     if known is not None:
-        suffixes, own_classes, reduce = (known.image_suffix, known.label_suffix), len(known.classes), False
+        suffixes, own_classes, reduce = (
+            (known.image_suffix, known.label_suffix),
+            len(known.classes),
+            known.reduces_zero_label,
+        )
     else:
         asked = _ask_mmseg(str(dataset.get("type")))
         if asked is None:
@@ -367,7 +461,3 @@ def _suffixes_there(folder: Path) -> str:
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

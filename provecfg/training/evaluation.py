@@ -29,9 +29,12 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.counts.counts_file import FOLDER, read_counts_file, to_bytes
 from provecfg.counts.validation import Occasion
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.facts.data import LABEL_LOADERS
 from provecfg.findings import Severity
+from provecfg.generate.data import dataset_of, label_loader
 from provecfg.plugin.hooks.atomic_backend import AtomicLocalBackend
 from provecfg.plugin.metrics import SegCountsMetric
+from provecfg.study.schema import Data
 from provecfg.training.adapt import without_amp, without_pretrained
 from provecfg.training.progress import Display, RunStatus
 from provecfg.training.weight_checks import check_checkpoint
@@ -236,13 +239,11 @@ def _loader(evaluation: Evaluation, config: Config) -> Any:
     dataset = loader.dataset
     if evaluation.dataset is not None:
         entry = DATASETS[evaluation.dataset]
-        kept = {name: dataset[name] for name in ("pipeline", "metainfo") if name in dataset}
-        loader.dataset = {
-            "type": entry.type,
-            "data_root": entry.root,
-            "data_prefix": {"img_path": entry.val.images, "seg_map_path": entry.val.labels},
-            **kept,
-        }
+        # each class of datasets has its own loader of label maps
+        steps = [label_loader(entry) if step.get("type") in LABEL_LOADERS else step for step in dataset.pipeline]
+        kept = {"metainfo": dataset.metainfo} if "metainfo" in dataset and not entry.is_paired else {}
+        declared = dataset_of(Data(), entry, "val", lambda _: steps)
+        loader.dataset = {**declared, "data_root": entry.root, **kept}
     if evaluation.data_root is not None:
         loader.dataset["data_root"] = str(evaluation.data_root)
     return loader

@@ -50,6 +50,15 @@ def read_heartbeat(work_dir: Path) -> Heartbeat | None:
     return None
 
 
+def write_heartbeat(work_dir: Path, beat: Heartbeat) -> None:
+    """Leave a sign of life.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_json_file(work_dir / FILENAME, beat)
+
+
 class Pulse:
     """Writes heartbeats from a thread of its own, so that a long validation or a slow download is no silence.
 
@@ -68,7 +77,7 @@ class Pulse:
         interval: float = INTERVAL_SECONDS,
     ) -> None:
         self.lost = False
-        self._path = work_dir / FILENAME
+        self._work_dir = work_dir
         self._measure = measure
         self._is_ours = is_ours
         self._interval = interval
@@ -104,6 +113,6 @@ class Pulse:
         # A file server that is away, or a full disk, is no reason to end; the next heartbeat may be written again.
         with suppress(OSError):
             if self._is_ours():
-                write_json_file(self._path, self._measure())
+                write_heartbeat(self._work_dir, self._measure())
             else:
                 self.lost = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import os
@@ -19,6 +20,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.mmconfig.view import ConfigView
+from provecfg.pairs import Selection
 from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
 from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
@@ -37,7 +39,7 @@ class Prepared:
         name: The config's name.
         config: The loaded mmengine Config, changed as the options say.
         options: What was asked for.
-        fingerprint: See `fingerprint.fingerprint_of`.
+        fingerprint: See `fingerprint.fingerprint_of`; `data` is the digest of the data's own, where there is one.
         stopping: See `fingerprint.stopping_of`.
         work_dir: The work dir as it was found.
         device: `cpu`, `cuda` or another that mmengine knows.
@@ -93,6 +95,12 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     load_from = declared.get("load_from")
     config, name = _adapted(declared, path, options), path.stem
     fingerprint, stopping = fingerprint_of(config), stopping_of(config)
+    from provecfg.training.data_survey import check_survey, recorded_digest, recorded_fingerprint
+
+    recorded = None if options.smoke else recorded_fingerprint(path, _text(path))
+    digest = recorded_digest(recorded)
+    if digest is not None:  # a run of other data is another run
+        fingerprint = {**fingerprint, "data": digest}
     work_dir = read_work_dir(Path(config.work_dir), smoke=options.smoke, fingerprint=fingerprint)
     files = {file: view.sources(file) for file in view.files} if view else {path.absolute(): _text(path)}
     is_worker = _LAUNCHED in os.environ
@@ -114,6 +122,8 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()
             findings += _check_other_data(config)
+            if not options.smoke:
+                findings += check_survey(config, recorded)
     findings = in_file_order([placed(finding, path.absolute(), view) for finding in findings])
     return Prepared(path, name, config, options, fingerprint, stopping, work_dir, device, files, tuple(findings))
 
@@ -155,8 +165,6 @@ def load_config(path: Path, options: RunOptions) -> Any:
 
 
 def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
-    from provecfg.catalog.datasets import DATASETS
-    from provecfg.data.scenes import smoke_data_for
     from provecfg.training import adapt
 
     if config.get("train_cfg") is None or config.get("train_dataloader") is None:
@@ -164,20 +172,7 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
     if config.get("runner_type", "Runner") != "Runner":
         raise ProvecfgError(f"{path}: runner_type {config.runner_type!r}: only mmengine's Runner is run here")
     if options.smoke:
-        catalogued = {
-            entry.name
-            for key, dataset in adapt.datasets_of(config)
-            if (entry := adapt.catalog_dataset(dataset)) and not key.startswith("test_")
-        }
-        if len(catalogued) != 1:
-            layouts = ", ".join(entry.title for entry in DATASETS.values())
-            raise ProvecfgError(
-                f"{path}: --smoke draws data in the layout of one of {layouts}, and the config reads "
-                f"{' and '.join(sorted(catalogued)) or 'another dataset'}",
-                hint="train it on its own data for a few iterations: --max-iters 10",
-            )
-        root = options.data_root or smoke_data_for(DATASETS[catalogued.pop()])
-        config = adapt.for_smoke(config, root)
+        config = adapt.for_smoke(config, functools.partial(_smoke_root, path, options))
     elif options.data_root is not None:
         config = adapt.with_data_root(config, options.data_root)
     if options.max_iters is not None:
@@ -188,6 +183,29 @@ def _adapted(config: Any, path: Path, options: RunOptions) -> Any:
         work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options, smoke=options.smoke)
     )
     return config
+
+
+def _smoke_root(path: Path, options: RunOptions, key: str, dataset: Any) -> Path:
+    """Where the drawn data of a dataset is."""
+    from provecfg.data.layouts import paired_layout
+    from provecfg.data.scenes import Drawing, smoke_data_for, smoke_split_for
+    from provecfg.training.adapt import catalog_dataset
+
+    if options.data_root is not None:
+        return options.data_root
+    known = catalog_dataset(dataset)
+    if known is not None:
+        return smoke_data_for(known)
+    layout = paired_layout(dataset)
+    if layout is None:
+        raise ProvecfgError(
+            f"{path}: --smoke draws data in the layout of datasets that it knows, and not of {dataset.get('type')}",
+            hint="train it on its own data for a few iterations: --max-iters 10",
+        )
+    # A list or a share is of files that are there.
+    layout = dataclasses.replace(layout, selection=Selection(layout.selection.images, layout.selection.labels))
+    drawing = Drawing()
+    return smoke_split_for(layout, drawing.train if key.startswith("train_dataloader") else drawing.val, drawing)
 
 
 def read_by_mmengine(path: Path, cfg_options: Sequence[str] = ()) -> Any:

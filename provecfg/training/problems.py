@@ -41,19 +41,19 @@ LABEL_WITHOUT_IMAGE = Problem(
 UNREADABLE_IMAGE = Problem(
     "RUN106",
     "unreadable-image",
-    "An image or label map cannot be decoded. A sample of each split is read.",
+    "An image or label map cannot be decoded.",
     "The loader fails when it comes to it, or trains on the grey that stands for its missing part.",
 )
 LABEL_OUTSIDE_CLASSES = Problem(
     "RUN107",
     "label-outside-classes",
-    "A label map holds a value that is no class and not the ignored label. A sample of each split is read.",
+    "A label map holds a value that is no class and not the ignored label.",
     "On a GPU the loss stops with a device-side assert; some losses count the value as another class instead.",
 )
 SIZES_DIFFER = Problem(
     "RUN108",
     "sizes-differ",
-    "An image and its label map have different sizes. A sample of each split is read.",
+    "An image and its label map have different sizes.",
     "Labels are trained on the wrong pixels, or a crop of one has no counterpart in the other.",
 )
 LABEL_WITH_COLOURS = Problem(
@@ -65,7 +65,7 @@ LABEL_WITH_COLOURS = Problem(
 NOTHING_LABELLED = Problem(
     "RUN110",
     "nothing-labelled",
-    "In every label map of the sample, all pixels that are not ignored belong to one class, or there are none.",
+    "In every label map of a split, all pixels that are not ignored belong to one class, or there are none.",
     "With one class there is nothing to tell apart: masks of 0 and 255 are often meant as two classes, and 255 is "
     "ignored. With none, the loss is 0 or not a number.",
     Severity.WARNING,
@@ -76,6 +76,41 @@ DATA_NOT_CHECKED = Problem(
     "The data is of a kind that is not checked before training: another storage, or a dataset class of another kind.",
     "Nothing by itself; what is wrong with the data shows when the loader comes to it.",
     Severity.NOTE,
+)
+CHANGED_DATA = Problem(
+    "RUN112",
+    "changed-data",
+    "The data is not what the fingerprint beside the study says.",
+    "Cells of one study would be trained or measured on different data, and their differences mean nothing.",
+)
+SHARED_IMAGES = Problem(
+    "RUN113",
+    "images-in-two-splits",
+    "Images that are validated or tested on are trained on, too: by name, or by content.",
+    "What is measured there was learnt by heart: the metric is too good, and over-fitting is not seen.",
+    Severity.WARNING,
+)
+TESTED_ON_VALIDATION = Problem(
+    "RUN114",
+    "tested-on-validation",
+    "A test split of its own shares images with validation, by which early stopping or the best checkpoint is chosen.",
+    "The test's figure is of images that the choice was made on, and is too good.",
+    Severity.WARNING,
+)
+MOSTLY_IGNORED = Problem(
+    "RUN115",
+    "mostly-ignored",
+    "More than half of a split's pixels are ignored.",
+    "Label maps that were mapped wrongly look like this; a model of them says little.",
+    Severity.WARNING,
+)
+LABELS_MADE_WRONGLY = Problem(
+    "RUN116",
+    "labels-made-wrongly",
+    "The classes that are left are those that a known mistake leaves: ids mapped twice, or colours read in the wrong "
+    "channel order.",
+    "Most classes are never learnt, and nothing in training says so.",
+    Severity.WARNING,
 )
 WEIGHTS_MISSING = Problem(
     "RUN121",

@@ -41,7 +41,8 @@ def scratch_config(folder: Path, iterations: int) -> Path:
     from provecfg.training import adapt
 
     config = Config.fromfile(str(PROJECT / "generated" / f"{MODEL}.py"), import_custom_modules=False)
-    config = adapt.for_smoke(config, smoke_data_for(DATASETS["bdd10k"], root=folder / "data"))
+    root = smoke_data_for(DATASETS["bdd10k"], root=folder / "data")
+    config = adapt.for_smoke(config, lambda *_: root)
     config.train_cfg.update(max_iters=iterations, val_interval=iterations)
     config.param_scheduler[-1].end = iterations
     config.default_hooks.checkpoint.interval = iterations

@@ -272,7 +272,6 @@ FAULTY = (
         "a plateau that counts iterations is never stepped by a validation",
         "mmpretrain#1934",
         ("param_scheduler[0].by_epoch",),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R28/bad3.py",

@@ -116,6 +116,6 @@ def test_the_datasets_are_mmsegs_own() -> None:
 
     from provecfg.catalog.datasets import DATASETS
 
-    for dataset in DATASETS.values():
+    for dataset in (dataset for dataset in DATASETS.values() if not dataset.is_paired):
         registered = REGISTERED.get(dataset.type)
         assert registered.METAINFO["classes"] == dataset.classes

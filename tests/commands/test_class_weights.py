@@ -20,7 +20,7 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("rich")
 
-from provecfg.data import label_counts  # noqa: E402
+from provecfg.data import label_counts, workers  # noqa: E402
 from provecfg.data.scenes import Drawing, smoke_data_for  # noqa: E402
 
 Run = Callable[..., tuple[str, str]]
@@ -127,7 +127,7 @@ def test_the_number_of_processes_changes_nothing(data: Data, monkeypatch: pytest
     dataset = DATASETS["bdd10k"]
     files = label_counts.find_label_files(root, dataset)
     alone = label_counts.count_labels(files, dataset)
-    monkeypatch.setattr(label_counts, "_FEW", 0)
+    monkeypatch.setattr(workers, "_FEW", 0)
     assert label_counts.count_labels(files, dataset, processes=processes) == alone
     assert alone.labelled_pixels == 20 * 24
 
@@ -206,10 +206,13 @@ def test_beta_is_of_one_method_alone(data: Data, run: Run, weights_of: Weights) 
 def test_cityscapes_is_nested_and_its_other_files_are_left_alone(tmp_path: Path, weights_of: Weights) -> None:
     dataset = DATASETS["cityscapes"]
     root = smoke_data_for(dataset, Drawing(train=3, val=1, width=64, height=36), tmp_path / "drawn")
-    folder = root / dataset.train.labels / "street"
-    (folder / "street_000000_000019_gtFine_labelIds.png").write_text("not read")
+    for split in (dataset.train.images, dataset.train.labels):
+        (root / split / "ulm").mkdir()
+        for path in [path for path in (root / split).iterdir() if path.is_file()]:
+            path.rename(path.parent / "ulm" / path.name)
+    (root / dataset.train.labels / "ulm" / "drawn-0000_gtFine_labelIds.png").write_text("not read")
     files = label_counts.find_label_files(root, dataset)
-    assert files.names[0] == "street/street_000000_000019_gtFine_labelTrainIds.png"
+    assert files.names[0] == "ulm/drawn-0000_gtFine_labelTrainIds.png"
     said = weights_of(root, "--dataset", "cityscapes")
     assert said["files"] == 3
     assert said["ignored_pixels"] + sum(count["pixels"] for count in said["counts"].values()) == 3 * 64 * 36

@@ -26,9 +26,29 @@ def test_all_configs_are_judged(zoo: dict[Path, list[Finding]]) -> None:
     assert len(zoo) >= 600
 
 
-def test_no_shipped_config_has_an_error(zoo: dict[Path, list[Finding]]) -> None:
+def test_no_shipped_config_has_an_error_but_two_that_mmseg_itself_cannot_build(
+    zoo: dict[Path, list[Finding]],
+) -> None:
     # also none of the few that do not build here for want of a package
-    assert [one for found in zoo.values() for one in found if one.severity is Severity.ERROR] == []
+    errors = {
+        (path.name, one.code, one.key) for path, found in zoo.items() for one in found if one.severity is Severity.ERROR
+    }
+    preprocessor = "model.data_preprocessor"
+    assert errors <= {
+        # since onedl-mmsegmentation 1.4 SegDataPreProcessor inherits mmengine's, whose assertions these fail
+        ("swin-tiny-patch4-window7_upernet_1xb8-20k_levir-256x256.py", "REG106", f"{preprocessor}.mean"),
+        ("unet-s5-d16_fcn_4xb4-160k_hsidrive-192x384.py", "REG106", f"{preprocessor}.bgr_to_rgb"),
+    }
+    with pytest.raises(AssertionError, match="`mean` should have 1 or 3 values"):
+        build_preprocessor(mean=[0.0] * 6, std=[1.0] * 6)
+    with pytest.raises(TypeError, match="`bgr_to_rgb` should be a boolean"):
+        build_preprocessor(bgr_to_rgb=None)
+
+
+def build_preprocessor(**arguments: object) -> object:
+    from mmseg.models.data_preprocessor import SegDataPreProcessor
+
+    return SegDataPreProcessor(**arguments)
 
 
 def test_a_warning_is_rare(zoo: dict[Path, list[Finding]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Severity
 from provecfg.mmconfig import read_config
-from provecfg.registry import Fate, Registry, registry_for, repository
+from provecfg.registry import Fate, Registry, lookup, registry_for, repository
 from provecfg.registry.repository import Project, index_of, project_of
 from provecfg.rules import judge
 
@@ -29,7 +29,8 @@ class {name}(FCNHead):
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVECFG_HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.setattr(repository, "_FRESH_FOR_S", 0.0)
+    monkeypatch.setattr(repository, "FRESH_FOR_S", 0.0)
+    monkeypatch.setattr(lookup, "FRESH_FOR_S", -1.0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import inspect
 import json
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from provecfg.registry import UNKNOWN_DEFAULT, ClassInfo, Kind, Registry, registry_for
-from provecfg.registry.release import DATA_DIR
+from provecfg.registry.release import DATA_DIR, excerpts_file
 
 pytestmark = [
     pytest.mark.stack,
@@ -30,7 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A snapshot of what is installed, made as its users make it: in a process whose torch nobody has patched."""
     file = tmp_path_factory.mktemp("snapshot") / "made.json"
     subprocess.run([sys.executable, "-m", "provecfg.registry.snapshot", "-o", file], check=True, capture_output=True)
-    return json.loads(file.read_text(encoding="utf-8"))
+    made = json.loads(file.read_text(encoding="utf-8"))
+    return made | {"excerpts": gzip.decompress(excerpts_file(made["release"], file.parent).read_bytes())}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,7 @@ def test_the_committed_snapshot_is_fresh(made: dict[str, Any]) -> None:
     if json.loads(text)["packages"] != made["packages"]:
         pytest.skip(f"{file.name} is made from {json.loads(text)['packages']}, installed are {made['packages']}")
     assert as_text(made) == text, f"run python -m provecfg.registry.snapshot, see what changed in {file.name}"
+    assert gzip.decompress(excerpts_file(made["release"]).read_bytes()) == made["excerpts"]
 
 
 def registered(registry: Registry) -> Iterator[tuple[ClassInfo, Any]]:

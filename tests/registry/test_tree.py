@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate, Registry, registry_for
-from provecfg.registry.release import DATA_DIR, RELEASES, installed_release
+from provecfg.registry.accepted import accepted
+from provecfg.registry.release import DATA_DIR, RELEASES, excerpts_file, installed_release
 
 
 @pytest.fixture(params=list(RELEASES))
@@ -18,8 +19,10 @@ def found(registry: Registry, name: str, kind: str = "model") -> ClassInfo:
 
 
 def test_a_snapshot_is_small() -> None:
-    assert {file.stem for file in DATA_DIR.glob("*.json")} == {*RELEASES, "plugin"}
-    assert all(100_000 < (DATA_DIR / f"{release}.json").stat().st_size < 400_000 for release in RELEASES)
+    assert {file.stem for file in DATA_DIR.glob("*.json")} == {*RELEASES, "plugin", "onedl_accepted"}
+    assert all(100_000 < (DATA_DIR / f"{release}.json").stat().st_size < 700_000 for release in RELEASES)
+    assert 100_000 < excerpts_file("onedl").stat().st_size < 500_000
+    assert 1000 < len(accepted("onedl").parts) < 20_000
 
 
 def test_a_misspelt_loss_argument_is_refused(registry: Registry) -> None:

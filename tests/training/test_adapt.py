@@ -100,7 +100,7 @@ def test_a_loop_of_epochs_has_no_iterations_to_change() -> None:
 def test_nothing_is_changed_in_place(generated) -> None:
     config = generated("deeplabv3plus_r50_bdd10k_lovasz")
     before = copy.deepcopy(config.to_dict())
-    adapt.for_smoke(config, Path("somewhere"))
+    adapt.for_smoke(config, lambda *_: Path("somewhere"))
     adapt.with_data_root(config, Path("somewhere"))
     adapt.without_amp(config)
     adapt.for_cpu_processes(config)
@@ -149,7 +149,7 @@ def test_the_data_root_reaches_datasets_inside_wrappers() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_smoke_run_is_small_and_still_validates_twice(generated, name: str) -> None:
-    config = adapt.for_smoke(generated(name), Path("drawn"))
+    config = adapt.for_smoke(generated(name), lambda *_: Path("drawn"))
     assert config.train_cfg.max_iters == 2 * config.train_cfg.val_interval == adapt.SMOKE_ITERS
     assert config.param_scheduler[-1].end == adapt.SMOKE_ITERS
     assert config.model.data_preprocessor.size == adapt.SMOKE_CROP

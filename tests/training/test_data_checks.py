@@ -14,7 +14,7 @@ from provecfg.data.scenes import Drawing, smoke_data_for
 from provecfg.findings import Severity
 from provecfg.training import problems
 from provecfg.training.adapt import with_data_root
-from provecfg.training.data_checks import SAMPLE, check_data, evenly_spread
+from provecfg.training.data_checks import check_data
 
 pytestmark = pytest.mark.stack
 
@@ -155,7 +155,7 @@ def test_a_colour_map_is_no_label_map(found, data: Path) -> None:
     bad = labels_of(data)[0]
     write_label(bad, np.zeros((36, 64, 3), np.uint8))
     ((code, message, _),) = found()
-    assert (code, message) == ("RUN109", f"1 of 4 sampled label maps have several channels, 3 in {str(bad)!r}")
+    assert (code, message) == ("RUN109", f"1 of 4 label maps have several channels, 3 in {str(bad)!r}")
 
 
 def test_masks_of_0_and_255_are_one_class(found, data: Path) -> None:
@@ -189,18 +189,13 @@ def test_an_annotation_file_names_the_images(found, data: Path) -> None:
 
 
 def test_a_class_that_the_catalog_does_not_know_is_asked_itself(found, data: Path) -> None:
-    option = {f"{loader}_dataloader.dataset.type": "ADE20KDataset" for loader in ("train", "val")}
-    # ADE20K: same suffixes, reduce_zero_label by default, so 0 to 19 for 19 classes
+    option = {f"{loader}_dataloader.dataset.type": "LIPDataset" for loader in ("train", "val")}
     assert found(**option) == []
+    option = {f"{loader}_dataloader.dataset.type": "DarkZurichDataset" for loader in ("train", "val")}
+    assert [code for code, _, _ in found(**option)] == ["RUN103", "RUN103"]
 
 
 def test_data_of_another_kind_is_not_judged(found) -> None:
     option = {f"{loader}_dataloader.dataset.backend_args": {"backend": "petrel"} for loader in ("train", "val")}
     assert [code for code, _, _ in found(**option)] == ["RUN111", "RUN111"]
     assert problems.DATA_NOT_CHECKED.severity is Severity.NOTE
-
-
-def test_a_sample_is_spread_over_the_whole() -> None:
-    assert evenly_spread(list(range(100)), 3) == [0, 50, 99]
-    assert evenly_spread([1, 2], SAMPLE) == [1, 2]
-    assert len(set(evenly_spread(list(range(1000)), SAMPLE))) == SAMPLE

@@ -360,12 +360,14 @@ def test_a_label_that_is_no_class_names_its_file_in_mid_run(start: Callable[...,
     from provecfg.catalog.datasets import DATASETS
     from provecfg.data.scenes import Drawing, smoke_data_for
 
-    # More than are sampled before training.
     root = smoke_data_for(DATASETS["bdd10k"], Drawing(train=40, val=2, width=96, height=54), tmp_path / "data")
     spoilt = sorted((root / "labels/sem_seg/masks/train").iterdir())[1]
+    process = start(write_small_cell(tmp_path / "cell.py", root, **LONG))
+    process.wait_until(
+        lambda: (process.work_dir / "provecfg.json").is_file()
+    )  # before, it is looked at with all others
     with Image.open(spoilt) as label:
         Image.new(label.mode, label.size, 77).save(spoilt)
-    process = start(write_small_cell(tmp_path / "cell.py", root, **LONG))
     assert process.ended() == 1
     assert f"label 77 in '{spoilt}': classes are 0 to 18, 255 is ignored" in process.text
     assert record_in(process.work_dir).attempts[0].message.startswith(f"label 77 in '{spoilt}'")
@@ -380,8 +382,11 @@ def test_an_image_that_cannot_be_decoded_is_named_in_mid_run(
 
     root = smoke_data_for(DATASETS["bdd10k"], Drawing(train=40, val=2, width=96, height=54), tmp_path / "data")
     spoilt = sorted((root / "labels/sem_seg/masks/train").iterdir())[1]
-    spoilt.write_bytes(spoilt.read_bytes()[:30])
     process = start(write_small_cell(tmp_path / "cell.py", root, **LONG, workers=workers))
+    process.wait_until(
+        lambda: (process.work_dir / "provecfg.json").is_file()
+    )  # before, it is looked at with all others
+    spoilt.write_bytes(spoilt.read_bytes()[:30])
     assert process.ended() == 1
     message = record_in(process.work_dir).attempts[0].message
     assert f"label map '{spoilt}' cannot be loaded: " in message

@@ -125,8 +125,8 @@ def test_what_cannot_be_loaded_or_run_is_said_in_words(smoke, addition: str, mes
 
 
 def test_data_is_drawn_only_in_layouts_that_are_known(smoke) -> None:
-    other = "train_dataloader = dict(dataset=dict(type='ADE20KDataset'))\n"
-    with pytest.raises(ProvecfgError, match="draws data in the layout of one of BDD10k, Cityscapes"):
+    other = "train_dataloader = dict(dataset=dict(type='NYUDataset'))\n"
+    with pytest.raises(ProvecfgError, match="layout of datasets that it knows, and not of NYUDataset"):
         smoke(other + other.replace("train_", "val_"))
 
 

@@ -14,6 +14,9 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
+from provecfg.catalog.encodings import IGNORED
+from provecfg.data.layouts import Layout, paired_layout
+from provecfg.errors import ProvecfgError
 from provecfg.proof.classes import class_of
 from provecfg.training.adapt import datasets_of
 
@@ -57,6 +60,9 @@ def synthetic_dataset(config: Config, loader: str, folder: Path, classes: int, i
 
 
 def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str | None:
+    paired = paired_layout(dataset)
+    if paired is not None:
+        return _synthesize_paired(dataset, folder, paired)
     cls, kind = class_of(dataset, DATASETS), dataset.get("type")
     if cls is None or not issubclass(cls, BaseSegDataset):
         return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
@@ -93,6 +99,20 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int) -> str |
         listing = folder / dataset.ann_file
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+    return None
+
+
+def _synthesize_paired(dataset: Any, folder: Path, layout: Layout) -> str | None:
+    for name in ("indices", "files", "only", "share", "share_seed", "group"):  # of files that are there
+        dataset.pop(name, None)
+    if dataset.get("images") is None:
+        dataset.update(images="images/*.png", labels="labels/*.png")
+    try:
+        for index, size in enumerate(SIZES):
+            layout.write(folder, index, picture(size, index), _label_map(size, range(len(layout.classes)), IGNORED))
+    except ProvecfgError as error:
+        return error.message
+    dataset.data_root = str(folder)
     return None
 
 

@@ -110,11 +110,17 @@ def labels_not_prefixed(facts: Facts) -> Iterator[Mark]:
 def _identity(dataset: Dataset) -> tuple[Any, ...] | None:
     """What says which samples a dataset has; None where that is not known."""
     values = dataset.node.value
-    prefix = values.get("data_prefix")
-    if not isinstance(prefix, dict) or not isinstance(prefix.get("img_path"), str):
+    prefix, pattern = values.get("data_prefix"), values.get("images")
+    keys: tuple[str, ...] = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
+    if isinstance(prefix, dict) and isinstance(prefix.get("img_path"), str):
+        first = prefix["img_path"].rstrip("/")
+    elif dataset.kind == "PairedFilesDataset" and isinstance(pattern, str):
+        first, keys = pattern, ("data_root", "files", "only", "indices")
+        if "share" in values:
+            return None  # a list of two numbers: what it leaves out is another split's
+    else:
         return None
-    keys = ("data_root", "ann_file", "img_suffix", "indices", "split", "sample_list")
-    identity = (prefix["img_path"].rstrip("/"), *(values.get(key) or None for key in keys))
+    identity = (first, *(values.get(key) or None for key in keys))
     return None if any(isinstance(value, Opaque) or not _is_hashable(value) for value in identity) else identity
 
 
@@ -161,7 +167,7 @@ def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
     for dataset in val.datasets:
         samples = _identity(dataset)
         if samples is not None and samples in trained:
-            node = dataset.node.dig("data_prefix.img_path") or dataset.node
+            node = dataset.node.dig("data_prefix.img_path") or dataset.node.get("images") or dataset.node
             yield Mark(node, f"validation reads the images of {samples[0]!r}, and so does training", "name another")
 
 

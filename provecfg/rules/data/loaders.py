@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
+from provecfg.mmconfig import DottedName
 from provecfg.rules.edits import fix, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import nearest_names
@@ -41,6 +42,35 @@ def no_sampler(facts: Facts) -> Iterator[Mark]:
                 f"set sampler=dict(type='{kind}', shuffle={loader.split == 'train'})",
                 missing="sampler",
             )
+
+
+_BUILT_OF_DICTS: Final = ("dataset", "sampler", "batch_sampler")
+
+
+@rule("DATA037", Severity.ERROR)
+def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
+    """A dataset or a sampler is a list or a text, where a dict is built.
+
+    Why it matters: mmengine builds a dict and takes anything else for the object itself, which has nothing of a dataset
+    or a sampler: the run fails when the loader is made, or at its first batch.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=[dict(type='DefaultSampler', shuffle=False)], dataset=dict(type='CityscapesDataset'))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(type='CityscapesDataset'))
+
+    Source: mmengine 0.10.7, runner/runner.py, `build_dataloader`.
+    """
+    for loader in facts.loaders:
+        for key in _BUILT_OF_DICTS:
+            part = loader.node.get(key)
+            if part is None or isinstance(part.value, DottedName):
+                continue
+            if isinstance(part.value, (list, tuple, str, int, float)):
+                yield Mark(part, f"{key} is {part.value!r:.60}, and no dict that can be built", "give it as one dict")
 
 
 @rule("DATA015", Severity.ERROR)
@@ -150,24 +180,3 @@ def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
                 fix(f"rename it to {near[0]!r}", renamed(child, near[0]), safe=len(near) == 1) if near else None,
                 at_key=True,
             )
-
-
-@rule("DATA035", Severity.ERROR)
-def batch_size_not_positive(facts: Facts) -> Iterator[Mark]:
-    """A batch has no images.
-
-    Why it matters: torch refuses the data loader.
-
-    Bad:
-        train_dataloader = dict(batch_size=0, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Good:
-        train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler', shuffle=True))
-
-    Source: torch 2.4, utils/data/sampler.py, `BatchSampler.__init__`.
-    """
-    for loader in facts.loaders:
-        size = loader.batch_size
-        node = loader.node.get("batch_size")
-        if node is not None and size is not None and size < 1:
-            yield Mark(node, f"batches of {size} images", "set batch_size to 1 or more")

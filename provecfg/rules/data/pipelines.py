@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.data import Dataset, Loader
+from provecfg.facts.data import LABEL_LOADERS, Dataset, Loader
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
@@ -46,13 +46,13 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
         load = None
         for node in dataset.transforms:
             kind = node.type
-            if kind == "LoadAnnotations":
+            if kind in LABEL_LOADERS:
                 load = node
             elif kind in _RESIZING and load is not None:
                 yield Mark(
                     load,
                     f"labels are loaded before {kind}, and resized with the image",
-                    f"put LoadAnnotations behind {kind}",
+                    f"put {load.type} behind {kind}",
                 )
                 break
 
@@ -82,12 +82,17 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py.
     """
+    says_pipelines = facts.is_whole_run and any(dataset.transforms for _, dataset in facts.datasets)
     for loader, dataset in facts.datasets:
         pipeline = dataset.node.get("pipeline")
         of_dataset = facts.class_of(dataset.node, "dataset")
-        if pipeline is None or not dataset.transforms:
-            continue
         if of_dataset is None or not of_dataset.dotted.startswith("mmseg."):
+            continue
+        if pipeline is None and dataset.outer_pipeline is None and says_pipelines:
+            yield Mark(
+                dataset.node, "no pipeline: images are neither loaded nor packed", "give it one", missing="pipeline"
+            )
+        if pipeline is None or not dataset.transforms:
             continue
         kinds = []
         for node in dataset.transforms:
@@ -191,7 +196,7 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
         for transform in dataset.transforms:
             if transform.type in _MOVING and moved is None:
                 moved = transform
-            if transform.type == "LoadAnnotations" and moved is not None:
+            if transform.type in LABEL_LOADERS and moved is not None:
                 yield Mark(transform, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
 
 

@@ -48,6 +48,51 @@ def padded_size_missing(facts: Facts) -> Iterator[Mark]:
             yield Mark(test, "test_cfg needs either size or size_divisor: the first validation fails", "set one")
 
 
+@rule("DATA036", Severity.ERROR)
+def images_never_stacked(facts: Facts) -> Iterator[Mark]:
+    """The model has no data preprocessor, and nothing else makes a batch out of the images.
+
+    Why it matters: without one, mmengine hands the images on as the list that they were collated to, and the backbone
+    fails at the first batch.
+
+    Bad:
+        default_scope = 'mmseg'
+        model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50), decode_head=dict(
+            type='FCNHead', in_channels=2048, channels=512, num_classes=19, in_index=3))
+        train_dataloader = dict(
+            batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset'))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000)
+        optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
+
+    Good:
+        default_scope = 'mmseg'
+        model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50), decode_head=dict(
+            type='FCNHead', in_channels=2048, channels=512, num_classes=19, in_index=3),
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)))
+        train_dataloader = dict(
+            batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset'))
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000)
+        optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
+
+    Known problems: a segmentor of one's own may stack them itself, and is left alone.
+
+    Source: mmengine 0.10.7, model/base_model/base_model.py and dataset/utils.py, `pseudo_collate`.
+    """
+    model, train = facts.model, facts.loader("train")
+    if model is None or train is None or not facts.is_whole_run or facts.preprocessor is not None:
+        return
+    info = facts.class_of(model)
+    if info is None or info.is_of_user or "collate_fn" in train.node.value:
+        return
+    if facts.value(facts.root, "data_preprocessor") is None and facts.value(model, "data_preprocessor") is None:
+        yield Mark(
+            model,
+            "no data_preprocessor: the images of a batch stay a list",
+            "set data_preprocessor=dict(type='SegDataPreProcessor', size=...) with mean and std",
+            missing="data_preprocessor",
+        )
+
+
 @rule("DATA007", Severity.ERROR)
 def images_do_not_stack(facts: Facts) -> Iterator[Mark]:
     """Training images of different sizes are larger than the size they are padded to.
@@ -163,6 +208,54 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Mark]:
                 f"crops of {height} x {width}, and the data preprocessor pads to {size[0]} x {size[1]}",
                 f"set the data preprocessor's size to {(height, width)}",
             )
+
+
+@rule("DATA041", Severity.WARNING)
+def crop_of_everything(facts: Facts) -> Iterator[Mark]:
+    """A random crop is as large as every image that comes to it.
+
+    Why it matters: after a fixed resize to the crop's size there is nothing left to choose: each epoch sees the same
+    pixels of an image, squeezed, and an augmentation that the config declares does nothing. PROVE deleted 996 GB of
+    weights for it: all its strategies had come out alike.
+
+    Bad:
+        train_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(512, 512), keep_ratio=False),
+            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        train_dataloader = dict(dataset=dict(pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
+            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Known problems: judged where the pipeline itself fixes the size; that images are no larger than the crop by
+    themselves is for `provecfg init` to see.
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py, `RandomCrop.crop_bbox`.
+    """
+    train = facts.loader("train")
+    for dataset in train.datasets if train is not None else ():
+        for index, crop in enumerate(dataset.transforms):
+            size = pair(crop.value.get("crop_size")) if crop.type == "RandomCrop" else None
+            before = final_size(dataset.transforms[:index]) if size is not None else None
+            if size is None or before is None or not before.is_fixed or before.height is None or before.width is None:
+                continue
+            is_resized = before.at is not None and before.at.type == "Resize"
+            if is_resized and size[0] >= before.height and size[1] >= before.width:
+                yield Mark(
+                    crop,
+                    f"images are resized to {before.height} x {before.width}, and the crop is {size[0]} x {size[1]}",
+                    "resize by chance before it: dict(type='RandomResize', scale=..., ratio_range=(0.5, 2.0), "
+                    "keep_ratio=True)",
+                )
 
 
 @rule("DATA010", Severity.ERROR)

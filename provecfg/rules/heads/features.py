@@ -208,6 +208,30 @@ def cascade_stages(facts: Facts) -> Iterator[Mark]:
         )
 
 
+@rule("HEAD028", Severity.ERROR)
+def heads_without_cascade(facts: Facts) -> Iterator[Mark]:
+    """A list of decode heads is given to a segmentor that has one.
+
+    Why it matters: it becomes one module of all of them, which has none of a head's attributes: AttributeError when the
+    model is built. A cascade has several.
+
+    Bad:
+        model = dict(type='EncoderDecoder', decode_head=[dict(type='FCNHead', num_classes=4)])
+
+    Good:
+        model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', num_classes=4))
+
+    Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py, `_init_decode_head`.
+    """
+    model = facts.model
+    info = facts.class_of(model)
+    heads = model.get("decode_head") if model is not None else None
+    if heads is None or info is None or not heads.is_list or not info.is_a("EncoderDecoder") or info.is_of_user:
+        return
+    if not info.is_a("CascadeEncoderDecoder"):
+        yield Mark(heads, f"{info.type_name} has one decode head, not a list of {len(heads.value)}", "give one dict")
+
+
 @rule("HEAD027", Severity.ERROR)
 def everything_dropped_out(facts: Facts) -> Iterator[Mark]:
     """The head drops out all of its features, or a share that there is not.

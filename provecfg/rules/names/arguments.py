@@ -13,7 +13,7 @@ from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
-from provecfg.registry.layout import OLD_KEYS, TOP_LEVEL
+from provecfg.registry.layout import DEFAULT_HOOKS, OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling, nearest_names
@@ -217,10 +217,12 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
     Good:
         model = dict(auxiliary_head=dict(loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)))
 
-    Source: the defaults of the installed release's signatures.
+    Source: the defaults of the installed release's signatures; of a list's item, the numbers beside it.
     """
     for typed, info in facts.classes:
         for key, value in typed.node.value.items():
+            if isinstance(value, (list, tuple)):
+                yield from _quoted_items(Node(value, typed.node, key))
             if not isinstance(value, str) or key == "type":
                 continue
             meant = _QUOTED.get(value, _parsed(value))
@@ -238,6 +240,29 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
                 # 'False' in quotes is true, and runs
                 fix("take the quotes away", replaced(node, meant), safe=not isinstance(default, bool)),
             )
+
+
+def _quoted_items(numbers: Node) -> Iterator[Mark]:
+    """Items of a list of numbers that stand in quotes."""
+    values = numbers.value
+    if not any(isinstance(value, str) for value in values):
+        return
+    if not all(isinstance(value, (int, float)) or _meant(value) is not None for value in values):
+        return
+    if any(isinstance(value, (int, float)) for value in values):
+        for item in numbers:
+            if isinstance(item.value, str):
+                meant = _meant(item.value)
+                yield Mark(
+                    item,
+                    f"{item.value!r} is a text among the numbers of {numbers.name}",
+                    "take the quotes away",
+                    fix("take the quotes away", replaced(item, meant), safe=True),
+                )
+
+
+def _meant(value: object) -> float | None:
+    return _parsed(value) if isinstance(value, str) else None
 
 
 _QUOTED: Final = {"True": True, "False": False, "true": True, "false": False}
@@ -306,6 +331,27 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
                 f"did you mean {near[0]!r}, which is set too?",
                 at_key=True,
             )
+        else:
+            homes = _homes(facts, name) if facts.is_whole_run else []
+            if homes:
+                yield Mark(
+                    node, f"nothing reads the top-level key {name!r}", f"{first_few(homes)} takes it", at_key=True
+                )
+
+
+def _homes(facts: Facts, name: str) -> list[str]:
+    """The sections of the top level that take an argument of this name and do not set it."""
+    if name in DEFAULT_HOOKS and isinstance(facts.root.value[name], dict):
+        return ["default_hooks"]
+    homes = [
+        typed.node.key
+        for typed, info in facts.classes
+        if typed.node.key in TOP_LEVEL and name in info.parameters and name not in typed.node.value
+    ]
+    data_loader = facts.registry.find_dotted("torch.utils.data.dataloader.DataLoader")
+    if data_loader is not None and name in data_loader.parameters:
+        homes += [loader.node.key for loader in facts.loaders if name not in loader.node.value]
+    return homes
 
 
 @functools.lru_cache(maxsize=4096)

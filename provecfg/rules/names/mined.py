@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from provecfg.facts.arguments import Misfit
 from provecfg.facts.facts import Facts
+from provecfg.facts.refusals import RUNNER_NAME, Refused
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
+from provecfg.registry.stated_types import DICT, NONE, NUMBERS, SEQUENCE, TEXT, kind_of, named
 from provecfg.rules.names.arguments import is_harmless
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling
@@ -193,6 +196,128 @@ def dropped_by_own_class(facts: Facts) -> Iterator[Mark]:
     for node, name, keys in dropped.values():
         yield Mark(node.get("type") or node, f"{name} takes {first_few(keys)} without a word and drops them")
 
+
+@rule("REG106", Severity.ERROR, needs_whole=False)
+def refused_value(facts: Facts) -> Iterator[Mark]:
+    """The class refuses the values that it is given.
+
+    Why it matters: its constructor raises when the part is built: an assertion does not hold, a condition is checked,
+    or the value is of a kind that it cannot work with.
+
+    Bad:
+        model = dict(backbone=dict(type='ResNet', depth=50, strides=(1, 2, 2)))
+
+    Good:
+        model = dict(backbone=dict(type='ResNet', depth=50, strides=(1, 2, 2, 2)))
+
+    Known problems: what depends on anything but the config's own values is left alone.
+
+    Source: the source of the class, its parents, and of the functions that they call.
+    """
+    yield from (_refusal(refused) for refused in facts.refusals if refused.name != RUNNER_NAME)
+
+
+@rule("REG107", Severity.ERROR)
+def refused_section(facts: Facts) -> Iterator[Mark]:
+    """The runner refuses a top-level value.
+
+    Why it matters: mmengine's Runner raises when it builds its data loaders, loops and hooks: it is given a list in
+    place of a dict, or a fraction in place of a whole number.
+
+    Bad:
+        val_dataloader = dict(
+            batch_size=1.5, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset')
+        )
+
+    Good:
+        val_dataloader = dict(
+            batch_size=1, sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset')
+        )
+
+    Source: the source of the installed mmengine's `Runner`, and of torch's `DataLoader`.
+    """
+    yield from (_refusal(refused) for refused in facts.refusals if refused.name == RUNNER_NAME)
+
+
+@rule("REG108", Severity.ERROR, needs_whole=False)
+def value_of_another_kind(facts: Facts) -> Iterator[Mark]:
+    """A text, a list or a dict stands where the class takes none.
+
+    Why it matters: TypeError or AttributeError when the class works with it, which may be at the first batch or at the
+    first validation.
+
+    Bad:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=[8000])
+
+    Good:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
+
+    Known problems: only arguments of which neither annotation nor docstring nor default leaves the kind open.
+
+    Source: the annotations, docstrings and defaults of the installed release's classes.
+    """
+    for misfit in facts.misfits:
+        if _is_of_another_kind(misfit):
+            yield _misfit(misfit)
+
+
+@rule("REG109", Severity.WARNING, needs_whole=False)
+def undocumented_kind(facts: Facts) -> Iterator[Mark]:
+    """A value is of a kind that the class does not document for the argument.
+
+    Why it matters: what it does is not what the documentation says, if it does not fail: half an iteration, a None that
+    is no number.
+
+    Bad:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_begin=0.5)
+
+    Good:
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_begin=1)
+
+    Source: the annotations, docstrings and defaults of the installed release's classes.
+    """
+    for misfit in facts.misfits:
+        if not _is_of_another_kind(misfit):
+            yield _misfit(misfit)
+
+
+def _is_of_another_kind(misfit: Misfit) -> bool:
+    """Whether nothing that works with the stated kinds can work with the value."""
+    kind, kinds = kind_of(misfit.node.value), misfit.stated.kinds
+    if kind in (TEXT, DICT):
+        return True
+    return kind == SEQUENCE and kinds <= NUMBERS | {NONE}
+
+
+def _misfit(misfit: Misfit) -> Mark:
+    node, value = misfit.node, _short(misfit.node.value)
+    subject = (
+        f"{misfit.argument} is {value}" if node.step == misfit.argument else f"{value} stands in {misfit.argument}"
+    )
+    return Mark(node, f"{subject}, and {misfit.info.type_name} takes {named(misfit.stated)} there")
+
+
+def _refusal(refused: Refused) -> Mark:
+    """A finding about a value that a class refuses, at the argument of which its condition speaks."""
+    node, name, refusal, arguments = refused
+    where = arguments[0] if arguments else node
+    if arguments or not node.is_dict:
+        subject = f"{where.name}={_short(where.value)}"
+    else:
+        subject = f"{' and '.join(filter(None, refusal.keys)) or 'what it is given'} as it is"
+    hint = None
+    if refusal.condition and refusal.condition != refusal.words:
+        hint = f"{refusal.owner.rpartition('.')[2]} has: {refusal.condition}"
+    return Mark(where, f"{name} refuses {subject}: {refusal.error}: {refusal.words}", hint)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+MINED: Final = frozenset({"REG106", "REG107", "REG108", "REG109"})
+"""The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
 
 ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})
 """The rules about configs that mmengine reads nothing of, of which nothing else is said."""

@@ -182,7 +182,8 @@ def optimizer_missing(facts: Facts) -> Iterator[Mark]:
 
     Bad:
         model = dict(
-            type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=18),
+            type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            backbone=dict(type='ResNetV1c', depth=18),
             decode_head=dict(type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=19))
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000)
         train_dataloader = dict(
@@ -192,7 +193,8 @@ def optimizer_missing(facts: Facts) -> Iterator[Mark]:
 
     Good:
         model = dict(
-            type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=18),
+            type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            backbone=dict(type='ResNetV1c', depth=18),
             decode_head=dict(type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=19))
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000)
         train_dataloader = dict(

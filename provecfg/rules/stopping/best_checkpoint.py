@@ -113,31 +113,6 @@ def best_without_validation(facts: Facts) -> Iterator[Mark]:
             )
 
 
-@rule("STOP015", Severity.ERROR)
-def best_rules_count(facts: Facts) -> Iterator[Mark]:
-    """There are several rules, and another number of metrics.
-
-    Why it matters: the hook asserts one rule for all, or one for each metric of `save_best`.
-
-    Bad:
-        default_hooks = dict(checkpoint=dict(
-            type='CheckpointHook', by_epoch=False, save_best='mIoU', rule=['greater', 'greater']))
-
-    Good:
-        default_hooks = dict(checkpoint=dict(
-            type='CheckpointHook', by_epoch=False, save_best=['mIoU', 'mAcc'], rule=['greater', 'greater']))
-
-    Source: mmengine 0.10.7, hooks/checkpoint_hook.py, `__init__`.
-    """
-    for hook in facts.checkpoints:
-        rules, best = hook.get("rule"), hook.get("save_best")
-        if rules is None or not rules.is_list or best is None or not isinstance(best.value, (str, list, tuple)):
-            continue
-        metrics = 1 if isinstance(best.value, str) else len(best.value)
-        if len(rules.value) not in (1, metrics):
-            yield Mark(rules, f"{len(rules.value)} rules for {metrics} metrics", "give one for all, or one for each")
-
-
 @rule("STOP016", Severity.WARNING)
 def best_overwritten(facts: Facts) -> Iterator[Mark]:
     """Early stopping waits for longer than checkpoints are kept, and none is kept as the best.

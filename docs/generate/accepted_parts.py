@@ -1,0 +1,40 @@
+"""Follow every part of mmseg's own configs, and keep which are accepted: `python -m docs.generate.accepted_parts`.
+
+After `python -m provecfg.registry.snapshot`, whose release it is about; see `provecfg.registry.accepted`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from docs.generate.zoo import installed_configs, leaf_configs
+from provecfg.facts.facts import Facts
+from provecfg.mmconfig import read_config
+from provecfg.registry import registry_for
+from provecfg.registry.accepted import accepted, accepted_file, accepted_text, argument_name
+from provecfg.registry.release import installed_release
+
+
+def main() -> int:
+    """Write the file."""
+    release = installed_release()
+    file = accepted_file(release)
+    file.unlink(missing_ok=True)
+    accepted.cache_clear()
+    name, folder = installed_configs()
+    parts: set[str] = set()
+    misdescribed: set[str] = set()
+    for path in leaf_configs(folder):
+        view = read_config(path)
+        facts = Facts(view, registry_for(view, release=release))
+        for refused in facts.refusals:
+            print(f"{path.name}: {refused.node.key}: {refused.refusal.words}")
+        parts |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
+        misdescribed |= {argument_name(misfit.info.dotted, misfit.argument) for misfit in facts.misfits}
+    file.write_text(accepted_text(name, parts, misdescribed), encoding="utf-8")
+    print(f"{len(parts)} parts, {len(misdescribed)} misdescribed arguments: {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

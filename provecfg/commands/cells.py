@@ -1,0 +1,42 @@
+"""`provecfg cells`: one command a cell, for any engine that runs commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.study_configs import configs_of, generated_option
+from provecfg.errors import ExitCode
+
+
+@click.command()
+@click.argument("targets", metavar="STUDY|CONFIG...", nargs=-1, required=True)
+@click.option("--format", "output_format", type=click.Choice(["lines", "json"]), default="lines", show_default=True)
+@generated_option
+@click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")
+@terminal_options
+def command(targets: tuple[str, ...], output_format: str, generated: Path, run_options: str, terminal: Terminal) -> int:
+    """Print a command for each cell, for engines that run commands: GNU parallel, Snakemake, Ray.
+
+    Each may be run any number of times, and on any machine that has the folder: it trains what is left, and leaves
+    alone what another process trains.
+    """
+    from provecfg.mmconfig import read_config
+    from provecfg.training.work_dir import work_dir_of
+
+    cells = []
+    words = shlex.split(run_options)
+    for path in configs_of(targets, generated):
+        config = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        work_dir = work_dir_of(config, read_config(config).values, smoke="--smoke" in words)
+        argv = ["provecfg", "run", str(config), "--work-dir", str(work_dir), *words]
+        cells.append({"name": config.stem, "config": str(config), "work_dir": str(work_dir), "command": argv})
+    if output_format == "json":
+        terminal.result(json.dumps(cells, indent=2))
+    else:
+        terminal.result("\n".join(shlex.join(cell["command"]) for cell in cells))
+    return ExitCode.CLEAN

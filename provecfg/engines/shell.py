@@ -1,0 +1,42 @@
+"""Running an engine's own commands."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from provecfg.errors import ExitCode, ProvecfgError
+
+_SECONDS = 60
+
+
+def has_command(name: str) -> bool:
+    """Whether this machine has a command."""
+    return shutil.which(name) is not None
+
+
+def output_of(command: Sequence[str], text: str | None = None) -> str:
+    """What a command prints.
+
+    Args:
+        command: Its words.
+        text: Its standard input.
+
+    Raises:
+        ProvecfgError: It is not here, or fails; in its own words.
+    """
+    try:
+        done = subprocess.run(
+            command, input=text or "", capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+        )
+    except FileNotFoundError as error:
+        raise ProvecfgError(
+            f"{command[0]} is not on this machine", hint="submit where the cluster's commands are, or look with --print"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ProvecfgError(f"{command[0]} has not answered in {_SECONDS} s", exit_code=ExitCode.FINDINGS) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise ProvecfgError(f"{command[0]}: {said.removeprefix(f'{command[0]}: ')}", exit_code=ExitCode.FINDINGS)
+    return done.stdout

@@ -1,0 +1,66 @@
+"""Handing cells to an engine: a new submission, or those of a study that are not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from provecfg.engines.engine import engine_named
+from provecfg.engines.profile import Profile
+from provecfg.engines.slurm import PartlySubmittedError
+from provecfg.ledger.study_folder import (
+    EngineJobs,
+    Study,
+    Submission,
+    add_submission,
+    write_engine_jobs,
+)
+from provecfg.training.record import now
+
+
+def submission_of(study: Study, cells: Sequence[str], profile: Profile, number: int = 1) -> Submission:
+    """A submission of cells, dealt out to tasks. Nothing is written.
+
+    Args:
+        study: The study.
+        cells: Ids, in order.
+        profile: Says how many a task gets.
+        number: Of the submission.
+    """
+    size = profile.cells_per_task
+    return Submission(
+        number=number,
+        study=study.name,
+        engine=profile.engine,
+        made=now(),
+        profile=profile.model_dump(mode="json", exclude_defaults=True),
+        tasks=tuple(tuple(cells[first : first + size]) for first in range(0, len(cells), size)),
+        retries=profile.retries,
+    )
+
+
+def submit(
+    study_dir: Path, study: Study, cells: Sequence[str], profile: Profile, *, after: str | None = None
+) -> tuple[Submission, EngineJobs]:
+    """Write a submission down, then hand it to its engine.
+
+    Args:
+        study_dir: The study's folder.
+        study: The study.
+        cells: Ids, in order.
+        profile: How.
+        after: A job that has to end first.
+
+    Raises:
+        ProvecfgError: The engine refuses; what it took is written down.
+    """
+    engine = engine_named(profile.engine)
+    engine.script(study_dir, submission_of(study, cells, profile), after=after)  # a wrong profile is said before
+    submission = add_submission(study_dir, lambda number: submission_of(study, cells, profile, number))
+    try:
+        jobs = engine.submit(study_dir, submission, after=after)
+    except PartlySubmittedError as error:
+        write_engine_jobs(study_dir, submission, error.jobs)
+        raise
+    write_engine_jobs(study_dir, submission, jobs)
+    return submission, jobs

@@ -1,0 +1,131 @@
+"""What the classes of a config are certain to refuse of the values that it gives them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from provecfg.facts.arguments import is_built_as_it_stands
+from provecfg.facts.lookup import Lookup
+from provecfg.facts.typed import Typed
+from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
+from provecfg.registry.accepted import accepted, digest
+from provecfg.registry.layout import RUNNER, RUNNER_METHODS
+from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
+
+RUNNER_NAME: Final = "mmengine"
+"""What is said to refuse a section of the top level."""
+
+
+class Refused(NamedTuple):
+    """A part of the config that a class refuses.
+
+    Args:
+        node: The dict that the class is built from, or the top-level value that mmengine's Runner is given.
+        name: Who refuses it.
+        refusal: What is refused, and why.
+        arguments: What its condition is about, as far as it stands in the config; those first that it names itself.
+    """
+
+    node: Node
+    name: str
+    refusal: Refusal
+    arguments: tuple[Node, ...]
+
+
+def refused_values_of(
+    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]], *, is_whole_run: bool
+) -> Iterator[Refused]:
+    """Dicts that their class is certain to refuse.
+
+    Args:
+        config: The config.
+        parts: Its dicts with a `type`.
+        classes: Those whose class is known.
+        is_whole_run: Whether what the config does not say is said nowhere else.
+    """
+    registry_at = {id(typed.node.value): typed.registry for typed in parts}
+    for typed, info in classes:
+        if (
+            _is_passed_over(config, typed.node)
+            or not has_excerpt(info)
+            or not is_built_as_it_stands(config, typed, registry_at)
+        ):
+            continue
+        part = f"{info.dotted} {'whole' if typed.is_direct else 'part'} {typed.node.value!r}"
+        refused = _known(config, part, functools.partial(refusal, info, typed.node.value, is_whole=typed.is_direct))
+        if refused is None:
+            continue
+        arguments = _nodes_at(typed.node, refused.keys)
+        if is_whole_run or not _is_about_absence(refused, arguments):
+            yield Refused(typed.node, info.type_name, refused, arguments)
+
+
+def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
+    """Top-level values that mmengine's Runner is certain to refuse; see `refused_values_of`."""
+    runner = config.registry.find_dotted(RUNNER)
+    if runner is None:
+        return
+    values = config.root.value
+    if is_whole_run:
+        whole = {key: values[key] for key in runner.parameters if key in values}
+        refused = _known(config, f"Runner {whole!r}", functools.partial(refusal, runner, whole))
+        if refused is not None:
+            yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
+    for key, (method, argument) in RUNNER_METHODS.items():
+        node = config.root.get(key)
+        if node is None or node.value is None:
+            continue
+        part = f"{method} {node.value!r}"
+        refused = _known(config, part, functools.partial(refusal_by_method, runner, method, {argument: node.value}))
+        if refused is None:
+            continue
+        arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
+        if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
+            yield Refused(node, RUNNER_NAME, refused, arguments)
+
+
+def innermost(refusals: Iterable[Refused]) -> list[Refused]:
+    """Those that no part inside of them refuses, too: a class that hands a value on is not the one to ask about it."""
+    refusals = list(refusals)
+    keys = [refused.node.key for refused in refusals]
+    return [
+        refused
+        for refused in refusals
+        if not any(
+            key != refused.node.key and _is_within(argument.key, key)
+            for argument in refused.arguments
+            for key in keys
+            if _is_within(key, refused.node.key)
+        )
+    ]
+
+
+def _is_within(key: str, outer: str) -> bool:
+    """Whether a dotted path is another, or leads into it."""
+    return key == outer or key.startswith((f"{outer}.", f"{outer}[")) or not outer
+
+
+def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> Refusal | None:
+    """What is refused of a part, if that was found out before; else it is now."""
+    refusals = config.class_cache.refusals
+    if part not in refusals:
+        is_accepted = digest(part) in accepted(config.registry.snapshot.release).parts
+        refusals[part] = None if is_accepted else follow()
+    return refusals[part]
+
+
+def _is_passed_over(config: Lookup, node: Node) -> bool:
+    """Whether it is the top level's data preprocessor, and the model has its own, which goes before."""
+    return node.key == "data_preprocessor" and config.get("model.data_preprocessor") is not None
+
+
+def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:
+    """Whether something is refused because a key is missing, which a config that inherits from this one may add."""
+    return not arguments or refused.is_missing
+
+
+def _nodes_at(node: Node, paths: Iterable[str]) -> tuple[Node, ...]:
+    return tuple(argument for path in paths if path and (argument := node.dig(path)) is not None)

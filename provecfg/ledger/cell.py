@@ -1,0 +1,167 @@
+"""A cell of a submitted study: what it is called, what it trains, and its config as it was at submission."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from provecfg.digest import digest_of
+from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.files import read_bytes
+from provecfg.mmconfig import ConfigView, read_config
+from provecfg.paths import write_atomically
+from provecfg.training.fingerprint import fingerprint_of
+
+CONFIGS: Final = "configs"
+"""Folder of the study: the configs as they were at submission, one folder a cell."""
+CELLS: Final = "cells"
+"""Folder of the study: the work dirs."""
+
+_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a submitted study. Every path is relative to the study's folder.
+
+    Args:
+        id: Name and the first digits of the digest.
+        name: Of the config.
+        digest: Of what it trains; paths are no part of it.
+        config: Its copy.
+        source: What was copied.
+        sources: File that the source was read from, itself included -> SHA-256 of its text.
+        model, loss, recipe: What a proof of one speaks for: cells that agree in them. '' where no header says so.
+    """
+
+    id: str
+    name: str
+    digest: str
+    config: str
+    source: str
+    sources: Mapping[str, str]
+    model: str = ""
+    loss: str = ""
+    recipe: str = ""
+
+    @property
+    def work_dir(self) -> str:
+        """Where it trains."""
+        return f"{CELLS}/{self.id}"
+
+    def is_stale(self, study_dir: Path, options: Mapping[str, Any]) -> bool:
+        """Whether the config that was copied trains something else by now. One that is gone says nothing.
+
+        Args:
+            study_dir: The study's folder.
+            options: See `digest_of_view`.
+        """
+        source = study_dir / self.source
+        if not source.is_file():
+            return False
+        if all(_sha256(study_dir / file) == digest for file, digest in self.sources.items()):
+            return False
+        return digest_of_view(read_config(source), options) != self.digest
+
+
+def digest_of_view(view: ConfigView, options: Mapping[str, Any]) -> str:
+    """Digest of what a config trains when it is run with options.
+
+    Args:
+        view: The config.
+        options: Those options of the run that change what is trained.
+    """
+    return digest_of([fingerprint_of(view.values), options])
+
+
+def cell_of(view: ConfigView, study_dir: Path, options: Mapping[str, Any]) -> Cell:
+    """The cell that a config is in a study's folder. Nothing is written.
+
+    Args:
+        view: The config.
+        study_dir: The study's folder.
+        options: See `digest_of_view`.
+    """
+    from provecfg.header import Header
+
+    digest = digest_of_view(view, options)
+    identity = f"{view.path.stem}-{digest[:_DIGITS]}"
+    header = Header.of(view.sources(view.path))
+    coordinates = header.cell if header is not None else None
+    return Cell(
+        id=identity,
+        name=view.path.stem,
+        digest=digest,
+        config=str(Path(CONFIGS, identity, view.path.relative_to(_root_of(view)))),
+        source=os.path.relpath(view.path, study_dir),
+        sources={os.path.relpath(file, study_dir): _sha256(file) for file in view.files},
+        model=coordinates.model if coordinates else "",
+        loss=coordinates.loss if coordinates else "",
+        recipe=coordinates.strategy if coordinates else "",
+    )
+
+
+def refuse_equal_cells(cells: Iterable[Cell]) -> None:
+    """Refuse a study that would train the same twice.
+
+    Raises:
+        ProvecfgError: Two cells have one id.
+    """
+    by_id: dict[str, Cell] = {}
+    for cell in cells:
+        other = by_id.setdefault(cell.id, cell)
+        if other is not cell:
+            raise ProvecfgError(
+                f"{other.source} and {cell.source} have one name and train the same", exit_code=ExitCode.USAGE
+            )
+
+
+def copy_config(view: ConfigView, cell: Cell, study_dir: Path) -> None:
+    """Copy a cell's config, its bases and the modules beside it that it imports, in the folders that they have.
+
+    A base that an installed package brings stays where it is.
+    """
+    root, folder = _root_of(view), study_dir / CONFIGS / cell.id
+    for file in (*_own_files(view), *_modules_beside(view)):
+        write_atomically(folder / file.relative_to(root), _text(file))
+
+
+def _own_files(view: ConfigView) -> list[Path]:
+    return [file for file in view.files if not _is_installed(file)]
+
+
+def _root_of(view: ConfigView) -> Path:
+    return Path(os.path.commonpath([file.parent for file in (view.path, *_own_files(view))]))
+
+
+def _is_installed(file: Path) -> bool:
+    return "site-packages" in file.parts or file.is_relative_to(sys.prefix)
+
+
+def _modules_beside(view: ConfigView) -> list[Path]:
+    """Modules that the config imports and that lie beside it, where a run looks for them."""
+    imports = (view.values.get("custom_imports") or {}).get("imports") or []
+    names = [imports] if isinstance(imports, str) else imports
+    files: list[Path] = []
+    for name in names:
+        if not isinstance(name, str):
+            continue
+        beside = view.path.parent / name.split(".")[0]
+        files += [module] if (module := beside.with_suffix(".py")).is_file() else sorted(beside.rglob("*.py"))
+    return files
+
+
+def _text(file: Path) -> str:
+    return read_bytes(file).decode("utf-8", "surrogateescape")
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(read_bytes(file)).hexdigest()
+    except OSError:
+        return ""

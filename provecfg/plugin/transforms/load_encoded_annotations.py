@@ -1,0 +1,34 @@
+"""Label maps of any encoding, as classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.registry import TRANSFORMS
+
+from provecfg.data.encodings import LabelDecoder
+
+
+@TRANSFORMS.register_module()
+class LoadEncodedAnnotations(LoadAnnotations):
+    """mmseg's `LoadAnnotations` for `PairedFilesDataset`, which says how its label maps hold classes.
+
+    Required keys: `seg_map_path`, `label_decoding`. Adds `gt_seg_map`, (H, W) uint8 of classes and 255.
+
+    Raises:
+        LabelError: While loading: a file that cannot be decoded, or one with a value that the dataset's mapping gives
+            no class. (mmseg's own casts to bytes, where 256 becomes class 0, and trains on what is there.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def _load_seg_map(self, results: dict[str, Any]) -> None:
+        decoder: LabelDecoder = results["label_decoding"]
+        results["gt_seg_map"] = decoder.read(Path(results["seg_map_path"]))
+        results["seg_fields"].append("gt_seg_map")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

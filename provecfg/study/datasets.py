@@ -1,0 +1,406 @@
+"""A dataset of the user's own, as a study names it: files, classes, and how label maps hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from provecfg import invariants, spelling
+from provecfg.catalog.datasets import DATASETS, PAIRED, Dataset, Split
+from provecfg.catalog.encodings import IGNORED
+from provecfg.errors import ProvecfgError
+from provecfg.patterns import Pattern, filling_problem
+from provecfg.study.spec import Spec, problem
+
+IGNORE: Final = "ignore"
+"""What a mapping says of a value that belongs to no class."""
+
+_MOST_CLASSES = 254  # label maps in training are bytes: see `data.encodings`
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_ADVICE_ON_SPLITS = "say where its files are, `files: list.txt`, or `fraction` in `train`"
+
+Colour = Annotated[tuple[int, int, int], Field(description="Red, green and blue, each 0 to 255.")]
+
+
+def _is_pattern(text: str) -> str:
+    try:
+        Pattern(text)
+    except ProvecfgError as error:
+        raise problem("pattern", error.message) from error
+    if text.startswith("/") or ".." in text.split("/"):
+        raise problem("pattern", f"{text!r} leads out of the data root; patterns are below it")
+    return text
+
+
+FilePattern = Annotated[str, Field(min_length=1), AfterValidator(_is_pattern)]
+
+
+class SplitEntry(Spec):
+    """The files of a split. Of an image, the label map is the one that `labels` names when filled by its name."""
+
+    images: FilePattern | None = Field(
+        default=None, description="Pattern of the images below the root: images/train/*.jpg. Unless said, train's."
+    )
+    labels: FilePattern | None = Field(
+        default=None, description="Pattern of the label maps: masks/train/*.png. Unless said, train's."
+    )
+    files: str | None = Field(
+        default=None,
+        description="List below the root: a line names an image, or an image and its label map where no pattern does.",
+    )
+    only: FilePattern | None = Field(default=None, description="Pattern of the images that are kept: '*_night_*'.")
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the images, drawn by chance. Splits take what the one before has left; the last, without "
+        "a number, the rest.",
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Of that chance; said in train alone.")
+    group: FilePattern | None = Field(
+        default=None,
+        description="Pattern whose fields say which images stay together, such as '{scene}_*'; said in train alone.",
+    )
+
+
+def _known_dataset(name: str) -> str:
+    if name not in DATASETS:
+        raise problem("unknown_dataset", spelling.unknown("dataset", name, DATASETS))
+    return name
+
+
+DatasetName = Annotated[str, AfterValidator(_known_dataset), Field(json_schema_extra={"enum": list(DATASETS)})]
+
+
+class DatasetEntry(Spec):
+    """A dataset that the catalog does not have, or one of the catalog's, changed."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="What the study calls it, and its configs' files: letters, digits, '.', '_' and '-'."
+    )
+    base: DatasetName | None = Field(
+        default=None, description="A dataset of the catalog, of which this one differs in what is said here."
+    )
+    join: tuple[DatasetChoice, ...] = Field(
+        default=(), description="Datasets of the same classes that this one is made of: names, or entries."
+    )
+    title: str | None = Field(default=None, description="The name that people use; unless said, `name`.")
+    root: str | None = Field(default=None, description="Data root; unless said, data/<name>.")
+    train: SplitEntry | None = Field(default=None, description="Files that are trained on.")
+    val: SplitEntry | None = Field(default=None, description="Files that are validated on.")
+    test: SplitEntry | None = Field(default=None, description="Files that are tested on; unless said, those of `val`.")
+    classes: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=_MOST_CLASSES,
+        description="Names, in the order of their numbers; or a file with one a line.",
+    )
+    encoding: Literal["ids", "palette", "cityscapes_label_ids", "rgb", "repeated", "binary_255"] = Field(
+        default="ids",
+        description="How a label map holds classes: numbers, indices of a palette, Cityscapes' label ids, colours, "
+        "three equal channels, or 0 and 255.",
+    )
+    channel_order: Literal["rgb", "bgr"] = Field(default="rgb", description="Of colours in label maps.")
+    mapping: dict[str, int | str] | None = Field(
+        default=None,
+        description="Value, or colour as '#rrggbb', to class (name or number) or `ignore`. A value that stands for "
+        "nothing is an error in training. Unless said, a value is its class.",
+    )
+    ignore: tuple[int | str, ...] | None = Field(
+        default=None, description="Values, or colours as '#rrggbb', of pixels of no class. Without a mapping, [255]."
+    )
+    reduce_zero_label: bool = Field(
+        default=False, description="Whether 0 is no class and 1 is the first: short for a mapping."
+    )
+    palette: dict[str, Colour] | None = Field(
+        default=None,
+        description="Class to red, green, blue: of the label maps where they hold colours, and of pictures.",
+    )
+    slices: dict[str, FilePattern] = Field(
+        default_factory=dict,
+        description="Kind to a pattern of images: {weather: 'images/*/{weather}/*'}.",
+    )
+    resize_scale: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] | None = Field(
+        default=None, description="Width and height in pixels that images are scaled into, keeping their ratio."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DatasetEntry:
+        message = next(_problems(self), None)
+        if message is not None:
+            raise problem("dataset", message)
+        return self
+
+
+def _kind_of_choice(value: Any) -> str:
+    return "entry" if isinstance(value, dict | DatasetEntry) else "dataset"
+
+
+DatasetChoice = Annotated[
+    Annotated[DatasetName, Tag("dataset")] | Annotated[DatasetEntry, Tag("entry")], Discriminator(_kind_of_choice)
+]
+DatasetEntry.model_rebuild()
+
+
+def name_of(choice: str | DatasetEntry) -> str:
+    """What a study calls a dataset."""
+    return choice if isinstance(choice, str) else choice.name
+
+
+def dataset_of(choice: str | DatasetEntry) -> Dataset:
+    """A dataset, resolved: the catalog's, or what an entry says."""
+    if isinstance(choice, str):
+        return DATASETS[choice]
+    own: dict[str, Any] = {
+        "name": choice.name,
+        "title": choice.title or choice.name,
+        "root": choice.root or f"data/{choice.name}",
+        "root_variable": f"PROVECFG_{re.sub('[^A-Z0-9]', '_', choice.name.upper())}_ROOT",
+    }
+    if choice.resize_scale is not None:
+        own["resize_scale"] = choice.resize_scale
+    if choice.slices:
+        own["slices"] = dict(choice.slices)
+    if choice.join:
+        return _joined(choice, own)
+    if choice.base is not None:
+        return _changed(choice, DATASETS[choice.base], own)
+    splits = _splits(choice, {})
+    classes = _classes(choice)
+    colours = choice.palette or {}
+    has_palette = all(name in colours for name in classes)
+    return Dataset(
+        **own,
+        type=PAIRED,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
+        image_suffix="",
+        label_suffix="",
+        source="the study",
+        classes=classes,
+        palette=tuple(colours[name] for name in classes) if has_palette else None,
+        encoding=choice.encoding,
+        channel_order=choice.channel_order,
+        mapping=_mapping(choice, classes),
+    )
+
+
+def _classes(entry: DatasetEntry) -> tuple[str, ...]:
+    if entry.classes is not None:
+        return entry.classes
+    if entry.base is not None:
+        return DATASETS[entry.base].classes
+    if entry.join:
+        return _classes_of(entry.join[0])
+    return DATASETS["cityscapes"].classes if entry.encoding == "cityscapes_label_ids" else ()
+
+
+def _classes_of(choice: str | DatasetEntry) -> tuple[str, ...]:
+    return DATASETS[choice].classes if isinstance(choice, str) else _classes(choice)
+
+
+def _joined(entry: DatasetEntry, own: dict[str, Any]) -> Dataset:
+    parts = tuple(dataset_of(choice) for choice in entry.join)
+    first = parts[0]
+    own = {"resize_scale": first.resize_scale, **own, "root": first.root, "root_variable": first.root_variable}
+    return replace(first, **own, joined=parts, test=first.test if all(part.test for part in parts) else None)
+
+
+def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset:
+    """A dataset of the catalog with what an entry says in its place."""
+    own["title"] = entry.title or f"{base.title} ({entry.name})"
+    if entry.root is None:
+        own |= {"root": base.root, "root_variable": base.root_variable}
+    said = entry.model_fields_set
+    if not said & {"train", "val", "test", "encoding", "channel_order", "mapping", "ignore", "reduce_zero_label"}:
+        return replace(base, **own)
+    paired = base.as_paired()
+    splits = _splits(entry, paired.splits)
+    if said & {"encoding", "mapping", "ignore", "reduce_zero_label"}:
+        own |= {"encoding": entry.encoding, "mapping": _mapping(entry, base.classes)}
+        own["channel_order"] = entry.channel_order
+    return replace(paired, **own, train=splits["train"], val=splits["val"], test=splits.get("test"))
+
+
+def _splits(entry: DatasetEntry, of_base: Mapping[str, Split]) -> dict[str, Split]:
+    """The splits of an entry that has no problems."""
+    splits: dict[str, Split] = {}
+    first = entry.train or SplitEntry()
+    begin = 0.0
+    for name, own in (("train", entry.train), ("val", entry.val), ("test", entry.test)):
+        split = own
+        if split is None:
+            is_rest = name == "val" and first.fraction is not None
+            if not is_rest:
+                if name in of_base:
+                    splits[name] = of_base[name]
+                continue
+            split = SplitEntry()
+        share = None
+        is_drawn = first.fraction is not None and (split.images is None or split.images == first.images)
+        if is_drawn:
+            end = begin + split.fraction if split.fraction is not None else 1.0
+            share, begin = (round(begin, 6), min(1.0, round(end, 6))), end
+        base = of_base.get("train" if is_drawn else name)
+        inherits = split.files is None or not (split.images or split.labels)
+        splits[name] = Split(
+            images=split.images or (base.images if base else first.images if inherits else None),
+            labels=split.labels or (base.labels if base else first.labels if inherits else None),
+            files=split.files,
+            only=split.only,
+            share=share,
+            share_seed=first.seed or 0 if share else 0,
+            group=first.group if share else None,
+        )
+    return splits
+
+
+def _mapping(entry: DatasetEntry, classes: tuple[str, ...]) -> Mapping[int | str, int] | None:
+    """What each value means; None where that is what the encoding says by itself."""
+    number = {name: index for index, name in enumerate(classes)}
+    if entry.encoding == "rgb":
+        mapping: dict[int | str, int] = {
+            _hex(colour): number[name] for name, colour in (entry.palette or {}).items() if name in number
+        }
+    elif entry.mapping is not None:
+        mapping = {}
+    elif entry.reduce_zero_label:
+        mapping = {0: IGNORED, **{index + 1: index for index in range(len(classes))}}
+    elif entry.encoding in ("cityscapes_label_ids", "binary_255"):
+        return None
+    else:
+        mapping = {index: index for index in range(len(classes))}
+    for value, label in (entry.mapping or {}).items():
+        mapping[_value(value, entry)] = IGNORED if label == IGNORE else number[label] if label in number else int(label)
+    unsaid = (IGNORED,) if entry.mapping is None and entry.encoding != "rgb" else ()
+    for ignored in entry.ignore if entry.ignore is not None else unsaid:
+        mapping[_value(ignored, entry)] = IGNORED
+    plain = {**{index: index for index in range(len(classes))}, IGNORED: IGNORED}
+    return None if mapping == plain else mapping
+
+
+def _value(value: int | str, entry: DatasetEntry) -> int | str:
+    return str(value).lower() if entry.encoding == "rgb" else int(value)
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _problems(entry: DatasetEntry) -> Iterator[str]:
+    """What an entry lacks, or says twice."""
+    if entry.name in DATASETS:
+        yield f"the catalog has a dataset {entry.name!r}; name this one otherwise, with `base: {entry.name}`"
+    if entry.base is not None and entry.join:
+        yield "`base` and `join` exclude each other"
+    if entry.join:
+        yield from _join_problems(entry)
+        return
+    classes = _classes(entry)
+    if not classes:
+        yield "`classes` is missing: a list of names, or a file with one a line"
+        return
+    twice = invariants.distinct(classes)
+    if twice:
+        yield f"classes: {twice}"
+    if entry.base is not None and entry.classes is not None and entry.classes != DATASETS[entry.base].classes:
+        yield f"`classes` are those of {entry.base}; an entry without `base` has its own"
+    if entry.encoding == "cityscapes_label_ids" and entry.mapping is None and len(classes) != 19:
+        yield f"Cityscapes' label ids are 19 classes, and there are {len(classes)} here; `mapping` says which is which"
+    if entry.encoding == "binary_255" and len(classes) != 2:
+        yield f"masks of 0 and 255 have two classes, and there are {len(classes)} here: {', '.join(classes[:5])}"
+    yield from _mapping_problems(entry, classes)
+    yield from _split_problems(entry)
+
+
+def _join_problems(entry: DatasetEntry) -> Iterator[str]:
+    own = [name for name in ("root", "train", "val", "test", "mapping", "ignore", "palette") if getattr(entry, name)]
+    if own:
+        yield f"{own[0]!r} is said by the datasets that are joined, not beside `join`"
+    if len(entry.join) < 2:
+        yield "`join` takes two datasets or more"
+    classes = _classes(entry)
+    for choice in entry.join:
+        if _classes_of(choice) != classes:
+            yield f"{name_of(choice)} has other classes than {name_of(entry.join[0])}; joined datasets have the same"
+
+
+def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[str]:
+    for name, colour in (entry.palette or {}).items():
+        if name not in classes:
+            yield f"palette: {spelling.unknown('class', name, classes)}"
+        if not all(0 <= channel <= 255 for channel in colour):
+            yield f"palette: {name} is {list(colour)}; channels are 0 to 255"
+    if entry.encoding == "rgb":
+        mapped = set((entry.mapping or {}).values())
+        missing = [
+            name
+            for index, name in enumerate(classes)
+            if name not in (entry.palette or {}) and not mapped & {name, index}
+        ]
+        if missing and entry.base is None:
+            yield f"class {missing[0]!r} has no colour; `palette` gives each class red, green and blue"
+        colours = [_hex(colour) for colour in (entry.palette or {}).values()]
+        twice = invariants.distinct(colours)
+        if twice:
+            yield f"palette: colour {twice}"
+    if entry.reduce_zero_label and entry.mapping is not None:
+        yield "`reduce_zero_label` and `mapping` both map; say it in the mapping: 0: ignore, 1: 0 and so on"
+    if entry.reduce_zero_label and entry.encoding not in ("ids", "palette", "repeated"):
+        yield f"`reduce_zero_label` is of label maps of numbers, not of {entry.encoding}"
+    for value in (*(entry.mapping or {}), *(entry.ignore or ())):
+        is_right = _COLOUR.fullmatch(str(value)) if entry.encoding == "rgb" else str(value).isdecimal()
+        if not is_right:
+            what = "a colour such as '#8000ff'" if entry.encoding == "rgb" else "a number of a label map"
+            yield f"{value!r} is not {what}"
+    for value, label in (entry.mapping or {}).items():
+        if isinstance(label, int):
+            if not 0 <= label < len(classes):
+                yield f"mapping: {value} leads to {label}; classes are 0 to {len(classes) - 1}, `ignore` is for none"
+        elif label != IGNORE and label not in classes:
+            yield f"mapping: {spelling.unknown('class', label, [*classes, IGNORE])}"
+
+
+def _split_problems(entry: DatasetEntry) -> Iterator[str]:
+    if entry.base is None:
+        if entry.train is None:
+            yield f"`train` is missing: {_ADVICE_ON_SPLITS}"
+            return
+        if entry.val is None and entry.train.fraction is None:
+            yield f"`val` is missing: {_ADVICE_ON_SPLITS}"
+            return
+    first = entry.train or SplitEntry()
+    total, rest = 0.0, False
+    for name, split in (("train", entry.train), ("val", entry.val), ("test", entry.test)):
+        if split is None:
+            continue
+        if name != "train" and (split.seed is not None or split.group is not None):
+            yield f"{name}: `seed` and `group` are said in `train`, and hold for every split"
+        if split.fraction is not None and first.fraction is None:
+            yield f"{name}: `fraction` needs one in `train`, of which this takes what is left"
+        is_drawn = first.fraction is not None and (split.images is None or split.images == first.images)
+        if is_drawn and rest:
+            yield f"{name}: nothing is left, since the split before has no `fraction` and takes the rest"
+        if is_drawn:
+            total += split.fraction or 0.0
+            rest = split.fraction is None
+    if total > 1 + 1e-9:
+        yield f"the fractions add up to {total:g}; they are shares of the whole"
+    if first.fraction == 1 and entry.val is None:
+        yield "`train` takes all images, and nothing is left to validate on"
+    base = DATASETS[entry.base].as_paired().splits if entry.base is not None else {}
+    for name, resolved in _splits(entry, base).items():
+        if resolved.share is not None and resolved.share[0] >= resolved.share[1]:
+            yield f"{name}: nothing is left of the images; lower the fraction of another split"
+        if (resolved.images is None) != (resolved.labels is None):
+            yield f"{name}: `images` and `labels` belong together"
+        elif resolved.images is None or resolved.labels is None:
+            if resolved.files is None:
+                yield f"{name}: no files; {_ADVICE_ON_SPLITS}"
+        else:
+            message = filling_problem(Pattern(resolved.images), Pattern(resolved.labels))
+            if message is not None:
+                yield f"{name}: {message}"

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provecfg.errors import ExitCode
+from provecfg.ledger.study_folder import engine_jobs_of, require_study, submissions_of
+
+PROJECT = Path(__file__).parents[2]
+CONFIG = PROJECT / "generated" / "pspnet_r50_bdd10k_ce.py"
+
+
+@pytest.fixture(autouse=True)
+def _scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `sbatch` that takes everything, and a `squeue` that has the first task run and the second wait."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    lines = {"sbatch": 'echo "$@" >> "$(dirname "$0")/asked"; echo 7', "squeue": "printf '7|0|RUNNING|None\\n'"}
+    for name, line in lines.items():
+        (commands / name).write_text(f"#!/bin/sh\n{line}\n")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+
+
+def configs(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / f"{name}.py").write_text(CONFIG.read_text())
+    return [folder / f"{name}.py" for name in names]
+
+
+def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says(tmp_path: Path, provecfg) -> None:
+    paths = configs(tmp_path, "one", "two")
+    words = ["submit", *paths, "--study-dir", "study", "--no-proof", "--run-options", "--max-iters 40"]
+    code, out, err = provecfg(*words)
+    assert (code, out) == (0, "submission 1 to slurm: 2 cells, job 7\n"), err
+    study = require_study(Path("study"))
+    assert [cell.name for cell in study.cells] == ["one", "two"]
+    assert study.run_options == ("--max-iters", "40")
+    (submission,) = submissions_of(Path("study"))
+    assert [job.id for job in engine_jobs_of(Path("study"), submission)] == ["7"]
+    assert all(Path("study", cell.config).read_text() == CONFIG.read_text() for cell in study.cells)
+    code, out, _ = provecfg("status", "study", "--output-format", "json")
+    assert [(each["id"], each["state"], each["reason"]) for each in json.loads(out)] == [
+        (study.cells[0].id, "running", ""),
+        (study.cells[1].id, "missing", "its engine has ended it (Slurm has forgotten it), and it left no record"),
+    ]
+    code, _, err = provecfg(*words)
+    assert code == ExitCode.USAGE
+    assert "study holds this study already\n  hint: provecfg resume study submits what is not finished" in err
+    code, _, err = provecfg("submit", *paths[:1], "--study-dir", "study", "--no-proof")
+    assert "study holds another study, study" in err
+
+
+def test_a_scheduler_that_does_not_answer_is_named_and_nothing_is_submitted_twice(tmp_path: Path, provecfg) -> None:
+    provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    Path("bin/squeue").write_text("#!/bin/sh\necho 'squeue: error: Unable to contact slurm controller' >&2; exit 1\n")
+    code, out, err = provecfg("status", "study")
+    assert (code, out.splitlines()[-1]) == (0, "1 cell: 1 waiting")
+    assert err == "the engine was not heard: squeue: error: Unable to contact slurm controller\n"
+    code, _, err = provecfg("resume", "study")
+    assert code == ExitCode.FINDINGS
+    assert len(submissions_of(Path("study"))) == 1
+
+
+def test_print_writes_and_submits_nothing(tmp_path: Path, provecfg) -> None:
+    code, out, _ = provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--print", "--after", "6")
+    assert (code, out.splitlines()[0]) == (0, "#!/bin/bash")
+    assert "#SBATCH --dependency=afterany:6\n" in out
+    assert not Path("study").exists()
+    assert not Path("bin/asked").exists()
+
+
+def test_what_has_errors_is_not_submitted(tmp_path: Path, provecfg) -> None:
+    (path,) = configs(tmp_path, "one")
+    path.write_text(CONFIG.read_text().replace("type='CrossEntropyLoss'", "type='CrossEntropyLos'"))
+    code, _, err = provecfg("submit", path, "--study-dir", "study", "--no-proof")
+    assert code == ExitCode.FINDINGS
+    assert "CrossEntropyLos" in err
+    assert "error: nothing was submitted, see above" in err
+    assert not Path("study").exists()
+
+
+@pytest.mark.parametrize(
+    ("run_options", "message"),
+    [
+        ("--max-iter 40", "--max-iter"),
+        ("--work-dir x", "the study's folder says where"),
+        ("other.py", "its cells what"),
+    ],
+)
+def test_options_that_run_does_not_take_are_wrong_usage(
+    tmp_path: Path, provecfg, run_options: str, message: str
+) -> None:
+    words = ["--study-dir", "study", "--no-proof", "--run-options", run_options]
+    code, _, err = provecfg("submit", *configs(tmp_path, "one"), *words)
+    assert code == ExitCode.USAGE
+    assert message in err
+
+
+def test_cells_are_commands_of_their_own(tmp_path: Path, provecfg) -> None:
+    path = configs(tmp_path, "one")[0]
+    work_dir = "work_dirs/loss-study/pspnet_r50_bdd10k_ce"
+    code, out, _ = provecfg("cells", path, "--run-options", "--device cpu")
+    assert (code, out) == (0, f"provecfg run one.py --work-dir {work_dir} --device cpu\n")
+    code, out, _ = provecfg("cells", path, "--format", "json")
+    assert json.loads(out) == [
+        {
+            "name": "one",
+            "config": "one.py",
+            "work_dir": work_dir,
+            "command": ["provecfg", "run", "one.py", "--work-dir", work_dir],
+        }
+    ]
+
+
+def test_where_a_study_stands_is_said_without_torch(tmp_path: Path, provecfg) -> None:
+    provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    script = (
+        "import sys; from provecfg.cli import run; code = run(['status', 'study']);"
+        "sys.exit(code or bool({'torch', 'numpy', 'mmengine'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 cell: 1 running")
+
+
+def test_a_study_stands_for_what_was_generated_of_it(tmp_path: Path, provecfg) -> None:
+    Path("study.yaml").write_text("name: small\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none, focal]}\n")
+    code, _, err = provecfg("cells", "study.yaml")
+    assert code == ExitCode.USAGE
+    assert "does not exist\n  hint: provecfg generate" in err
+    assert provecfg("generate", "study.yaml")[0] == 0
+    code, out, _ = provecfg("cells", "study.yaml")
+    assert [line.split()[2] for line in out.splitlines()] == [
+        "generated/pspnet_r50_bdd10k_ce.py",
+        "generated/pspnet_r50_bdd10k_focal.py",
+    ]

@@ -1,0 +1,143 @@
+"""A real Slurm of one machine on the loopback: munged, slurmctld, slurmd. For root, without systemd.
+
+Its GPUs are second /dev/null devices, so they test placement alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
+
+# Slurm starts a requeued job two minutes later, but for cred_expire (seconds).
+_CONF = """\
+ClusterName=provecfgtest
+SlurmctldHost={host}(127.0.0.1)
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+AuthType=auth/munge
+AuthInfo=socket={dir}/munge/socket,cred_expire=10
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation={dir}/state
+SlurmdSpoolDir={dir}/spool
+SlurmctldPidFile={dir}/slurmctld.pid
+SlurmdPidFile={dir}/slurmd.pid
+SlurmctldLogFile={dir}/log/slurmctld.log
+SlurmdLogFile={dir}/log/slurmd.log
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+ReturnToService=2
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+MinJobAge=3600
+KillWait=5
+JobRequeue=1
+MaxArraySize=1001
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes={host} Default=YES MaxTime=60 DefaultTime=10 State=UP PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes={host} MaxTime=60 DefaultTime=10 State=UP PriorityTier=10 PreemptMode=off
+"""
+
+
+def missing_for_slurm() -> str | None:
+    """What this machine lacks for a Slurm of its own, or None."""
+    missing = [name for name in _COMMANDS if _which(name) is None]
+    if missing:
+        return f"no {missing[0]}: apt-get install slurm-wlm munge"
+    return None if os.geteuid() == 0 else "only root starts daemons"
+
+
+class Cluster:
+    """A Slurm that runs.
+
+    Args:
+        folder: For all of its files; of a short path, munge's socket being in it.
+        gpus: Of its one node.
+    """
+
+    def __init__(self, folder: Path, gpus: int = 2) -> None:
+        self.folder = folder
+        host = socket.gethostname().split(".")[0]
+        for name in ("munge", "state", "spool", "log", "dev"):
+            (folder / name).mkdir(parents=True)
+        (folder / "munge").chmod(0o700)
+        key = folder / "munge" / "key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        conf = folder / "slurm.conf"
+        conf.write_text(_CONF.format(host=host, dir=folder, gpus=gpus, ports=_free_ports(2)))
+        devices = []
+        for number in range(gpus):
+            device = folder / "dev" / f"gpu{number}"
+            os.mknod(device, 0o600 | 0o020000, os.makedev(1, 3))
+            devices.append(f"NodeName={host} Name=gpu File={device}\n")
+        (folder / "gres.conf").write_text("".join(devices))
+        os.environ["SLURM_CONF"] = str(conf)
+        munge = folder / "munge"
+        files = [f"--{name}-file={munge / name}" for name in ("key", "pid", "seed", "log")]
+        _run("munged", "--force", f"--socket={munge / 'socket'}", *files)
+        _run("slurmctld", "-i")
+        _run("slurmd")
+        self.wait_until(lambda: "idle" in _run("sinfo", "--noheader", "--format=%T"), "an idle node")
+
+    def stop(self) -> None:
+        """End all jobs, then the daemons."""
+        with suppress(subprocess.SubprocessError):
+            _run("scancel", "--user=root")
+            _run("scontrol", "shutdown")
+        for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
+            with suppress(OSError, ValueError):
+                os.kill(int((self.folder / name).read_text()), signal.SIGTERM)
+        os.environ.pop("SLURM_CONF", None)
+
+    @staticmethod
+    def wait_until(claim, what: str, seconds: float = 40.0) -> None:
+        """Wait until something is so.
+
+        Raises:
+            AssertionError: It is not after `seconds`.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with suppress(subprocess.SubprocessError):
+                if claim():
+                    return
+            time.sleep(0.4)
+        listed = _run("squeue", "--array", "--states=all")
+        raise AssertionError(f"waited {seconds:.0f} s for {what}:\n{listed}")
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
+def _run(*words: str) -> str:
+    return subprocess.run(
+        [_which(words[0]) or words[0], *words[1:]], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provecfg import cli
+from provecfg.engines.study_status import statuses_of
+from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
+from provecfg.training.record import Record, read_record
+from tests.engines.cluster import Cluster
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slurm,
+    pytest.mark.long,
+]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="slurm", ignore_cleanup_errors=True) as folder:
+        running = Cluster(Path(folder))
+        yield running
+        running.stop()
+
+
+class Submitted:
+    """A study that was submitted to the cluster, its cells trained by `fake_trainer`."""
+
+    def __init__(
+        self, cluster: Cluster, folder: Path, configs: list[Path], run_options: str = "", **profile: object
+    ) -> None:
+        self.cluster, self.dir = cluster, folder / "study"
+        python = folder / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "fake_python.py"} "$@"\n')
+        python.chmod(0o755)
+        settings = {"python": str(python), "gpus_per_node": 1, "timeout_min": 30, **profile}
+        setup = [f"export PYTHONPATH={ROOT} PYTHONWARNINGS=ignore OMP_NUM_THREADS=1"]
+        (folder / "cluster.yaml").write_text(json.dumps({**settings, "setup": setup}))
+        words = ["--study-dir", self.dir, "--profile", folder / "cluster.yaml", "--no-proof"]
+        words += ["--run-options", run_options]
+        assert provecfg("submit", *configs, *words) == 0
+
+    def states(self) -> dict[str, str]:
+        """Name of each cell -> its state."""
+        return {status.id.rpartition("-")[0]: status.state.value for status in statuses_of(self.dir)}
+
+    def wait_for(self, **states: str) -> None:
+        """Wait until cells have states."""
+        self.cluster.wait_until(lambda: states.items() <= self.states().items(), str(states))
+
+    def job(self, number: int = 1) -> str:
+        submission = submissions_of(self.dir)[number - 1]
+        return engine_jobs_of(self.dir, submission)[0].id
+
+    def work_dir(self, name: str) -> Path:
+        return next((self.dir / "cells").glob(f"{name}-*"))
+
+    def record(self, name: str) -> Record:
+        record = read_record(self.work_dir(name))
+        assert record is not None
+        return record
+
+    def wait_for_iteration(self, name: str, iteration: int) -> None:
+        self.cluster.wait_until(
+            lambda: (self.work_dir(name) / f"iter_{iteration}.pth").exists(), f"iteration {iteration} of {name}"
+        )
+
+    def lives(self, name: str) -> list[str]:
+        """How the attempts ended; each begins where the last one ended."""
+        attempts = self.record(name).attempts
+        assert [each.first_iter for each in attempts] == [0, *(each.last_iter for each in attempts[:-1])]
+        return [each.state for each in attempts]
+
+    def printed(self) -> str:
+        return "".join(path.read_text() for path in (self.dir / "logs").iterdir())
+
+
+def provecfg(*words: object) -> int:
+    return cli.run([str(word) for word in words])
+
+
+def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
+    cluster: Cluster, tmp_path: Path, configs
+) -> None:
+    study = Submitted(cluster, tmp_path, configs("quick1", "quick2", "nan", "finding", "quick3"), array_parallelism=2)
+    at_once: list[int] = []
+
+    def are_over() -> bool:
+        listed = subprocess.run(
+            ["squeue", "--noheader", "--array", f"--jobs={study.job()}", "--format=%T"], capture_output=True, text=True
+        ).stdout.split()
+        at_once.append(listed.count("RUNNING"))
+        return not listed
+
+    cluster.wait_until(are_over, "the end of the array")
+    assert max(at_once) == 2
+    assert study.states() == {
+        **dict.fromkeys(("quick1", "quick2", "quick3"), "finished"), **dict.fromkeys(("nan", "finding"), "failed")
+    }  # fmt: skip
+    reasons = {status.id.rpartition("-")[0]: status.reason for status in statuses_of(study.dir)}
+    assert reasons["nan"] == "the loss is nan in iteration 1"
+    assert reasons["finding"].endswith("error LOSS003 two activations")
+    job = study.record("quick1").attempts[0].job
+    assert job is not None
+    assert (job.scheduler, job.id, job.array_index) == ("slurm", study.job(), 0)
+
+    assert provecfg("resume", study.dir) == 0  # nothing to do: what has failed would fail again
+    assert len(submissions_of(study.dir)) == 1
+    assert provecfg("resume", study.dir, "--failed") == 0
+    assert submissions_of(study.dir)[1].tasks == tuple(
+        (status.id,) for status in statuses_of(study.dir) if status.id.startswith(("nan", "finding"))
+    )
+    study.cluster.wait_until(lambda: len(study.record("nan").attempts) == 2, "another attempt")
+
+
+def test_a_warning_of_the_time_limit_requeues_a_cell_and_it_goes_on_where_it_was(
+    cluster: Cluster, tmp_path: Path, configs
+) -> None:
+    study = Submitted(cluster, tmp_path, configs("long"))
+    study.wait_for_iteration("long", 3)
+    assert study.states() == {"long": "running"}
+    subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
+    study.wait_for(long="queued")
+    study.wait_for(long="finished")
+    assert study.lives("long") == ["interrupted", "finished"]
+    first, second = study.record("long").attempts
+    assert first.requeue
+    assert second.job is not None
+    assert second.job.restarts == 1
+
+
+def test_preemption_loses_nothing_and_slurm_starts_the_cell_again(cluster: Cluster, tmp_path: Path, configs) -> None:
+    study = Submitted(cluster, tmp_path, configs("ages"))
+    study.wait_for_iteration("ages", 2)
+    urgent = ["sbatch", "--partition=urgent", "--gres=gpu:2", "--output=/dev/null", "--wrap=sleep 1"]
+    subprocess.run(urgent, check=True, capture_output=True)
+    cluster.wait_until(lambda: len(study.record("ages").attempts) == 2, "another attempt")
+    assert provecfg("cancel", study.dir) == 0
+    study.wait_for(ages="interrupted")
+    assert study.lives("ages") == ["interrupted", "interrupted"]
+    assert not study.record("ages").attempts[0].requeue
+
+
+def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path: Path, configs) -> None:
+    study = Submitted(cluster, tmp_path, configs("long1", "long2", "quick"), array_parallelism=1)
+    study.wait_for_iteration("long1", 2)
+    assert study.states() == {"long1": "running", "long2": "queued", "quick": "queued"}
+    assert provecfg("cancel", study.dir) == 0
+    study.wait_for(long1="interrupted")
+    cluster.wait_until(lambda: "queued" not in study.states().values(), "the end of what waited")
+    assert provecfg("resume", study.dir) == 0
+    study.wait_for(quick="queued")
+    cluster.wait_until(lambda: len(study.record("long1").attempts) == 2, "another attempt")
+    assert provecfg("cancel", study.dir) == 0
+    cluster.wait_until(lambda: study.states()["long1"] == "interrupted", "the end of it")
+    assert study.lives("long1") == ["interrupted", "interrupted"]
+
+
+def test_what_is_killed_is_started_again_by_its_task(cluster: Cluster, tmp_path: Path, configs) -> None:
+    study = Submitted(cluster, tmp_path, configs("oom", "quick"), cells_per_task=2)
+    study.wait_for(oom="finished", quick="finished")
+    assert study.lives("oom") == ["lost", "finished"]
+    assert "killed by SIGKILL; it is started again" in study.printed()
+
+
+def test_a_task_that_is_killed_ends_its_cell_at_a_checkpoint_and_resume_goes_on(
+    cluster: Cluster, tmp_path: Path, configs
+) -> None:
+    study = Submitted(cluster, tmp_path, configs("ages"))
+    study.wait_for_iteration("ages", 2)
+    subprocess.run(["scancel", "--batch", "--signal=KILL", f"{study.job()}_0"], check=True)
+    study.wait_for(ages="interrupted")
+    assert provecfg("resume", study.dir) == 0
+    cluster.wait_until(lambda: len(study.record("ages").attempts) == 2, "another attempt")
+    assert provecfg("cancel", study.dir) == 0
+    study.wait_for(ages="interrupted")
+    assert study.lives("ages") == ["interrupted", "interrupted"]
+
+
+def test_three_equal_failures_stop_the_submission(cluster: Cluster, tmp_path: Path, configs) -> None:
+    names = [f"nan{number}" for number in range(3)]
+    study = Submitted(cluster, tmp_path, configs(*names, "quick1", "quick2"), array_parallelism=1)
+    study.wait_for(**dict.fromkeys(names, "failed"))
+    cluster.wait_until(lambda: "queued" not in study.states().values(), "the end of what waited")
+    assert "3 cells have failed alike: the loss is nan in iteration 1" in study.printed()
+    assert not list(study.work_dir("quick2").iterdir())
+
+
+def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path: Path, configs) -> None:
+    paths = configs("quick")
+    study = Submitted(cluster, tmp_path, paths)
+    study.wait_for(quick="finished")
+    paths[0].write_text(paths[0].read_text().replace("lr=0.01", "lr=0.02"))
+    assert [status.is_stale for status in statuses_of(study.dir)] == [True]
+    study.dir = study.dir.rename(tmp_path / "elsewhere")
+    assert study.states() == {"quick": "finished"}
