@@ -28,12 +28,12 @@ WRONG: tuple[object, ...] = (None, True, -3, 10**30, 0.5, "\x1b[31mx", [], [[1]]
 
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small cell that has trained four iterations, in `run` beside it."""
+    """A small cell that has trained to its end, in `run` beside it."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("cell")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROVECFG_HOME", str(tmp_path_factory.getbasetemp() / "provecfg-home"))
-        config = write_small_cell(folder / "cell.py", max_iters=4, val_interval=2, patience=1)
+        config = write_small_cell(folder / "cell.py", max_iters=6, val_interval=2, checkpoint_interval=2)
     process = RunProcess(config, folder / "run")
     assert process.ended() == 0, process.text
     return config
