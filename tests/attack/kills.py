@@ -1,6 +1,6 @@
 """Kills at random moments of the commands that write: `python -m tests.attack.kills --seconds 300 --seed 1`.
 
-`generate` and `report` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP while they work over files that are
+`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP while they work over files that are
 there already, on a slow disk half of the time. After every kill each file has to be the old or the new one, whole;
 nothing may be left running; and the same command, given again, has to end as one that nobody killed. Those of `run` are
 in `tests/training/kills.py`.
@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -27,11 +28,14 @@ from typing import Any
 
 from tests.results.simulated_study import Effects, study_of, write_study
 from tests.training.run_process import CommandProcess
+from tests.training.small_cell import write_small_cell
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SECONDS_TO_END = 20
 _SLOW_WRITE = 0.05
 """Seconds."""
+_VARYING = re.compile(rb'"(made|seconds)": [^\n]*|[0-9.]+ s\b')
+"""Of a receipt: when it was made, and how long that took."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +171,11 @@ def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files below a folder, by their names."""
+    """The files below a folder by their names, without what differs from one proof to the next."""
     files = {}
     for path in sorted(folder.rglob("*")):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # it was renamed meanwhile
-            files[str(path.relative_to(folder))] = path.read_bytes()
+            files[str(path.relative_to(folder))] = _VARYING.sub(b"", path.read_bytes())
     return files
 
 
@@ -200,7 +204,7 @@ def children() -> set[int]:
 
 def targets_in(folder: Path) -> list[Target]:
     """The commands, each with a folder of its own."""
-    configs, page = folder / "generated", folder / "page"
+    configs, page, proofs = (folder / name for name in ("generated", "page", "proofs"))
     study, other = folder / "study.yaml", folder / "other"
     models = "models: [pspnet_r50, segformer_mit-b3]\n"
     study.write_text(f"name: killed\n{models}schedule: {{max_iters: 2000, val_interval: 500}}\n", encoding="utf-8")
@@ -210,6 +214,10 @@ def targets_in(folder: Path) -> list[Target]:
     assert process.ended() == 0, process.text
     runs = folder / "runs"
     write_study(runs, study_of(1, 1), Effects())
+    cells = folder / "cells"
+    cells.mkdir()
+    for index in range(2):
+        write_small_cell(cells / f"cell{index}.py", max_iters=20 + index)
 
     def older_configs() -> None:
         shutil.rmtree(configs, ignore_errors=True)
@@ -221,10 +229,16 @@ def targets_in(folder: Path) -> list[Target]:
         (page / "report.html").write_text("an older page")
         (page / "report.json").write_text("an older page")
 
+    def no_proofs() -> None:
+        shutil.rmtree(proofs, ignore_errors=True)
+        proofs.mkdir()
+
     report = ["report", runs, "-o", page / "report.html", "-o", page / "report.json", "-q"]
+    prove = ["prove", cells, "--device", "cpu", "--work-dir", proofs, "--jobs", 2, "-q"]
     return [
         Target("generate", ["generate", study, "-o", configs], configs, older_configs),
         Target("report", report, page, other_page),
+        Target("prove", prove, proofs, no_proofs),
     ]
 
 
@@ -256,9 +270,13 @@ def main() -> None:
 
 
 def import_what_commands_import() -> None:
-    """The processes are forked from this one, which then has what they need."""
-    import provecfg.results.formats.page
-    import provecfg.results.study  # noqa: F401
+    """The processes are forked from this one, which then has the stack."""
+    import importlib
+
+    from tests.command_server import STACK
+
+    for module in (*STACK, "provecfg.proof.rooms", "provecfg.results.study", "provecfg.results.formats.page"):
+        importlib.import_module(module)
 
 
 if __name__ == "__main__":

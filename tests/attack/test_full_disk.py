@@ -86,3 +86,14 @@ def test_every_command_that_writes_says_so_in_a_line_and_leaves_what_was_there(
         assert REASONS[how] in err, (name, err)
     left = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file() and path.name != "filling"}
     assert left == before
+
+
+def test_a_run_on_a_read_only_disk_is_refused_before_it_trains(
+    disk: Path, provecfg: CommandLine, tmp_path: Path
+) -> None:
+    cell = write_small_cell(tmp_path / "cell.py")
+    spoil(disk, "read-only")
+    code, _, err = provecfg("run", cell, "--device", "cpu", "--work-dir", disk / "run")
+    assert code == 1
+    assert f"'{disk / 'run'}' cannot be made or written to" in err
+    assert list(disk.iterdir()) == []
