@@ -210,7 +210,7 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Mark]:
             )
 
 
-@rule("DATA041", Severity.WARNING)
+@rule("DATA038", Severity.WARNING)
 def crop_of_everything(facts: Facts) -> Iterator[Mark]:
     """A random crop is as large as every image that comes to it.
 
