@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all gpu lint bench statistics attack editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics attack editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -16,6 +16,7 @@ help:
 	@echo "make test      install, and run the tests (a quarter of an hour on two cores; JOBS=N for N)"
 	@echo "make test-all  every test that needs no GPU, as CI runs them (three quarters of an hour on two cores)"
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
+	@echo "make exhaustive  all of what CI tries a sample of: every fault proved, every cell trained (half an hour)"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
@@ -58,6 +59,9 @@ test: install
 
 test-all: install
 	$(PYTEST) --no-skips
+
+exhaustive: install
+	$(PYTEST) -m exhaustive --exhaustive --no-skips
 
 gpu: install
 	$(BIN)/python -m pytest tests/gpu --cuda

@@ -23,6 +23,7 @@ GPU = "gpu"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cuda", action="store_true", help="run tests/gpu on the CUDA card, not in its dry form")
     parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
+    parser.addoption("--exhaustive", action="store_true", help="also what a sample stands for in CI")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     absent = [] if config.option.cuda else [GPU]
+    if not config.option.exhaustive:
+        absent.append("exhaustive")
     if os.geteuid() != 0:
         absent.append("root")
     if missing_for_slurm() is not None:

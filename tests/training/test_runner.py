@@ -33,7 +33,7 @@ GENERATED = Path(__file__).parents[2] / "generated"
 NAMES = sorted(path.stem for path in GENERATED.glob("*.py"))
 # One of each model, and each loss at least once; the others take minutes.
 CELLS = [
-    name if index % 4 == index // 4 % 4 else pytest.param(name, marks=pytest.mark.long)
+    name if index % 4 == index // 4 % 4 else pytest.param(name, marks=pytest.mark.exhaustive)
     for index, name in enumerate(NAMES)
 ]
 PSPNET = "pspnet_r50_bdd10k_ce"
