@@ -65,4 +65,4 @@ def test_drawn_data_is_read_by_the_config_of_an_entry(
             sample = dataset[index]["data_samples"].gt_sem_seg.data.numpy()
             classes |= set(np.unique(sample).tolist()) - {255}
     assert len(classes) > 1
-    assert max(classes) < plan.num_classes
+    assert max(classes) < config.model.decode_head.num_classes
