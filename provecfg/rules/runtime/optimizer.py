@@ -49,12 +49,11 @@ def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
 
 
 def _is_slip(facts: Facts, name: str) -> bool:
-    """Whether a key of a `custom_keys` entry is no option of the optimizer, where that is known; else a likely slip."""
+    """Whether a key of a `custom_keys` entry is no option, and looks like one that the constructor reads."""
     optimizer = facts.section("optim_wrapper.optimizer")
     info = facts.class_of(optimizer, "optimizer") if optimizer is not None else None
-    if info is None or info.open or info.is_of_user:
-        return name not in GROUP and any(is_misspelling(name, option) for option in GROUP)
-    return name not in {*GROUP, *info.parameters}
+    options = {*GROUP, *(info.parameters if info is not None else ())}
+    return name not in options and any(is_misspelling(name, option) for option in GROUP)
 
 
 @rule("RUN002", Severity.WARNING)
@@ -71,7 +70,7 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
         optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=10.0)}))
 
     Known problems: every key of a `custom_keys` entry is copied into the parameter group, where an optimizer may read
-    it: where the optimizer is not known, one is reported only if it looks like a slip of `lr_mult` or `decay_mult`.
+    it, so that one is reported only if it looks like a slip of `lr_mult` or `decay_mult`.
 
     Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 25.
     """
