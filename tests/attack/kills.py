@@ -207,9 +207,9 @@ def targets_in(folder: Path) -> list[Target]:
     configs, page, proofs = (folder / name for name in ("generated", "page", "proofs"))
     study, other = folder / "study.yaml", folder / "other"
     models = "models: [pspnet_r50, segformer_mit-b3]\n"
-    study.write_text(f"name: killed\n{models}schedule: {{max_iters: 2000, val_interval: 500}}\n", encoding="utf-8")
+    study.write_text(f"name: killed\n{models}schedule: {{max_iters: 6000, val_interval: 500}}\n", encoding="utf-8")
     before = folder / "before.yaml"
-    before.write_text(f"name: killed\n{models}schedule: {{max_iters: 1000, val_interval: 500}}\n", encoding="utf-8")
+    before.write_text(f"name: killed\n{models}schedule: {{max_iters: 4000, val_interval: 500}}\n", encoding="utf-8")
     process = CommandProcess(["generate", before, "-o", other], folder / "before.txt")
     assert process.ended() == 0, process.text
     runs = folder / "runs"
