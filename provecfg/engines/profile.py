@@ -55,7 +55,7 @@ class Profile(BaseModel):
     kubernetes_image: str | None = None
     kubernetes_namespace: str | None = None
     kubernetes_volume_claim: str | None = Field(None, description="The persistent volume with study, data and code.")
-    kubernetes_mount_path: str = Field("/work", description="Where it is mounted.")
+    kubernetes_mount_path: str = Field("/mnt/studies", description="Where it is mounted.")
 
 
 _ALIASES = {

@@ -174,7 +174,7 @@ def test_the_kubernetes_manifest_is_an_indexed_job() -> None:
     (container,) = spec["template"]["spec"]["containers"]
     assert container["command"][-1].splitlines() == [
         "module load cuda/12.4",
-        "exec provecfg cell /work/loss_2 1 $JOB_COMPLETION_INDEX",
+        "exec provecfg cell /mnt/studies/loss_2 1 $JOB_COMPLETION_INDEX",
     ]
     assert container["resources"] == {"limits": {"nvidia.com/gpu": 1, "cpu": "8", "memory": "49152Mi"}}
     with pytest.raises(ProvecfgError, match="only the manifest"):

@@ -69,7 +69,7 @@ def check(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     start = time.process_time()
     view = read_config(path)
-    assert time.process_time() - start < 10  # it takes milliseconds; without an end it would be found here
+    assert time.process_time() - start < 1.0
     assert {problem.code for problem in view.problems} <= KNOWN
     for problem in view.problems:
         assert problem.message.isprintable()
