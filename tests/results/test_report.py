@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from provecfg.results.formats.page import page
+from provecfg.results.formats.page import MOST_DATA, page
 from provecfg.results.formats.svg import Interval, Series, forest_plot, line_chart, standalone
 from provecfg.results.formats.tables import as_csv, as_latex, as_markdown, cells_as_csv, report_as_markdown, tables_of
 from provecfg.results.report.data import report_data
@@ -114,11 +114,14 @@ def test_a_script_cannot_be_ended_by_a_name(data: dict[str, Any]) -> None:
 
 
 def test_the_page_of_72_cells_is_below_half_a_megabyte(data: dict[str, Any]) -> None:
-    """What grows with seeds is the matrix, the reasons, and the histories that the replay reads."""
-    size = len(page(data).encode())
-    cell = max(len(json.dumps(run)) + 400 for run in data["replay"])
-    per_model = (size - len(page({**data, "terms": [], "curves": []}).encode())) / 4
-    assert size + 2 * per_model + 40 * cell < 500_000
+    """What grows with seeds is the matrix and the reasons; what grows with models are the charts."""
+
+    def size_without_json(data: dict[str, Any]) -> int:
+        return len(re.sub(r'id="data">.*?</script>', "", page(data)).encode())
+
+    size = size_without_json(data)
+    per_model = (size - size_without_json({**data, "terms": [], "curves": []})) / 4
+    assert size + 2 * per_model + 40 * 400 + MOST_DATA < 500_000
 
 
 def test_tables_and_pictures_are_named_for_those_who_do_not_see_them(data: dict[str, Any]) -> None:
@@ -204,14 +207,14 @@ def test_a_study_of_which_nothing_is_complete_has_a_page(tmp_path: Path) -> None
     assert report_data(study_results("none", []))["cells"] == []
 
 
-def said_in_browser(text: str, script: str, folder: Path) -> Any:
+def said_in_browser(text: str, script: str, folder: Path, wait_ms: int = 300) -> Any:
     """What a script at the end of a page pushes to `said`; an error of any script of the page fails."""
     wrapped = f"""
     window.addEventListener("error", (event) => {{ document.title = JSON.stringify("error: " + event.message); }});
     (() => {{
       const said = [];
       {script}
-      setTimeout(() => {{ document.title = JSON.stringify(said); }}, 300);
+      setTimeout(() => {{ document.title = JSON.stringify(said); }}, {wait_ms});
     }})();
     """
     file = folder / "page.html"
@@ -249,13 +252,43 @@ def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, An
       said.push(text.textContent);
       const copy = document.querySelector("button[data-copy]");
       copy.focus(); copy.click();
-      setTimeout(() => said.push(copy.textContent), 200);
+      copy.click();  // again, before it is what it was
+      setTimeout(() => said.push(copy.textContent, document.getElementById("told").textContent), 200);
+      setTimeout(() => said.push(copy.textContent), 1500);
     """
-    said = said_in_browser(page(data), clicks, tmp_path)
+    said = said_in_browser(page(data), clicks, tmp_path, wait_ms=1600)
     assert said[:7] == [True, "ascending", True, "descending", True, "1", "2.00"]
     # The simulated scores rise by less than two points at last.
     assert "boundary: 8 of 8 runs end early, saving " in said[7]
-    assert said[8] == "Copied"
+    assert said[8:] == ["Copied", f"Copied LaTeX: {tables_of(data)[0].caption}", "Copy LaTeX"]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_page_gives_its_figures_away_and_unfolds_for_paper(data: dict[str, Any], tmp_path: Path) -> None:
+    clicks = """
+      const blobs = [], names = [];
+      URL.createObjectURL = (blob) => { blobs.push(blob); return "#"; };
+      HTMLAnchorElement.prototype.click = function () { names.push(this.download); };
+      document.getElementById("save").click();
+      said.push(names);
+      blobs[0].text().then((text) => said.push(JSON.parse(text)));
+      const folded = [...document.querySelectorAll("details")];
+      said.push(folded.length > 3 && folded.every((details) => !details.open));
+      dispatchEvent(new Event("beforeprint"));
+      said.push(folded.every((details) => details.open));
+    """
+    names, was_folded, is_unfolded, saved = said_in_browser(page(data), clicks, tmp_path)
+    assert names == ["report.json"]
+    assert (was_folded, is_unfolded) == (True, True)
+    assert saved == data
+
+
+def test_the_page_of_a_large_study_leaves_its_figures_to_another_file(data: dict[str, Any]) -> None:
+    small, large = page(data), page({**data, "cells": data["cells"] * 40})
+    assert 'id="save"' in small
+    assert 'id="save"' not in large
+    assert "provecfg report -o report.json" in large
 
 
 @pytest.mark.slow

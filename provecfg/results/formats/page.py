@@ -56,6 +56,9 @@ _SIGNS: Final = {
 _STRONGEST: Final = 5.0
 """Points of difference at which the colour of a heatmap is fullest."""
 
+MOST_DATA: Final = 150_000
+"""Characters of JSON that a page carries; of more it carries what its slider needs."""
+
 
 def page(data: Mapping[str, Any]) -> str:
     """The page of a report's data."""
@@ -76,6 +79,9 @@ def page(data: Mapping[str, Any]) -> str:
         "edges": _widths(data),
         "calibration": _calibration(data),
     }
+    without_pictures = {**data, "images": [{**image, "pictures": {}} for image in data["images"]]}
+    whole = _json_for_script(without_pictures)
+    is_whole = len(whole) <= MOST_DATA
     return environment.get_template("page.html.j2").render(
         data=data,
         sections={key: title for key, title in _SECTIONS.items() if pictures.get(key, True)},
@@ -97,7 +103,8 @@ def page(data: Mapping[str, Any]) -> str:
         calibration=pictures["calibration"],
         cost=_copied(_cost(data)),
         primary=METRIC[PRIMARY].title,
-        replay=Markup(_json_for_script(data["replay"])),
+        json=Markup(whole if is_whole else _json_for_script({"replay": data["replay"]})),
+        is_whole=is_whole,
     )
 
 
