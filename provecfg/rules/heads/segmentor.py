@@ -59,7 +59,7 @@ _POOLING_BACKBONES: Final = frozenset({"BiSeNetV1", "BiSeNetV2", "FastSCNN", "IC
 
 
 def normalising_pooled(facts: Facts, norms: Collection[str]) -> str | None:
-    """The class of a part that normalises features pooled to one pixel, by one of these norms; None if there is none."""
+    """The class of a part that normalises features pooled to one pixel, by one of these norms, or None."""
     parts = [(head.node, head.kind) for head in facts.heads if _pools_to_one_pixel(facts, head)]
     backbone = facts.section("model.backbone")
     if backbone is not None and (kind := backbone.type) is not None and kind in _POOLING_BACKBONES:
