@@ -124,10 +124,10 @@ def _written(size: Size, dataset: Any, channels: int, folder: Path) -> dict[str,
     pixels = np.repeat(fields[..., None] * 200, channels, axis=-1)
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(image)
     decoder = getattr(dataset, "decoder", None)  # of the plugin's own datasets
-    decoded = isinstance(decoder, LabelDecoder)
-    (decoder.encode(fields) if decoded else Image.fromarray(fields)).save(labels)
+    own = {"label_decoding": decoder} if isinstance(decoder, LabelDecoder) else {}
+    (decoder.encode(fields) if isinstance(decoder, LabelDecoder) else Image.fromarray(fields)).save(labels)
     return {
-        **({"label_decoding": decoder} if decoded else {}),
+        **own,
         "img_path": str(image),
         "seg_map_path": str(labels),
         "label_map": getattr(dataset, "label_map", None),
