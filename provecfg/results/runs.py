@@ -267,10 +267,10 @@ def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]]
     step = max(1, len(lines) // _MOST_POINTS)
     rows: dict[int, Mapping[str, Any]] = {}
     objects, _ = json_objects([line.decode(errors="replace") for line in [*lines[step - 1 :: step], *lines[-1:]]])
-    for row in objects:
-        iteration = _count(row.get("iter") or row.get("step"))
+    for line_of_run in objects:
+        iteration = _count(line_of_run.get("iter") or line_of_run.get("step"))
         if iteration is not None:
-            rows[iteration] = row  # what a resumed run did again counts as it did it
+            rows[iteration] = line_of_run  # what a resumed run did again counts as it did it
     losses: dict[str, list[tuple[int, float]]] = {}
     for iteration, row in sorted(rows.items()):
         for key, value in row.items():

@@ -131,6 +131,10 @@ def test_tables_and_pictures_are_named_for_those_who_do_not_see_them(data: dict[
     assert tags.count("svg") == tags.count("title") - 1 > 10
     assert all(attributes.get("role") == "img" for tag, attributes in shown.elements if tag == "svg")
     assert all("scope" in attributes for tag, attributes in shown.elements if tag == "th")
+    assert "" not in [title for table in tables_of(data) for title in table.head]
+    landmarks = [attributes["aria-label"] for _, attributes in shown.elements if attributes.get("role") == "region"]
+    landmarks += re.findall(r"<h2 [^>]*>([^<]+)</h2>", page(data))
+    assert len(landmarks) == len(set(landmarks)) > 20
     ids = [attributes["id"] for _, attributes in shown.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 

@@ -20,6 +20,7 @@ from provecfg.results.formats.tables import (
     evaluation_tables,
     image_table,
     number,
+    place_head,
     slice_tables,
     tables_of,
 )
@@ -56,8 +57,8 @@ _SIGNS: Final = {
 _STRONGEST: Final = 5.0
 """Points of difference at which the colour of a heatmap is fullest."""
 
-MOST_DATA: Final = 150_000
-"""Characters of JSON that a page carries; of more it carries what its slider needs."""
+MOST_DATA: Final = 220_000
+"""Characters of JSON that a page carries, enough for 72 cells; of more it carries what its slider needs."""
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -325,7 +326,7 @@ def _cost(data: Mapping[str, Any]) -> Table:
         ]
         for row in data["cost"]
     ]
-    head = ["", "loss", "runs", "parameters, M", "operations, G", "s an iteration", "images a second"]
+    head = [place_head(data), "loss", "runs", "parameters, M", "operations, G", "s an iteration", "images a second"]
     head += ["hours of training", "memory, MB", "iterations to 95 %"]
     caption = (
         "Parameters of the model; floating-point operations of it on an image, where provecfg eval counted them; "
