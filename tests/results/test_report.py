@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
@@ -354,6 +357,54 @@ def test_the_command_finds_a_studys_work_dirs_and_what_was_not_started(
     assert data["study"]["states"] == {"finished": 4, "not started": 4}
 
 
+def test_watch_rewrites_the_file_until_all_cells_are_complete(
+    provecfg: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(run: SimulatedRun) -> None:
+        if run.cell["loss"] == "focal":
+            run.record["attempts"][0]["state"] = "running"
+
+    study = study_of(1, 1, losses={"auxiliary": ["none", "focal"]})
+    _, focal = write_study(tmp_path / "runs", study, Effects(), change)
+    page_file, pages = tmp_path / "page.html", []
+
+    def the_run_ends(seconds: float) -> None:
+        pages.append(_Page(page_file.read_text()).text)
+        record = json.loads((focal / "provecfg.json").read_text())
+        record["attempts"][0]["state"] = "finished"
+        (focal / "provecfg.json").write_text(json.dumps(record))
+
+    monkeypatch.setattr("provecfg.commands.report.time.sleep", the_run_ends)
+    code, _, err = provecfg("report", tmp_path / "runs", "-o", page_file, "--watch")
+    assert code == 0
+    assert err.count("cells enter the means") == 2
+    assert len(pages) == 1
+    assert "1 of 2 cells" in pages[0]
+    assert "All 2 cells are complete" in _Page(page_file.read_text()).text
+
+
+@pytest.mark.slow
+def test_serve_shows_the_page_of_a_running_study_until_it_is_interrupted(tmp_path: Path) -> None:
+    def change(run: SimulatedRun) -> None:
+        run.record["attempts"][0]["state"] = "running"
+
+    work_dirs = write_study(tmp_path / "runs", study_of(1, 1, losses={"auxiliary": ["none"]}), Effects(), change)
+    before = {path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))}
+    command = [sys.executable, "-m", "provecfg", "report", str(work_dirs[0].parent), "--serve"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            line = server.stderr.readline()
+            assert "(Ctrl-C ends it)" in line
+            with urllib.request.urlopen(line.split()[0], timeout=30) as response:
+                assert "0 of 1 cells" in _Page(response.read().decode()).text
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, err = server.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert {path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -362,6 +413,7 @@ def test_the_command_finds_a_studys_work_dirs_and_what_was_not_started(
         (["study", "--reference", "dice"], "no run has the loss 'dice'"),
         (["study", "-o", "page.docx"], ".docx names no format"),
         (["study", "-o", "a.html", "--format", "html", "--format", "md"], "2 formats for 1 files"),
+        (["study", "--serve", "--watch"], "--serve shows the page and writes no file"),
     ],
 )
 def test_what_the_command_is_not_given_is_named(
