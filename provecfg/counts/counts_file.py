@@ -27,7 +27,10 @@ from provecfg.files import open_regular
 FOLDER: Final = "counts"
 """Folder in a work dir."""
 _FORMAT: Final = 1
+_NPY_1_0: Final = np.lib.format.magic(1, 0)
 _HEADER_SIZE: Final = struct.Struct("<H")
+_LARGEST_ARRAY: Final = 2**31
+"""Bytes; a small file may say to hold any number."""
 _CONVENTIONS: Final = {
     "distance": "chessboard, in pixels",
     "regions": "pixels: intersection, prediction, label; ignored pixels are in none",
@@ -188,14 +191,17 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     numpy.load evaluates the header of each array as Python, which takes longer than all else where a study has
     thousands of files of a few numbers.
     """
-    with archive.open(f"{name}.npy") as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise ValueError(f"its {name} is in another format than NumPy writes it in")
-        size = member.read(_HEADER_SIZE.size)
-        shape, is_fortran, kind = _header(size + member.read(*_HEADER_SIZE.unpack(size)))
-        if kind.hasobject:
-            raise ValueError(f"its {name} holds objects")
-        values = np.frombuffer(member.read(math.prod(shape) * kind.itemsize), kind, math.prod(shape))
+    member = archive.getinfo(f"{name}.npy")
+    if member.file_size > _LARGEST_ARRAY:
+        raise ValueError(f"its {name} says to have {member.file_size} bytes")
+    data = archive.read(member)
+    if not data.startswith(_NPY_1_0):
+        raise ValueError(f"its {name} is in another format than NumPy writes it in")
+    start = len(_NPY_1_0) + _HEADER_SIZE.size + _HEADER_SIZE.unpack_from(data, len(_NPY_1_0))[0]
+    shape, is_fortran, kind = _header(data[len(_NPY_1_0) : start])
+    if kind.hasobject:
+        raise ValueError(f"its {name} holds objects")
+    values = np.frombuffer(data, kind, math.prod(shape), start)
     return values.reshape(shape[::-1]).T if is_fortran else values.reshape(shape)
 
 
