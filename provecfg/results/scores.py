@@ -162,7 +162,9 @@ METRIC: Final = {metric.key: metric for metric in METRICS}
 def _share(part: Any, whole: Any) -> Scores:
     """100 * part / whole, NaN where there is no whole."""
     whole = np.asarray(whole, np.float64)
-    return np.divide(100.0 * np.asarray(part, np.float64), whole, out=np.full(whole.shape, np.nan), where=whole != 0)
+    share = np.full(whole.shape, np.nan)
+    np.divide(100.0 * np.asarray(part, np.float64), whole, out=share, where=whole != 0)
+    return share
 
 
 def finite_mean(values: Scores) -> float:
