@@ -102,8 +102,8 @@ def _paired(root: Path, images: Pattern, labels: Pattern) -> list[Pair]:
     return pairs
 
 
-def what_is_there(root: Path, folder: str) -> str:
-    """What a folder, or the nearest one above that exists, holds."""
+def what_is_there(root: Path, folder: str = "") -> str:
+    """What a folder below a root, or the nearest one above that exists, holds."""
     path = root / folder
     nearest = next((candidate for candidate in (path, *path.parents) if candidate.is_dir()), root)
     names = sorted(entry.name + "/" * entry.is_dir() for entry in nearest.iterdir())
