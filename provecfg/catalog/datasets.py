@@ -123,6 +123,11 @@ class Dataset:
         return {"train": self.train, "val": self.val, **({"test": self.test} if self.test else {})}
 
     @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The datasets whose files are read: those that it is made of, or itself."""
+        return tuple(leaf for part in self.joined for leaf in part.parts) or (self,)
+
+    @property
     def meaning(self) -> Mapping[int | str, int] | None:
         """What a value of a file means, where it is not its class."""
         if self.reduces_zero_label:

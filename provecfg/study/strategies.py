@@ -23,7 +23,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.findings import Severity
 from provecfg.mmconfig import read_config
 from provecfg.study.bases import plain_value
-from provecfg.study.spec import Spec, problem
+from provecfg.study.spec import Spec, problem, strict_fields
 
 _PIPELINE = "train_pipeline"
 
@@ -119,8 +119,7 @@ def _fields(value: Any) -> Any:
     if isinstance(value, str):
         return {"name": value, "combine": (value,)}
     if isinstance(value, dict):
-        # What a validator hands on is strict Python and no longer JSON: there a list is no tuple.
-        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return strict_fields(value)
     return value
 
 
