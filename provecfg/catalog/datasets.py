@@ -81,6 +81,7 @@ class Dataset:
         arguments: Other arguments of `type`.
         slices: Kind, such as `weather`, to the pattern of images that says which they are of.
         joined: The datasets that it is made of, or none.
+        copy_of: The dataset of the catalog that it is a changed copy of, or "".
         resize_scale: (width, height) in pixels that images are scaled into, keeping their ratio.
         mean, std: Of RGB, in 0..255.
         trap: What goes wrong with it, for those who see something strange.
@@ -110,6 +111,7 @@ class Dataset:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     slices: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[Dataset, ...] = ()
+    copy_of: str = ""
     trap: str = ""
 
     @property

@@ -58,6 +58,11 @@ def conflicts(study: Study) -> Iterator[Conflict]:
             message = f"{strategy.name} mixes the images of a batch, and a batch has one"
             hint = "batch_size: 2, or another strategy"
             yield _conflict(("strategies", index), message, hint, between=(("data", "batch_size"),))
+        if strategy.manifest is not None and schedule.by_epoch:
+            message = (
+                f"{strategy.name} holds a share of generated images without end, and a run of epochs waits for one"
+            )
+            yield _conflict(("strategies", index), message, "`max_iters` in place of `max_epochs`", between=_LENGTHS)
     parts = dict.fromkeys(part.name for dataset in study.resolved_datasets.values() for part in dataset.parts)
     if isinstance(data.root, str) and len(parts) > 1:
         message = f"one data root {data.root!r} for {len(parts)} datasets"

@@ -226,7 +226,7 @@ def _joined(entry: DatasetEntry, own: dict[str, Any]) -> Dataset:
 
 def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset:
     """A dataset of the catalog with what an entry says in its place."""
-    own["title"] = entry.title or f"{base.title} ({entry.name})"
+    own |= {"title": entry.title or f"{base.title} ({entry.name})", "copy_of": base.name}
     if entry.root is None:
         own |= {"root": base.root, "root_variable": base.root_variable}
     said = entry.model_fields_set
