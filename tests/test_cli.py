@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from provecfg.cli import COMMANDS
+from provecfg.commands.list import LISTS, Row, as_table
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -35,6 +36,7 @@ def test_every_command_has_its_module_and_its_help(provecfg: Command, command: s
     code, stdout, err = provecfg(command, "--help")
     assert code == 0, err
     assert stdout.startswith(f"Usage: provecfg {command}")
+    assert max(map(len, stdout.splitlines())) <= 80
 
 
 def test_the_help_lists_every_command(provecfg: Command) -> None:
@@ -49,6 +51,33 @@ def test_an_unknown_command_is_answered_with_the_nearest(provecfg: Command) -> N
     code, _, err = provecfg("genrate")
     assert code == 2
     assert "did you mean 'generate'?" in err
+
+
+@pytest.mark.parametrize(("code", "hint"), [("LOS001", "did you mean LOSS001?"), ("FOO", "provecfg list rules")])
+def test_an_unknown_code_is_answered_in_a_line(provecfg: Command, code: str, hint: str) -> None:
+    status, out, err = provecfg("rule", code)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: unknown code {code!r}\n  hint: {hint}")
+
+
+def test_a_table_fits_the_terminal_that_it_is_shown_in() -> None:
+    rows = [
+        {"name": "short", "title": "some words that are more than fit", "n": None},
+        {"name": "x", "title": "y", "n": 1},
+    ]
+    assert as_table(rows, 28).splitlines() == [
+        "name   title               n",
+        "short  some words that     -",
+        "       are more than fit",
+        "x      y                   1",
+    ]
+    assert len(as_table(rows).splitlines()) == 3
+    assert as_table(rows, 14).splitlines()[-1] == "Not shown: n (--output-format json)"
+
+
+@pytest.mark.parametrize("rows", LISTS.values(), ids=LISTS)
+def test_every_list_fits_eighty_columns(rows: Callable[[], list[Row]]) -> None:
+    assert max(map(len, as_table(rows(), 80).splitlines())) <= 80
 
 
 def test_a_traceback_is_shown_only_when_asked_for(provecfg: Command, monkeypatch: pytest.MonkeyPatch) -> None:
