@@ -84,7 +84,7 @@ SLACK ?= 1
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
-	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED)
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED) --page docs/reliability.md
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
@@ -114,7 +114,7 @@ snapshot: install
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
-	{ sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.10 pyproject.toml --extra train --extra dev \
+	{ sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.10 pyproject.toml --extra train --extra dev --extra docs \
 		--no-annotate --no-header --no-emit-index-url --upgrade --quiet | grep -v -E '^(nvidia-|cuda-|triton)'; } > constraints.new
 	mv constraints.new constraints.txt
 

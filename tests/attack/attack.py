@@ -1,7 +1,7 @@
 """The long form of the attack: new seeds until the time is over. `make attack`, or `python -m tests.attack.attack`.
 
 What is found is printed with its seed, from which the same program or mutant is made again. The figures can be written
-into docs/reliability.md with `--page`.
+into docs/reliability.md with `--page`; `tests.attack.kills` adds its own.
 """
 
 from __future__ import annotations
@@ -131,10 +131,14 @@ without running is said to be not known.
   raises is not passed over;
 - **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind or
   hostile ones; read, judged, shown and compared, each twice, and fixed: safe fixes bring no error, and change no value
-  but their own.
+  but their own;
+- **kills** of `generate`, `report` and `prove` at random moments, by SIGKILL, SIGTERM, SIGINT or SIGHUP: each file is
+  the old or the new one, whole (SIGKILL may leave a hidden part of one beside it), nothing is left running, and the
+  same command goes on to its end; those of `run` are in `tests/training/kills.py`;
+- **checkpoints** that carry code, are cut off or have other bytes than were written: refused, and nothing of them run.
 
-An audit hook in each of these processes sees what is started, connected to, written outside of the folder, or run of a
-file's code.
+An audit hook in each process that reads a hostile file sees what is started, connected to, written outside of the
+folder, or run of a file's code.
 
 ## The figures of one run
 

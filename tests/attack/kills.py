@@ -260,6 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", type=Path, help="add the figures to those that tests.attack.attack wrote there")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     import_what_commands_import()
@@ -267,6 +268,21 @@ def main() -> None:
         began = time.monotonic()
         tally = kill_for(Path(folder), arguments.seconds, arguments.seed)
     print(f"seed {arguments.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+    if arguments.page is not None:
+        page = arguments.page.read_text(encoding="utf-8")
+        arguments.page.write_text(with_kills(page, tally), encoding="utf-8")
+
+
+def with_kills(page: str, tally: Tally) -> str:
+    """docs/reliability.md with what was done here as the last rows of its table."""
+    table, found, rest = page.rpartition("\n\nFound: ")
+    rows = (
+        f"\n| kills | {tally.kills.total():,} |"
+        f"\n| files that they left as they were | {tally.old:,} |"
+        f"\n| files that they left as the command writes them | {tally.new:,} |"
+        f"\n| hidden parts of files that SIGKILL left | {tally.parts:,} |"
+    )
+    return f"{table}{rows}{found}{rest}"
 
 
 def import_what_commands_import() -> None:
