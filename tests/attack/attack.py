@@ -135,9 +135,9 @@ without running is said to be not known.
   hostile ones; read, judged, shown and compared, each twice, and fixed: safe fixes bring no error, and change no value
   but their own;
 - **kills** of `generate`, `report`, `prove` (on a slow disk half of the time) and the queue of `run --parallel` at
-  random moments, by SIGKILL, SIGTERM, SIGINT or SIGHUP: each file is the old or the new one, whole (SIGKILL may leave a hidden
-  part of one beside it), nothing is left running, and the same command goes on to its end; those of what trains are in
-  `tests/training/kills.py`;
+  random moments, by SIGKILL, SIGTERM, SIGINT or SIGHUP: each file is the old or the new one, whole (SIGKILL may leave a
+  hidden part of one beside it), nothing is left running, and the same command goes on to its end; those of what trains
+  are in `tests/training/kills.py`;
 - **checkpoints** that carry code, are cut off or have other bytes than were written: refused, and nothing of them run.
 
 An audit hook in each process that reads a hostile file sees what is started, connected to, written outside of the

@@ -1,9 +1,9 @@
 """Inputs that a coverage-guided fuzzer makes for the config reader and the study loader.
 
-`make fuzz SECONDS=3600`, or `python -m tests.attack.coverage_guided --folder build/fuzz` where atheris is installed. The first
-byte of an input says what it is given to, the rest is the file. A fault does not end the run: its
-input is kept in the folder of finds, one for each place in the code, and is judged again at the end, without the
-fuzzer's instruments, which slow it.
+`make fuzz SECONDS=3600`, or `python -m tests.attack.coverage_guided --folder build/fuzz` where atheris is installed.
+The first byte of an input says what it is given to, the rest is the file. A fault does not end the run: its input is
+kept in the folder of finds, one for each place in the code, and is judged again at the end, without the fuzzer's
+instruments, which slow it.
 """
 
 from __future__ import annotations
