@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -202,3 +203,47 @@ def test_control_characters_never_reach_the_terminal(
     text = re.sub(r"\x1b\[[0-9;]*m", "", out + err) if "always" in arguments else out + err
     assert not [character for character in text if character != "\n" and not character.isprintable()]
     assert "red" in text or code == 0, text
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_follows_a_signal_at_once_ends_no_tidying_up(
+    provecfg: Command, monkeypatch: pytest.MonkeyPatch, first: signal.Signals
+) -> None:
+    ended = []
+
+    def schema_with_something_to_tidy_up() -> None:
+        try:
+            os.kill(os.getpid(), first)
+            ended.append("not interrupted")
+        finally:
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), signum)
+            ended.append("tidied up")
+
+    handlers = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    monkeypatch.setattr("provecfg.study.json_schema.study_schema", schema_with_something_to_tidy_up)
+    code, out, err = provecfg("schema")
+    assert (code, out, err.strip()) == (130, "", "interrupted")
+    assert ended == ["tidied up"]
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+
+
+def test_a_signal_some_time_after_the_first_ends_what_hangs() -> None:
+    lines = """
+import os, signal, time
+from provecfg import cli
+from provecfg.study import json_schema
+
+def schema():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        cli._ECHO_SECONDS = 0.0
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+json_schema.study_schema = schema
+cli.main(["schema"])
+"""
+    ran = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=50, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")

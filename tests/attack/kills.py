@@ -1,9 +1,9 @@
 """Kills at random moments of the commands that write: `python -m tests.attack.kills --seconds 300 --seed 1`.
 
-`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP while they work over files that are
-there already, on a slow disk half of the time. After every kill each file has to be the old or the new one, whole;
-nothing may be left running; and the same command, given again, has to end as one that nobody killed. So is the queue of
-`run --parallel`, whose cells are those of `tests/engines/fake_trainer.py`; kills of what trains are in
+`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP, or by two of them, while they work over
+files that are there already, on a slow disk half of the time. After every kill each file has to be the old or the new
+one, whole; nothing may be left running; and the same command, given again, has to end as one that nobody killed. So is
+the queue of `run --parallel`, whose cells are those of `tests/engines/fake_trainer.py`; kills of what trains are in
 `tests/training/kills.py`.
 """
 
@@ -120,20 +120,22 @@ class KilledCommand:
         else:
             ends = time.monotonic() + draw.uniform(0, self.seconds)
             process.wait_until(lambda: time.monotonic() > ends)
-        signum = kill(process, self.target.name, draw, tally)
+        signums = kill(process, self.target.name, draw, tally)
         code = process.ended()
         left = contents(self.target.folder)
-        # In its first moments a process ends by any signal, and has done nothing.
-        assert code in (0, 130) or (code == -signum and (signum is signal.SIGKILL or left == self.old)), process.text
+        # In its first moments a process ends by any signal, and has done nothing; in its last by a second one.
+        assert code in (0, 130, *(-signum for signum in signums)), process.text
+        is_killed = code == -signal.SIGKILL
+        assert code >= 0 or is_killed or len(signums) > 1 or left == self.old, process.text
         assert "Traceback" not in process.text, process.text
         assert_nothing_outlives(before, self.target.name)
-        if signum is not signal.SIGKILL:
-            assert self._temporary_files() <= self.kept, (signum.name, self._temporary_files(), process.text)
+        if not is_killed:
+            assert self._temporary_files() <= self.kept, (signums, self._temporary_files(), process.text)
         for name, data in left.items():
-            if signum is signal.SIGKILL and name.endswith(".part"):
+            if is_killed and name.endswith(".part"):
                 tally.parts += 1
                 continue
-            assert data in (self.old.get(name), self.new.get(name)), f"{name} after {signum.name}: {data!r}"
+            assert data in (self.old.get(name), self.new.get(name)), f"{name} after {signums}: {data!r}"
             tally.old += data == self.old.get(name)
             tally.new += data == self.new.get(name)
         assert self.old.keys() <= left.keys()
@@ -186,8 +188,8 @@ class KilledQueue:
             process.wait_until(lambda: any(runs.glob("*/iter_*.pth")))
         ends = time.monotonic() + draw.uniform(0, 1)
         process.wait_until(lambda: time.monotonic() > ends)
-        signum = kill(process, "the queue", draw, tally)
-        assert process.ended() in (130, -signum), process.text
+        signums = kill(process, "the queue", draw, tally)
+        assert process.ended() in (130, *(-signum for signum in signums)), process.text
         assert "Traceback" not in process.text, process.text
         assert_nothing_outlives(before, "the queue")
         newest = {config.stem: newest_step(runs / config.stem) for config in self._configs}
@@ -213,15 +215,17 @@ class KilledQueue:
         return CommandProcess(words, output, environment=environment, prepare=prepare)
 
 
-def kill(process: CommandProcess, name: str, draw: random.Random, tally: Tally) -> signal.Signals:
-    """Send one of the signals to a process that may have ended, and count it."""
-    signum = draw.choice(SIGNALS)
-    if process.code is None:
-        tally.kills[name, signum.name] += 1
-        process.send(signum)
-    else:
-        tally.too_late += 1
-    return signum
+def kill(process: CommandProcess, name: str, draw: random.Random, tally: Tally) -> tuple[signal.Signals, ...]:
+    """Send a process one of the signals, or two, one soon after the other, and count them; it may have ended."""
+    signums = tuple(draw.choices(SIGNALS, k=draw.choice((1, 1, 2))))
+    for signum in signums:
+        if process.code is None:
+            tally.kills[name, signum.name] += 1
+            process.send(signum)
+        else:
+            tally.too_late += 1
+        time.sleep(draw.choice((0, 0.001, 0.1)))
+    return signums
 
 
 def assert_nothing_outlives(before: set[int], name: str) -> None:

@@ -13,7 +13,7 @@ from tests.attack.kills import Tally, import_what_commands_import, kill_for, wit
 def test_a_killed_command_leaves_whole_files_and_nothing_running_and_can_be_given_again(tmp_path: Path) -> None:
     import_what_commands_import()
     tally = kill_for(tmp_path, seconds=0, seed=1)
-    assert tally.kills.total() + tally.too_late == 4
+    assert tally.kills.total() + tally.too_late >= 4
     assert tally.cells == 3
 
 
