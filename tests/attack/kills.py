@@ -1,9 +1,9 @@
 """Kills at random moments of the commands that write: `python -m tests.attack.kills --seconds 300 --seed 1`.
 
 `generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP, or by two of them, while they work
-over files that are there already, on a slow disk half of the time. After every kill each file has to be the old or the new
-one, whole; nothing may be left running; and the same command, given again, has to end as one that nobody killed. So is
-the queue of `run --parallel`, whose cells are those of `tests/engines/fake_trainer.py`; kills of what trains are in
+over files that are there already, on a slow disk half of the time. After every kill each file has to be the old or the
+new one, whole; nothing may be left running; and the same command, given again, has to end as one that nobody killed. So
+is the queue of `run --parallel`, whose cells are those of `tests/engines/fake_trainer.py`; kills of what trains are in
 `tests/training/kills.py`.
 """
 
