@@ -91,7 +91,7 @@ attack: install
 fuzz:
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/python -m pip install --quiet --constraint constraints.txt --editable . atheris
-	PYTHONPATH=. .venv-fuzz/bin/python -m tests.attack.coverage_guided --seconds $(SECONDS) --seed $(SEED) \
+	PYTHONPATH=. .venv-fuzz/bin/python -m tests.attack.coverage_guided --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) \
 		--folder build/fuzz --page docs/reliability.md
 
 editors/vscode/node_modules: editors/vscode/package.json

@@ -186,13 +186,19 @@ def _fuzz(seconds: int, seed: int, corpus: Path, finds: Path) -> None:
     atheris.Fuzz()
 
 
-def confirmed(finds: Path, folder: Path) -> dict[str, str]:
-    """Name of a find -> its fault, of those that are one without the fuzzer's instruments."""
+def confirmed(finds: Path, folder: Path, slack: float = 1.0) -> dict[str, str]:
+    """Name of a find -> its fault, of those that are one without the fuzzer's instruments.
+
+    Args:
+        finds: The folder of their inputs.
+        folder: Where they are said to stand.
+        slack: How many times the processor time that it should take a thing may take.
+    """
     faults = {}
     for find in sorted(finds.iterdir()):
         data = find.read_bytes()
         outcome = measured(lambda data=data: fault_of_input(data, folder), folder)  # type: ignore[misc]
-        fault = outcome.fault() or outcome.result
+        fault = outcome.fault(MAX_SECONDS * slack) or outcome.result
         if fault is not None:
             faults[find.name] = fault
     return faults
@@ -225,6 +231,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, required=True, help="for corpus, finds and log; continues what is there")
+    parser.add_argument("--slack", type=float, default=1.0, help="how much more time a busy machine may take")
     parser.add_argument("--page", type=Path, help="write the figures there")
     parser.add_argument("--in-process", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -243,7 +250,7 @@ def main() -> int:
         print((options.folder / "log").read_text()[-3000:])
         return 2
     tried, branches, kept = map(int, statuses[-1])
-    faults = confirmed(finds, options.folder.resolve())
+    faults = confirmed(finds, options.folder.resolve(), options.slack)
     for name, fault in faults.items():
         print(f"{finds / name}: {fault}\n")
     print(f"{tried:,} files, {kept:,} kept, {branches:,} branches, {len(faults)} finds")
