@@ -18,7 +18,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular
 from provecfg.mmconfig import ConfigView, read_config
-from provecfg.results.image_differences import ImageDifference
+from provecfg.results.report.image_differences import ImageDifference
 from provecfg.results.runs import Run
 from provecfg.results.study import Cell
 
