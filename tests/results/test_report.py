@@ -230,7 +230,7 @@ def said_in_browser(text: str, script: str, folder: Path, wait_ms: int = 300) ->
         [
             *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
             *("--disable-background-networking", f"--user-data-dir={folder / 'profile'}"),
-            *("--virtual-time-budget=3000", "--dump-dom", file.as_uri()),
+            *("--virtual-time-budget=6000", "--dump-dom", file.as_uri()),
         ],
         capture_output=True,
         text=True,
@@ -261,9 +261,9 @@ def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, An
       copy.focus(); copy.click();
       copy.click();  // again, before it is what it was
       setTimeout(() => said.push(copy.textContent, document.getElementById("told").textContent), 200);
-      setTimeout(() => said.push(copy.textContent), 1500);
+      setTimeout(() => said.push(copy.textContent), 2500);
     """
-    said = said_in_browser(page(data), clicks, tmp_path, wait_ms=1600)
+    said = said_in_browser(page(data), clicks, tmp_path, wait_ms=2600)
     assert said[:7] == [True, "ascending", True, "descending", True, "1", "2.00"]
     # The simulated scores rise by less than two points at last.
     assert "boundary: 8 of 8 runs end early, saving " in said[7]
