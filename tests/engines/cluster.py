@@ -119,7 +119,7 @@ class Cluster:
         _run(*(["slurmctld", "-i"] if daemon == _CONTROLLER else ["slurmd", "-N", daemon]))
 
     def kill(self, daemon: str, signum: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to the controller or a node's slurmd, and wait until it is gone. What it has started lives on."""
+        """Send a signal to the controller or a node's slurmd, and wait for its end. What it has started lives on."""
         process = int((self.folder / f"{daemon}.pid").read_text())
         os.kill(process, signum)
         self.wait_until(lambda: not Path(f"/proc/{process}").exists(), f"the end of {daemon}")
