@@ -82,9 +82,9 @@ kills: install
 
 # MLflow and Weights & Biases bring a hundred packages, so they are no part of the environment.
 trackers: install
-	$(PYTHON) -m venv build/trackers
-	for packages in $(VENV)/lib/python3*/site-packages; do \
-		realpath $$packages > build/trackers/lib/$$(basename $$(dirname $$packages))/site-packages/provecfg.pth; done
+	$(BIN)/python -m venv build/trackers
+	for packages in $(abspath $(VENV))/lib/python3*/site-packages; do echo "import site; site.addsitedir('$$packages')" \
+		> build/trackers/lib/$$(basename $$(dirname $$packages))/site-packages/provecfg.pth; done
 	build/trackers/bin/python -m pip install --quiet mlflow wandb
 	build/trackers/bin/python -m pytest tests/plugin/trackers
 
