@@ -1,6 +1,7 @@
 """A real Slurm of one machine on the loopback: munged, slurmctld, and a slurmd for each of its nodes.
 
-For root, without systemd. Its GPUs are second /dev/null devices, so they test placement alone.
+For root, without systemd. Its GPUs are second /dev/null devices, so they test placement alone. Several nodes have host
+names of their own, as machines that share a file system, but one network and one table of processes.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Cluster:
     def __init__(self, folder: Path, gpus: int = 2, nodes: int = 1) -> None:
         self.folder = folder
         self.nodes = [f"node{number}" for number in range(nodes)]
+        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(self.nodes)}\n")
         host = socket.gethostname().split(".")[0]
         for name in ("munge", "state", "spool", "log", "dev"):
             (folder / name).mkdir(parents=True)
@@ -116,13 +118,29 @@ class Cluster:
 
     def start(self, daemon: str) -> None:
         """Start the controller or a node."""
-        _run(*(["slurmctld", "-i"] if daemon == _CONTROLLER else ["slurmd", "-N", daemon]))
+        words = ["slurmctld", "-i"] if daemon == _CONTROLLER else ["slurmd", "-N", daemon]
+        if daemon != _CONTROLLER and len(self.nodes) > 1:
+            named = f'mount --bind {self.folder / "hosts"} /etc/hosts && hostname {daemon} && exec "$@"'
+            words = ["unshare", "--uts", "--mount", "sh", "-c", named, "sh", _which(words[0]) or words[0], *words[1:]]
+        _run(*words)
 
     def kill(self, daemon: str, signum: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the controller or a node's slurmd, and wait for its end. What it has started lives on."""
-        process = int((self.folder / f"{daemon}.pid").read_text())
+        process = self._process_of(daemon)
         os.kill(process, signum)
         self.wait_until(lambda: not Path(f"/proc/{process}").exists(), f"the end of {daemon}")
+
+    def lose(self, node: str) -> None:
+        """Kill everything on one of several nodes at once, as a power cut does, and tell the controller."""
+        machine = os.readlink(f"/proc/{self._process_of(node)}/ns/uts")
+        for process in self._processes():
+            with suppress(OSError):  # one that ended meanwhile
+                if os.readlink(f"/proc/{process}/ns/uts") == machine:
+                    os.kill(process, signal.SIGKILL)
+        _run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+
+    def _process_of(self, daemon: str) -> int:
+        return int((self.folder / f"{daemon}.pid").read_text())
 
     def stop(self) -> None:
         """End all jobs, then the daemons; returns when none of their processes is left."""

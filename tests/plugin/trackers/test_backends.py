@@ -48,7 +48,7 @@ def test_lives_of_a_run_are_one_curve_of_tensorboard(tmp_path: Path) -> None:
         backend = backend_of("TensorboardRunBackend", tmp_path / "cell", life)
         backend.add_config(Config({"lr": 0.1}))
         for step in steps:
-            backend.add_scalars({"loss": float(10 * life + step), "step": step}, step)
+            backend.add_scalars({"loss": float(10 * life + step)}, step)
         backend.close()
         time.sleep(1.1)  # TensorBoard orders files by the second in their names
     expected = [*(10 + step for step in range(1, 5)), *(20 + step for step in range(5, 10))]
