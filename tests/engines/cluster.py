@@ -107,14 +107,18 @@ class Cluster:
         _run("munged", "--force", f"--socket={munge / 'socket'}", *files)
         for daemon in self.daemons:
             self.start(daemon)
-        self.wait_until(
-            lambda: _run("sinfo", "--noheader", "--Node", "--format=%T").split() == ["idle"] * nodes, "idle nodes"
-        )
+        self.wait_until_idle()
 
     @property
     def daemons(self) -> tuple[str, ...]:
         """What can be killed and started: the controller, and a node's slurmd by the name of the node."""
         return (_CONTROLLER, *self.nodes)
+
+    def wait_until_idle(self) -> None:
+        """Wait until every node is there and has nothing to do."""
+        idle = ["idle"] * len(self.nodes)
+        words = ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%T"]
+        self.wait_until(lambda: _run(*words).split() == idle, "idle nodes")
 
     def start(self, daemon: str) -> None:
         """Start the controller or a node."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -125,4 +124,3 @@ def test_launcher_slurm_outside_of_srun_says_how_it_is_meant(tmp_path: Path, cap
         monkeypatch.delenv(name)
     assert provecfg("run", write_small_cell(tmp_path / "cell.py"), "--launcher", "slurm") == 2
     assert "--launcher slurm is for processes that srun starts" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
