@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from provecfg.training.lease import process_start
+
 _COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 
 # Slurm starts a requeued job two minutes later, but for cred_expire (seconds).
@@ -132,7 +134,7 @@ class Cluster:
         """Send a signal to the controller or a node's slurmd, and wait for its end. What it has started lives on."""
         process = self._process_of(daemon)
         os.kill(process, signum)
-        self.wait_until(lambda: not Path(f"/proc/{process}").exists(), f"the end of {daemon}")
+        self.wait_until(lambda: process_start(process) is None, f"the end of {daemon}")
 
     def lose(self, node: str) -> None:
         """Kill everything on one of several nodes at once, as a power cut does, and tell the controller."""
