@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -151,7 +152,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 @pytest.mark.root  # mounts file systems
 def test_what_happens_to_one_cells_folder_is_named_and_the_rest_goes_on(tmp_path: Path, configs, mount) -> None:
     full = mount("quick-full", "size=64k")
-    with open(full / "filling", "wb", buffering=0) as filling, pytest.raises(OSError, match="No space left"):
+    with open(full / "filling", "wb", buffering=0) as filling, suppress(OSError):
         while filling.write(bytes(4096)):
             pass
     mount("quick-read-only", "ro")
