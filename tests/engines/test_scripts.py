@@ -78,6 +78,7 @@ def test_several_nodes_start_the_cell_on_each_by_srun() -> None:
     assert "#SBATCH --nodes=2\n" in text
     assert "#SBATCH --signal=USR1@300\n" in text  # to every process of the step, not to the script
     assert 'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\n' in text
+    assert "export MASTER_PORT=$(/venv/bin/python -c 'import socket; " in text
     assert "srun --kill-on-bad-exit=0 bash -c 'export NODE_RANK=$SLURM_NODEID; exec /venv/bin/python" in text
 
 
