@@ -53,6 +53,8 @@ class KilledStudy(ABC):
         configs: Of its cells.
     """
 
+    poll_seconds = 0.2
+
     def __init__(self, folder: Path, configs: Sequence[Path]) -> None:
         folder.mkdir(parents=True)
         self.folder, self.configs = folder, configs
@@ -83,7 +85,7 @@ class KilledStudy(ABC):
                     if killed := self.kill(draw):
                         tally.kills[killed] += 1
             assert time.monotonic() < ends, f"no end in {_END_SECONDS} s: {self.folder}"
-            time.sleep(0.2)
+            time.sleep(self.poll_seconds)
 
     def _look_at_checkpoints(self) -> None:
         for config, before in self._newest.items():
@@ -113,7 +115,10 @@ class QueuedStudy(KilledStudy):
             code = self._queue.poll()
             if code is None:
                 return False
-            assert code in (0, 1, 75, 130, -signal.SIGKILL), f"the queue ended with {code}: {self.folder}"
+            # In its first moments a process ends by any signal, and has done nothing.
+            assert code in (0, 1, 75, 130, *(-signum for signum in SIGNALS)), (
+                f"the queue ended with {code}: {self.folder}"
+            )
         if self._cells():  # the queue was killed, and its cells write their checkpoints
             return False
         if all_complete(self.folder, len(self.configs)):
@@ -141,6 +146,8 @@ class SlurmStudy(KilledStudy):
         folder, configs: See `KilledStudy`.
         cluster: Where.
     """
+
+    poll_seconds = 1.0  # it asks squeue each time
 
     def __init__(self, folder: Path, configs: Sequence[Path], cluster: Cluster) -> None:
         super().__init__(folder, configs)
@@ -211,14 +218,16 @@ def sent(name: str, process: int, signum: signal.Signals) -> str | None:
 
 
 def processes_of(command: str, folder: Path) -> list[int]:
-    """The processes that are `provecfg COMMAND ... FOLDER...`."""
-    processes = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    """The processes that are `provecfg COMMAND ... FOLDER...`, those aside that one of them has forked."""
+    commands: dict[int, list[str]] = {}
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # one that ended meanwhile
-            words = entry.read_bytes().decode(errors="replace").split("\0")
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if words[1:4] == ["-m", "provecfg", command] and any(Path(word).is_relative_to(folder) for word in words):
-                processes.append(int(entry.parent.name))
-    return processes
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                commands[int(entry.name)] = words
+    return [process for process, words in commands.items() if commands.get(parents[process]) != words]
 
 
 def started(words: Sequence[object], output: IO[bytes]) -> subprocess.Popen[bytes]:
