@@ -43,6 +43,8 @@ class TensorboardRunBackend(TensorboardVisBackend):
         save_dir: Folder below the work dir, as the visualizer gives it.
     """
 
+    _tensorboard: Any  # a SummaryWriter, set by `_init_env`
+
     def __init__(self, save_dir: str) -> None:
         self._first_step: int | None = None
         super().__init__(str(_work_dir_of(save_dir) / TENSORBOARD_FOLDER))
