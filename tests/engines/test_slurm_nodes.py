@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -99,17 +100,24 @@ def test_mmsegs_habit_of_launcher_slurm_trains_in_an_allocation(cluster: Cluster
     srun = ["srun", "--ntasks=2", "--ntasks-per-node=2", *run, "--work-dir", str(work_dir)]
     allocated = ["salloc", "--quiet", "--nodes=1", "--ntasks=2", *srun]
 
-    def started(output: Path) -> subprocess.Popen[bytes]:
-        with open(output, "wb") as stream:
-            return subprocess.Popen(allocated, env=environment, stdout=stream, stderr=stream)
+    @contextmanager
+    def started(output: Path) -> Iterator[subprocess.Popen[bytes]]:
+        with (
+            open(output, "wb") as stream,
+            subprocess.Popen(allocated, env=environment, stdout=stream, stderr=stream) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
 
     texts = [tmp_path / f"{life}.txt" for life in (1, 2)]
     with started(texts[0]) as first:
         cluster.wait_until(
             lambda: any(work_dir.glob("iter_*.pth")) or first.poll() is not None, "a checkpoint", TRAINING_SECONDS
         )
-        job = job_in(work_dir)
-        subprocess.run(["scancel", "--signal=USR1", job], check=True)
+        assert first.poll() is None, texts[0].read_text()
+        subprocess.run(["scancel", "--signal=USR1", job_in(work_dir)], check=True)
         assert first.wait(TRAINING_SECONDS) == 75, texts[0].read_text()
     with started(texts[1]) as second:
         assert second.wait(TRAINING_SECONDS) == 0, texts[1].read_text()
