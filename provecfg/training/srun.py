@@ -77,10 +77,13 @@ class SlurmTask:
                     while True:
                         followers.append(listening.accept()[0])
 
-            threading.Thread(target=accept, name="provecfg-srun", daemon=True).start()
+            accepting = threading.Thread(target=accept, name="provecfg-srun", daemon=True)
+            accepting.start()
             try:
                 yield code
             finally:
+                listening.shutdown(socket.SHUT_RDWR)  # ends `accept`
+                accepting.join()
                 for follower in followers:
                     with suppress(OSError), follower:
                         follower.sendall(bytes(code[:1] or [ExitCode.FINDINGS]))
