@@ -128,7 +128,7 @@ def slurm_task(environment: Mapping[str, str] | None = None) -> SlurmTask:
     counts = {int(match[1]) for match in _TASKS.finditer(told)}
     if len(counts) != 1:
         raise ProvecfgError(
-            f"the nodes of this step have different numbers of tasks ({told})", hint="--ntasks-per-node=N"
+            f"the nodes of this step have different numbers of tasks ({told})", hint="srun --ntasks-per-node=N"
         )
     return SlurmTask(
         job=environment["SLURM_JOB_ID"],
