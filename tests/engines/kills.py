@@ -28,7 +28,7 @@ from typing import IO
 
 from provecfg.engines.study_status import statuses_of
 from provecfg.errors import ProvecfgError
-from provecfg.ledger.cell_status import State
+from provecfg.ledger.cell_status import State, server_clock, status_of
 from provecfg.ledger.study_folder import require_study
 from tests.engines.cluster import Cluster, missing_for_slurm
 from tests.training.kills import Tally, assert_all_is_whole, assert_same, newest_step
@@ -37,8 +37,10 @@ from tests.training.small_cell import write_small_cell
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
 DAEMON_SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 AT_ONCE = 2
-_MEAN_SECONDS = 5.0
-"""Between two kills."""
+_MEAN_SECONDS = 3.0
+"""From the moment at which there is something to kill to the kill."""
+_IN_TRAINING = 0.75
+"""Of the kills come once a cell makes iterations; the others come at any moment, most of them as one starts."""
 _DAEMON_IS_AWAY = 3.0
 """Seconds at most."""
 _END_SECONDS = 1200
@@ -75,17 +77,25 @@ class KilledStudy(ABC):
     def live(self, draw: random.Random, tally: Tally, kills: int) -> None:
         """Go on, and be killed, until there were so many kills; then go on to the end."""
         ends = time.monotonic() + _END_SECONDS
-        pause_ends = 0.0
+        waits_for_training, moment = False, float("inf")
         while not self.go_on():
             self._look_at_checkpoints()
             if tally.kills.total() < kills:
                 ends = time.monotonic() + _END_SECONDS
-                if time.monotonic() > pause_ends:
-                    pause_ends = time.monotonic() + draw.expovariate(1 / _MEAN_SECONDS)
+                if moment == float("inf") and not (waits_for_training and not self._is_training()):
+                    moment = time.monotonic() + draw.expovariate(1 / _MEAN_SECONDS)
+                elif time.monotonic() > moment:
+                    waits_for_training, moment = draw.random() < _IN_TRAINING, float("inf")
                     if killed := self.kill(draw):
                         tally.kills[killed] += 1
             assert time.monotonic() < ends, f"no end in {_END_SECONDS} s: {self.folder}"
             time.sleep(self.poll_seconds)
+
+    def _is_training(self) -> bool:
+        """Whether a cell makes iterations."""
+        work_dirs = [self.work_dir(config) for config in self.configs]
+        statuses = [status_of(path.name, path, server_clock(path)) for path in work_dirs if path.is_dir()]
+        return any(status.state is State.RUNNING and status.iters_per_second for status in statuses)
 
     def _look_at_checkpoints(self) -> None:
         for config, before in self._newest.items():
