@@ -23,6 +23,7 @@ from provecfg.plugin.trackers.backends import TENSORBOARD_FOLDER, TRACKER_RUNS
 from tests.training.run_process import RunProcess, lives, scalars
 from tests.training.small_cell import write_small_cell
 
+_SERVER_SECONDS = 300
 ADDED = "\nvisualizer['vis_backends'] += {backends!r}\n"
 
 
@@ -64,15 +65,17 @@ class MlflowServer:
         self.uri = f"http://127.0.0.1:{port}"
         words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
         words += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
+        without_jobs = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # it starts faster so
         with open(folder / "server.txt", "wb") as output:
             self._server = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-m", "mlflow", "server", *words],
-                stdout=output, stderr=output, start_new_session=True,
+                stdout=output, stderr=output, start_new_session=True, env=without_jobs,
             )  # fmt: skip
-        until = time.monotonic() + 120
+        until = time.monotonic() + _SERVER_SECONDS
         while not self._answers():
-            assert self._server.poll() is None, (folder / "server.txt").read_text()
-            assert time.monotonic() < until, (folder / "server.txt").read_text()
+            if self._server.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise AssertionError((folder / "server.txt").read_text())
             time.sleep(0.5)
 
     def _answers(self) -> bool:
@@ -91,7 +94,8 @@ class MlflowServer:
 
     def stop(self) -> None:
         """End it and its workers."""
-        os.killpg(self._server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait()
 
 
