@@ -258,8 +258,8 @@ def write_study(folder: Path, cells: int) -> list[Path]:
     return [
         write_small_cell(
             folder / f"cell{number}.py",
-            max_iters=72,
-            val_interval=6,
+            max_iters=48,
+            val_interval=4,
             patience=4 if number % 2 else 10,
             min_delta=0.5,
             dropout=round(0.05 * (1 + number), 2),
