@@ -82,10 +82,10 @@ class Cluster:
     def __init__(self, folder: Path, gpus: int = 2, nodes: int = 1) -> None:
         self.folder = folder
         self.nodes = [f"node{number}" for number in range(nodes)]
-        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(self.nodes)}\n")
         host = socket.gethostname().split(".")[0]
         for name in ("munge", "state", "spool", "log", "dev"):
             (folder / name).mkdir(parents=True)
+        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(self.nodes)}\n")
         (folder / "munge").chmod(0o700)
         key = folder / "munge" / "key"
         key.write_bytes(os.urandom(128))
