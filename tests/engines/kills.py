@@ -191,10 +191,11 @@ class SlurmStudy(KilledStudy):
             return False
         failed = [status for status in statuses if status.state in (State.FAILED, State.UNREADABLE)]
         assert not failed, failed
+        if processes_of("cell", self._dir) or any(status.state.is_under_way for status in statuses):
+            return False
         if all(status.state.is_complete for status in statuses):
             return True
-        if not any(status.state.is_under_way for status in statuses) and not processes_of("cell", self._dir):
-            run("resume", self._dir)
+        run("resume", self._dir)
         return False
 
     def kill(self, draw: random.Random) -> str | None:
