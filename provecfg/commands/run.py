@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 @click.option("--nodes", type=click.IntRange(min=1), default=1, metavar="N", help="Machines.")
 @click.option(
     "--launcher",
-    type=click.Choice(["none", "pytorch"]),
+    type=click.Choice(["none", "pytorch", "slurm"]),
     default="none",
-    help="`pytorch` starts torchrun even for one process; several always do.",
+    help="`pytorch` starts torchrun even for one process; several always do. `slurm`: srun has started a task a GPU.",
 )
 @click.option(
     "--work-dir",
@@ -121,6 +121,8 @@ def command(
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
     of_queue = {"--gpus-per-run": gpus_per_run, "--devices": devices, "--retries": retries}
+    if parallel is not None and options.launcher == "slurm":
+        raise click.UsageError("--parallel starts its runs itself, and srun would have started them: leave one out")
     if parallel is None and (unused := [name for name, value in of_queue.items() if value is not None]):
         raise click.UsageError(f"{unused[0]} is for --parallel")
     try:
@@ -132,10 +134,29 @@ def command(
                 return run_in_parallel(
                     configs, options, queueing, signals, terminal, dry_run=dry_run, require_proof=require_proof
                 )
+            if options.launcher == "slurm":
+                return _run_under_srun(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
             return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
     except StopRequested as stop:
         click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
         return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
+
+
+def _run_under_srun(configs: tuple[Path, ...], options: RunOptions, signals: StopSignals, *further: Any) -> int:
+    """The same in a task of srun's: the first of its node runs the configs, the others wait for it."""
+    from provecfg.training.srun import slurm_task
+
+    task = slurm_task()
+    if options.gpus != 1 or options.nodes != 1:
+        raise click.UsageError("--gpus and --nodes are srun's to say, with --launcher slurm")
+    if task.index_on_node != 0:
+        signals.finish()
+        return task.follow()
+    os.environ.update(task.rendezvous())
+    launched = replace(options, launcher="pytorch", gpus=task.tasks_per_node, nodes=task.nodes)
+    with task.leading() as code:
+        code.append(_run_all(configs, launched, signals, *further))
+    return code[0]
 
 
 def _run_all(

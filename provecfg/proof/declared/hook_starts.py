@@ -8,7 +8,7 @@ import importlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -139,7 +139,7 @@ def _backends_started(runner: Any, parts: Parts) -> Iterator[Finding]:
         if begin is None or cls.__module__.partition(".")[0] not in _STACK:
             continue
         try:
-            with _importing_nothing_foreign(cls.__module__):
+            with _importing_nothing_foreign({base.__module__ for base in cls.__mro__}):
                 begin()
         except ImportError as error:
             key = next((path for path, (_, built) in parts.built.items() if built is cls), "visualizer")
@@ -154,14 +154,14 @@ def _backends_started(runner: Any, parts: Parts) -> Iterator[Finding]:
 
 
 @contextlib.contextmanager
-def _importing_nothing_foreign(module: str) -> Iterator[None]:
-    """Let functions of a module find out whether packages are there, and give them mocks: nothing is connected to."""
+def _importing_nothing_foreign(modules: Collection[str]) -> Iterator[None]:
+    """Let functions of some modules find out whether packages are there, and give them mocks: nothing is connected."""
     real = builtins.__import__
 
     def guarded(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:
         top = name.partition(".")[0]
-        of_module = (globals or {}).get("__name__") == module
-        if not of_module or level or top in sys.stdlib_module_names or top in _STACK:
+        of_modules = (globals or {}).get("__name__") in modules
+        if not of_modules or level or top in sys.stdlib_module_names or top in _STACK:
             return real(name, globals, locals, fromlist, level)
         if top == "torch":
             importlib.import_module(name)  # `torch.utils.tensorboard` is there, and needs another

@@ -278,12 +278,15 @@ def test_an_average_of_the_last_step_alone_is_said(proved, momentum: float, name
     assert said(section) == [(name, "custom_hooks[0].momentum") for name in names]
 
 
-def test_a_backend_whose_package_is_not_installed_is_said(proved, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["WandbVisBackend", "WandbRunBackend"])
+def test_a_backend_whose_package_is_not_installed_is_said(
+    proved, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
         "provecfg.proof.declared.hook_starts.find_spec", lambda name: None if name == "wandb" else real(name)
     )
-    backends = [{"type": "LocalVisBackend"}, {"type": "WandbVisBackend"}]
+    backends = [{"type": "LocalVisBackend"}, {"type": backend}]
     section, _ = proved(visualizer={"type": "SegLocalVisualizer", "name": "proof_start", "vis_backends": backends})
     assert said(section) == [("backend-missing", "visualizer.vis_backends[1]")]
 
