@@ -57,6 +57,21 @@ class BuildFailure:
         return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or line_of(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """How a part was built.
+
+    Args:
+        build: Takes a dict of the config, and returns the part that its registry builds of it.
+        given: What the dict had beside what the config declares: the parameters of an optimizer, say.
+        part: What was built.
+    """
+
+    build: Callable[[Any], Any]
+    given: dict[str, Any]
+    part: Any
+
+
 @dataclass(slots=True)
 class Parts:
     """What was built.
@@ -67,6 +82,7 @@ class Parts:
         failures: What could not be built.
         built: Dotted path of a dict -> the registry that built it, and the class.
         keys: id of a built module or hook -> dotted path of the dict that it was built from.
+        builders: Dotted path of a dict -> what builds the same part of another dict, as it was built of its own.
     """
 
     runner: Any = None
@@ -74,6 +90,7 @@ class Parts:
     failures: list[BuildFailure] = field(default_factory=list)
     built: dict[str, tuple[str, type]] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
+    builders: dict[str, Builder] = field(default_factory=dict)
 
     @property
     def train_loop(self) -> Any:
@@ -308,6 +325,7 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
                 raise
             if key is not None:
                 parts.built[key] = (registry.name, type(part))
+                parts.builders[key] = Builder(_again(original, config, args, kwargs), config.undeclared(), part)
                 if isinstance(part, (nn.Module, Hook)):
                     parts.keys[id(part)] = key
             return part
@@ -323,6 +341,16 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
         mock.patch.object(build_functions, "build_from_cfg", directly),
     ):
         yield
+
+
+def _again(original: Callable[..., Any], config: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same call with another dict in the place of `config`."""
+
+    def build(other: Any) -> Any:
+        replaced = [other if value is config else value for value in args]
+        return original(*replaced, **{name: other if value is config else value for name, value in kwargs.items()})
+
+    return build
 
 
 def _subclasses(cls: type) -> set[type]:
