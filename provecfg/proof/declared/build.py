@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -64,11 +64,13 @@ class Builder:
     Args:
         build: Takes a dict of the config, and returns the part that its registry builds of it.
         given: What the dict had beside what the config declares: the parameters of an optimizer, say.
+        taken: Keys that had been taken out of it by then: the priority of a hook, say.
         part: What was built.
     """
 
     build: Callable[[Any], Any]
-    given: dict[str, Any]
+    given: Mapping[Any, Any]
+    taken: Set[Any]
     part: Any
 
 
@@ -316,6 +318,7 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
             registry = registry_of(*args, **kwargs)
             config = kwargs.get("cfg", args[1] if args and isinstance(args[0], Registry) else args[0] if args else None)
             key = getattr(config, "declared_at", None)
+            given, taken = config.changes() if key is not None else ({}, frozenset())
             try:
                 part = original(*args, **kwargs)
             except Exception as error:
@@ -325,7 +328,7 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
                 raise
             if key is not None:
                 parts.built[key] = (registry.name, type(part))
-                parts.builders[key] = Builder(_again(original, config, args, kwargs), config.undeclared(), part)
+                parts.builders[key] = Builder(_again(original, config, args, kwargs), given, taken, part)
                 if isinstance(part, (nn.Module, Hook)):
                     parts.keys[id(part)] = key
             return part

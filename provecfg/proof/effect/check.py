@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class _EffectCheck:
                 continue
             settings = []
             for setting in settings_of(declared, key, self.parts.built if key != _OPTIMIZER else ()):
-                if self._is_judged_elsewhere(setting):
+                if setting.steps[0] in builder.taken or self._is_judged_elsewhere(setting):
                     continue
                 if _is_kept(builder.part, declared, setting):
                     self.kept += 1
@@ -116,7 +117,7 @@ class _EffectCheck:
             wrapper = getattr(runner, _OPTIMIZER, None)
             if wrapper is not None:
                 # Of the constructor, which no dict of the config names with all that it takes.
-                yield _OPTIMIZER, Builder(runner.build_optim_wrapper, {}, wrapper)
+                yield _OPTIMIZER, Builder(runner.build_optim_wrapper, {}, frozenset(), wrapper)
 
     def _is_judged_elsewhere(self, setting: Setting) -> bool:
         """Whether the key, or one around it, reaches nobody: that is said by what follows keys on their way."""
@@ -202,7 +203,9 @@ class _EffectCheck:
 def _built(builder: Builder, declared: Any) -> Any:
     """The part that is declared so; None where its class refuses it, or nothing else would do as well."""
     with own_randomness(), contextlib.suppress(Exception):  # the config's own classes raise what they like
-        part = Setting("", (), None).changed(declared, declared)
+        part = copy.deepcopy(declared)
+        for name in builder.taken:
+            part.pop(name, None)
         part.update(builder.given)
         return builder.build(part)
     return None
