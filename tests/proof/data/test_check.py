@@ -301,23 +301,35 @@ def test_images_are_not_made_for_classes_that_find_files_in_ways_of_their_own(pr
 
 def of_16_bits(config: Config) -> None:
     config.model.data_preprocessor.update(mean=[30000.0] * 3, std=[17000.0] * 3)
+    classes = DATASETS["bdd10k"].classes
     for loader in (config.train_dataloader, config.val_dataloader):
-        loader.dataset.update(
-            type="BaseSegDataset", metainfo={"classes": DATASETS["bdd10k"].classes}, img_suffix=".tif"
-        )
+        loader.dataset.update(type="BaseSegDataset", metainfo={"classes": classes}, img_suffix=".tif")
         loader.dataset.pipeline[0].update(color_type="unchanged", to_float32=True)
+    train_pipeline(config).pop(-2)
+
+
+def of_16_bits_distorted(config: Config) -> None:
+    of_16_bits(config)
+    train_pipeline(config).insert(-1, {"type": "PhotoMetricDistortion"})
+
+
+def of_16_bits_read_as_colours(config: Config) -> None:
+    of_16_bits(config)
+    for loader in (config.train_dataloader, config.val_dataloader):
+        del loader.dataset.pipeline[0]["color_type"]
 
 
 def test_made_images_have_the_bits_that_the_means_say(prove: Prove) -> None:
     section = prove(of_16_bits)
     assert section.findings == ()
     assert 0.5 < section.evidence["made_train"]["deviation"] < 2
-    (finding,) = [
-        finding
-        for finding in prove(lambda config: (of_16_bits(config), train_pipeline(config)[0].pop("color_type"))).findings
-        if finding.key == PREPROCESSOR
-    ]
-    assert finding.problem.code == "PROOF086"  # the loader makes 8 bits of 16
+
+
+@pytest.mark.parametrize("change", [of_16_bits_distorted, of_16_bits_read_as_colours])
+def test_what_makes_8_bits_of_16_is_found(prove: Prove, change: Change) -> None:
+    section = prove(change)
+    assert found(section)[0] == ("PROOF086", PREPROCESSOR)
+    assert (section.findings[0].hint or "").startswith("leave out what makes 8 bits of 16")
 
 
 # The user's data
