@@ -16,6 +16,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from provecfg.catalog.encodings import IGNORED
 from provecfg.data.layouts import Layout, paired_layout
 from provecfg.errors import ProvecfgError
+from provecfg.pairs import Pattern
 from provecfg.proof.classes import class_of
 from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, declared_bits, why_unwritable, write_picture
 from provecfg.training.adapt import datasets_of
@@ -62,7 +63,7 @@ def synthetic_dataset(
 def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels: int, bits: int) -> str | None:
     paired = paired_layout(dataset)
     if paired is not None:
-        return _synthesize_paired(dataset, folder, paired)
+        return _synthesize_paired(dataset, folder, paired, channels, bits)
     cls, kind = class_of(dataset, DATASETS), dataset.get("type")
     if cls is None or not issubclass(cls, BaseSegDataset):
         return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
@@ -104,14 +105,21 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
     return None
 
 
-def _synthesize_paired(dataset: Any, folder: Path, layout: Layout) -> str | None:
+def _synthesize_paired(dataset: Any, folder: Path, layout: Layout, channels: int, bits: int) -> str | None:
     for name in ("indices", "files", "only", "share", "share_seed", "group"):  # of files that are there
         dataset.pop(name, None)
     if dataset.get("images") is None:
         dataset.update(images="images/*.png", labels="labels/*.png")
+    loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
+    pixels = PixelFormat.read_by(loader.get("color_type"), loader.get("imdecode_backend"), channels, bits)
     try:
         for index, size in enumerate(SIZES):
             layout.write(folder, index, picture(size, index), _label_map(size, range(len(layout.classes)), IGNORED))
+            if pixels != PixelFormat():
+                path = folder / Pattern(str(dataset.images)).made(index)
+                if (reason := why_unwritable(path.suffix, path.suffix, pixels)) is not None:
+                    return reason
+                write_picture(path, picture(size, index, pixels))
     except ProvecfgError as error:
         return error.message
     dataset.data_root = str(folder)

@@ -319,8 +319,19 @@ def of_16_bits_read_as_colours(config: Config) -> None:
         del loader.dataset.pipeline[0]["color_type"]
 
 
-def test_made_images_have_the_bits_that_the_means_say(prove: Prove) -> None:
-    section = prove(of_16_bits)
+def of_16_bits_by_patterns(config: Config) -> None:
+    of_16_bits(config)
+    for loader in (config.train_dataloader, config.val_dataloader):
+        paired = {"type": "PairedFilesDataset", "images": "img/*.tif", "labels": "ann/*.png", "data_root": "absent"}
+        kept = {key: loader.dataset[key] for key in ("metainfo", "pipeline")}
+        loader.dataset = {**paired, **kept}
+        step = next(step for step in loader.dataset.pipeline if step.type == "LoadAnnotations")
+        step.type = "LoadEncodedAnnotations"
+
+
+@pytest.mark.parametrize("change", [of_16_bits, of_16_bits_by_patterns])
+def test_made_images_have_the_bits_that_the_means_say(prove: Prove, change: Change) -> None:
+    section = prove(change)
     assert section.findings == ()
     assert 0.5 < section.evidence["made_train"]["deviation"] < 2
 
