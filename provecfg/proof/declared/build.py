@@ -22,6 +22,7 @@ from mmseg.registry import MODEL_WRAPPERS, MODELS, RUNNERS, TRANSFORMS
 from torch import nn
 from torch.utils.data import DataLoader
 
+from provecfg.proof.declared.recorded_config import Recorded
 from provecfg.proof.declared.stubs import STUB_IMAGES, visualizers_stubbed, with_files_stubbed, without_init_info
 from provecfg.proof.dry_runner import BuildsInStages
 from provecfg.proof.exceptions import line_of
@@ -318,7 +319,7 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
             registry = registry_of(*args, **kwargs)
             config = kwargs.get("cfg", args[1] if args and isinstance(args[0], Registry) else args[0] if args else None)
             key = getattr(config, "declared_at", None)
-            given, taken = config.changes() if key is not None else ({}, frozenset())
+            given, taken = config.changes() if isinstance(config, Recorded) else ({}, frozenset())
             try:
                 part = original(*args, **kwargs)
             except Exception as error:
