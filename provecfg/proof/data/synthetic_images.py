@@ -16,7 +16,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from provecfg.catalog.encodings import IGNORED
 from provecfg.data.layouts import Layout, paired_layout
 from provecfg.errors import ProvecfgError
-from provecfg.pairs import Pattern
+from provecfg.patterns import Pattern
 from provecfg.proof.classes import class_of
 from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, declared_bits, why_unwritable, write_picture
 from provecfg.training.adapt import datasets_of
