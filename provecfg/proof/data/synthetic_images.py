@@ -106,7 +106,7 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
 
 
 def _synthesize_paired(dataset: Any, folder: Path, layout: Layout, channels: int, bits: int) -> str | None:
-    for name in ("indices", "files", "only", "share", "share_seed", "group"):  # of files that are there
+    for name in ("indices", "files", "only", "share", "share_seed", "group", "manifest"):  # of files that are there
         dataset.pop(name, None)
     if dataset.get("images") is None:
         dataset.update(images="images/*.png", labels="labels/*.png")
