@@ -40,16 +40,13 @@ def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:
     return CROPS[0], error
 
 
-def predict(model: Any, crop: Size, *, slides: bool = True) -> Any:
+def predict(model: Any, crop: Size, *, slides: bool = True) -> None:
     """Let a segmentor predict one image as the test loop does. Its mode stays as it was.
 
     Args:
         model: The segmentor.
         crop: (height, width) in pixels of the image.
         slides: Whether the image of a segmentor that slides a window is half as wide again, for more than one window.
-
-    Returns:
-        What the segmentor returns: a `SegDataSample`.
     """
     slides = slides and dict.get(getattr(model, "test_cfg", None) or {}, "mode") == "slide"
     height, width = crop[0], crop[1] * 3 // 2 if slides else crop[1]
@@ -57,7 +54,7 @@ def predict(model: Any, crop: Size, *, slides: bool = True) -> Any:
     model.eval()
     try:
         with torch.no_grad():
-            return model.test_step(
+            model.test_step(
                 {
                     "inputs": [torch.randint(0, 256, (image_channels(model), height, width), dtype=torch.uint8)],
                     "data_samples": [_sample(height, width)],

@@ -14,9 +14,6 @@ from provecfg.training.adapt import without_amp, without_pretrained
 CROPS: tuple[Size, ...] = ((64, 64), (128, 128), (256, 256))
 """(height, width) in pixels to be tried in turn: a model may need more than the first, for its strides or poolings."""
 
-SHRUNK = ("size", "size_divisor", "crop_size", "stride")
-"""Keys that `show_crop` sets."""
-
 _WRITES_TO = ("output_dir", "out_file_path", "outfile_prefix")
 """Arguments of metrics that write: mmseg's IoUMetric, mmengine's DumpResults, those that make files for a server."""
 
