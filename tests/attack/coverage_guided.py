@@ -181,7 +181,13 @@ def _fuzz(seconds: int, seed: int, corpus: Path, finds: Path) -> None:
     dictionary = finds.with_name("dictionary")
     dictionary.write_text("".join(f'"{word}"\n'.replace("\\", "\\\\") for word in _WORDS))
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={_MAX_LENGTH}", f"-dict={dictionary}"]
-    options += ["-timeout=120", "-rss_limit_mb=4096", f"-artifact_prefix={finds}/", str(corpus)]
+    options += [
+        "-timeout=900",
+        "-report_slow_units=900",
+        "-rss_limit_mb=4096",
+        f"-artifact_prefix={finds}/",
+        str(corpus),
+    ]
     atheris.Setup([sys.argv[0], *options], one_input)
     atheris.Fuzz()
 
