@@ -13,6 +13,7 @@ from provecfg.mmconfig.effects import (
     loaded_names,
     outer_names,
     reaches_all,
+    size_of_syntax,
 )
 from provecfg.mmconfig.functions import items_of, key_of
 from provecfg.mmconfig.methods import hooked
@@ -134,7 +135,7 @@ class Assignment(Reader):
 
     def forget(self, node: ast.AST, reason: str) -> None:
         """Note that a piece is not run: what it may bind or change is not known from here on."""
-        self.budget.spend(4 * sum(1 for _ in ast.walk(node)))
+        self.budget.spend(4 * size_of_syntax(node) + len(self.seen_later) + len(self.unknowable))
         changed, loaded = self._changed_and_loaded(node)
         for function in functions_in(node):
             self.unknowable |= changed_names(function) | outer_names(function)
@@ -166,6 +167,7 @@ class Assignment(Reader):
             if isinstance(function, LocalFunction) and id(function) not in seen:
                 seen.add(id(function))
                 for part in function.body if isinstance(function.body, list) else [function.body]:
+                    self.budget.spend(2 * size_of_syntax(part))
                     changed |= changed_names(part)
                     pending |= loaded_names(part)
                     loaded |= loaded_names(part)

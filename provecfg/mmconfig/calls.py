@@ -56,6 +56,7 @@ class Calls(Assignment):
         if self.calls >= MAX_CALLS:
             raise LimitError("its functions call each other too deeply")
         scope = LocalScope(_bind(function, list(map(self.kept, positional)), keywords), function.names)
+        self.budget.spend(len(scope))
         outer = self.scopes
         self.scopes = (*function.scopes, scope)
         self.calls += 1

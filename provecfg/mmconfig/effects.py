@@ -32,6 +32,11 @@ def is_pure_method(name: str) -> bool:
     return name in _PURE_METHODS
 
 
+def size_of_syntax(node: ast.AST) -> int:
+    """How many nodes a piece has, which is what the other functions here go through, however often they are asked."""
+    return sum(1 for _ in ast.walk(node))
+
+
 def bindings(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """The names that a piece may bind, bind anew or delete, those of its functions included, and what binds each."""
     for part in ast.walk(node):

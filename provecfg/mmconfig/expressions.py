@@ -13,7 +13,7 @@ from typing import Any
 from provecfg.mmconfig.assignment import IN_DOUBT
 from provecfg.mmconfig.budget import MAX_BITS, LimitError
 from provecfg.mmconfig.calls import Calls
-from provecfg.mmconfig.effects import changed_names, loaded_names
+from provecfg.mmconfig.effects import changed_names, loaded_names, size_of_syntax
 from provecfg.mmconfig.formatting import format_value, text_of
 from provecfg.mmconfig.functions import (
     BUILTINS,
@@ -380,6 +380,7 @@ class Expressions(Calls):
         return made
 
     def _generator(self, node: ast.GeneratorExp) -> Iterated:
+        self.budget.spend(size_of_syntax(node))
         if changed_names(node):
             raise NotKnownError("an iterator that changes something")
         sources = [self.lookup(name) for name in loaded_names(node)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from provecfg.mmconfig.budget import MAX_FORMAT_WIDTH, LimitError
-from provecfg.mmconfig.effects import changed_names, is_pure_method
+from provecfg.mmconfig.effects import changed_names, is_pure_method, size_of_syntax
 from provecfg.mmconfig.formatting import format_value, text_of
 from provecfg.mmconfig.operators import origins_of
 from provecfg.mmconfig.reader import Reader
@@ -179,12 +179,12 @@ def _map(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterated:
     if len(positional) < 2:
         raise TypeError("map() must have at least two arguments.")
     columns = [items_of(value, reader)[0] for value in positional[1:]]
-    _check_pure(positional[0])
+    _check_pure(positional[0], reader)
     made = (reader.call(positional[0], list(row), ConfigDict()) for row in zip(*columns, strict=False))
     return Iterated(made, sources=positional[1:])
 
 
-def _check_pure(function: Any) -> None:
+def _check_pure(function: Any, reader: Reader) -> None:
     """Check that it does not matter when, and how often, an iterator calls a function.
 
     Raises:
@@ -192,6 +192,7 @@ def _check_pure(function: Any) -> None:
     """
     if isinstance(function, LocalFunction):
         body = function.body if isinstance(function.body, list) else [function.body]
+        reader.budget.spend(sum(map(size_of_syntax, body)))
         changes = any(map(changed_names, body))
     else:
         changes = isinstance(function, Method) and not is_pure_method(function.name)
@@ -203,7 +204,7 @@ def _filter(reader: Reader, positional: list[Any], keywords: Keywords) -> Iterat
     _check_count("filter", positional, 2, 2)
     items, origins = items_of(positional[1], reader)
     test = positional[0]
-    _check_pure(test)
+    _check_pure(test, reader)
     kept = [
         (item, origin)
         for item, origin in zip(items, origins, strict=True)

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from provecfg.mmconfig.budget import LimitError
-from provecfg.mmconfig.effects import leaves, outer_names
+from provecfg.mmconfig.effects import leaves, outer_names, size_of_syntax
 from provecfg.mmconfig.expressions import Expressions
 from provecfg.mmconfig.functions import fill_dict, items_of, key_of
 from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNDEFINED_NAME, UNREAD_STATEMENT
@@ -224,6 +224,7 @@ class Statements(Expressions):
     def _function_def(self, node: ast.FunctionDef) -> None:
         if node.decorator_list:
             raise NotKnownError("a decorator is not run")
+        self.budget.spend(2 * size_of_syntax(node))  # each time, as in a loop
         if any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node)):
             raise NotKnownError("a generator function is not run")
         if outer_names(node):

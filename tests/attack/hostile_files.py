@@ -244,6 +244,8 @@ PYTHON_CONFIGS: dict[str, Content] = {
     "other_values.py": "x = [b'\\x00', ..., range(3), {1}, frozenset({2}), len, print, lambda: 1]\nmodel = dict(x=x)\n",
     "deep_dicts.py": "model = " + "dict(a=" * 90 + "1" + ")" * 90 + "\n",
     "keyword_twice.py": "model = dict(type='A', type='B')\n",
+    # of the coverage-guided run: six seconds where what is looked through each time was not counted as work
+    "functions_in_a_loop.py": "while 1:\n def f():\n  def g():\n   x = [" + "len(a) + b, " * 100 + "]\n",
     "nested_finally.py": "".join(f"{' ' * i}try:\n{' ' * i} x=1\n{' ' * i}finally:\n" for i in range(19))
     + " " * 19
     + "x=1\n",

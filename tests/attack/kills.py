@@ -346,14 +346,14 @@ def main() -> None:
     print(f"seed {arguments.seed}: {tally}, in {time.monotonic() - began:.0f} s")
     if arguments.page is not None:
         page = arguments.page.read_text(encoding="utf-8")
-        arguments.page.write_text(with_kills(page, tally), encoding="utf-8")
+        arguments.page.write_text(with_kills(page, tally, time.monotonic() - began), encoding="utf-8")
 
 
-def with_kills(page: str, tally: Tally) -> str:
-    """docs/reliability.md with what was done here as the last rows of its table."""
+def with_kills(page: str, tally: Tally, seconds: float) -> str:
+    """docs/reliability.md with what was done here, and how long that took, as the last rows of its table."""
     table, found, rest = page.rpartition("\n\nFound: ")
     rows = (
-        f"\n| kills | {tally.kills.total():,} |"
+        f"\n| signals sent to commands at work, in {seconds / 60:.0f} minutes | {tally.kills.total():,} |"
         f"\n| files that they left as they were | {tally.old:,} |"
         f"\n| files that they left as the command writes them | {tally.new:,} |"
         f"\n| hidden parts of files that SIGKILL left | {tally.parts:,} |"

@@ -38,11 +38,9 @@ def test_a_find_is_confirmed_by_its_fault(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_its_figures_are_the_last_section_of_the_page() -> None:
-    page = with_figures("# Reliability\n", tried=1000, kept=20, branches=300, finds=0)
-    again = with_figures(page, tried=2000, kept=30, branches=400, finds=1)
+    page = with_figures("# Reliability\n", tried=1000, kept=20, branches=300, finds=0, seconds=60)
+    again = with_figures(page, tried=2000, kept=30, branches=400, finds=1, seconds=60)
     assert page.startswith("# Reliability\n\n## A coverage-guided run\n\n")
-    assert "1,000 files,\n20 of which reached something new, 300 branches in all; no finds." in page
-    assert (
-        again.replace("2,000", "1,000").replace("30 of", "20 of").replace("400", "300").replace("1 finds", "no finds")
-        == page
-    )
+    assert "1,000 files, 20 of which reached something new, 300 branches in all;\nno finds." in page
+    assert "2,000 files, 30 of which reached something new, 400 branches in all;\n1 finds." in again
+    assert (again.count("##"), page.count("##")) == (1, 1)

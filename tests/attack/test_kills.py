@@ -21,7 +21,10 @@ def test_kills_join_the_table_of_the_page() -> None:
     tally = Tally(old=3, new=4, parts=2, cells=6)
     tally.kills["report", "SIGHUP"] = 1234
     page = with_kills(
-        "| tried | number |\n|---|---|\n| hostile files | 5 |\n\nFound: nothing. Executed: nothing.\n", tally
+        "| tried | number |\n|---|---|\n| hostile files | 5 |\n\nFound: nothing. Executed: nothing.\n", tally, 240
     )
-    assert page.splitlines()[3:5] == ["| kills | 1,234 |", "| files that they left as they were | 3 |"]
+    assert page.splitlines()[3:5] == [
+        "| signals sent to commands at work, in 4 minutes | 1,234 |",
+        "| files that they left as they were | 3 |",
+    ]
     assert page.endswith(" brought to their end | 6 |\n\nFound: nothing. Executed: nothing.\n")

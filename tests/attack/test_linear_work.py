@@ -14,6 +14,8 @@ from provecfg.errors import ProvecfgError
 from provecfg.findings import suppressions
 from provecfg.findings.settings import settings_for
 from provecfg.invariants import distinct
+from provecfg.mmconfig import read_config
+from provecfg.mmconfig.budget import Budget
 from provecfg.mmconfig.data_files import DataError, read_plain_yaml
 from provecfg.study.load import read_study
 from tests.attack.bounds import run_command
@@ -101,6 +103,30 @@ def test_numbers_of_base_60_are_refused_before_they_are_worked_out(digits: str) 
 
     work(4)
     assert lines_run(lambda: work(4)) == pytest.approx(lines_run(lambda: work(40)), rel=0.01)
+
+
+_LOOPS = {
+    "function": "while 1:\n def f():\n  x = [{}]\n",
+    "function in a function": "while 1:\n def f():\n  def g():\n   x = [{}]\n",
+    "generator": "while 1:\n x = any(i for i in [] if [{}])\n",
+    "map": "f = lambda: [{}]\nwhile 1: x = list(map(f, []))\n",
+    "filter": "f = lambda: [{}]\nwhile 1: x = list(filter(f, []))\n",
+    "not run": "f = lambda: [{}]\nwhile 1:\n try: f\n except E: pass\n",
+    "parameters": "def f(*, {}): pass\nwhile 1: f()\n",
+}
+
+
+@pytest.mark.parametrize("loop", _LOOPS)
+def test_a_loop_costs_no_more_where_what_it_goes_round_is_larger(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provecfg.mmconfig.read.Budget", lambda: Budget(4_000))
+
+    def work(parts: int) -> None:
+        each = (f"a{index}=1" for index in range(parts)) if loop == "parameters" else ["len(a) + b"] * parts
+        view = read_config("/nowhere/config.py", text=_LOOPS[loop].format(", ".join(each)))
+        assert [problem.code for problem in view.problems if problem.code != "CFG013"] == ["CFG008"]
+
+    work(1)
+    assert lines_run(lambda: work(200)) < 1.5 * lines_run(lambda: work(2))
 
 
 def test_names_that_stand_twice_are_found_in_comparisons_that_grow_with_the_names() -> None:
