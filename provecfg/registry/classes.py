@@ -69,6 +69,7 @@ class ClassRecord:
         row: Line of its definition there.
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
+        texts: Of a class of the user's, the names that its body has as texts.
     """
 
     module: str
@@ -83,6 +84,7 @@ class ClassRecord:
     row: int = 0
     read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
     own_names: frozenset[str] | None = None
+    texts: frozenset[str] = frozenset()
 
     @property
     def dotted(self) -> str:
@@ -174,6 +176,10 @@ class ClassInfo:
     def may_replace(self, name: str) -> bool:
         """Whether it, or a parent, may have a method or attribute of this name in place of the release's own."""
         return any(record is None or record.may_hide(name) for record in self.ancestors)
+
+    def may_take_out(self, key: str) -> bool:
+        """Whether a class of the user's may take this key out of a dict that it is given, before it builds that."""
+        return any(record is not None and key in record.texts for record in self.ancestors)
 
     def is_a(self, name: str) -> bool:
         """Whether the class is, or inherits from, one of this name (`BaseDecodeHead`)."""

@@ -53,6 +53,15 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
     return frozenset(names)
 
 
+def texts_of(owner: ast.ClassDef) -> frozenset[str]:
+    """The names that a class body has as texts: keys that it may take out of a dict before it hands that on."""
+    return frozenset(
+        node.value
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
+    )
+
+
 def is_dataclass(owner: ast.ClassDef) -> bool:
     """Whether `@dataclass` writes the class's `__init__`."""
     for decorator in owner.decorator_list:

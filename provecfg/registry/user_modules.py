@@ -17,6 +17,7 @@ from provecfg.registry.source_reading import (
     defines_loss_name,
     is_dataclass,
     names_bound,
+    texts_of,
 )
 from provecfg.registry.syntax import method
 
@@ -148,6 +149,7 @@ class UserModules:
             file=module.file,
             row=node.lineno,
             own_names=names_bound(node),
+            texts=texts_of(node),
         )
 
 

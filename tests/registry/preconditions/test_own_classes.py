@@ -13,7 +13,7 @@ from provecfg.registry.preconditions import refusal
 from provecfg.rules import judge
 
 IMPORTS = """
-from mmseg.models import FCNHead, ResNet
+from mmseg.models import EncoderDecoder, FCNHead, ResNet
 from mmseg.models.backbones.resnet import BasicBlock
 from mmseg.registry import MODELS
 
@@ -74,3 +74,16 @@ def test_the_plugins_classes_are_held_against_their_parents() -> None:
     refused = refusal(info, values | {"rule": "more"})
     assert refused is not None
     assert refused.owner.endswith("hooks.early_stopping_hook.EarlyStoppingHook")
+
+
+def test_what_a_segmentor_of_its_own_takes_out_of_its_heads_is_no_argument_of_theirs(tmp_path: Path) -> None:
+    definition = (
+        "class Tasks(EncoderDecoder):\n    def _init_decode_head(self, decode_head):\n"
+        "        self.task = decode_head.pop('task')\n        super()._init_decode_head(decode_head)\n"
+    )
+    head = "dict(type='FCNHead', in_channels=8, channels=8, num_classes=2, {}='ice')"
+    for key, errors in (("task", set()), ("tasks", {"REG002"})):
+        folder = tmp_path / key
+        folder.mkdir()
+        model = f"dict(type='Tasks', decode_head={head.format(key)})"
+        assert codes(folder, definition, model) == errors
