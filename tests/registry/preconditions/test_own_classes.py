@@ -87,3 +87,15 @@ def test_what_a_segmentor_of_its_own_takes_out_of_its_heads_is_no_argument_of_th
         folder.mkdir()
         model = f"dict(type='Tasks', decode_head={head.format(key)})"
         assert codes(folder, definition, model) == errors
+
+
+def test_what_a_loss_of_a_fork_computes_is_not_what_the_release_does(tmp_path: Path) -> None:
+    head = (
+        "dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', in_channels=8, channels=8, num_classes=2, "
+        "loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0], avg_non_ignore=True)))"
+    )
+    for name, errors in (("CrossEntropyLoss", set()), ("OtherLoss", {"LOSS012"})):
+        folder = tmp_path / name
+        folder.mkdir()
+        definition = f"class {name}:\n    def __init__(self, class_weight=None, avg_non_ignore=False):\n        pass\n"
+        assert codes(folder, definition, head) == errors
