@@ -193,7 +193,7 @@ class StudyFiles:
         from provecfg.generate.write import Change
 
         files = self.files(folder)
-        refused = [file for file in files if file.change in (Change.EDITED, Change.FOREIGN)]
+        refused = [file for file in files if file.change.is_refused]
         if refused and not force:
             listed = "\n".join(f"  {file.path}: {file.change.value}" for file in refused)
             raise ProvecfgError(f"not overwritten:\n{listed}", hint="force=True replaces them")
@@ -376,7 +376,7 @@ def report(*work_dirs: AnyPath, reference: str | None = None, name: str | None =
     Raises:
         ProvecfgError: A folder does not exist, or no run is in any of them.
     """
-    from provecfg.results.report_data import report_data
+    from provecfg.results.report.data import report_data
     from provecfg.results.runs import work_dirs_in
     from provecfg.results.study import read_study
 
