@@ -22,7 +22,7 @@ def main() -> int:
     file.unlink(missing_ok=True)
     accepted.cache_clear()
     name, folder = installed_configs()
-    parts: set[str] = set()
+    parts: set[bytes] = set()
     misdescribed: set[str] = set()
     for path in leaf_configs(folder):
         view = read_config(path)

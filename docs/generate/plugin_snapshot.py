@@ -52,6 +52,8 @@ def _classes_as_text(modules: UserModules) -> str:
             record.flow and flow_row(record.flow),
             text("forward"),
             int(record.has_loss_name) or None,
+            None,
+            record.own_names and sorted(record.own_names),
         ]
         waiting += record.bases or ()
     return json.dumps({"registered": modules.registered, "classes": classes}, indent=1, sort_keys=True) + "\n"

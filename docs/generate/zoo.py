@@ -19,12 +19,15 @@ from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
 from provecfg.mmconfig.shipped_bases import whole_configs
+from provecfg.paths import templates_dir
 from provecfg.rules.judge import judge
 from provecfg.rules.table import RULES
 from provecfg.study.load import study_from_fields
 from provecfg.study.schema import Study
 from provecfg.validate import judgement_of_view
 
+REPOSITORIES = templates_dir() / "docs" / "zoo_repositories.md"
+"""What was found in the configs of others, which are not here."""
 DISTRIBUTIONS = ("onedl-mmsegmentation", "mmsegmentation")
 
 
@@ -171,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 where the page would change")
     given = parser.parse_args(arguments)
     try:
-        text = report(*installed_configs()) + cells_report()
+        text = report(*installed_configs()) + cells_report() + REPOSITORIES.read_text(encoding="utf-8")
     except ProvecfgError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

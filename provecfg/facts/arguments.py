@@ -103,6 +103,9 @@ def unused_arguments_of(
             if fate is None:
                 fate = of_class[key] = info.fate(key, values, slot=slot) if isinstance(key, str) else Fate.UNKNOWN
             if fate is Fate.REFUSED or fate is Fate.SWALLOWED:
+                owner = _owner_of(config, typed, registry_at)
+                if owner is not None and owner.may_take_out(key):
+                    continue
                 yield UnusedArgument(typed, info, Node(values[key], typed.node, key), fate)
 
 
@@ -142,10 +145,22 @@ def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int
     """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
     if typed.is_direct:
         return True
-    around = typed.node.parent
-    while around is not None and not (isinstance(around.value, dict) and "type" in around.value):
-        around = around.parent
+    around = _around(typed)
     if around is None:
         return True
     owner = config.class_of(around, registry_at.get(id(around.value), typed.registry))
     return owner is not None and not owner.is_of_user
+
+
+def _owner_of(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> ClassInfo | None:
+    """The class of the dict that this one stands in."""
+    around = _around(typed)
+    return None if around is None else config.class_of(around, registry_at.get(id(around.value), typed.registry))
+
+
+def _around(typed: Typed) -> Node | None:
+    """The nearest dict around this one that names a class."""
+    around = typed.node.parent
+    while around is not None and not (isinstance(around.value, dict) and "type" in around.value):
+        around = around.parent
+    return around

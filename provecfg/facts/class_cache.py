@@ -9,7 +9,7 @@ from provecfg.registry.preconditions import Refusal
 
 
 class ClassCache:
-    """Classes by scope, name and registry; fates by class and slot, then key; refusals by what is refused.
+    """Classes by scope, name and registry; fates by class and slot, then key; refusals by the digest of a part.
 
     None depends on the config, but for the fates of classes that hand arguments on to a class that the config names:
     those are not kept.
@@ -19,7 +19,7 @@ class ClassCache:
         self.registry = registry  # held, so that its id stays its own
         self.classes: dict[tuple[object, str, str], ClassInfo | None] = {}
         self.fates: dict[tuple[int, str], dict[object, Fate]] = {}
-        self.refusals: dict[str, Refusal | None] = {}
+        self.refusals: dict[bytes, Refusal | None] = {}  # an editor sees each state of a config that is typed
 
 
 _MOST_REGISTRIES: Final = 32

@@ -88,12 +88,16 @@ class Facts(Lookup):
         return tuple(loss for head in self.heads for loss in head.losses)
 
     def losses_of(self, *kinds: str) -> Iterator[Loss]:
-        """Those of one of these classes."""
-        return (loss for loss in self.losses if loss.kind in kinds)
+        """Those of one of these classes, as the release has it: a fork may compute it in another way."""
+        return (loss for loss in self.losses if loss.kind in kinds and self._is_released(loss))
 
     def all_losses_of(self, *kinds: str) -> Iterator[Loss]:
         """Of `all_losses`, those of one of these classes: for what is true of a loss, whoever calls it."""
-        return (loss for loss in self.all_losses if loss.kind in kinds)
+        return (loss for loss in self.all_losses if loss.kind in kinds and self._is_released(loss))
+
+    def _is_released(self, loss: Loss) -> bool:
+        info = self.class_of(loss.node)
+        return info is None or not info.is_of_user
 
     # Data
 

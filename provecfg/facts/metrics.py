@@ -92,8 +92,15 @@ def meant_key(name: str, keys: frozenset[str]) -> str | None:
     return near[0] if near and not same else None
 
 
+def names_directions(hook: Node) -> bool:
+    """Whether a hook says by `greater_keys` or `less_keys` which metrics are better which way."""
+    return any((node := hook.get(key)) is not None and node.value is not None for key in ("greater_keys", "less_keys"))
+
+
 def guessed_rule(monitor: str) -> str | None:
-    """What mmengine guesses where no `rule` is given; None where it refuses to (`_init_rule` of both hooks)."""
+    """What mmengine guesses where a hook has no `rule` and no keys of its own; None where it refuses to (`_init_rule`
+    of both hooks).
+    """
     lower = monitor.lower()
     greater, less = [key.lower() for key in GREATER], [key.lower() for key in LESS]
     if lower in greater:

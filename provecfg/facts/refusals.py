@@ -110,11 +110,11 @@ def _is_within(key: str, outer: str) -> bool:
 
 def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> Refusal | None:
     """What is refused of a part, if that was found out before; else it is now."""
-    refusals = config.class_cache.refusals
-    if part not in refusals:
-        is_accepted = digest(part) in accepted(config.registry.snapshot.release).parts
-        refusals[part] = None if is_accepted else follow()
-    return refusals[part]
+    refusals, key = config.class_cache.refusals, digest(part)
+    if key not in refusals:
+        is_accepted = key in accepted(config.registry.snapshot.release).parts
+        refusals[key] = None if is_accepted else follow()
+    return refusals[key]
 
 
 def _is_passed_over(config: Lookup, node: Node) -> bool:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from provecfg.files import read_text
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import MISSING_BASE, NOT_A_CONFIG
 from provecfg.mmconfig.shipped_bases import FOLDER, PACKAGE
@@ -19,7 +20,9 @@ _PACKAGES_LISTED = """
     mmselfsup mmyolo mmpretrain mmagic
 """
 _PACKAGES = frozenset(_PACKAGES_LISTED.split())
+_TABLE_OF_PACKAGES = "MODULE2PACKAGE"
 _EXTERNAL = re.compile(r"\w*::\w*/\w*")
+_FOLDERS_ABOVE = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +58,10 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
         )
     package, _, path = name.partition("::")
     if package not in _PACKAGES:
-        raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
+        own = _own_configs_folder(package, file)
+        if own is None:
+            raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
+        return Base(name, position, Path(os.path.abspath(own / path)), package)
     return Base(name, position, Path(os.path.abspath(_configs_folder(package) / path)), package)
 
 
@@ -82,11 +88,33 @@ def read_base_module(module: str, level: int, file: Path) -> Path:
 def _configs_folder(package: str) -> Path:
     """Where the configs of a package are: the installed ones, since those are what mmengine would load."""
     try:
-        return _package_folder(package) / ".mim" / "configs"
+        return _linked_configs(_package_folder(package))
     except UnreadableError:
         if package == PACKAGE:
             return FOLDER
         raise
+
+
+def _linked_configs(package: Path) -> Path:
+    """The folder of configs in a package; of a checkout that was not installed, what installing it links there."""
+    linked, beside = package / ".mim" / "configs", package.parent / "configs"
+    return linked if linked.is_dir() or not beside.is_dir() else beside
+
+
+def _own_configs_folder(package: str, file: Path) -> Path | None:
+    """Where the configs of a package of the user's are, which lies beside or above the config.
+
+    mmengine takes them where the package enters itself in mmengine's table when it is imported.
+    """
+    for folder in list(file.parents)[:_FOLDERS_ABOVE]:
+        source = folder / package / "__init__.py"
+        if source.is_file():
+            try:
+                enters_itself = _TABLE_OF_PACKAGES in read_text(source, errors="replace")
+            except OSError:
+                enters_itself = False
+            return _linked_configs(folder / package) if enters_itself else None
+    return None
 
 
 def _package_folder(package: str) -> Path:

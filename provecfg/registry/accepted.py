@@ -61,18 +61,17 @@ def accepted(release: str) -> Accepted:
     return Accepted(frozenset(digests), frozenset(data["misdescribed"]))
 
 
-def accepted_text(configs: str, parts: Iterable[str], misdescribed: Iterable[str]) -> str:
+def accepted_text(configs: str, parts: Iterable[bytes], misdescribed: Iterable[str]) -> str:
     """The content of the file.
 
     Args:
         configs: Whose parts they are.
-        parts: They.
+        parts: Their digests.
         misdescribed: See `Accepted`.
     """
-    digests = b"".join(sorted({digest(part) for part in parts}))
     data = {
         "configs": configs,
         "misdescribed": sorted(misdescribed),
-        "digests": base64.b64encode(digests).decode(),
+        "digests": base64.b64encode(b"".join(sorted(set(parts)))).decode(),
     }
     return json.dumps(data, indent=0) + "\n"

@@ -68,6 +68,8 @@ class ClassRecord:
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
+        own_names: Of a class that has none, the names that its body binds; None where they are not known.
+        texts: Of a class of the user's, the names that its body has as texts.
     """
 
     module: str
@@ -81,6 +83,8 @@ class ClassRecord:
     file: Path | None = None
     row: int = 0
     read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
+    own_names: frozenset[str] | None = None
+    texts: frozenset[str] = frozenset()
 
     @property
     def dotted(self) -> str:
@@ -99,6 +103,10 @@ class ClassRecord:
     def constants(self) -> Mapping[str, str]:
         """Source of the class's own attributes that excerpts look at."""
         return self._excerpts.constants
+
+    def may_hide(self, name: str) -> bool:
+        """Whether the class may have a method or attribute of its own of which there is no excerpt."""
+        return self.read_excerpts is None and (self.own_names is None or name in self.own_names)
 
     def body(self, name: str) -> list[ast.stmt] | None:
         """The excerpt of the constructor, or of a function itself."""
@@ -164,6 +172,14 @@ class ClassInfo:
     def is_of_user(self) -> bool:
         """Whether it was read in a module of the user's; what it does with what its config holds is its own affair."""
         return self.record.file is not None
+
+    def may_replace(self, name: str) -> bool:
+        """Whether it, or a parent, may have a method or attribute of this name in place of the release's own."""
+        return any(record is None or record.may_hide(name) for record in self.ancestors)
+
+    def may_take_out(self, key: str) -> bool:
+        """Whether a class of the user's may take this key out of a dict that it is given, before it builds that."""
+        return any(record is not None and key in record.texts for record in self.ancestors)
 
     def is_a(self, name: str) -> bool:
         """Whether the class is, or inherits from, one of this name (`BaseDecodeHead`)."""

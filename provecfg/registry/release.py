@@ -95,7 +95,7 @@ def excerpts_file(release: str, folder: Path = DATA_DIR) -> Path:
 
 def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpts | None = None) -> ClassRecord:
     """Row of a snapshot: bases (null for a function), signature, flow, signature of forward, has loss_name, types that
-    its docstring states.
+    its docstring states; of a class without excerpts, the names that its body binds.
 
     Args:
         module: The module.
@@ -103,7 +103,7 @@ def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpt
         row: The row.
         read_excerpts: Reads the excerpts of the release.
     """
-    bases, signature, flow, forward, has_loss_name, documented = row + [None] * (6 - len(row))
+    bases, signature, flow, forward, has_loss_name, documented, names = row + [None] * (7 - len(row))
     dotted = f"{module}.{name}"
     return ClassRecord(
         module=module,
@@ -115,6 +115,7 @@ def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpt
         has_loss_name=bool(has_loss_name),
         documented=documented or {},
         read_excerpts=read_excerpts,
+        own_names=None if names is None else frozenset(names),
     )
 
 

@@ -189,7 +189,7 @@ class Excerpts:
             if tree is None and f"{owner.__module__}.".startswith(_FOLLOWED):
                 return None
             if tree is not None:
-                attributes |= attributes_set(tree, functools.partial(self._tree_in, heir)) or frozenset()
+                attributes |= attributes_set(tree, functools.partial(self._tree_in, heir))
         return attributes
 
     def _tree_in(self, cls: type, name: str) -> ast.FunctionDef | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from provecfg.registry.kwargs_flow import Flow, Resolve, flow_of, renamed_by_decorator
-from provecfg.registry.syntax import dotted_text, last_name, method
+from provecfg.registry.syntax import dotted_text, last_name, method, outer_statements
 
 
 def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, resolve: Resolve) -> Flow | None:
@@ -37,6 +37,29 @@ def defines_loss_name(owner: ast.ClassDef) -> bool:
         if any(dotted_text(target) in ("self.loss_name", "loss_name") for target in targets):
             return True
     return False
+
+
+def names_bound(owner: ast.ClassDef) -> frozenset[str]:
+    """The methods and attributes that a class body gives the class."""
+    names: set[str] = set()
+    for statement in outer_statements(owner.body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(statement.name)
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
+        elif not (isinstance(statement, ast.AnnAssign) and statement.value is None):
+            stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+            names |= {node.id for node in stored if isinstance(node.ctx, ast.Store)}
+    return frozenset(names)
+
+
+def texts_of(owner: ast.ClassDef) -> frozenset[str]:
+    """The names that a class body has as texts: keys that it may take out of a dict before it hands that on."""
+    return frozenset(
+        node.value
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
+    )
 
 
 def is_dataclass(owner: ast.ClassDef) -> bool:

@@ -11,7 +11,14 @@ from provecfg.registry.classes import ClassRecord
 from provecfg.registry.kwargs_flow import OPEN
 from provecfg.registry.outline import Module, changed_at
 from provecfg.registry.signatures import Parameter, parameters_of
-from provecfg.registry.source_reading import constructor_flow, dataclass_constructor, defines_loss_name, is_dataclass
+from provecfg.registry.source_reading import (
+    constructor_flow,
+    dataclass_constructor,
+    defines_loss_name,
+    is_dataclass,
+    names_bound,
+    texts_of,
+)
 from provecfg.registry.syntax import method
 
 _LONGEST_TRAIL = 30
@@ -141,6 +148,8 @@ class UserModules:
             has_loss_name=defines_loss_name(node),
             file=module.file,
             row=node.lineno,
+            own_names=names_bound(node),
+            texts=texts_of(node),
         )
 
 

@@ -254,6 +254,18 @@ def test_a_base_of_an_installed_package_is_found_and_scoped(write: Callable[...,
     assert view.values["train_dataloader"]["dataset"]["_scope_"] == "mmseg"
 
 
+def test_a_package_of_the_users_gives_bases_where_it_says_so_to_mmengine(write: Callable[..., Path]) -> None:
+    base = "configs/_base_/run.py:\nlog_level = 'INFO'\n"
+    package = (
+        "lanes/__init__.py:\nfrom mmengine.config.utils import MODULE2PACKAGE\nMODULE2PACKAGE['lanes'] = 'lanes'\n"
+    )
+    view = read_config(write(f"_base_ = 'lanes::_base_/run.py'\n{base}{package}"))
+    assert view.problems == ()
+    assert view.values["log_level"] == "INFO"
+    unknown = read_config(write("_base_ = 'fields::_base_/run.py'\nfields/__init__.py:\nfields = 1\n"))
+    assert [problem.code for problem in unknown.problems] == ["CFG003"]
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "a_value": {"model.depth": 101},
     "a_new_path": {"a.b.c": 1},

@@ -67,6 +67,19 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
         "default_hooks = dict(\n"
         "    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=4000, max_keep_ckpts=6))\n"
         "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater', patience=5)]",
+        # a hook that says itself which way its metric is better
+        "default_hooks = dict(checkpoint=dict(\n"
+        "    type='CheckpointHook', by_epoch=False, save_best='cd/iou_changed', greater_keys=['cd/iou_changed']))",
+        # what several configs have in common: a model and loops, and the data of each its own
+        "model = dict(type='EncoderDecoder')\n"
+        "test_cfg = dict(type='TestLoop')\ntest_evaluator = dict(type='IoUMetric')",
+        # a backbone that nobody here knows may read both
+        "custom_imports = dict(imports=['roads'], allow_failed_imports=True)\n"
+        "model = dict(type='EncoderDecoder', pretrained='a.pth', "
+        "backbone=dict(type='RoadNet', init_cfg=dict(type='Pretrained', checkpoint='b.pth')))",
+        # a hook that is written out twice, since a variable held it
+        "earliest = dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')\n"
+        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]",
     ],
 )
 def test_what_may_be_meant_is_left_alone(text: str, tmp_path: Path) -> None:

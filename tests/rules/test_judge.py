@@ -142,3 +142,12 @@ def changed(value: Any, rng: random.Random, depth: int = 0) -> Any:
         return ConfigDict({**value, key: changed(value[key], rng, depth + 1)}, getattr(value, "origins", None))
     index = rng.randrange(len(value))
     return ConfigList([changed(one, rng, depth + 1) if place == index else one for place, one in enumerate(value)])
+
+
+def test_what_a_class_refuses_of_a_list_is_named_by_list_and_index(tmp_path: Path) -> None:
+    crop = "dict(type='RandomCrop', crop_size=(0, 512))"
+    (finding,) = judge(view_of(tmp_path, f"train_dataloader = dict(dataset=dict(pipeline=[{crop}]))\n"))
+    assert finding.code == "REG106"
+    assert finding.message == (
+        "RandomCrop refuses crop_size[0]=0: AssertionError: crop_size[0] > 0 and crop_size[1] > 0"
+    )

@@ -94,25 +94,23 @@ _ANY: Final = "_any_attribute_"
 """A method that nobody has: after it, no attribute is known."""
 
 
-def attributes_set(function: ast.FunctionDef, method: Callable[[str], ast.FunctionDef | None]) -> frozenset[str] | None:
+def attributes_set(function: ast.FunctionDef, method: Callable[[str], ast.FunctionDef | None]) -> frozenset[str]:
     """The attributes of `self` that calling a method sets, those of methods that it calls included.
 
     Args:
         function: The method.
         method: Finds another method by its name.
-
-    Returns:
-        None where it calls a method that is not found, or hands `self` on.
     """
     attributes: set[str] = set()
     waiting, seen = [function], {function.name}
     while waiting:
-        for node in ast.walk(waiting.pop()):
+        current = waiting.pop()
+        for node in ast.walk(current):
             if not isinstance(node, ast.Attribute) or dotted_text(node.value) != "self":
                 continue
             if isinstance(node.ctx, ast.Store):
                 attributes.add(node.attr)
-        for name in own_methods_called([function]) if len(seen) < _MOST_METHODS else ():
+        for name in own_methods_called([current]) if len(seen) < _MOST_METHODS else ():
             inner = method(name)
             if inner is not None and name not in seen:
                 seen.add(name)
@@ -138,6 +136,21 @@ def own_methods_called(body: Iterable[ast.AST]) -> set[str]:
 def _own_expressions(node: ast.stmt) -> list[ast.AST]:
     """The expressions of a statement, less the statements below it."""
     return [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+
+
+def _may_leave(node: ast.AST, is_in_loop: bool = False) -> bool:
+    """Whether running a statement may leave the block that it stands in.
+
+    A handler that leaves does so where something failed that is no value's affair: a file, or a package.
+    """
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ExceptHandler)):
+        return False
+    if isinstance(node, ast.Return):
+        return True
+    if isinstance(node, (ast.Break, ast.Continue)):
+        return not is_in_loop
+    is_in_loop |= isinstance(node, (ast.For, ast.While))
+    return any(_may_leave(child, is_in_loop) for child in ast.iter_child_nodes(node))
 
 
 def _unknown() -> ast.expr:
@@ -199,8 +212,10 @@ class _Maker:
                     made.append(ast.Assign([target], _unknown(), lineno=0))
         return made
 
-    def _forgotten(self, body: Iterable[ast.AST]) -> list[ast.stmt]:
-        """In place of statements that cannot be followed: what they set is not known from there on."""
+    def _forgotten(self, body: Sequence[ast.AST]) -> list[ast.stmt]:
+        """In place of statements that cannot be followed: what they set is not known from there on, nor, where they may
+        return, whether there is anything from there on.
+        """
         targets: dict[str, ast.expr] = {}
         for part in body:
             for node in ast.walk(part):
@@ -216,7 +231,10 @@ class _Maker:
                     changed = dotted_text(node.value)
                     if changed is not None and "." not in changed:
                         targets[changed] = ast.Name(changed, ast.Store())
-        return [ast.Assign([target], _unknown(), lineno=0) for target in targets.values()]
+        made: list[ast.stmt] = [ast.Assign([target], _unknown(), lineno=0) for target in targets.values()]
+        if any(map(_may_leave, body)):
+            made.append(ast.If(_unknown(), [ast.Return(None)], []))
+        return made
 
     def _assert(self, node: ast.Assert) -> list[ast.stmt]:
         test = self.expression(node.test)
@@ -242,7 +260,8 @@ class _Maker:
         body = self.block(node.body)
         if _is_unknown(iterated):
             return self._forgotten([node])
-        return [ast.For(node.target, iterated, body or [ast.Pass()], [], lineno=0)]
+        loop = ast.For(node.target, iterated, body or [ast.Pass()], [], lineno=0)
+        return [loop, *self._forgotten(node.orelse)]
 
     def _with(self, node: ast.With) -> list[ast.stmt]:
         kept: list[ast.stmt] = []
@@ -306,9 +325,12 @@ class _Maker:
 
     def _delete(self, node: ast.Delete) -> list[ast.stmt]:
         return self._forgotten(
-            ast.Assign([ast.Name(name, ast.Store())], _unknown())
-            for target in node.targets
-            if (name := dotted_text(target.value if isinstance(target, ast.Subscript) else target)) and "." not in name
+            [
+                ast.Assign([ast.Name(name, ast.Store())], _unknown())
+                for target in node.targets
+                if (name := dotted_text(target.value if isinstance(target, ast.Subscript) else target))
+                and "." not in name
+            ]
         )
 
     def _pass(self, node: ast.Pass) -> list[ast.stmt]:

@@ -225,7 +225,7 @@ class _Refusing:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _PYTHONS):
+        if isinstance(error, _PYTHONS) and not isinstance(error, RecursionError):  # a deep config is no fault of its
             words = str(error.args[0]) if error.args else ""
             refused = self.run._refused(self.frame, type(error).__name__, words, self.node)
             refused.refusal = replace(refused.refusal, is_missing=isinstance(error, KeyError))
@@ -241,6 +241,7 @@ class _Run:
         self.steps = 0
         self.depth = 0
         self.is_in_use = False
+        self.hides_attributes = False
 
     # Calls
 
@@ -294,6 +295,7 @@ class _Run:
                 self._check_names(record, keywords, sources)
             body = record.body("__init__")
             if body is None:
+                self.hides_attributes |= record.may_hide("__init__")
                 return
             names = _bound(record.parameters, positional, keywords)
             if names is None:
@@ -346,7 +348,7 @@ class _Run:
     def call_own(self, name: str, positional: list[Any] | None, keywords: dict[str, Any], sources: Sources) -> Any:
         """Call a method of the object that is made; with values that are not known where `positional` is None."""
         for position, record in enumerate(self.info.ancestors):
-            if record is None:
+            if record is None or record.may_hide(name):
                 break
             if name in record.excerpts:
                 method = record.method(name)
@@ -608,11 +610,11 @@ class _Run:
     def _own_attribute(self, name: str) -> Any:
         if name in self.self.attributes:
             return self.self.attributes[name]
-        return self._class_attribute(self.info, name)
+        return UNKNOWN if self.hides_attributes else self._class_attribute(self.info, name)
 
     def _class_attribute(self, info: ClassInfo | None, name: str) -> Any:
         for record in info.ancestors if info is not None else ():
-            if record is None:
+            if record is None or record.may_hide(name):
                 return UNKNOWN
             if name in record.constants:
                 return literal(record.constants[name])
@@ -629,9 +631,9 @@ class _Run:
             key = self.value(frame, node.slice)
             if not isinstance(owner, PLAIN) or not is_known(key):
                 return UNKNOWN
+        with self._refusing(frame, node):
             if isinstance(owner, dict) and UNKNOWN in owner:
                 return owner.get(key, UNKNOWN)
-        with self._refusing(frame, node):
             if isinstance(owner, (set, frozenset, int, float)) or owner is None:
                 raise TypeError(f"{type(owner).__name__!r} object is not subscriptable")
             return owner[key]
@@ -646,7 +648,8 @@ class _Run:
 
     def _set_(self, frame: _Frame, node: ast.Set) -> Any:
         items = self._items(frame, node.elts)
-        return UNKNOWN if items is None or not all(map(is_known, items)) else set(items)
+        with self._refusing(frame, node):
+            return UNKNOWN if items is None or not all(map(is_known, items)) else set(items)
 
     def _items(self, frame: _Frame, nodes: list[ast.expr]) -> list[Any] | None:
         """The items of a display or a call, starred ones spread; None where one of these is not known."""
@@ -672,9 +675,10 @@ class _Run:
                 made |= value
                 continue
             key = self.value(frame, key_node)
-            if not isinstance(key, (str, int, float, tuple, type(None))) or not is_known(key):
+            if not is_known(key):
                 return UNKNOWN
-            made[key] = value
+            with self._refusing(frame, node):
+                made[key] = value
         return made
 
     def _compare(self, frame: _Frame, node: ast.Compare) -> Any:
@@ -697,9 +701,7 @@ class _Run:
             value = self.value(frame, operand)
             verdict = truth(value)
             if verdict is None:
-                # the verdict may still be certain, the value is not
-                certain = self.condition(frame, node)
-                return UNKNOWN if certain is None else certain
+                return UNKNOWN  # what follows may be certain to count as true, and is not certain to be the value
             if verdict is stops_at:
                 return value
         return value
@@ -737,10 +739,11 @@ class _Run:
             frame.names, frame.sources = outer
         if not is_settled:
             return UNKNOWN
-        if isinstance(node, ast.DictComp):
-            return dict(made) if all(is_known(key) for key, _ in made) else UNKNOWN
-        if isinstance(node, ast.SetComp):
-            return set(made) if all(map(is_known, made)) else UNKNOWN
+        with self._refusing(frame, node):
+            if isinstance(node, ast.DictComp):
+                return dict(made) if all(is_known(key) for key, _ in made) else UNKNOWN
+            if isinstance(node, ast.SetComp):
+                return set(made) if all(map(is_known, made)) else UNKNOWN
         return made
 
     def _turns(

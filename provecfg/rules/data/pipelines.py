@@ -10,6 +10,7 @@ from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 from provecfg.rules.rule import Mark, rule
 
 _RESIZING: Final = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
@@ -97,7 +98,7 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
         kinds = []
         for node in dataset.transforms:
             info = facts.class_of(node, "transform")
-            if info is None or info.dotted.partition(".")[0] not in ("mmseg", "mmcv"):
+            if info is None or info.dotted.partition(".")[0] not in ("mmseg", "mmcv") or not _is_released(facts, info):
                 break
             kinds.append(info.type_name)
         else:
@@ -114,9 +115,14 @@ def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
         return
     for loader in facts.loaders:
         for dataset in loader.datasets:
-            transforms = dataset.transforms
-            if transforms and all(facts.class_of(transform, "transform") is not None for transform in transforms):
+            infos = [facts.class_of(transform, "transform") for transform in dataset.transforms]
+            if infos and all(info is not None and _is_released(facts, info) for info in infos):
                 yield loader, dataset
+
+
+def _is_released(facts: Facts, info: ClassInfo) -> bool:
+    """Whether a transform does what its name says here: a fork of mmsegmentation may have others in its own tree."""
+    return facts.registry.snapshot.record(info.dotted) is not None or info.dotted.startswith("provecfg.")
 
 
 @rule("DATA025", Severity.ERROR)

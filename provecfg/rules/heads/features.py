@@ -10,6 +10,7 @@ from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 from provecfg.rules.edits import fix, put, replaced
 from provecfg.rules.rule import Mark, rule
 
@@ -106,6 +107,15 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple))
 
 
+def _takes_inputs_itself(info: ClassInfo) -> bool:
+    """Whether a class of the user's makes of its inputs what it likes before the head's own constructor sees them."""
+    names = ("in_channels", "in_index", "input_transform")
+    own = {record.dotted for record in info.ancestors if record is not None and record.file is not None}
+    return any(name in info.parameters and info.parameters[name].origin in own for name in names) or (
+        info.is_of_user and info.may_replace("_init_inputs")
+    )
+
+
 @rule("HEAD016", Severity.ERROR)
 def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
     """Several inputs need an `input_transform`, and one input none.
@@ -120,6 +130,8 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
     Good:
         model = dict(decode_head=dict(in_channels=[18, 36], in_index=[0, 1], input_transform='resize_concat'))
 
+    Known problems: a head of one's own that takes these arguments itself, or checks them its own way, is left alone.
+
     Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `_init_inputs`.
     """
     for head in facts.heads:
@@ -129,7 +141,7 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
         lists = _is_list(channels), _is_list(index)
         sizes = isinstance(channels, (int, list, tuple)) and isinstance(index, (int, list, tuple))
         info = facts.class_of(head.node)
-        if head.kind and (info is None or not info.is_a("BaseDecodeHead")):
+        if head.kind and (info is None or not info.is_a("BaseDecodeHead") or _takes_inputs_itself(info)):
             continue
         if info is None or "input_transform" in info.parameters:
             transform = facts.value(head.node, "input_transform")

@@ -108,7 +108,8 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
     pretrained = inner if inner is not None and isinstance(inner.value, str) else None
     pretrained = pretrained or (outer if outer is not None and isinstance(outer.value, str) else None)
     info = facts.class_of(backbone)
-    reads_both = info is not None and info.is_of_user  # a class of the user's may load the two in turn
+    # a class of the user's may load the two in turn
+    reads_both = info.is_of_user if info is not None else backbone.type is not None
     if pretrained is not None and init is not None and init.value and not reads_both:
         yield Mark(pretrained, "the backbone's weights are named by pretrained and by init_cfg", "keep init_cfg")
 

@@ -297,7 +297,8 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
     Good:
         custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]
 
-    Known problems: a name that is neither close to a known key nor one of 0.x is taken for a variable.
+    Known problems: a name that is neither close to a known key nor one of 0.x is taken for a variable, unless a section
+    of the run takes an argument of this name, or it holds a hook.
 
     Source: mmengine 0.10.7, runner/runner.py, `from_cfg`; mmsegmentation issue 3505.
     """
@@ -341,7 +342,7 @@ def unread_top_level_key(facts: Facts) -> Iterator[Mark]:
 
 def _homes(facts: Facts, name: str) -> list[str]:
     """The sections of the top level that take an argument of this name and do not set it."""
-    if name in DEFAULT_HOOKS and isinstance(facts.root.value[name], dict):
+    if _is_hook_out_of_place(facts, name):
         return ["default_hooks"]
     homes = [
         typed.node.key
@@ -352,6 +353,17 @@ def _homes(facts: Facts, name: str) -> list[str]:
     if data_loader is not None and name in data_loader.parameters:
         homes += [loader.node.key for loader in facts.loaders if name not in loader.node.value]
     return homes
+
+
+def _is_hook_out_of_place(facts: Facts, name: str) -> bool:
+    """Whether the key holds a hook, and none of the run's is this one: a variable may have been written out with it."""
+    node = facts.root.get(name)
+    if node is None or not node.is_dict:
+        return False
+    if name in DEFAULT_HOOKS:
+        return True
+    is_hook = node.type is not None and facts.class_of(node, "hook") is not None
+    return is_hook and all(hook.value != node.value for hook in facts.hooks)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -302,13 +302,20 @@ def _refusal(refused: Refused) -> Mark:
     node, name, refusal, arguments = refused
     where = arguments[0] if arguments else node
     if arguments or not node.is_dict:
-        subject = f"{where.name}={_short(where.value)}"
+        subject = f"{_name(where)}={_short(where.value)}"
     else:
         subject = f"{' and '.join(filter(None, refusal.keys)) or 'what it is given'} as it is"
     hint = None
     if refusal.condition and refusal.condition != refusal.words:
         hint = f"{refusal.owner.rpartition('.')[2]} has: {refusal.condition}"
     return Mark(where, f"{name} refuses {subject}: {refusal.error}: {refusal.words}", hint)
+
+
+def _name(node: Node) -> str:
+    """The name of an argument; of an item of a list, the list's with the item's index."""
+    if isinstance(node.step, int) and node.parent is not None:
+        return f"{_name(node.parent)}[{node.step}]"
+    return node.name
 
 
 def _short(value: object) -> str:

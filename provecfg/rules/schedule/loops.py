@@ -203,11 +203,12 @@ def incomplete_set(facts: Facts) -> Iterator[Mark]:
         val_cfg = dict(type='ValLoop')
         val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 
-    Known problems: a file without `model`, or without any loop, is taken for a base of others.
+    Known problems: a file without `model`, without any loop, or without any data is taken for a base of others.
 
     Source: mmengine 0.10.7, runner/runner.py, `Runner.__init__`.
     """
-    if facts.get("model") is None or not any(facts.section(f"{which}_cfg") for which in ("train", "val", "test")):
+    has_loop = any(facts.section(f"{phase}_cfg") for phase in PHASES)
+    if facts.get("model") is None or not has_loop or not facts.loaders:
         return
     for names in PHASES.values():
         present = [node for name in names if (node := facts.get(name)) is not None and node.value is not None]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provecfg.facts.facts import Facts
-from provecfg.facts.metrics import better, guessed_rule, meant_key
+from provecfg.facts.metrics import better, guessed_rule, meant_key, names_directions
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, put, replaced
@@ -103,10 +103,12 @@ def direction_not_guessed(facts: Facts) -> Iterator[Mark]:
     Good:
         custom_hooks = [dict(type='EarlyStoppingHook', monitor='mFscore', rule='greater')]
 
+    Known problems: a checkpoint hook that has `greater_keys` or `less_keys` of its own is left alone.
+
     Source: mmengine 0.10.7, hooks/early_stopping_hook.py, `_init_rule`.
     """
     for hook, node, name in (*facts.monitored_metrics, *facts.best_metrics):
-        if facts.value(hook, "rule") is not None:
+        if facts.value(hook, "rule") is not None or names_directions(hook):
             continue
         guessed, right = guessed_rule(name), better(name)
         if guessed is None or (right is not None and guessed != right):
