@@ -1,25 +1,27 @@
 """What made each line of a generated config: a field of the study, a line of the model's base, or provecfg itself.
 
-A key's origin is looked up in `_ORIGINS`, first fit first; of its fields the first that the study does not leave at null
-is the one. What no field says is the base's where the base has the same value at the key.
+A key's origin is looked up in `_SAID`, first fit first. What no field says is the base's where the base has the same
+value at the key; where it has another, what the base was fitted to says it (`_FITTED`).
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from provecfg.findings import Span
-from provecfg.generate.cells import Cell
+from provecfg.findings import Origin, Span
+from provecfg.generate.cells import Cell, cells_of
 from provecfg.generate.losses import HeadLosses, head_losses
+from provecfg.header import Coordinates
 from provecfg.mmconfig import ConfigView
-from provecfg.mmconfig.merge import steps_of
 from provecfg.mmconfig.shipped_bases import FOLDER, PACKAGE, is_shipped
 from provecfg.study.bases import view_of
-from provecfg.study.positions import Location, key_of
+from provecfg.study.models import EDITABLE
+from provecfg.study.positions import Location, key_of, position_of, read_study_yaml
 from provecfg.study.schema import Study
 
 _LOADER: Final = r"(train|val|test)_dataloader\."
@@ -27,16 +29,14 @@ _DATASET: Final = rf"{_LOADER}dataset\.(datasets\[\d+\]\.)*"
 _POSITIONS: Final = r"(begin|end|T_max|step_size|total_steps|total_iters|milestones)"
 _LENGTH: Final = ("schedule.max_epochs", "schedule.max_iters")
 
-_ORIGINS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+_SAID: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"model\.data_preprocessor\.size", ("data.crop_size",)),
     (r"model\.data_preprocessor\.batch_augments", ("strategies",)),
-    (r"model\..*(ignore_index|seg_pad_val|num_classes|out_channels|class_weight)", ("datasets",)),
-    (r"model\..*img_size", ("data.crop_size",)),
+    (r"model\..*(ignore_index|seg_pad_val|num_classes)", ("datasets",)),
     (r"model\.test_cfg\.mode", ("inference.mode",)),
-    (r"model\.test_cfg\.crop_size", ("inference.window", "data.crop_size")),
-    (r"model\.test_cfg\.stride", ("inference.stride", "inference.window", "data.crop_size")),
-    (r"model\.data_preprocessor", ("datasets",)),
-    (r"custom_imports", ("models",)),
+    (r"model\.test_cfg\.crop_size", ("inference.window",)),
+    (r"model\.test_cfg\.stride", ("inference.stride", "inference.window")),
+    (r"custom_imports\.imports\[[1-9]\d*\]", ("models",)),
     (r"train_dataloader\.batch_size", ("data.batch_size",)),
     (rf"{_LOADER}(num_workers|persistent_workers)", ("data.num_workers",)),
     (r"train_dataloader\.sampler", _LENGTH),
@@ -47,7 +47,7 @@ _ORIGINS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (rf"{_LOADER}dataset", ("datasets",)),
     (r"(val|test)_evaluator\.iou_metrics", ("metrics",)),
     (r"tta_pipeline\[1\]\.transforms\[1\]", ("inference.tta_flip",)),
-    (r"tta_", ("inference.tta_scales",)),
+    (r"tta_model|tta_pipeline", ("inference.tta_scales",)),
     (r"optim_wrapper\.optimizer\.(?P<own>type|lr|weight_decay)", ("optimizer.{own}",)),
     (r"optim_wrapper\.optimizer\.(?P<own>\w+)", ("optimizer.arguments.{own}",)),
     (r"optim_wrapper\.clip_grad", ("optimizer.clip_grad_norm",)),
@@ -69,7 +69,15 @@ _ORIGINS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"load_from", ("init_from",)),
     (r"work_dir", ("name",)),
 )
-"""Beginning of a dotted key of the config, as a pattern -> the fields of the study that say what is there."""
+"""Beginning of a dotted key of the config, as a pattern -> the fields of the study that say what is there: the first
+that is not null. What none says is the base's, or provecfg's."""
+_FITTED: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (r"model\..*(out_channels|class_weight)", ("datasets",)),
+    (r"model\..*img_size|model\.test_cfg\.(crop_size|stride)", ("data.crop_size",)),
+    (r"model\.data_preprocessor\.type", ("strategies",)),
+    (r"model\.data_preprocessor", ("datasets",)),
+)
+"""The same of what differs from the base because the study's data do, or its crop does."""
 _OF_HOOKS: Final = {
     "ResumableEarlyStoppingHook": "early_stopping",
     "EMAHook": "runtime.ema",
@@ -90,14 +98,62 @@ class KeyOrigin:
     field: Location = ()
     base: tuple[Path, Span | None] | None = None
 
-    def __str__(self) -> str:
-        if self.field:
-            return key_of(self.field)
-        if self.base is None:
-            return "provecfg, in every config"
-        file, span = self.base
-        name = f"{PACKAGE}::{file.relative_to(FOLDER).as_posix()}" if is_shipped(file) else str(file)
-        return name if span is None else f"{name}:{span.row}"
+
+class StudyOrigins:
+    """Where the lines of the configs of a study are from, in the study's own file.
+
+    Args:
+        study: The study.
+        path: Its file; None for one that comes with provecfg.
+        text: What the file holds.
+        settings: Dotted paths of the fields that `--set` has replaced.
+    """
+
+    def __init__(self, study: Study, path: Path | None = None, text: str = "", settings: Sequence[str] = ()) -> None:
+        self.study, self._path, self._settings = study, path, settings
+        self._data = read_study_yaml(text, path) if path is not None else None
+        self._of_cell = functools.cache(lambda coordinates: Origins(study, self._cells[coordinates]))
+
+    @functools.cached_property
+    def _cells(self) -> dict[Coordinates, Cell]:
+        return {cell.coordinates: cell for cell in cells_of(self.study)}
+
+    def of(self, key: str, coordinates: Coordinates | None, config: ConfigView) -> Origin | None:
+        """What made a value.
+
+        Args:
+            key: Dotted path in the config.
+            coordinates: Which cell the config is.
+            config: The cell's config.
+
+        Returns:
+            None where the study has no such cell.
+        """
+        if coordinates is None or coordinates not in self._cells:
+            return None
+        made = self._of_cell(coordinates).of(key, config)
+        if made.field:
+            return self._in_study(made.field)
+        if made.base is None:
+            return Origin("provecfg, which writes it into every config")
+        file, span = made.base
+        if is_shipped(file):
+            row = "" if span is None else f":{span.row}"
+            return Origin(f"the base {PACKAGE}::{file.relative_to(FOLDER).as_posix()}{row}")
+        return Origin("the base", file, span)
+
+    def _in_study(self, field: Location) -> Origin:
+        if self._data is None or self._path is None:
+            return Origin(f"`{key_of(field)}` of the study {self.study.name}")
+        if any(key_of(field) == setting or key_of(field).startswith(f"{setting}.") for setting in self._settings):
+            return Origin(f"`{key_of(field)}`, which --set says")
+        span, written = position_of(self._data, field)
+        names = [step for step in field if isinstance(step, str)]
+        is_written = names[-1] in written or bool(written and field[0] in _AXES)
+        is_part = written[:2] == ("losses", "auxiliary") and field[:2] == written[:2]  # a name stands for its defaults
+        if not is_written and not is_part:
+            return Origin(f"`{key_of(field)}`, which it leaves to its default", self._path)
+        return Origin(f"`{key_of(written)}`", self._path, span)
 
 
 class Origins:
@@ -127,21 +183,26 @@ class Origins:
             key: Dotted path in the config.
             config: The cell's config.
         """
-        field = self._of_losses(key) or self._of_hooks(key, config)
-        if field is None:
-            if (inherited := self._inherited(key, config)) is not None:
-                return inherited
-            field = self._of_table(key)
-        return KeyOrigin(field) if field else KeyOrigin()
+        key = self._known(key, config)
+        for field in (self._of_losses(key, config), self._of_hooks(key, config), self._of_table(_SAID, key)):
+            if field is not None:
+                return KeyOrigin(field)
+        return self._inherited(key, config) or KeyOrigin(self._of_table(_FITTED, key) or ())
 
-    def _of_table(self, key: str) -> Location:
-        for pattern, fields in _ORIGINS:
-            if matched := re.match(rf"{pattern}(?![A-Za-z0-9_])|{pattern}$", key) if pattern[-1] != "_" else re.match(
-                pattern, key
-            ):
-                names = [field.format(**matched.groupdict()) for field in fields]
-                return self._located(next((name for name in names if self._is_said(name)), names[-1]))
-        return ()
+    @staticmethod
+    def _known(key: str, config: ConfigView) -> str:
+        """The key, or the nearest around it that the config can be asked for: a key may hold dots itself."""
+        while "." in key and config.dig(key) is None:
+            key = key.rpartition(".")[0]
+        return key
+
+    def _of_table(self, table: Sequence[tuple[str, tuple[str, ...]]], key: str) -> Location | None:
+        for pattern, fields in table:
+            if matched := re.match(rf"(?:{pattern})(?!\w)", key):
+                names = (field.format(**matched.groupdict()) for field in fields)
+                said = next((name for name in names if self._is_said(name)), None)
+                return None if said is None else self._located(said)
+        return None
 
     def _is_said(self, field: str) -> bool:
         """Whether the study says it, or has a default of its own: null leaves it to something else."""
@@ -165,8 +226,8 @@ class Origins:
         is_own = argument not in ("", "type", "ema_type", "schedules")
         return (*field.split("."), argument) if is_own else tuple(field.split("."))
 
-    def _of_losses(self, key: str) -> Location | None:
-        """Of a head's losses and sampler, and of the heads of deep supervision."""
+    def _of_losses(self, key: str, config: ConfigView) -> Location | None:
+        """Of a head's losses and sampler, of the class that takes them, and of the heads of deep supervision."""
         for losses in self._heads:
             head = f"model.{losses.key}"
             if not key.startswith(f"{head}."):
@@ -176,6 +237,8 @@ class Origins:
                 return ("losses", "ohem")
             if losses.entries is not None and (entry := re.match(r"loss_decode(?:\[(\d+)\])?\.?(\w*)", rest)):
                 return self._of_entry(losses, entry[1], entry[2])
+            if rest == "type" and losses.added is None and self._inherited(key, config) is None:
+                return ("losses", "auxiliary", self._auxiliary)
             if losses.added is not None and not rest.startswith(("ignore_index", "num_classes")):
                 return ("losses", "deep_supervision", self._number_added(losses))
         return None
@@ -215,22 +278,23 @@ class Origins:
 
     def _inherited(self, key: str, config: ConfigView) -> KeyOrigin | None:
         """The base's own value, where the config has the same."""
-        made = config.dig(key)
-        for own_key in self._keys_in_base(key):
-            if any(own_key == name or own_key.startswith((f"{name}.", f"{name}[")) for name in self._model.set):
-                name = next(name for name in self._model.set if own_key.startswith(name))
-                return KeyOrigin(("models", self._index["models"], "set", name))
-            own = self._view.dig(own_key)
+        if re.split(r"[.\[]", key, maxsplit=1)[0] not in EDITABLE:
+            return None
+        for own_key, made_key in self._keys_in_base(key):
+            settings = [name for name in self._model.set if re.match(rf"{re.escape(name)}(?!\w)", own_key)]
+            if settings:
+                return KeyOrigin(("models", self._index["models"], "set", settings[0]))
+            own, made = self._view.dig(own_key), config.dig(made_key)
             if own is not None and made is not None and own.value == made.value:
                 return KeyOrigin(base=(own.file, own.span))
         return None
 
-    def _keys_in_base(self, key: str) -> Iterator[str]:
-        """Where the base may have what a cell has at a key."""
-        yield key
+    def _keys_in_base(self, key: str) -> Iterator[tuple[str, str]]:
+        """Where the base may have what a cell has at a key, and the key whose value that is."""
+        yield key, key
         for losses in self._heads:
             here, there = f"model.{losses.key}", "model." + key_of(losses.head.path)
             if here != there and key.startswith(here):
-                yield there + key.removeprefix(here)
-        if key.startswith("model.backbone.init_cfg"):
-            yield "model.pretrained"  # moved there, its type added
+                yield there + key.removeprefix(here), key
+        if key.startswith("model.backbone.init_cfg"):  # moved there
+            yield "model.pretrained", "model.backbone.init_cfg.checkpoint"

@@ -1,8 +1,8 @@
 """Install provecfg from nothing on each Python, with each set of the stack, and try its commands: `make matrix`.
 
-For each combination a fresh environment is made, the wheel of this checkout is installed into it with its extra by plain
-pip, and every command that imports the stack is run in an empty folder. The newest torch that the package index has is
-tried once, whatever the declared range says. What was run, and what could not be, becomes the table of
+For each combination a fresh environment is made, the wheel of this checkout is installed into it with its extra by
+plain pip, and every command that imports the stack is run in an empty folder. The newest torch that the package index
+has is tried once, whatever the declared range says. What was run, and what could not be, becomes the table of
 docs/installing.md. It downloads gigabytes and is no part of CI.
 """
 
@@ -153,7 +153,10 @@ def versions(environment: Path) -> dict[str, str]:
 
 
 def opencv(environment: Path, pip: Sequence[str], place: Path) -> str:
-    """Why OpenCV does not load, or ''. Where the system has no libGL, its headless build is put over it, as the README says."""
+    """Why OpenCV does not load, or ''.
+
+    Where the system has no libGL, its headless build is put over it, as the README says.
+    """
     probe = [str(environment / "bin" / "python"), "-c", "import cv2"]
     if called(probe, place).returncode == 0:
         return ""

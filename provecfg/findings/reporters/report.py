@@ -97,6 +97,16 @@ class Report:
         """Whether the finding alone makes the exit code 1."""
         return is_failure([finding], strict=self.strict)
 
+    def origin(self, finding: Finding) -> str | None:
+        """What made the line of a generated file, with its place."""
+        if finding.origin is None:
+            return None
+        text, filename, span = finding.origin
+        if filename is None:
+            return text
+        place = self.shown(filename) + ("" if span is None else f":{span.row}:{span.column}")
+        return f"{place}: {text}"
+
     @cached_property
     def causes(self) -> tuple[Finding, ...]:
         """The distinct findings that follow from no other one: those that count."""
