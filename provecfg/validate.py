@@ -15,6 +15,7 @@ from provecfg.findings.reporters.report import text_of_file
 from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules import judge
+from provecfg.rules.overrides import with_override
 from provecfg.targets import is_study
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def judgement_of(
 
 def judgement_of_view(view: ConfigView) -> Judgement:
     """Judge a config that was read."""
-    return Judgement(view.path, (*view.problems, *judge(view)), {file: view.sources(file) for file in view.files})
+    found = [with_override(finding, view) for finding in (*view.problems, *judge(view))]
+    return Judgement(view.path, tuple(found), {file: view.sources(file) for file in view.files})
 
 
 def judge_for_fixes(

@@ -36,7 +36,7 @@ CORE: dict[str, list[str]] = {
     "compare": ["compare", PSPNET, "generated/pspnet_r50_bdd10k_ce.py"],
 }
 STACK: dict[str, list[str]] = {
-    "prove": ["prove", PSPNET, MASK2FORMER],
+    "prove": ["prove", PSPNET],
     "run": ["run", PSPNET, MASK2FORMER, "--smoke", "--work-dir", "runs"],
     "eval": ["eval", f"runs/{Path(PSPNET).stem}"],
     "report": ["report", "runs", "-o", "report.html"],
@@ -57,7 +57,6 @@ class Row:
         versions: Package -> what was installed of it.
         passed, failed: Names of the commands; a failed one with the last line that it wrote.
         not_run: Why nothing was tried, or ''.
-        seconds: Of installing, and of the commands.
     """
 
     python: str
@@ -67,7 +66,6 @@ class Row:
     passed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     not_run: str = ""
-    seconds: tuple[int, int] = (0, 0)
 
 
 def interpreter(version: str) -> str | None:
@@ -89,27 +87,32 @@ def environment_variables(place: Path) -> dict[str, str]:
     return {**kept, "PIP_CONSTRAINT": os.devnull, "PROVECFG_HOME": str(place / "cache")}
 
 
-def tried(row: Row, wheel: Path, folder: Path, through: Sequence[str]) -> Row:
-    """Fill a row in: install, and run the commands, those that train through the command `through`."""
-    python = interpreter(row.python)
-    if python is None:
+def tried(row: Row, wheel: Path, folder: Path, *, installs_only: bool) -> Row:
+    """Fill a row in: install unless the folder has the environment already, and run the commands."""
+    found = interpreter(row.python)
+    if found is None:
         row.not_run = f"no Python {row.python} here"
         return row
     environment, place = folder / "environment", folder / "place"
+    shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    start = time.monotonic()
-    subprocess.run([python, "-m", "venv", str(environment)], check=True)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    requirements = [f"{wheel}[{row.extra}]" if row.extra else str(wheel)]
-    done = called([*pip, *requirements], place)
-    if done.returncode == 0 and row.torch:
-        done = called([*pip, "--upgrade", row.torch], place)  # past the declared range: pip says so, and installs it
-    installed = time.monotonic()
-    if done.returncode != 0:
-        row.failed["pip install"] = last_line(done)
+    python, pip = str(environment / "bin" / "python"), ["-m", "pip", "install", "--quiet"]
+    if not environment.exists():
+        start = time.monotonic()
+        subprocess.run([found, "-m", "venv", str(environment)], check=True)
+        done = called([python, *pip, f"{wheel}[{row.extra}]" if row.extra else str(wheel)], place)
+        if done.returncode == 0 and row.torch:
+            # past the declared range: pip says so, and installs it
+            done = called([python, *pip, "--upgrade", row.torch], place)
+        if done.returncode != 0:
+            shutil.rmtree(environment)
+            row.failed["pip install"] = last_line(done)
+            return row
+        print(f"  {row.python} {row.extra or 'core'}: {time.monotonic() - start:.0f} s to install", file=sys.stderr)
+    if installs_only:
         return row
     row.versions = versions(environment)
-    if row.extra and (missing := opencv(environment, pip, place)):
+    if row.extra and (missing := opencv([python], pip, place)):
         row.failed["import cv2"] = missing
         return row
     data = ""
@@ -120,14 +123,13 @@ def tried(row: Row, wheel: Path, folder: Path, through: Sequence[str]) -> Row:
                 row.failed[name] = "the smoke run drew no data"
                 continue
         command = [str(environment / "bin" / "provecfg"), *(word.format(data=data) for word in words)]
-        done = called([*through, *command] if name in STACK else command, place)
+        done = called(command, place)
         print(f"  {row.python} {row.extra or 'core'}: {name}: {done.returncode}", file=sys.stderr, flush=True)
         if done.returncode == 0:
             row.passed.append(name)
         else:
             row.failed[name] = last_line(done)
             print(done.stdout[-3000:], done.stderr[-3000:], file=sys.stderr, flush=True)
-    row.seconds = (round(installed - start), round(time.monotonic() - installed))
     return row
 
 
@@ -152,15 +154,15 @@ def versions(environment: Path) -> dict[str, str]:
     return {"python": python} | {name: listed[name] for name in SHOWN if name in listed}
 
 
-def opencv(environment: Path, pip: Sequence[str], place: Path) -> str:
+def opencv(python: Sequence[str], pip: Sequence[str], place: Path) -> str:
     """Why OpenCV does not load, or ''.
 
     Where the system has no libGL, its headless build is put over it, as the README says.
     """
-    probe = [str(environment / "bin" / "python"), "-c", "import cv2"]
+    probe = [*python, "-c", "import cv2"]
     if called(probe, place).returncode == 0:
         return ""
-    called([*pip, "--no-deps", "--force-reinstall", "opencv-python-headless"], place)
+    called([*python, *pip, "--no-deps", "--force-reinstall", "opencv-python-headless"], place)
     done = called(probe, place)
     return "" if done.returncode == 0 else last_line(done)
 
@@ -196,7 +198,8 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, default=PROJECT / "build" / "matrix.json", help="kept between calls")
     parser.add_argument("--page", type=Path, help="write the table between its marks in this page")
-    parser.add_argument("--through", default="", help="start what trains through this command: `nice -n 10`, say")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="environments stay there, and are used again")
+    parser.add_argument("--install-only", action="store_true", help="with --keep: make the environments, try nothing")
     arguments = parser.parse_args()
 
     extras = ["" if extra == "core" else extra for extra in arguments.extras]
@@ -210,12 +213,17 @@ def main() -> None:
         build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", scratch]
         subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)
         (wheel,) = Path(scratch).glob("*.whl")
-        for number, row in enumerate(rows):
-            folder = Path(scratch, str(number)).resolve()
-            kept[f"{row.python} {row.extra} {row.torch}"] = tried(row, wheel, folder, arguments.through.split())
-            shutil.rmtree(folder, ignore_errors=True)  # gigabytes
-            arguments.results.parent.mkdir(parents=True, exist_ok=True)
-            arguments.results.write_text(json.dumps({key: vars(row) for key, row in kept.items()}, indent=1))
+        for row in rows:
+            folder = (arguments.keep or Path(scratch)).resolve() / "-".join(
+                filter(None, [row.python, row.extra or "core", row.torch])
+            )
+            result = tried(row, wheel, folder, installs_only=arguments.install_only)
+            if not arguments.keep:
+                shutil.rmtree(folder)  # gigabytes
+            if not arguments.install_only:
+                kept[f"{row.python} {row.extra} {row.torch}"] = result
+                arguments.results.parent.mkdir(parents=True, exist_ok=True)
+                arguments.results.write_text(json.dumps({key: vars(row) for key, row in kept.items()}, indent=1))
     lines = list(table([kept[key] for key in sorted(kept)]))
     print("\n".join(lines))
     if arguments.page:

@@ -33,7 +33,8 @@ def record(finding: Finding, report: Report) -> dict[str, Any]:
         "fix": None if finding.fix is None else _fix(finding.fix, report),
         "url": report.rule_url(finding.code),
         "caused_by": None if finding.caused_by is None else finding.caused_by._asdict(),
-        "origin": None if finding.origin is None else _origin(finding.origin, report),
+        # of generated files alone
+        **({} if finding.origin is None else {"origin": _origin(finding.origin, report)}),
     }
 
 
