@@ -11,6 +11,7 @@ from pathlib import Path
 from provecfg import spelling
 from provecfg.errors import ProvecfgError
 from provecfg.files import MAX_RECORD_BYTES, read_text
+from provecfg.manifest import generated_images
 from provecfg.patterns import Pattern, filling_problem
 
 _SHOWN = 5  # names that a message lists
@@ -21,7 +22,7 @@ class Pair:
     """An image and its label map.
 
     Args:
-        image, label: Paths below the root, with "/"; the label map need not be there.
+        image, label: Paths below the root, with "/", or whole ones; the label map need not be there.
         key: What tells the image from others, see `patterns.Match.key`.
     """
 
@@ -41,6 +42,8 @@ class Selection:
         share: Beginning and end of the split in all pairs, each in [0, 1], where these are put in an order by chance.
         share_seed: Decides the order.
         group: Pattern whose fields say which images belong together; a group is in one split.
+        manifest: List of images that were generated of these, which stand in their place; see `manifest`.
+        generated_of: Names that the manifest may have for the dataset.
     """
 
     images: str | None = None
@@ -50,6 +53,8 @@ class Selection:
     share: tuple[float, float] | None = None
     share_seed: int = 0
     group: str | None = None
+    manifest: str | None = None
+    generated_of: tuple[str, ...] = ()
 
     def pairs(self, root: Path) -> list[Pair]:
         """The pairs, in the order of the images' names; in that of the list, where there is one.
@@ -73,6 +78,10 @@ class Selection:
                 raise ProvecfgError(f"none of {len(before)} images matches {self.only!r}", hint=_such_as(before))
         if self.share is not None:
             pairs = _shared(pairs, self.share, self.share_seed, self.group)
+        if self.manifest is not None:
+            labels = {pair.image: pair.label for pair in pairs}
+            generated = generated_images(Path(self.manifest), self.generated_of, labels)
+            pairs = [Pair(image, label, _stem(image)) for image, label in generated]
         return pairs
 
     def _lines(self, root: Path) -> list[tuple[int, str]]:
@@ -102,8 +111,8 @@ def _paired(root: Path, images: Pattern, labels: Pattern) -> list[Pair]:
     return pairs
 
 
-def what_is_there(root: Path, folder: str) -> str:
-    """What a folder, or the nearest one above that exists, holds."""
+def what_is_there(root: Path, folder: str = "") -> str:
+    """What a folder below a root, or the nearest one above that exists, holds."""
     path = root / folder
     nearest = next((candidate for candidate in (path, *path.parents) if candidate.is_dir()), root)
     names = sorted(entry.name + "/" * entry.is_dir() for entry in nearest.iterdir())

@@ -62,5 +62,7 @@ def _type(field: dict[str, Any], page: str) -> str:
         return f"list of ({of})" if " " in of else f"list of {of}"
     if field.get("type") == "object":
         return "mapping"
+    if "pattern" in field:
+        return "text"
     kind = str(field.get("type", ""))
     return {"string": "text", "boolean": "true or false"}.get(kind, kind)

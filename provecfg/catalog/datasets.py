@@ -81,6 +81,7 @@ class Dataset:
         arguments: Other arguments of `type`.
         slices: Kind, such as `weather`, to the pattern of images that says which they are of.
         joined: The datasets that it is made of, or none.
+        copy_of: The dataset of the catalog that it is a changed copy of, or "".
         resize_scale: (width, height) in pixels that images are scaled into, keeping their ratio.
         mean, std: Of RGB, in 0..255.
         trap: What goes wrong with it, for those who see something strange.
@@ -110,6 +111,7 @@ class Dataset:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     slices: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[Dataset, ...] = ()
+    copy_of: str = ""
     trap: str = ""
 
     @property
@@ -121,6 +123,11 @@ class Dataset:
     def splits(self) -> dict[str, Split]:
         """`train`, `val` and, where there is one of its own, `test`."""
         return {"train": self.train, "val": self.val, **({"test": self.test} if self.test else {})}
+
+    @property
+    def parts(self) -> tuple[Dataset, ...]:
+        """The datasets whose files are read: those that it is made of, or itself."""
+        return tuple(leaf for part in self.joined for leaf in part.parts) or (self,)
 
     @property
     def meaning(self) -> Mapping[int | str, int] | None:

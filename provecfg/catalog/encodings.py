@@ -21,6 +21,9 @@ ENCODINGS: Final[Mapping[str, str]] = MappingProxyType(
 IGNORED: Final = 255
 """The label of pixels that belong to no class, in training."""
 
+MOST_CLASSES: Final = 254
+"""A label map in training has bytes, of which 255 is ignored and 254 is kept for what a mapping leaves out."""
+
 CITYSCAPES_LABEL_IDS: Final[Mapping[int | str, int]] = MappingProxyType(
     # cityscapesScripts, helpers/labels.py: id -> trainId
     {

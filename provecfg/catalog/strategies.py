@@ -22,6 +22,8 @@ class Strategy:
         batch_augments: Of a batch, as `MixingDataPreProcessor` has them.
         source: Where the numbers are from.
         pipeline: All transforms of a training image, in place of the above; None for these.
+        manifest: List of generated images that are trained on beside the real ones, or None.
+        generated_share: Share of generated images in every batch, in [0, 1].
     """
 
     name: str
@@ -33,6 +35,8 @@ class Strategy:
     source: str
     batch_augments: tuple[Mapping[str, Any], ...] = ()
     pipeline: tuple[Mapping[str, Any], ...] | None = None
+    manifest: str | None = None
+    generated_share: float = 0.0
 
 
 _PROVE = "PROVE's std_* strategies: one augmentation beside crop and flip, for half of the images"

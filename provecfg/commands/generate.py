@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from provecfg import spelling
 from provecfg.catalog.studies import LOSS_STUDY, STUDIES
 from provecfg.commands import names
 from provecfg.commands.findings import settings_reader, show_findings
-from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.options import Function, Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Severity, is_failure
 from provecfg.findings.pipeline import Judgement, screened
@@ -26,6 +27,15 @@ from provecfg.study.schema import Study
 from provecfg.validate import judgement_of_view
 
 
+def _axis(
+    option: str, parameter: str, known: Callable[[], Iterable[str]], metavar: str, text: str
+) -> Callable[[Function], Function]:
+    """An option for the names on an axis whose cells are kept."""
+    return click.option(
+        option, parameter, multiple=True, shell_complete=names.completing(known), metavar=metavar, help=text
+    )
+
+
 @click.command()
 @click.argument(
     "studies",
@@ -35,38 +45,16 @@ from provecfg.validate import judgement_of_view
     shell_complete=names.completing(names.studies, files=True),
 )
 @click.option("--all", "everything", is_flag=True, help=f"The study that comes with provecfg: {LOSS_STUDY.title}.")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    shell_complete=names.completing(names.models),
-    metavar="M",
-    help="Only this model (repeatable).",
-)
-@click.option(
-    "--dataset",
-    "datasets",
-    multiple=True,
-    shell_complete=names.completing(names.datasets),
-    metavar="D",
-    help="Only this dataset (repeatable).",
-)
-@click.option(
+@_axis("--model", "models", names.models, "M", "Only this model (repeatable).")
+@_axis("--dataset", "datasets", names.datasets, "D", "Only this dataset (repeatable).")
+@_axis(
     "--aux-loss",
     "auxiliary",
-    multiple=True,
-    shell_complete=names.completing(names.auxiliary_losses),
-    metavar="L",
-    help="Only this auxiliary loss; `none` for cross-entropy alone, `focal-lovasz` for both at once (repeatable).",
+    names.auxiliary_losses,
+    "L",
+    "Only this auxiliary loss; `none` for cross-entropy alone, `focal-lovasz` for both at once (repeatable).",
 )
-@click.option(
-    "--strategy",
-    "strategies",
-    multiple=True,
-    shell_complete=names.completing(names.strategies),
-    metavar="S",
-    help="Only this strategy (repeatable).",
-)
+@_axis("--strategy", "strategies", names.strategies, "S", "Only this strategy (repeatable).")
 @click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), metavar="N", help="Only this seed.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Replace any field of the study.")
 @click.option(

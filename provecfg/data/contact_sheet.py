@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.encodings import IGNORED
-from provecfg.data.encodings import LabelError
+from provecfg.data.encodings import UNREADABLE, LabelError
 from provecfg.data.fingerprint import Survey
 from provecfg.errors import ProvecfgError
 from provecfg.pairs import Pair
@@ -46,7 +46,7 @@ def write_contact_sheet(path: Path, survey: Survey) -> int:
     for pair in _spread(pairs, 2 * _COLUMNS * _ROWS):  # some may be unreadable
         try:
             tiles.append(_tile(survey.root, pair, decoder.read(survey.root / pair.label), colours))
-        except (LabelError, OSError, ValueError):
+        except (LabelError, *UNREADABLE):
             continue
         if len(tiles) == _COLUMNS * _ROWS:
             break

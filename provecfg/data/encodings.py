@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from provecfg.catalog.encodings import IGNORED, label_values
+from provecfg.catalog.encodings import IGNORED, MOST_CLASSES, label_values
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular
 
 _COLOURS = 1 << 24
-_UNMAPPED = 254  # in a table of bytes: no class, since a dataset has at most that many
+_UNMAPPED = MOST_CLASSES  # in a table of bytes: no class, since a dataset has at most that many
 _SHOWN = 5
-MOST_CLASSES = 254
-"""A label map in training has bytes, of which 255 is ignored and 254 is kept for what a mapping leaves out."""
+UNREADABLE: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What PIL raises of a picture that it cannot decode, by format."""
 
 Image.preinit()  # else a thread would import the decoders
 
@@ -35,7 +35,7 @@ def read_pixels(path: Path) -> np.ndarray:
     try:
         with open_regular(path) as stream, Image.open(stream) as image:
             return np.asarray(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what PIL raises, by format
+    except UNREADABLE as error:
         raise LabelError(f"label map {str(path)!r} cannot be decoded: {first_line(error)}") from error
 
 

@@ -16,6 +16,7 @@ from provecfg.data.layouts import layout_of
 from provecfg.data.records import LabelRecord, look_at_label
 from provecfg.data.workers import progress, results_of
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.pairs import what_is_there
 
 _SHOWN = 5  # files that are named when many are wrong
 
@@ -57,11 +58,12 @@ def find_label_files(root: Path, dataset: Dataset) -> LabelFiles:
     folder, image_folder = root / (dataset.train.labels or ""), root / (dataset.train.images or "")
     if not folder.is_dir():
         raise ProvecfgError(
-            f"folder {str(folder)!r} does not exist", hint=f"{_contents(folder)}; {dataset.title} has its labels there"
+            f"folder {str(folder)!r} does not exist",
+            hint=f"{what_is_there(folder)}; {dataset.title} has its labels there",
         )
     stems = set(_stems(folder, dataset.label_suffix))
     if not stems:
-        raise ProvecfgError(f"no file in {str(folder)!r} ends in {dataset.label_suffix!r}", hint=_contents(folder))
+        raise ProvecfgError(f"no file in {str(folder)!r} ends in {dataset.label_suffix!r}", hint=what_is_there(folder))
     images = set(_stems(image_folder, dataset.image_suffix)) if image_folder.is_dir() else stems
     if not stems & images:
         raise ProvecfgError(
@@ -178,11 +180,3 @@ def _stems(folder: Path, suffix: str) -> Iterator[str]:
         for name in names:
             if name.endswith(suffix) and not name.startswith("."):
                 yield (inside / name[: len(name) - len(suffix)]).as_posix()
-
-
-def _contents(folder: Path) -> str:
-    """What the folder, or the nearest one above it that exists, holds."""
-    nearest = next(candidate for candidate in (folder, *folder.parents) if candidate.is_dir())
-    names = sorted(entry.name for entry in nearest.iterdir())
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{str(nearest)!r} holds {', '.join(names[:_SHOWN]) or 'nothing'}{more}"

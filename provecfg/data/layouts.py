@@ -85,6 +85,8 @@ def paired_layout(dataset: Mapping[str, Any]) -> Layout | None:
         (share[0], share[1]) if share is not None else None,
         dataset.get("share_seed", 0),
         dataset.get("group"),
+        dataset.get("manifest"),
+        tuple(dataset.get("generated_of") or ()),
     )
     mapping = dataset.get("mapping")
     return Layout(

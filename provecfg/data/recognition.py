@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provecfg.catalog.datasets import DATASETS, Dataset
-from provecfg.catalog.encodings import IGNORED
+from provecfg.catalog.encodings import IGNORED, MOST_CLASSES
 from provecfg.data.encodings import swapped
 from provecfg.data.observations import looks_like_label_ids
 from provecfg.data.records import LabelRecord, label_records, summed
@@ -48,7 +48,6 @@ _LABEL_WORDS: Final = frozenset(
     | {"segmentationclass", "groundtruth", "labeltrainids", "trainids", "labelids", "semantic"}
 )
 _SHARE: Final = 0.8  # of the images that train, where the folder has no splits
-_LARGEST_CLASS_LIST: Final = 254
 _OF_ENCODING: Final = ("encoding", "channel_order", "ignore")
 
 
@@ -288,9 +287,13 @@ def _recognise_splits(result: Recognised, images: Group, labels: Group) -> None:
                 paired = f"{counts[split]} images" + (f", {without} of them without a label map" if without else "")
                 result.because(name, paired)
         return
-    split = next(iter(images.stems))
+    split = own.get("train", next(iter(images.stems)))
     entry["train"] = {"images": images.pattern(split), "labels": labels.pattern(split), "fraction": _SHARE, "seed": 0}
-    result.because("train", f"{counts[split]} images in no folder of a split: {_SHARE:.0%} of them, drawn by chance")
+    where = f"in {split!r}, and no folder to validate on" if split else "in no folder of a split"
+    result.because("train", f"{counts[split]} images {where}: {_SHARE:.0%} of them, drawn by chance")
+    others = [other or "what is in no folder" for other in images.stems if other != split]
+    if others:
+        result.because("train", f"left out: {first_few(others)}")
     scenes = _scenes(images.stems[split])
     if scenes:
         entry["train"]["group"] = scenes[0]
@@ -345,7 +348,7 @@ def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None
         result.because("classes", "names are made up: say what 255 stands for")
         return
     result.entry["encoding"] = encoding
-    if max(own, default=0) > _LARGEST_CLASS_LIST or len(own) > _LARGEST_CLASS_LIST or not own:
+    if max(own, default=0) > MOST_CLASSES or len(own) > MOST_CLASSES or not own:
         raise ProvecfgError(
             f"label maps hold {len(own)} values up to {max(own, default=0)}, no class numbers: {_shown(values)}",
             hint="ids of instances are many to a class: a study maps them by `mapping`; photographs are no label maps",
@@ -388,10 +391,8 @@ def _recognise_colours(result: Recognised, records: Sequence[LabelRecord], colou
     known = _known_palette(set(colours))
     if known is None:
         names = {colour: f"colour_{colour:06x}" for colour in sorted(colours)}
-        if len(names) > _LARGEST_CLASS_LIST:
-            raise ProvecfgError(
-                f"label maps hold {len(names)} colours; a study has at most {_LARGEST_CLASS_LIST} classes"
-            )
+        if len(names) > MOST_CLASSES:
+            raise ProvecfgError(f"label maps hold {len(names)} colours; a study has at most {MOST_CLASSES} classes")
         result.entry["classes"] = list(names.values())
         result.entry["palette"] = {name: _channels(colour) for colour, name in names.items()}
         result.because("classes", "no known palette has these colours: names are the colours, name them")

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from PIL import Image
 
-from provecfg.data.encodings import first_line, swapped
+from provecfg.data.encodings import UNREADABLE, first_line, swapped
 from provecfg.data.workers import progress, results_of
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular, read_json
@@ -88,8 +88,6 @@ class ImageRecord:
 
 Record = TypeVar("Record", LabelRecord, ImageRecord)
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what PIL raises, by format
-
 
 def look_at_label(path: Path) -> LabelRecord:
     """The record of a label map."""
@@ -100,7 +98,7 @@ def look_at_label(path: Path) -> LabelRecord:
         digest = _digest(data)
         with Image.open(io.BytesIO(data)) as image:
             return _label_record(image, digest)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return LabelRecord(digest=digest, problem=first_line(error))
 
 
@@ -127,10 +125,15 @@ def _label_record(image: Image.Image, digest: str) -> LabelRecord:
 def _colour_record(image: Image.Image, digest: str) -> LabelRecord:
     channels = len(image.getbands())
     image.load()
-    # four bytes a pixel, the last a filler, compare as one number
-    packed = np.frombuffer((image if channels == 3 else image.convert("RGB")).tobytes("raw", "RGBX"), "<u4")
-    counts, distinct = _counted(packed)
-    colours = {swapped(value & 0xFFFFFF): pixels for value, pixels in counts.items()}
+    image = image if channels == 3 else image.convert("RGB")
+    listed: list[tuple[int, Any]] | None = image.getcolors(MOST_VALUES)  # counted in C, unless there are more
+    if listed is not None:
+        colours = {red << 16 | green << 8 | blue: pixels for pixels, (red, green, blue) in listed}
+        distinct = len(colours)
+    else:
+        # four bytes a pixel, the last a filler, compare as one number
+        counts, distinct = _counted(np.frombuffer(image.tobytes("raw", "RGBX"), "<u4"))
+        colours = {swapped(value & 0xFFFFFF): pixels for value, pixels in counts.items()}
     is_grey = all(colour == (colour & 255) * 0x010101 for colour in colours)
     if is_grey:
         colours = {colour & 255: pixels for colour, pixels in colours.items()}
@@ -163,7 +166,7 @@ def look_at_image(path: Path) -> ImageRecord:
             image.draft(image.mode, (size[0] // _DRAFT, size[1] // _DRAFT))
             image.load()
             return ImageRecord(size, bands, bits, digest)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return ImageRecord(digest=digest, problem=first_line(error))
 
 

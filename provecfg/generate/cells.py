@@ -98,25 +98,20 @@ class Selection:
     def settings(self, study: Study) -> dict[str, Any]:
         """Axes of the study that do not hold what is asked for, as they have to be."""
         axes: dict[str, Any] = {}
-        for axis in ("models", "datasets", "strategies", "seeds"):
-            selected = getattr(self, axis)
-            names = {
-                "models": study.bases,
-                "datasets": study.resolved_datasets,
-                "strategies": study.resolved_strategies,
-            }
-            held: set[Any] = set(names.get(axis, study.seeds))
-            if not set(map(_model_label, selected) if axis == "models" else selected) <= held:
-                axes[axis] = list(selected)
+        of_study: dict[str, Iterable[Any]] = {
+            "models": study.bases,
+            "datasets": study.resolved_datasets,
+            "strategies": study.resolved_strategies,
+            "seeds": study.seeds,
+        }
+        for axis, held in of_study.items():
+            selected = {name: _model_label(name) if axis == "models" else name for name in getattr(self, axis)}
+            if not set(selected.values()) <= set(held):
+                own = dict(zip(held, study.fields()[axis], strict=True))
+                axes[axis] = [own.get(label, name) for name, label in selected.items()]
         labels = {cell_label(selection) for selection in study.losses.auxiliary}
         if not {_as_label(label) for label in self.auxiliary} <= labels:
             axes["losses"] = {"auxiliary": [_as_entry(label) for label in self.auxiliary]}
-        own = {model.label: model.model_dump(mode="json") for model in study.models}
-        if "models" in axes:
-            axes["models"] = [own.get(name, name) for name in axes["models"]]
-        own = {choice.name: choice.model_dump(mode="json") for choice in study.strategies}
-        if "strategies" in axes:
-            axes["strategies"] = [own.get(name, name) for name in axes["strategies"]]
         return axes
 
     def holds(self, cell: Cell) -> bool:

@@ -26,8 +26,35 @@ def train_dataloader(
     def pipeline(part: Dataset) -> list[dict[str, Any]]:
         return training_pipeline(data, dataset, strategy, label_loader(part), label_transforms)
 
+    if strategy.manifest is not None:
+        return _dataloader(
+            data,
+            _with_generated(data, dataset, strategy.manifest, pipeline),
+            {"type": "GeneratedShareSampler", "share": strategy.generated_share},
+            data.batch_size,
+        )
     sampler = {"type": "DefaultSampler" if by_epoch else "InfiniteSampler", "shuffle": True}
     return _dataloader(data, dataset_of(data, dataset, "train", pipeline), sampler, data.batch_size)
+
+
+def _with_generated(
+    data: Data, dataset: Dataset, manifest: str, pipeline: Callable[[Dataset], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Real images, and those that were generated of them: two datasets, each of as many as are joined."""
+    parts = [part.as_paired() for part in dataset.parts]
+    real = [dataset_of(data, part, "train", pipeline) for part in parts]
+    generated = []
+    for part, of_real in zip(parts, real, strict=True):
+        names = list(dict.fromkeys(name for name in (part.name, part.copy_of, part.title) if name))
+        generated.append({**of_real, "manifest": manifest, "generated_of": names})
+    return _joined([_joined(real), _joined(generated)])
+
+
+def _joined(datasets: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(datasets) == 1:
+        return datasets[0]
+    # mmengine refuses to join datasets that differ in any of their meta information; their classes are the same
+    return {"type": "ConcatDataset", "datasets": datasets, "ignore_keys": ["palette"]}
 
 
 def val_dataloader(data: Data, dataset: Dataset) -> dict[str, Any]:
@@ -82,12 +109,7 @@ def dataset_of(
         pipeline: A dataset, one of those that are joined, to its pipeline.
     """
     if dataset.joined:
-        return {
-            "type": "ConcatDataset",
-            "datasets": [dataset_of(data, part, split, pipeline) for part in dataset.joined],
-            # mmengine refuses to join datasets that differ in any of their meta information; their classes are the same
-            "ignore_keys": ["palette"],
-        }
+        return _joined([dataset_of(data, part, split, pipeline) for part in dataset.joined])
     files, root = dataset.splits[split], data_root(data, dataset)
     if dataset.is_paired:
         arguments = _paired_arguments(dataset, files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import jinja2
 
@@ -33,10 +32,5 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # Python text, not markup
     )
-    environment.filters["literal"] = _literal_filter
-    environment.filters["sequence"] = tuple
+    environment.filters["literal"] = literal
     return environment
-
-
-def _literal_filter(value: Any, column: int = 0, indent: int = 0) -> str:
-    return literal(value, column, indent)

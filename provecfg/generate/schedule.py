@@ -13,8 +13,10 @@ from provecfg.study.schema import Study
 _DEFAULT_VAL_INTERVAL = 5000  # the seed's eval_interval, in iterations
 _FEWEST_VALIDATIONS = 8  # patience 5 can stop a run of 8 validations, and one of 5 it cannot
 _SHARE_OF_WARMUP = 10  # a shortened run warms up for a tenth at most
-_POSITIONS = ("begin", "end", "T_max", "step_size", "total_steps", "total_iters")
-"""Arguments of mmengine's schedulers that are points or lengths of the run."""
+_POINTS = ("begin", "end")
+"""Arguments of mmengine's schedulers that are points of the run."""
+_LENGTHS = ("T_max", "step_size", "total_steps", "total_iters")
+"""Those that count the scheduler's own steps, as its `milestones` do: from its `begin`."""
 _WARMUP_START = 1e-6  # segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py
 
 
@@ -122,18 +124,22 @@ def _stretched(own: list[dict[str, Any]], schedule: Schedule, begin: int) -> Ite
     ends = [entry.get("end") or max(entry.get("milestones", [0])) for entry in own]
     before, now = max(ends, default=0) - start, schedule.length - begin
 
+    def shortened(steps: Any) -> Any:
+        return round(steps * now / before) if isinstance(steps, int) and before > 0 else steps
+
     def moved(position: Any) -> Any:
-        if not isinstance(position, int) or before <= 0:
-            return position
-        return begin + round((position - start) * now / before)
+        return begin + shortened(position - start) if isinstance(position, int) and before > 0 else position
 
     for entry in own:
         made = {key: value for key, value in entry.items() if key not in ("by_epoch", "convert_to_iter_based")}
-        for key in _POSITIONS:
+        for key in _POINTS:
             if key in made:
-                made[key] = moved(made[key]) if key in ("begin", "end") else moved(made[key] + start) - begin
+                made[key] = moved(made[key])
+        for key in _LENGTHS:
+            if key in made:
+                made[key] = shortened(made[key])
         if "milestones" in made:
-            made["milestones"] = [moved(milestone) for milestone in made["milestones"]]
+            made["milestones"] = [shortened(milestone) for milestone in made["milestones"]]
         yield _timed(made, schedule)
 
 
@@ -147,7 +153,8 @@ def _decay(decay: Decay, study: Study, begin: int) -> Iterator[dict[str, Any]]:
     elif isinstance(decay, Cosine):
         yield _timed({"type": "CosineAnnealingLR", "eta_min": decay.eta_min, "begin": begin, "end": end}, schedule)
     elif isinstance(decay, Step):
-        milestones = [round(share * end) for share in decay.milestones]
+        # mmengine counts them from the scheduler's `begin`, and shares are of the whole run
+        milestones = [max(0, round(share * end) - begin) for share in decay.milestones]
         made = {"type": "MultiStepLR", "milestones": milestones, "gamma": decay.gamma, "begin": begin, "end": end}
         yield _timed(made, schedule)
     elif isinstance(decay, Plateau):

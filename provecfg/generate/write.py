@@ -78,16 +78,17 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
     Raises:
         ProvecfgError: Names the file and both studies.
     """
-    owner: dict[str, str] = {}
-    for study, selection in studies:
+    owner: dict[str, int] = {}  # their names may be equal
+    for index, (study, selection) in enumerate(studies):
         several = len(study.seeds) > 1
         for cell in cells_of(study):
             if not selection.holds(cell):
                 continue
             name = cell.name(several_seeds=several)
-            if owner.setdefault(name, study.name) != study.name:
+            first = owner.setdefault(name, index)
+            if first != index:
                 raise ProvecfgError(
-                    f"studies {owner[name]!r} and {study.name!r} both write {name}.py",
+                    f"studies {studies[first][0].name!r} and {study.name!r} both write {name}.py",
                     hint="generate them one by one, each with its own -o DIR",
                 )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from provecfg import invariants, spelling
 from provecfg.catalog.datasets import DATASETS, PAIRED, Dataset, Split
-from provecfg.catalog.encodings import IGNORED
+from provecfg.catalog.encodings import IGNORED, MOST_CLASSES
 from provecfg.errors import ProvecfgError
 from provecfg.patterns import Pattern, filling_problem
 from provecfg.study.spec import Spec, problem
@@ -19,8 +21,9 @@ from provecfg.study.spec import Spec, problem
 IGNORE: Final = "ignore"
 """What a mapping says of a value that belongs to no class."""
 
-_MOST_CLASSES = 254  # label maps in training are bytes: see `data.encodings`
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_Problem = tuple[tuple[int | str, ...], str]
+"""Where in an entry it is, and what."""
 _ADVICE_ON_SPLITS = "say where its files are, `files: list.txt`, or `fraction` in `train`"
 
 Colour = Annotated[tuple[int, int, int], Field(description="Red, green and blue, each 0 to 255.")]
@@ -30,9 +33,9 @@ def _is_pattern(text: str) -> str:
     try:
         Pattern(text)
     except ProvecfgError as error:
-        raise problem("pattern", error.message) from error
+        raise problem("unreadable_pattern", error.message) from error
     if text.startswith("/") or ".." in text.split("/"):
-        raise problem("pattern", f"{text!r} leads out of the data root; patterns are below it")
+        raise problem("unreadable_pattern", f"{text!r} leads out of the data root; patterns are below it")
     return text
 
 
@@ -94,7 +97,7 @@ class DatasetEntry(Spec):
     classes: tuple[str, ...] | None = Field(
         default=None,
         min_length=2,
-        max_length=_MOST_CLASSES,
+        max_length=MOST_CLASSES,
         description="Names, in the order of their numbers; or a file with one a line.",
     )
     encoding: Literal["ids", "palette", "cityscapes_label_ids", "rgb", "repeated", "binary_255"] = Field(
@@ -128,9 +131,12 @@ class DatasetEntry(Spec):
 
     @model_validator(mode="after")
     def _is_whole(self) -> DatasetEntry:
-        message = next(_problems(self), None)
-        if message is not None:
-            raise problem("dataset", message)
+        errors = [
+            InitErrorDetails(type=problem("set_dataset", message), loc=location, input=None)
+            for location, message in _problems(self)
+        ]
+        if errors:
+            raise ValidationError.from_exception_data("dataset", errors)
         return self
 
 
@@ -142,6 +148,7 @@ DatasetChoice = Annotated[
     Annotated[DatasetName, Tag("dataset")] | Annotated[DatasetEntry, Tag("entry")], Discriminator(_kind_of_choice)
 ]
 DatasetEntry.model_rebuild()
+_CHOICE: TypeAdapter[str | DatasetEntry] = TypeAdapter(DatasetChoice)
 
 
 def name_of(choice: str | DatasetEntry) -> str:
@@ -202,6 +209,14 @@ def _classes_of(choice: str | DatasetEntry) -> tuple[str, ...]:
     return DATASETS[choice].classes if isinstance(choice, str) else _classes(choice)
 
 
+def classes_of_fields(choice: Any) -> tuple[str, ...]:
+    """The classes of a dataset as a study's file holds it; none where it has a mistake."""
+    try:
+        return _classes_of(_CHOICE.validate_json(json.dumps(choice, default=str)))
+    except ValidationError:
+        return ()
+
+
 def _joined(entry: DatasetEntry, own: dict[str, Any]) -> Dataset:
     parts = tuple(dataset_of(choice) for choice in entry.join)
     first = parts[0]
@@ -211,7 +226,7 @@ def _joined(entry: DatasetEntry, own: dict[str, Any]) -> Dataset:
 
 def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset:
     """A dataset of the catalog with what an entry says in its place."""
-    own["title"] = entry.title or f"{base.title} ({entry.name})"
+    own |= {"title": entry.title or f"{base.title} ({entry.name})", "copy_of": base.name}
     if entry.root is None:
         own |= {"root": base.root, "root_variable": base.root_variable}
     said = entry.model_fields_set
@@ -263,7 +278,7 @@ def _mapping(entry: DatasetEntry, classes: tuple[str, ...]) -> Mapping[int | str
     number = {name: index for index, name in enumerate(classes)}
     if entry.encoding == "rgb":
         mapping: dict[int | str, int] = {
-            _hex(colour): number[name] for name, colour in (entry.palette or {}).items() if name in number
+            _hex(colour): number[name] for name, colour in _colours(entry, classes).items() if name in number
         }
     elif entry.mapping is not None:
         mapping = {}
@@ -282,6 +297,12 @@ def _mapping(entry: DatasetEntry, classes: tuple[str, ...]) -> Mapping[int | str
     return None if mapping == plain else mapping
 
 
+def _colours(entry: DatasetEntry, classes: tuple[str, ...]) -> Mapping[str, tuple[int, int, int]]:
+    """The colours of classes: those that an entry says, else those of its base."""
+    base = DATASETS[entry.base].palette if entry.base is not None else None
+    return entry.palette or dict(zip(classes, base or (), strict=False))
+
+
 def _value(value: int | str, entry: DatasetEntry) -> int | str:
     return str(value).lower() if entry.encoding == "rgb" else int(value)
 
@@ -290,117 +311,141 @@ def _hex(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def _problems(entry: DatasetEntry) -> Iterator[str]:
-    """What an entry lacks, or says twice."""
+def _problems(entry: DatasetEntry) -> Iterator[_Problem]:
+    """What an entry lacks, or says twice, each with the field that it is of; consequences of others are left out."""
     if entry.name in DATASETS:
-        yield f"the catalog has a dataset {entry.name!r}; name this one otherwise, with `base: {entry.name}`"
+        yield ("name",), f"the catalog has a dataset {entry.name!r}; name this one otherwise, with `base: {entry.name}`"
     if entry.base is not None and entry.join:
-        yield "`base` and `join` exclude each other"
+        yield ("base",), "`base` and `join` exclude each other"
     if entry.join:
         yield from _join_problems(entry)
         return
     classes = _classes(entry)
-    if not classes:
-        yield "`classes` is missing: a list of names, or a file with one a line"
-        return
-    twice = invariants.distinct(classes)
-    if twice:
-        yield f"classes: {twice}"
-    if entry.base is not None and entry.classes is not None and entry.classes != DATASETS[entry.base].classes:
-        yield f"`classes` are those of {entry.base}; an entry without `base` has its own"
-    if entry.encoding == "cityscapes_label_ids" and entry.mapping is None and len(classes) != 19:
-        yield f"Cityscapes' label ids are 19 classes, and there are {len(classes)} here; `mapping` says which is which"
-    if entry.encoding == "binary_255" and len(classes) != 2:
-        yield f"masks of 0 and 255 have two classes, and there are {len(classes)} here: {', '.join(classes[:5])}"
-    yield from _mapping_problems(entry, classes)
+    if classes:
+        yield from _class_problems(entry, classes)
+        yield from _mapping_problems(entry, classes)
+    else:
+        yield (), "`classes` is missing: a list of names, or a file with one a line"
     yield from _split_problems(entry)
 
 
-def _join_problems(entry: DatasetEntry) -> Iterator[str]:
-    own = [name for name in ("root", "train", "val", "test", "mapping", "ignore", "palette") if getattr(entry, name)]
-    if own:
-        yield f"{own[0]!r} is said by the datasets that are joined, not beside `join`"
+def _class_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
+    twice = invariants.distinct(classes)
+    if twice:
+        yield ("classes",), f"classes: {twice}"
+    if entry.base is not None and entry.classes is not None and entry.classes != DATASETS[entry.base].classes:
+        yield ("classes",), f"`classes` are those of {entry.base}; an entry without `base` has its own"
+    number = len(classes)
+    if entry.encoding == "cityscapes_label_ids" and entry.mapping is None and number != 19:
+        message = f"Cityscapes' label ids are 19 classes, and there are {number} here; `mapping` says which is which"
+        yield ("encoding",), message
+    if entry.encoding == "binary_255" and number != 2:
+        listed = ", ".join(classes[:5])
+        yield ("encoding",), f"masks of 0 and 255 have two classes, and there are {number} here: {listed}"
+
+
+def _join_problems(entry: DatasetEntry) -> Iterator[_Problem]:
+    for name in ("root", "train", "val", "test", "mapping", "ignore", "palette"):
+        if getattr(entry, name):
+            yield (name,), f"{name!r} is said by the datasets that are joined, not beside `join`"
     if len(entry.join) < 2:
-        yield "`join` takes two datasets or more"
+        yield ("join",), "`join` takes two datasets or more"
     classes = _classes(entry)
-    for choice in entry.join:
+    for index, choice in enumerate(entry.join):
         if _classes_of(choice) != classes:
-            yield f"{name_of(choice)} has other classes than {name_of(entry.join[0])}; joined datasets have the same"
+            message = (
+                f"{name_of(choice)} has other classes than {name_of(entry.join[0])}; joined datasets have the same"
+            )
+            yield ("join", index), message
 
 
-def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[str]:
+def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
     for name, colour in (entry.palette or {}).items():
         if name not in classes:
-            yield f"palette: {spelling.unknown('class', name, classes)}"
+            yield ("palette", name), f"palette: {spelling.unknown('class', name, classes)}"
         if not all(0 <= channel <= 255 for channel in colour):
-            yield f"palette: {name} is {list(colour)}; channels are 0 to 255"
+            yield ("palette", name), f"palette: {name} is {list(colour)}; channels are 0 to 255"
     if entry.encoding == "rgb":
-        mapped = set((entry.mapping or {}).values())
-        missing = [
-            name
-            for index, name in enumerate(classes)
-            if name not in (entry.palette or {}) and not mapped & {name, index}
-        ]
-        if missing and entry.base is None:
-            yield f"class {missing[0]!r} has no colour; `palette` gives each class red, green and blue"
-        colours = [_hex(colour) for colour in (entry.palette or {}).values()]
-        twice = invariants.distinct(colours)
-        if twice:
-            yield f"palette: colour {twice}"
+        yield from _colour_problems(entry, classes)
     if entry.reduce_zero_label and entry.mapping is not None:
-        yield "`reduce_zero_label` and `mapping` both map; say it in the mapping: 0: ignore, 1: 0 and so on"
+        message = "`reduce_zero_label` and `mapping` both map; say it in the mapping: 0: ignore, 1: 0 and so on"
+        yield ("reduce_zero_label",), message
     if entry.reduce_zero_label and entry.encoding not in ("ids", "palette", "repeated"):
-        yield f"`reduce_zero_label` is of label maps of numbers, not of {entry.encoding}"
-    for value in (*(entry.mapping or {}), *(entry.ignore or ())):
+        message = f"`reduce_zero_label` is of label maps of numbers, not of {entry.encoding}"
+        yield ("reduce_zero_label",), message
+    values: list[tuple[tuple[int | str, ...], int | str]] = [
+        (("mapping", value), value) for value in entry.mapping or ()
+    ]
+    values += [(("ignore", index), value) for index, value in enumerate(entry.ignore or ())]
+    for location, value in values:
         is_right = _COLOUR.fullmatch(str(value)) if entry.encoding == "rgb" else str(value).isdecimal()
         if not is_right:
             what = "a colour such as '#8000ff'" if entry.encoding == "rgb" else "a number of a label map"
-            yield f"{value!r} is not {what}"
+            yield location, f"{value!r} is not {what}"
     for value, label in (entry.mapping or {}).items():
+        location = ("mapping", value)
         if isinstance(label, int):
             if not 0 <= label < len(classes):
-                yield f"mapping: {value} leads to {label}; classes are 0 to {len(classes) - 1}, `ignore` is for none"
+                highest = len(classes) - 1
+                yield location, f"mapping: {value} leads to {label}; classes are 0 to {highest}, `ignore` is for none"
         elif label != IGNORE and label not in classes:
-            yield f"mapping: {spelling.unknown('class', label, [*classes, IGNORE])}"
+            yield location, f"mapping: {spelling.unknown('class', label, [*classes, IGNORE])}"
 
 
-def _split_problems(entry: DatasetEntry) -> Iterator[str]:
-    if entry.base is None:
-        if entry.train is None:
-            yield f"`train` is missing: {_ADVICE_ON_SPLITS}"
-            return
-        if entry.val is None and entry.train.fraction is None:
-            yield f"`val` is missing: {_ADVICE_ON_SPLITS}"
-            return
+def _colour_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
+    colours, mapped = _colours(entry, classes), set((entry.mapping or {}).values())
+    for index, name in enumerate(classes):
+        if name not in colours and not mapped & {name, index}:
+            yield (), f"class {name!r} has no colour; `palette` gives each class red, green and blue"
+            break
+    twice = invariants.distinct([_hex(colour) for colour in colours.values()])
+    if twice:
+        yield ("palette",), f"palette: colour {twice}"
+
+
+def _split_problems(entry: DatasetEntry) -> Iterator[_Problem]:
+    if entry.base is None and entry.train is None:
+        yield (), f"`train` is missing: {_ADVICE_ON_SPLITS}"
+        return
     first = entry.train or SplitEntry()
+    if entry.base is None and entry.val is None and first.fraction is None:
+        yield (), f"`val` is missing: {_ADVICE_ON_SPLITS}"
+        return
+    wrong = list(_fraction_problems(entry, first))
+    yield from wrong
+    if wrong:
+        return
+    base = DATASETS[entry.base].as_paired().splits if entry.base is not None else {}
+    for name, resolved in _splits(entry, base).items():
+        if resolved.share is not None and resolved.share[0] >= resolved.share[1]:
+            yield (name,), f"{name}: nothing is left of the images; lower the fraction of another split"
+        if (resolved.images is None) != (resolved.labels is None):
+            yield (name,), f"{name}: `images` and `labels` belong together"
+        elif resolved.images is None or resolved.labels is None:
+            if resolved.files is None:
+                yield (name,), f"{name}: no files; {_ADVICE_ON_SPLITS}"
+        else:
+            message = filling_problem(Pattern(resolved.images), Pattern(resolved.labels))
+            if message is not None:
+                yield (name,), f"{name}: {message}"
+
+
+def _fraction_problems(entry: DatasetEntry, first: SplitEntry) -> Iterator[_Problem]:
     total, rest = 0.0, False
     for name, split in (("train", entry.train), ("val", entry.val), ("test", entry.test)):
         if split is None:
             continue
         if name != "train" and (split.seed is not None or split.group is not None):
-            yield f"{name}: `seed` and `group` are said in `train`, and hold for every split"
+            yield (name,), f"{name}: `seed` and `group` are said in `train`, and hold for every split"
         if split.fraction is not None and first.fraction is None:
-            yield f"{name}: `fraction` needs one in `train`, of which this takes what is left"
+            yield (name, "fraction"), f"{name}: `fraction` needs one in `train`, of which this takes what is left"
         is_drawn = first.fraction is not None and (split.images is None or split.images == first.images)
         if is_drawn and rest:
-            yield f"{name}: nothing is left, since the split before has no `fraction` and takes the rest"
+            yield (name,), f"{name}: nothing is left, since the split before has no `fraction` and takes the rest"
         if is_drawn:
             total += split.fraction or 0.0
             rest = split.fraction is None
     if total > 1 + 1e-9:
-        yield f"the fractions add up to {total:g}; they are shares of the whole"
+        yield (), f"the fractions add up to {total:g}; they are shares of the whole"
     if first.fraction == 1 and entry.val is None:
-        yield "`train` takes all images, and nothing is left to validate on"
-    base = DATASETS[entry.base].as_paired().splits if entry.base is not None else {}
-    for name, resolved in _splits(entry, base).items():
-        if resolved.share is not None and resolved.share[0] >= resolved.share[1]:
-            yield f"{name}: nothing is left of the images; lower the fraction of another split"
-        if (resolved.images is None) != (resolved.labels is None):
-            yield f"{name}: `images` and `labels` belong together"
-        elif resolved.images is None or resolved.labels is None:
-            if resolved.files is None:
-                yield f"{name}: no files; {_ADVICE_ON_SPLITS}"
-        else:
-            message = filling_problem(Pattern(resolved.images), Pattern(resolved.labels))
-            if message is not None:
-                yield f"{name}: {message}"
+        yield ("train", "fraction"), "`train` takes all images, and nothing is left to validate on"

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from provecfg.catalog.datasets import DATASETS
 from provecfg.class_weights.weights_file import read_class_weights
 from provecfg.errors import ProvecfgError
 from provecfg.files import TooLargeError, read_text
@@ -21,6 +20,7 @@ from provecfg.mmconfig.data_files import DataError, PlainYaml
 from provecfg.mmconfig.source import SourceFile
 from provecfg.spelling import shown
 from provecfg.study.conflicts import conflicts
+from provecfg.study.datasets import classes_of_fields
 from provecfg.study.positions import (
     TOP,
     LocatedFinding,
@@ -128,24 +128,22 @@ def _placed(problem: LocatedFinding, path: Path, data: PlainYaml) -> Finding:
 def _checked(fields: Mapping[str, Any], folder: Path) -> tuple[Study | None, list[LocatedFinding]]:
     """The study, or all problems at once: a bad value hides no conflict between the good ones."""
     fields, problems = _with_class_lists(fields, folder)
-    if problems:
-        return None, problems
-    fields, problems = _with_class_weights(fields, folder)
-    if problems:
-        return None, problems
+    problems += _put_class_weights(fields, folder)
+    unread = [location[:2] for location, _ in problems if location[0] == "datasets"]
     try:
         study = _validated(fields, folder)
     except ValidationError as error:
         errors = own_errors(error)
-        problems = [finding_of(details) for details in errors[:_MOST_PROBLEMS]]
+        # of an entry whose classes are not known nothing else can be said
+        problems += [finding_of(details) for details in errors[:_MOST_PROBLEMS] if details["loc"][:2] not in unread]
         repaired = _without(fields, [details["loc"] for details in errors], folder)
         if repaired is None:
             return None, problems
         study = repaired
     refused = [problem.location for problem in problems]
-    problems += [
-        conflict for conflict in conflicts(study) if not any(_overlap(conflict.location, loc) for loc in refused)
-    ]
+    for location, finding, between in conflicts(study):
+        if not any(_overlap(place, wrong) for place in (location, *between) for wrong in refused):
+            problems.append(LocatedFinding(location, finding))
     return (None if problems else study), problems
 
 
@@ -165,31 +163,30 @@ def _with_class_lists(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str
             message = f"list of classes {str(path)!r} cannot be read: {reason}"
             hint = "a list of names in brackets, or a file with one name a line"
             problems.append(LocatedFinding(("datasets", index, "classes"), Finding(VALUE, message, hint=hint)))
+            del entry["classes"]
         else:
             entry["classes"] = [name for name in names if name]
     return copied, problems
 
 
-def _with_class_weights(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[LocatedFinding]]:
-    """The fields with the class weights that a file holds in place of its name."""
-    copied: dict[str, Any] = copy.deepcopy(dict(fields))
-    losses = copied.get("losses")
+def _put_class_weights(fields: dict[str, Any], folder: Path) -> list[LocatedFinding]:
+    """Put the class weights that a file holds in the place of its name; without them where that cannot be done."""
+    losses = fields.get("losses")
     primary = losses.get("primary") if isinstance(losses, dict) else None
     filename = primary.get("class_weight") if isinstance(primary, dict) else None
     if not isinstance(primary, dict) or not isinstance(filename, str):
-        return copied, []
-    datasets = copied.get("datasets")
-    dataset = datasets[0] if isinstance(datasets, list) and datasets else Study.model_fields["datasets"].default[0]
-    if isinstance(dataset, dict):
-        classes = tuple(dataset.get("classes") or ())
-    else:
-        classes = DATASETS[dataset].classes if dataset in DATASETS else ()
+        return []
+    del primary["class_weight"]
+    datasets = fields.get("datasets", Study.model_fields["datasets"].default)
+    classes = classes_of_fields(datasets[0]) if isinstance(datasets, Sequence) and datasets else ()
+    if not classes:
+        return []  # the dataset has a mistake of its own
     try:
         primary["class_weight"] = read_class_weights(folder / filename, classes)
     except ProvecfgError as error:
         finding = Finding(VALUE, error.message, hint=error.hint)
-        return copied, [LocatedFinding(("losses", "primary", "class_weight"), finding)]
-    return copied, []
+        return [LocatedFinding(("losses", "primary", "class_weight"), finding)]
+    return []
 
 
 def set_field(fields: dict[str, Any], setting: str) -> None:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from provecfg import spelling
 from provecfg.catalog.losses import PLUGIN_LOSSES
-from provecfg.study.spec import NonNegativeFloat, PositiveFloat, Spec, problem
+from provecfg.study.spec import NonNegativeFloat, PositiveFloat, Spec, problem, strict_fields
 
 
 class Loss(Spec):
@@ -253,8 +253,7 @@ def _spec_fields(value: Any) -> Any:
             spelling.unknown("auxiliary loss", value["type"], [NO_AUXILIARY, *AUXILIARY_LOSSES]),
         )
     if isinstance(value, dict):
-        # What a validator hands on is strict Python and no longer JSON: there a list is no tuple.
-        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return strict_fields(value)
     return value
 
 

@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from provecfg import spelling
-from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
+from provecfg.study.spec import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Spec,
+    problem,
+    strict_fields,
+)
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -67,8 +75,7 @@ def _decay_fields(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] not in DECAYS:
         raise problem("unknown_decay", spelling.unknown("decay", value["type"], DECAYS))
     if isinstance(value, dict):
-        # What a validator hands on is strict Python and no longer JSON: there a list is no tuple.
-        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return strict_fields(value)
     return value
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from provecfg import spelling
 from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.strategies import Strategy
 from provecfg.study.bases import Base, ModelEntry, base_of
@@ -26,22 +25,8 @@ from provecfg.study.losses import (
 )
 from provecfg.study.models import Model
 from provecfg.study.recipe import Inference, OptimizerSpec, Runtime, Schedule
-from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, problem
+from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec
 from provecfg.study.strategies import StrategyChoice, StrategyEntry, strategy_of
-
-
-def _known(what: str, names: Iterable[str]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in names:
-            raise problem(f"unknown_{what}", spelling.unknown(what, value, names))
-        return value
-
-    return AfterValidator(check)
-
-
-def _in_schema(names: Iterable[str]) -> Any:
-    """The names as an editor offers them."""
-    return Field(json_schema_extra={"enum": list(names)})
 
 
 class Ohem(Spec):
@@ -244,7 +229,7 @@ class Study(Spec):
         """
         fields = self.model_dump(mode="json")
         fields["datasets"] = [
-            choice if isinstance(choice, str) else choice.model_dump(mode="json", exclude_defaults=True)
+            choice if isinstance(choice, str) else choice.model_dump(mode="json", exclude_unset=True)
             for choice in self.datasets
         ]
         return fields

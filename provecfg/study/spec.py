@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -18,6 +19,11 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+
+def strict_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as a validator hands them on: strict Python and no longer JSON, and there a list is no tuple."""
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in fields.items()}
 
 
 def problem(kind: str, text: str) -> PydanticCustomError:

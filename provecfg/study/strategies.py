@@ -21,11 +21,13 @@ from provecfg import spelling
 from provecfg.catalog.strategies import STRATEGIES, Strategy
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Severity
+from provecfg.manifest import rows_of
 from provecfg.mmconfig import read_config
 from provecfg.study.bases import plain_value
-from provecfg.study.spec import Spec, problem
+from provecfg.study.spec import Spec, problem, strict_fields
 
 _PIPELINE = "train_pipeline"
+_RATIO = 0.5  # PROVE's real_gen_ratio
 
 
 def _is_known(name: str) -> str:
@@ -54,17 +56,34 @@ class StrategyChoice(Spec):
         description=f"A config, by its path from the study, whose `{_PIPELINE}` is the whole pipeline of training.",
     )
 
+    manifest: str | None = Field(
+        default=None,
+        description="CSV of generated images, with the columns gen_path, original_path and dataset: trained on beside "
+        "the real ones, each with its original's label map. From where commands are called, as a data root. Unless "
+        "`combine` or `file` says otherwise, images are augmented as by `minimal`.",
+    )
+    ratio: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description=f"Share of generated images in every batch. Unless said, {_RATIO:g}."
+    )
+
     @model_validator(mode="after")
     def _says_one_thing(self) -> StrategyChoice:
-        if (self.file is None) == (not self.combine):
-            raise problem("set_strategy", f"{self.name!r} needs either `combine` or `file`")
+        if self.file is not None and self.combine:
+            raise problem("set_strategy", f"{self.name!r} has both `combine` and `file`, which is the whole pipeline")
+        if self.file is None and not self.combine and self.manifest is None:
+            raise problem("set_strategy", f"{self.name!r} needs one of `combine`, `file` and `manifest`")
+        if self.ratio is not None and self.manifest is None:
+            raise problem("set_strategy", f"{self.name!r}: `ratio` is of generated images, which `manifest` lists")
+        if self.prob is not None and not self.combine and self.file is None:
+            raise problem("set_strategy", f"{self.name!r}: `prob` is of what `combine` names, and that is nothing")
         if self.file is not None and self.prob is not None:
             raise problem("set_strategy", f"{self.name!r}: `prob` is of what `combine` names; say it in {self.file}")
         return self
 
     @model_serializer(mode="wrap")
     def _as_short_as_it_was(self, fields: SerializerFunctionWrapHandler) -> Any:
-        return self.name if self.combine == (self.name,) and self.prob is None else fields(self)
+        is_name = self.combine == (self.name,) and self.prob is None and self.manifest is None
+        return self.name if is_name else fields(self)
 
     def __str__(self) -> str:
         return self.name
@@ -80,8 +99,25 @@ def strategy_of(choice: StrategyChoice, folder: Path) -> Strategy:
     Raises:
         ProvecfgError: Its file cannot be read, or has no pipeline.
     """
+    strategy = _augmenting(choice, folder)
+    if choice.manifest is None:
+        return strategy
+    if Path(choice.manifest).exists():  # else the run says so: images may lie on another machine
+        rows_of(Path(choice.manifest))
+    ratio = _RATIO if choice.ratio is None else choice.ratio
+    return replace(
+        strategy,
+        title=f"{strategy.title}; {ratio:.0%} of each batch generated",
+        manifest=choice.manifest,
+        generated_share=ratio,
+    )
+
+
+def _augmenting(choice: StrategyChoice, folder: Path) -> Strategy:
     if choice.file is not None:
         return replace(STRATEGIES["baseline"], **_own(choice.file, folder), name=choice.name, source=choice.file)
+    if not choice.combine:
+        return replace(STRATEGIES["minimal"], name=choice.name)
     parts = [STRATEGIES[name] for name in choice.combine]
     first = STRATEGIES["baseline"] if "baseline" in choice.combine else parts[0]
     share = "" if choice.prob is None else f", each with probability {choice.prob:g}"
@@ -119,8 +155,7 @@ def _fields(value: Any) -> Any:
     if isinstance(value, str):
         return {"name": value, "combine": (value,)}
     if isinstance(value, dict):
-        # What a validator hands on is strict Python and no longer JSON: there a list is no tuple.
-        return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return strict_fields(value)
     return value
 
 

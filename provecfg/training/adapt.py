@@ -157,7 +157,15 @@ def for_smoke(config: Config, root_of: Callable[[str, Any], Path]) -> Config:
         loader.pop("prefetch_factor", None)
     for key, dataset in datasets_of(config):
         dataset.data_root = str(root_of(key, dataset))
-        for name in ("indices", "files", "only", "share", "share_seed", "group"):  # what was drawn is all read
+        for name in (
+            "indices",
+            "files",
+            "only",
+            "share",
+            "share_seed",
+            "group",
+            "manifest",
+        ):  # what was drawn is all read
             dataset.pop(name, None)
         known = catalog_dataset(dataset)
         if known is not None:

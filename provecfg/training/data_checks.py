@@ -107,7 +107,7 @@ def check_dataset(key: str, dataset: dict[str, Any], num_classes: int | None, ig
         return findings
     try:
         stems = _image_stems(dataset, root, images, conventions)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it is no text
         return [Finding(NO_DATA_FOLDER, f"annotation file cannot be read: {error}", f"{key}.ann_file")]
     if not stems:
         return [
@@ -186,9 +186,12 @@ def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes
         return [_no_root(key, root)]
     try:
         pairs = layout.selection.pairs(root)
-        decoder = layout.decoder()
     except ProvecfgError as error:
         return [Finding(EMPTY_SPLIT, error.message, f"{key}.images", hint=error.hint)]
+    try:
+        decoder = layout.decoder()
+    except ProvecfgError as error:
+        return [Finding(LABEL_OUTSIDE_CLASSES, error.message, f"{key}.mapping", hint=error.hint)]
     findings = []
     without_label = [pair.image for pair in pairs if not (root / pair.label).is_file()]
     if without_label:
@@ -206,7 +209,8 @@ def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes
         findings.append(Finding(LABEL_OUTSIDE_CLASSES, message, f"{key}.metainfo.classes"))
     present = [pair for pair in pairs if (root / pair.label).is_file()]
     folder = _Folder(root)
-    return findings + list(_judge(key, present, folder, folder, _LabelReading(None, IGNORED, 0, decoder)))
+    reading = _LabelReading(None, IGNORED, 0, decoder, follows_images=layout.selection.manifest is not None)
+    return findings + list(_judge(key, present, folder, folder, reading))
 
 
 def _label_of(pairs: Sequence[Pair], image: str) -> str:
@@ -232,12 +236,14 @@ class _LabelReading:
         ignored: The value of no class.
         first: The lowest that is a class: 1 where 0 is reduced away.
         decoder: Of the plugin's own datasets, which says all of it.
+        follows_images: Whether a label map is stretched to its image's size.
     """
 
     values: frozenset[int] | None
     ignored: int
     first: int
     decoder: LabelDecoder | None = None
+    follows_images: bool = False
 
     def takes_channels(self, record: LabelRecord) -> bool:
         """Whether a label map has as many channels as are read."""
@@ -307,7 +313,9 @@ def _judge(
     differing = [
         pair
         for pair in readable
-        if not images[pair.image].problem and images[pair.image].size != labels[pair.label].size
+        if not images[pair.image].problem
+        and images[pair.image].size != labels[pair.label].size
+        and not reading.follows_images
     ]
     for pair in differing[:_SHOWN]:
         yield Finding(

@@ -122,6 +122,8 @@ def declared_dataset(config: Config) -> tuple[Dataset, Path] | None:
     leaves: dict[str, Any] = {}
     for key, dataset in datasets_of(config):
         split = key.partition("_dataloader")[0]
+        if dataset.get("manifest") is not None:
+            continue  # of the same label maps
         if split in leaves:
             return None
         leaves[split] = dataset

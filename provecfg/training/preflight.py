@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.facts.facts import Facts
 from provecfg.files import read_text
 from provecfg.findings import Finding, Severity, in_file_order, placed
+from provecfg.invariants import images_for_pooled_batch_norm
 from provecfg.mmconfig.view import ConfigView
 from provecfg.pairs import Selection
+from provecfg.rules.heads.segmentor import SYNCHRONISED_NORMS, normalising_pooled
 from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
-from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE
+from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE, ONE_IMAGE_TO_NORMALISE
 from provecfg.training.work_dir import WorkDir, check_lease, check_work_dir, read_work_dir, work_dir_of
 
 _STACK = ("torch", "mmengine", "mmcv", "mmseg")
@@ -120,6 +123,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             if options.is_first_machine:  # the others train in its work dir, with it
                 findings += check_lease(work_dir.path)
             findings += _check_device(config, options, device)
+            findings += _check_batch_norm(config, view, options)
             findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()
             findings += _check_other_data(config)
@@ -430,6 +434,19 @@ def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding
             )
         )
     return findings
+
+
+def _check_batch_norm(config: Any, view: ConfigView | None, options: RunOptions) -> list[Finding]:
+    """What a config cannot tell and the number of processes does: whether SyncBN has two images."""
+    message = images_for_pooled_batch_norm(config.train_dataloader.get("batch_size") or 1)
+    if view is None or message is None or options.processes > 1:
+        return []
+    kind = normalising_pooled(Facts(view), SYNCHRONISED_NORMS)
+    if kind is None:
+        return []
+    key = "train_dataloader.batch_size"
+    hint = "set batch_size=2 or more, or train on several processes: --gpus 2"
+    return [Finding(ONE_IMAGE_TO_NORMALISE, f"{kind}, SyncBN on one process: {message}", key, hint=hint)]
 
 
 def _text(path: Path) -> str:

@@ -112,6 +112,13 @@ LABELS_MADE_WRONGLY = Problem(
     "Most classes are never learnt, and nothing in training says so.",
     Severity.WARNING,
 )
+ONE_IMAGE_TO_NORMALISE = Problem(
+    "RUN117",
+    "one-image-to-normalise",
+    "SyncBN normalises features that are pooled to one pixel, over one image of one process.",
+    "With one process it is a batch norm, which needs more than one value per channel: the first iteration fails. On "
+    "several processes the config is right.",
+)
 WEIGHTS_MISSING = Problem(
     "RUN121",
     "weights-missing",

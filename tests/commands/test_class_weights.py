@@ -182,7 +182,7 @@ def test_a_place_without_labels_is_named_with_what_is_there(
     (tmp_path / "labels/sem_seg/colormaps").mkdir(parents=True)
     error = refusal(tmp_path)
     assert error.message == f"folder {str(tmp_path / LABELS)!r} does not exist"
-    assert error.hint == f"{str(tmp_path / 'labels/sem_seg')!r} holds colormaps; BDD10k has its labels there"
+    assert error.hint == f"{str(tmp_path / 'labels/sem_seg')!r} holds colormaps/; BDD10k has its labels there"
     (tmp_path / LABELS).mkdir(parents=True)
     (tmp_path / LABELS / "a.jpg").touch()
     error = refusal(tmp_path)

@@ -152,6 +152,25 @@ def test_a_file_that_is_not_ours_is_kept(provecfg: Command, out: Path) -> None:
     assert path.read_text() == "model = dict()\n"
 
 
+def test_two_studies_of_one_name_do_not_write_one_file(provecfg: Command, out: Path) -> None:
+    text = "name: mine\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\n"
+    Path("one.yaml").write_text(text)
+    Path("other.yaml").write_text(f"{text}schedule: {{max_iters: 100}}\n")
+    code, _, err = provecfg("generate", "one.yaml", "other.yaml")
+    assert (code, out.exists()) == (2, False)
+    assert "studies 'mine' and 'mine' both write pspnet_r50_bdd10k_ce.py" in err
+
+
+def test_a_dataset_of_ones_own_is_selected_beside_one_of_the_catalog(provecfg: Command, out: Path) -> None:
+    Path("mine.yaml").write_text(
+        "name: mine\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\ndatasets:\n- name: weeds\n"
+        "  classes: [soil, crop]\n  train: {images: i/*.png, labels: l/*.png, fraction: 0.8}\n"
+    )
+    code, _, err = provecfg("generate", "mine.yaml", "--dataset", "weeds", "--dataset", "cityscapes")
+    assert code == 0, err
+    assert names(out) == ["pspnet_r50_cityscapes_ce.py", "pspnet_r50_weeds_ce.py"]
+
+
 def test_another_studys_config_is_kept(provecfg: Command, out: Path) -> None:
     provecfg("generate", "--model", "pspnet_r50", "--aux-loss", "none")
     Path("mine.yaml").write_text("name: mine\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\nseeds: [7]\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +31,12 @@ def labels_below(root: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_drawn_data_is_laid_out_as_the_dataset_expects(name: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        # torch deprecates torch.jit.script, which torchvision's and mmdet's modules use when they are imported.
+        warnings.simplefilter("ignore")
+        import provecfg.plugin  # noqa: F401
     from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS as REGISTERED
-
-    import provecfg.plugin  # noqa: F401
 
     init_default_scope("mmseg")
     dataset = DATASETS[name]

@@ -39,7 +39,8 @@ def test_the_bases_own_decay_ends_where_the_run_does() -> None:
     knet = "knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512"  # 80000 iterations, milestones at 60000 and 72000
     warmup, steps = plan_of(knet, schedule={"max_iters": 8000}).param_scheduler
     assert (warmup["type"], warmup["end"]) == ("LinearLR", 800)
-    assert steps["milestones"] == [round(800 + (at - 1000) * 7200 / 79000) for at in (60000, 72000)]
+    # mmengine counts milestones from `begin`: 60000 is in its iteration 61000
+    assert steps["milestones"] == [round(at * 7200 / 79000) for at in (60000, 72000)]
     assert (steps["begin"], steps["end"]) == (800, 8000)
 
 
@@ -57,6 +58,17 @@ def test_decays_by_their_names() -> None:
     }
     assert last(type="plateau", patience=3)["monitor"] == "val/mIoU"
     assert plan_of("pspnet_r50", schedule={"decay": "constant"}).param_scheduler == []
+
+
+def test_a_step_is_where_its_share_of_the_run_says_warmup_or_not() -> None:
+    def steps(warmup_iters: int) -> dict[str, Any]:
+        decay = {"type": "step", "milestones": [0.1, 0.5]}
+        schedule = {"max_iters": 1000, "warmup_iters": warmup_iters, "decay": decay}
+        return plan_of("pspnet_r50", schedule=schedule).param_scheduler[-1]
+
+    assert steps(0)["milestones"] == [100, 500]
+    assert (steps(100)["begin"], steps(100)["milestones"]) == (100, [0, 400])  # counted from `begin`
+    assert steps(200)["milestones"] == [0, 300]
 
 
 def test_a_run_of_epochs_counts_them_everywhere() -> None:

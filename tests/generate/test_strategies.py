@@ -84,7 +84,7 @@ def test_every_mistake_in_the_strategies_is_said_at_once(tmp_path: Path) -> None
     _, findings = read_study(study)
     assert [(finding.span.row, finding.message) for finding in findings if finding.span][:2] == [
         (3, "unknown strategy 'cutmux'; did you mean 'cutmix'?"),
-        (4, "'b' needs either `combine` or `file`"),
+        (4, "'b' has both `combine` and `file`, which is the whole pipeline"),
     ]
     assert findings[2].message.startswith("absent.py cannot be read: ")
 
@@ -94,3 +94,54 @@ def test_a_batch_of_one_image_cannot_be_mixed() -> None:
     study, (finding,) = study_from_fields(fields)
     assert study is None
     assert finding.message == "mixup mixes the images of a batch, and a batch has one"
+
+
+GENERATED = {"name": "gen_fog", "manifest": "fog.csv", "ratio": 0.25}
+
+
+def test_generated_images_stand_beside_the_real_ones_in_every_batch() -> None:
+    plan = plan_of("pspnet_r50", strategies=[GENERATED])
+    assert complaints(plan) == []
+    loader = plan.train_dataloader
+    assert loader["sampler"] == {"type": "GeneratedShareSampler", "share": 0.25}
+    real, generated = loader["dataset"]["datasets"]
+    assert generated.pop("manifest") == "fog.csv"
+    assert generated.pop("generated_of") == ["bdd10k", "BDD10k"]
+    assert generated == real  # the same images, so that those of other splits are left out
+    assert [step["type"] for step in real["pipeline"]][-2:] == ["RandomFlip", "PackSegInputs"]
+    assert "25% of each batch generated" in plan.strategy.title
+    assert plan.val_dataloader["dataset"]["type"] == "BDD100KDataset"
+
+
+def test_generated_images_go_with_other_augmentations_and_joined_datasets() -> None:
+    both = {"name": "both", "join": ["bdd10k", {"name": "ulm", "base": "cityscapes", "train": {"only": "ulm_*"}}]}
+    strategy = {**GENERATED, "combine": ["minimal", "cutmix"]}
+    plan = plan_of("pspnet_r50", datasets=[both], strategies=[strategy])
+    assert complaints(plan) == []
+    real, generated = plan.train_dataloader["dataset"]["datasets"]
+    assert [len(joined["datasets"]) for joined in (real, generated)] == [2, 2]
+    assert generated["datasets"][1]["generated_of"] == ["ulm", "cityscapes", "Cityscapes (ulm)"]
+    assert plan.segmentor["data_preprocessor"]["batch_augments"][0]["kind"] == "cutmix"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"strategies": [{"name": "a", "ratio": 0.5}]}, "needs one of `combine`, `file` and `manifest`"),
+        ({"strategies": [{"name": "a", "combine": ["minimal"], "ratio": 0.5}]}, "`ratio` is of generated images"),
+        ({"strategies": [{"name": "a", "manifest": "a.csv", "prob": 0.5}]}, "`prob` is of what `combine` names"),
+        ({"strategies": [GENERATED], "schedule": {"max_epochs": 16}}, "a run of epochs waits for one"),
+    ],
+)
+def test_generated_images_are_refused_where_they_say_nothing(fields: dict[str, Any], message: str) -> None:
+    study, findings = study_from_fields({"name": "test", "models": ["pspnet_r50"], **fields})
+    assert study is None
+    assert any(message in finding.message for finding in findings), findings
+
+
+def test_a_manifest_that_is_there_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("gen_path,original_path\na.png,b.png\n")
+    entry = {"name": "a", "manifest": str(tmp_path / "a.csv")}
+    study, findings = study_from_fields({"name": "test", "models": ["pspnet_r50"], "strategies": [entry]})
+    assert study is None
+    assert "has no column 'dataset'" in findings[0].message

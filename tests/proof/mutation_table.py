@@ -30,8 +30,8 @@ SAMPLE = 48
 DEFENDED = {
     ("checkpoints never", "5000 -> -1"): "`interval=-1` is the hook's own way to say that only the best and the last "
     "checkpoint are kept, and `save_best` names the metric.",
-    ("group of a name that nothing has", "called absolute_pos_emed"): "equivalent: Swin-B has no absolute position "
-    "embedding, so that the key, which mmseg's own config has, matched nothing before either.",
+    ("batch of one under batch norm", "2 -> 1"): "SyncBN has the images of all processes, and no config says how many "
+    "there are: right on two and more. `run`, which starts them, refuses it on one.",
 }
 """Mutants that both judges leave alive: operator and what it did -> why that is right."""
 

@@ -57,11 +57,6 @@ def test_a_mutant_differs_in_one_place(made: list[Mutant], project: Path) -> Non
         assert len(before) - same_start - same_end <= 60, mutant.name
 
 
-def test_the_rules_kill_nineteen_of_twenty(verdicts: list[Verdict]) -> None:
-    assert sum(bool(verdict.rules) for verdict in verdicts) >= 0.95 * len(verdicts)
-
-
-@pytest.mark.exhaustive
 def test_the_rules_kill_as_many_as_the_page_says(verdicts: list[Verdict]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     killed = Counter(verdict.mutant.operator for verdict in verdicts if verdict.rules)
@@ -69,9 +64,9 @@ def test_the_rules_kill_as_many_as_the_page_says(verdicts: list[Verdict]) -> Non
     for operator in OPERATORS:
         row = f"| {operator.name} | {operator.truth} | {made[operator.name]} | {killed[operator.name]} |"
         assert row in page, f"{operator.name}: run `python -m tests.proof.mutation_table` and read the diff"
+    assert sum(killed.values()) >= 0.95 * len(verdicts)
 
 
-@pytest.mark.exhaustive
 @pytest.mark.stack
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 def test_what_the_rules_leave_alive_the_proof_kills_or_is_defended(verdicts: list[Verdict]) -> None:
@@ -90,7 +85,6 @@ def test_what_the_rules_leave_alive_the_proof_kills_or_is_defended(verdicts: lis
     ]
 
 
-@pytest.mark.exhaustive
 @pytest.mark.stack
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 def test_the_proof_sees_a_sample_of_what_the_rules_see(verdicts: list[Verdict]) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from provecfg.errors import ProvecfgError
+from provecfg.results.report.slices import FOLDER, read_attributes, slice_scores
 from provecfg.results.scores import METRIC
-from provecfg.results.slices import FOLDER, read_attributes, slice_scores
 from provecfg.results.study import StudyResults, read_study
 from tests.results.simulated_study import Effects, SimulatedRun, study_of, write_study
 

@@ -149,6 +149,56 @@ def test_what_an_entry_gets_wrong_is_said(change: dict[str, Any], message: str) 
     assert message in refusal(entry)
 
 
+def test_every_mistake_of_an_entry_is_said_at_once_in_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "name: a\ndatasets:\n- name: bdd10k\n  classes: [soil, crop]\n  mapping:\n    0: sol\n    road: 0\n    2: 7\n"
+        "  ignore: [black]\n  train: {images: i/*.png, labels: l/*.png, fraction: 0.9}\n"
+        "  val: {fraction: 0.3, seed: 1}\n"
+    )
+    study, findings = read_study(tmp_path / "a.yaml")
+    assert study is None
+    assert [(finding.span and finding.span.row, finding.message.partition(";")[0]) for finding in findings] == [
+        (3, "the fractions add up to 1.2"),
+        (3, "the catalog has a dataset 'bdd10k'"),
+        (6, "mapping: unknown class 'sol'"),
+        (7, "'road' is not a number of a label map"),
+        (8, "mapping: 2 leads to 7"),
+        (9, "'black' is not a number of a label map"),
+        (11, "val: `seed` and `group` are said in `train`, and hold for every split"),
+    ]
+
+
+def test_a_pattern_that_is_none_is_named_once(tmp_path: Path) -> None:
+    assert refusal({**WEEDS, "val": {**FILES["val"], "only": "{a"}}).count("'{a'") == 1
+
+
+def test_a_base_with_colours_gives_them_to_label_maps_of_colours() -> None:
+    colours = resolved({"name": "colours", "base": "outside15k", "encoding": "rgb"})
+    assert colours.mapping is not None
+    assert len(colours.mapping) == len(colours.classes) == 24
+    assert colours.mapping["#804080"] == colours.classes.index("road")
+    own = resolved({"name": "own", "base": "outside15k", "encoding": "rgb", "mapping": {"#010203": "ignore"}})
+    assert own.mapping == {**colours.mapping, "#010203": IGNORED}
+    assert "class 'road' has no colour" in refusal({"name": "none", "base": "idd-aw", "encoding": "rgb"})
+
+
+def test_what_an_entry_says_of_its_base_is_kept_where_it_is_a_default_elsewhere() -> None:
+    entry = {"name": "plain", "base": "idd-aw", "encoding": "ids"}
+    assert resolved(entry).mapping is None
+    study, _ = study_from_fields({"name": "a", "datasets": [entry]})
+    assert study is not None
+    assert study.fields()["datasets"] == [entry]
+
+
+def test_each_of_joined_datasets_has_a_root_of_its_own() -> None:
+    both = {"name": "both", "join": ["bdd10k", "cityscapes"]}
+    _, (finding,) = study_from_fields({"name": "a", "datasets": [both], "data": {"root": "here"}})
+    assert finding.message == "one data root 'here' for 2 datasets"
+    assert finding.hint == "root: {bdd10k: DIR, cityscapes: DIR}"
+    study, findings = study_from_fields({"name": "a", "datasets": [both], "data": {"root": {"bdd10k": "here"}}})
+    assert study is not None, findings
+
+
 def test_two_datasets_of_one_name_are_refused() -> None:
     study, findings = study_from_fields({"name": "a", "datasets": [WEEDS, WEEDS]})
     assert study is None

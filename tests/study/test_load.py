@@ -151,6 +151,27 @@ def test_values_that_do_not_go_together_are_a_conflict(tmp_path: Path, text: str
     assert [(code, where) for *_, code, where in findings(tmp_path, text)] == [("CFG104", key)]
 
 
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        # what the defaults would conflict with is no mistake of who wrote others
+        ("name: a\nmodels: [segformer_mit-b3x]\ndata: {batch_size: 1}", ["models[0]"]),
+        (
+            f"name: a\nmodels: [mask2former]\nlosses: {{primary: {{class_weight: [{', '.join('1' * 19)}]}}}}",
+            ["models[0]"],
+        ),
+        ("name: a\ndatasets: [{name: weeds}]\ndata: {root: {weeds: here}}", ["datasets[0]", "datasets[0]"]),
+        (
+            "name: a\nmodels: [pidnet-s_2xb6-120k_1024x1024-cityscapes]\nlosses: {auxiliary: [nono]}",
+            ["losses.auxiliary[0]"],
+        ),
+        ("name: a\nschedule: {max_iters: many, val_interval: 90000}", ["schedule.max_iters"]),
+    ],
+)
+def test_a_wrong_value_has_no_conflicts(tmp_path: Path, text: str, keys: list[str]) -> None:
+    assert [where for *_, where in findings(tmp_path, text)] == keys
+
+
 def test_batch_size_one_is_fine_for_models_that_pool_nothing(tmp_path: Path) -> None:
     assert findings(tmp_path, "name: a\nmodels: [segformer_mit-b3]\ndata: {batch_size: 1}") == []
 
@@ -242,6 +263,34 @@ def test_a_file_of_class_weights_that_is_not_there_is_named_where_the_study_name
     text = "name: a\nmodels: [pspnet_r50]\nlosses: {primary: {class_weight: nowhere.yaml}}\n"
     assert findings(tmp_path, text) == [(3, 34, "CFG103", "losses.primary.class_weight")]
     assert "nowhere.yaml" in message(tmp_path, text)
+
+
+def test_class_weights_from_a_file_are_held_against_the_classes_of_a_base(tmp_path: Path) -> None:
+    from provecfg.catalog.datasets import CITYSCAPES_CLASSES
+
+    weights = ", ".join(f"{name}: 1" for name in CITYSCAPES_CLASSES)
+    (tmp_path / "weights.yaml").write_text(f"dataset: ulm\ndigest: sha256:{'0' * 64}\nweights: {{{weights}}}\n")
+    text = "name: a\nmodels: [pspnet_r50]\nlosses: {primary: {class_weight: weights.yaml}}\ndatasets: "
+    assert findings(tmp_path, f"{text}[{{name: ulm, base: cityscapes, root: ulm}}]") == []
+    assert [key for *_, key in findings(tmp_path, f"{text}[[bdd10k]]")] == ["datasets[0]"]
+
+
+def test_files_that_cannot_be_read_hide_no_other_mistake(tmp_path: Path) -> None:
+    text = (
+        "name: a\nmodels: [pspnet]\nlosses: {primary: {class_weight: nowhere.yaml}}\n"
+        "datasets:\n- {name: w, classes: no.txt, train: {images: a/*, labels: b/*}, val: {}}\n- citiscapes\n"
+    )
+    assert [(row, key) for row, _, _, key in findings(tmp_path, text)] == [
+        (2, "models[0]"),
+        (5, "datasets[0].classes"),
+        (6, "datasets[1]"),
+    ]
+    text = text.replace("no.txt", "[soil, crop]").replace("val: {}", "val: {images: c/*, labels: d/*}")
+    assert [(row, key) for row, _, _, key in findings(tmp_path, text)] == [
+        (2, "models[0]"),
+        (3, "losses.primary.class_weight"),
+        (6, "datasets[1]"),
+    ]
 
 
 @pytest.mark.parametrize(

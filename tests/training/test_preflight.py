@@ -69,6 +69,16 @@ def test_a_device_that_is_not_there_is_said(smoke) -> None:
     assert not prepared.is_ready
 
 
+def test_one_image_for_a_synchronised_norm_is_refused_on_one_process_alone(smoke) -> None:
+    one_image = "train_dataloader = dict(batch_size=1)\n"
+    prepared = smoke(one_image)
+    (finding,) = prepared.findings
+    assert (finding.code, finding.key) == ("RUN117", "train_dataloader.batch_size")
+    assert not prepared.is_ready
+    assert codes(smoke(one_image, gpus=2)) == []
+    assert codes(smoke(f"{one_image}model = dict(decode_head=dict(norm_cfg=dict(type='GN', num_groups=32)))\n")) == []
+
+
 def test_mixed_precision_on_a_cpu_is_said_and_left_out_of_a_smoke_run(smoke, tmp_path: Path) -> None:
     amp = "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')\n"
     prepared = smoke(amp)

@@ -29,6 +29,9 @@ class PairedFilesDataset(BaseSegDataset):
         share: Beginning and end of this split in all pairs in an order by chance, each in [0, 1].
         share_seed: Decides that order.
         group: Pattern whose fields say which images stay in one split together.
+        manifest: CSV of images that were generated of these (columns gen_path, original_path, dataset), which are read
+            in their place, each with its original's label map in its own size.
+        generated_of: Names that the manifest may have for this dataset.
         encoding: How a file holds classes: ids, palette, cityscapes_label_ids, rgb, repeated or binary_255.
         channel_order: Of colours in a file, "rgb" or "bgr".
         mapping: Value of a file, or colour as "#rrggbb", to class or 255; None where a value is its class and 255 is
@@ -53,6 +56,8 @@ class PairedFilesDataset(BaseSegDataset):
         share: Sequence[float] | None = None,
         share_seed: int = 0,
         group: str | None = None,
+        manifest: str | None = None,
+        generated_of: Sequence[str] = (),
         encoding: str = "ids",
         channel_order: str = "rgb",
         mapping: Mapping[int | str, int] | None = None,
@@ -65,7 +70,15 @@ class PairedFilesDataset(BaseSegDataset):
         max_refetch: int = 1000,
     ) -> None:
         self.selection = Selection(
-            images, labels, files, only, (share[0], share[1]) if share is not None else None, share_seed, group
+            images,
+            labels,
+            files,
+            only,
+            (share[0], share[1]) if share is not None else None,
+            share_seed,
+            group,
+            manifest,
+            tuple(generated_of),
         )
         self.slices = dict(slices or {})
         self.decoder = LabelDecoder(encoding, len(metainfo["classes"]), mapping, channel_order)
@@ -99,4 +112,5 @@ class PairedFilesDataset(BaseSegDataset):
         """The dict of an image, with what decodes its label map: shared, and not kept once for each image."""
         info: dict[str, Any] = super().get_data_info(idx)
         info["label_decoding"] = self.decoder
+        info["labels_follow_image"] = self.selection.manifest is not None
         return info

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
@@ -15,7 +16,9 @@ from provecfg.data.encodings import LabelDecoder
 class LoadEncodedAnnotations(LoadAnnotations):
     """mmseg's `LoadAnnotations` for `PairedFilesDataset`, which says how its label maps hold classes.
 
-    Required keys: `seg_map_path`, `label_decoding`. Adds `gt_seg_map`, (H, W) uint8 of classes and 255.
+    Required keys: `seg_map_path`, `label_decoding`. Adds `gt_seg_map`, (H, W) uint8 of classes and 255. Where
+    `labels_follow_image` is set, of a generated image, the label map is stretched to `img_shape`: nets that generate
+    images give them sizes of their own.
 
     Raises:
         LabelError: While loading: a file that cannot be decoded, or one with a value that the dataset's mapping gives
@@ -27,7 +30,11 @@ class LoadEncodedAnnotations(LoadAnnotations):
 
     def _load_seg_map(self, results: dict[str, Any]) -> None:
         decoder: LabelDecoder = results["label_decoding"]
-        results["gt_seg_map"] = decoder.read(Path(results["seg_map_path"]))
+        labels = decoder.read(Path(results["seg_map_path"]))
+        size = tuple(results.get("img_shape", labels.shape)[:2])
+        if results.get("labels_follow_image") and labels.shape != size:
+            labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+        results["gt_seg_map"] = labels
         results["seg_fields"].append("gt_seg_map")
 
     def __repr__(self) -> str:

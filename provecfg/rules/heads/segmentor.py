@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from provecfg.facts.data import pair
@@ -32,29 +32,39 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
         train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 
     Known problems: SyncBN is not reported, since it has the images of all processes, and no config says how many there
-    are.
+    are; `provecfg run`, which starts them, refuses it on one (RUN117).
 
     Source: torch.nn.functional, `_verify_batch_size`; mmsegmentation issue 272.
     """
     train = facts.loader("train")
     if train is None or train.batch_size is None or images_for_pooled_batch_norm(train.batch_size) is None:
         return
-    pooling = [(head.node, head.kind) for head in facts.heads if _pools_to_one_pixel(facts, head)]
-    backbone = facts.section("model.backbone")
-    if backbone is not None and (kind := backbone.type) is not None and kind in _POOLING_BACKBONES:
-        pooling.append((backbone, kind))
-    for part, kind in pooling:
-        if facts.value(part.get("norm_cfg"), "type") in ("BN", "BN2d"):
-            yield Mark(
-                train.node.get("batch_size") or train.node,
-                f"{kind}: {images_for_pooled_batch_norm(train.batch_size)}",
-                "set batch_size=2 or more, or norm_cfg=dict(type='GN', num_groups=32) in that part",
-            )
-            return
+    kind = normalising_pooled(facts, BATCH_NORMS)
+    if kind is not None:
+        yield Mark(
+            train.node.get("batch_size") or train.node,
+            f"{kind}: {images_for_pooled_batch_norm(train.batch_size)}",
+            "set batch_size=2 or more, or norm_cfg=dict(type='GN', num_groups=32) in that part",
+        )
+
+
+BATCH_NORMS: Final = ("BN", "BN2d")
+"""Norms over the images of one process."""
+SYNCHRONISED_NORMS: Final = ("SyncBN", "MMSyncBN")
+"""Norms over the images of all processes; on one, the same as a batch norm."""
 
 
 _POOLING_BACKBONES: Final = frozenset({"BiSeNetV1", "BiSeNetV2", "FastSCNN", "ICNet", "STDCContextPathNet"})
 """Backbones with a branch that pools to one pixel and normalises (mmsegmentation 1.2.2, models/backbones)."""
+
+
+def normalising_pooled(facts: Facts, norms: Collection[str]) -> str | None:
+    """The class of a part that normalises features pooled to one pixel, by one of these norms, or None."""
+    parts = [(head.node, head.kind) for head in facts.heads if _pools_to_one_pixel(facts, head)]
+    backbone = facts.section("model.backbone")
+    if backbone is not None and (kind := backbone.type) is not None and kind in _POOLING_BACKBONES:
+        parts.append((backbone, kind))
+    return next((kind for part, kind in parts if facts.value(part.get("norm_cfg"), "type") in norms), None)
 
 
 def _pools_to_one_pixel(facts: Facts, head: Head) -> bool:

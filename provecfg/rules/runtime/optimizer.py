@@ -29,6 +29,7 @@ PARAMWISE: Final = frozenset(
     }
 )
 GROUP: Final = frozenset({"lr_mult", "decay_mult"})
+_MULTIPLIER: Final = "_mult"
 _BY_LAYER: Final = frozenset({"num_layers", "decay_rate", "decay_type"})
 _CONSTRUCTORS: Final = {
     "DefaultOptimWrapperConstructor": PARAMWISE,
@@ -49,11 +50,16 @@ def _paramwise(facts: Facts) -> tuple[Node, frozenset[str]] | None:
 
 
 def _is_slip(facts: Facts, name: str) -> bool:
-    """Whether a key of a `custom_keys` entry is no option, and looks like one that the constructor reads."""
+    """Whether a key of a `custom_keys` entry is no option, and is meant for the constructor.
+
+    It looks like one that the constructor reads, or has the ending of a multiplier: the constructor applies those, and
+    no optimizer has one.
+    """
     optimizer = facts.section("optim_wrapper.optimizer")
     info = facts.class_of(optimizer, "optimizer") if optimizer is not None else None
     options = {*GROUP, *(info.parameters if info is not None else ())}
-    return name not in options and any(is_misspelling(name, option) for option in GROUP)
+    is_multiplier = isinstance(name, str) and name.endswith(_MULTIPLIER)
+    return name not in options and (is_multiplier or any(is_misspelling(name, option) for option in GROUP))
 
 
 @rule("RUN002", Severity.WARNING)
@@ -70,7 +76,8 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
         optim_wrapper = dict(type='OptimWrapper', paramwise_cfg=dict(custom_keys={'head': dict(lr_mult=10.0)}))
 
     Known problems: every key of a `custom_keys` entry is copied into the parameter group, where an optimizer may read
-    it, so that one is reported only if it looks like a slip of `lr_mult` or `decay_mult`.
+    it, so that one is reported only if it looks like a slip of `lr_mult` or `decay_mult`, or is a multiplier
+    (`wd_mult`), which the constructor alone applies.
 
     Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 25.
     """

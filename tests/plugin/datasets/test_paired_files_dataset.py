@@ -93,3 +93,16 @@ def test_joined_with_a_dataset_of_mmsegs_it_is_one(root: Path) -> None:
     joined = DATASETS.build({"type": "ConcatDataset", "datasets": [plain, own], "ignore_keys": ["palette"]})
     assert len(joined) == 4
     assert joined[0]["data_samples"].gt_sem_seg.data.tolist() == joined[2]["data_samples"].gt_sem_seg.data.tolist()
+
+
+def test_a_generated_image_has_its_originals_labels_in_its_own_size(root: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((6, 8, 3), 7, np.uint8)).save(tmp_path / "fog.png")
+    (tmp_path / "manifest.csv").write_text(
+        "gen_path,original_path,name,domain,dataset,target_domain\nfog.png,images/day/a.jpg,a,day,weeds,fog\n"
+    )
+    dataset = built(root, manifest=str(tmp_path / "manifest.csv"), generated_of=["weeds"])
+    assert len(dataset) == 1
+    sample = dataset[0]
+    assert sample["inputs"].unique().tolist() == [7]
+    assert sample["data_samples"].gt_sem_seg.data[0, 0].tolist() == [0, 0, 1, 1, 2, 2, 255, 255]
+    assert sample["data_samples"].gt_sem_seg.data.shape[1:] == (6, 8)

@@ -16,7 +16,7 @@ from provecfg.counts.counts_file import CountsFile
 from provecfg.errors import ProvecfgError
 from provecfg.files import MAX_RECORD_BYTES, read_text
 from provecfg.parallel import map_in_processes
-from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.report.places import by_work_dir, mean_over_places
 from provecfg.results.scores import Scores, class_iou, finite_mean
 from provecfg.results.study import StudyResults
 
