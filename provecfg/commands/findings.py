@@ -65,6 +65,7 @@ def show_findings(
     on_stderr: bool = False,
     says_none: bool = True,
     studies: Sequence[StudyOrigins] = (),
+    docs_url: str | None = None,
 ) -> None:
     """Write a report of findings; as text, notes only with -v.
 
@@ -79,6 +80,7 @@ def show_findings(
         on_stderr: For commands that have another result of their own: to standard error.
         says_none: Whether a text says that there is nothing to show.
         studies: Those that the files were just generated from.
+        docs_url: Where the documentation is published, as the settings say it.
     """
     shown = findings
     if output_format == "text" and not terminal.verbose:
@@ -96,6 +98,7 @@ def show_findings(
             color=output is None and (terminal.colors_errors if on_stderr else terminal.colors_output),
             strict=strict,
             source=text_of,
+            docs_url=docs_url,
         )
         if output is not None:
             write_atomically(output, text + "\n")

@@ -265,3 +265,18 @@ def test_a_mistake_in_a_package_is_mended_by_an_override_in_the_users_config(
     assert provecfg("validate", "child.py", "--fix")[0] == 0
     assert (here / "child.py").read_text().endswith(expected)
     assert "'0.1'" in theirs.read_text()
+
+
+def test_a_finding_links_to_its_codes_page_where_the_settings_say_it_is_published(
+    provecfg: Command, here: Path
+) -> None:
+    (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "https://docs.example.org/provecfg/"\n')
+    (here / "x.py").write_text(DROPPED)
+    found = json.loads(provecfg("validate", "x.py", "--output-format", "json")[1])
+    assert found
+    assert {entry["url"] for entry in found} == {
+        f"https://docs.example.org/provecfg/codes/{entry['code']}.html" for entry in found
+    }
+    (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "docs"\n')
+    code, _, err = provecfg("validate", "x.py")
+    assert (code, "docs-url must be an address" in err) == (2, True)
