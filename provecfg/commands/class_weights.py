@@ -28,9 +28,10 @@ from provecfg.paths import write_atomically
     "--dataset",
     "dataset_name",
     type=click.Choice(list(DATASETS)),
+    metavar="NAME",
     default=next(iter(DATASETS)),
     show_default=True,
-    help="Its layout and its classes.",
+    help="Its layout and its classes, by a name of `provecfg list datasets`.",
 )
 @click.option(
     "--method",
