@@ -8,13 +8,14 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
 	@echo "make quick     the tests that train nothing (two minutes on two cores)"
 	@echo "make test      install, and run the tests (a quarter of an hour on two cores; JOBS=N for N)"
 	@echo "make test-all  every test that needs no GPU, as CI runs them (three quarters of an hour on two cores)"
+	@echo "make matrix    install on each Python from nothing, and try both sets of the stack (downloads gigabytes)"
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make exhaustive  all of what CI tries a sample of: every fault proved, every cell trained (half an hour)"
 	@echo "make lint      ruff, mypy and the import contracts"
@@ -65,6 +66,9 @@ test-all: install
 
 exhaustive: install
 	$(PYTEST) -m exhaustive --exhaustive --no-skips
+
+matrix: install
+	$(BIN)/python tests/installation/matrix.py --newest-torch 3.13 --page docs/installing.md
 
 gpu: install
 	$(BIN)/python -m pytest tests/gpu --cuda

@@ -15,6 +15,7 @@ from provecfg.findings.reporters.report import text_of_file
 from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules import judge
+from provecfg.rules.overrides import with_override
 from provecfg.targets import is_study
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def judgement_of(
 
 def judgement_of_view(view: ConfigView) -> Judgement:
     """Judge a config that was read."""
-    return Judgement(view.path, (*view.problems, *judge(view)), {file: view.sources(file) for file in view.files})
+    found = [with_override(finding, view) for finding in (*view.problems, *judge(view))]
+    return Judgement(view.path, tuple(found), {file: view.sources(file) for file in view.files})
 
 
 def judge_for_fixes(
@@ -88,6 +90,7 @@ def _values_of(path: Path, unsaved: Mapping[Path, str]) -> dict[str, Any]:
 
 def _findings_in_study(path: Path, text: str | None) -> list[Finding]:
     """What is wrong with a study, and with the configs that it stands for."""
+    from provecfg.generate.origins import StudyOrigins
     from provecfg.generate.plan import plans_of
     from provecfg.generate.render import render
     from provecfg.study.load import read_study
@@ -97,12 +100,17 @@ def _findings_in_study(path: Path, text: str | None) -> list[Finding]:
         return findings
     # One seed shows what all of them would.
     one_seed = study.model_copy(update={"seeds": study.seeds[:1]})
+    origins: StudyOrigins | None = None
     of_cells: dict[tuple[str, str, str], tuple[Finding, list[str]]] = {}
     for plan in plans_of(one_seed):
         view = read_config(path.with_name(f"{plan.name}.py"), text=render(plan))
         for finding in judgement_of_view(view).findings:
             key = (finding.code, finding.key, finding.message)
-            of_cells.setdefault(key, (finding, []))[1].append(plan.name)
+            if key not in of_cells:
+                origins = origins or StudyOrigins(one_seed, path, text_of_file(path) if text is None else text)
+                made = origins.of(finding.key, plan.header.cell, view) if finding.key else None
+                of_cells[key] = (replace(finding, origin=made), [])
+            of_cells[key][1].append(plan.name)
     return findings + [_of_study(path, finding, cells) for finding, cells in of_cells.values()]
 
 
@@ -110,4 +118,6 @@ def _of_study(path: Path, finding: Finding, cells: list[str]) -> Finding:
     """A finding in a study's configs as one of the study, since that is what a user would change."""
     others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
     message = f"{finding.message} (in {cells[0]}{others})"
-    return replace(finding, filename=path, span=None, fix=None, target=None, message=message)
+    origin = finding.origin
+    span = origin.span if origin is not None and origin.filename == path else None
+    return replace(finding, filename=path, span=span, fix=None, target=None, message=message)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provecfg.commands.options import Terminal
+from provecfg.commands.origins import with_origins
 from provecfg.findings import Finding, Severity
 from provecfg.findings.reporters import report
 from provecfg.findings.reporters.report import text_of_file
 from provecfg.findings.settings import ALL, Settings, settings_for
 from provecfg.paths import write_atomically
+
+if TYPE_CHECKING:
+    from provecfg.generate.origins import StudyOrigins
 
 
 def settings_reader(
@@ -59,6 +64,8 @@ def show_findings(
     output: Path | None = None,
     on_stderr: bool = False,
     says_none: bool = True,
+    studies: Sequence[StudyOrigins] = (),
+    docs_url: str | None = None,
 ) -> None:
     """Write a report of findings; as text, notes only with -v.
 
@@ -72,19 +79,26 @@ def show_findings(
         output: A file to write to instead.
         on_stderr: For commands that have another result of their own: to standard error.
         says_none: Whether a text says that there is nothing to show.
+        studies: Those that the files were just generated from.
+        docs_url: Where the documentation is published, as the settings say it.
     """
     shown = findings
     if output_format == "text" and not terminal.verbose:
         shown = [finding for finding in findings if finding.severity is not Severity.NOTE]
     if shown or says_none:
-        texts = texts or {}
+        known = texts or {}
+
+        def text_of(file: Path) -> str:
+            return known[file] if file in known else text_of_file(file)
+
         text = report(
-            shown,
+            with_origins(shown, text_of, studies),
             format=output_format,
             files=files,
             color=output is None and (terminal.colors_errors if on_stderr else terminal.colors_output),
             strict=strict,
-            source=lambda file: texts[file] if file in texts else text_of_file(file),
+            source=text_of,
+            docs_url=docs_url,
         )
         if output is not None:
             write_atomically(output, text + "\n")

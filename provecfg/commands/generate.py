@@ -18,6 +18,7 @@ from provecfg.findings import Severity, is_failure
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters.report import text_of_file
 from provecfg.generate.cells import Selection
+from provecfg.generate.origins import StudyOrigins
 from provecfg.generate.write import Change, ConfigFile, refuse_clashes, targets_of
 from provecfg.mmconfig import read_config
 from provecfg.study.load import checked_study, read_study
@@ -94,13 +95,17 @@ def command(
     if not studies and not everything and selection == Selection() and not settings:
         raise click.UsageError("name a study file, or --all for the study that comes with provecfg")
     read: list[Study | None] = []
+    files: dict[str, Path] = {}
     for path in studies:
         if str(path) in STUDIES and not path.exists():
             read += studies_of(STUDIES[str(path)], settings)
         elif not path.suffix and not path.exists():
             raise ProvecfgError(spelling.unknown("study", str(path), STUDIES), hint="or name a study file, x.yaml")
         else:
-            read.append(_read(path, settings, terminal))
+            study = _read(path, settings, terminal)
+            read.append(study)
+            if study is not None:
+                files[study.name] = path
     if everything or not studies:
         read += studies_of(LOSS_STUDY, settings)
     if None in read:
@@ -145,7 +150,8 @@ def command(
     )
     findings = screened(judged, settings_reader())
     texts = {file: text for judgement in judged for file, text in judgement.texts.items()}
-    show_findings(findings, terminal, files=list(texts), texts=texts, on_stderr=True, says_none=False)
+    origins = [_origins(study, files.get(study.name), settings) for study in selected] if findings else []
+    show_findings(findings, terminal, files=list(texts), texts=texts, on_stderr=True, says_none=False, studies=origins)
     if refused:
         listed = "\n".join(f"  {path}: {change.value}" for path, change in refused)
         raise ProvecfgError(
@@ -161,6 +167,12 @@ def _judgements(target: ConfigFile) -> list[Judgement]:
     path = target.path.absolute()
     judgement = judgement_of_view(read_config(path, text=target.text))
     return [judgement] if any(finding.severity > Severity.NOTE for finding in judgement.findings) else []
+
+
+def _origins(study: Study, path: Path | None, settings: tuple[str, ...]) -> StudyOrigins:
+    if path is None:
+        return StudyOrigins(study)
+    return StudyOrigins(study, path, text_of_file(path), [setting.partition("=")[0].strip() for setting in settings])
 
 
 def _would_be(change: Change) -> str:

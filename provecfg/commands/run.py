@@ -310,4 +310,17 @@ def _tell(outcome: Outcome, terminal: Terminal) -> None:
     if outcome.state not in (record.FINISHED, record.STOPPED):
         terminal.failure(f"{summary}\n{outcome.message}")
     else:
-        terminal.note(summary)
+        curves = _curves(outcome, terminal)
+        terminal.note(summary + (f", its curves in {curves}" if curves else ""))
+
+
+def _curves(outcome: Outcome, terminal: Terminal) -> str:
+    """The name of the picture that was drawn into the work dir, or ''. A run is done whether or not that can be."""
+    from provecfg.results.formats.curves import write_curves
+
+    try:
+        picture = write_curves(outcome.work_dir)
+    except (OSError, ProvecfgError) as error:
+        terminal.note(f"{outcome.name}: no picture of its curves: {error}")
+        return ""
+    return picture.name if picture is not None else ""

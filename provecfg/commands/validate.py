@@ -97,6 +97,7 @@ def command(
         texts={file: text for judgement in judged for file, text in judgement.texts.items()},
         strict=settings.strict,
         output=output,
+        docs_url=settings.docs_url,
     )
     return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
 

@@ -5,7 +5,7 @@ It needs the standard library alone: whoever finds something brings the config a
 
 from __future__ import annotations
 
-from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span, in_file_order, is_failure
+from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Origin, Span, in_file_order, is_failure
 from provecfg.findings.place import placed
 from provecfg.findings.problem import Problem, Severity, family_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "Edit",
     "Finding",
     "Fix",
+    "Origin",
     "Problem",
     "Severity",
     "Span",

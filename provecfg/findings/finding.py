@@ -63,6 +63,20 @@ class Cause(NamedTuple):
     key: str
 
 
+class Origin(NamedTuple):
+    """What made a line of a generated file, and so where it is to be changed.
+
+    Args:
+        text: The thing itself, in words.
+        filename: The file that says it, where there is one.
+        span: Where in that file, where it says it in so many words.
+    """
+
+    text: str
+    filename: Path | None = None
+    span: Span | None = None
+
+
 NOWHERE: Final = Path()
 """The file of a finding of which only the key is known yet."""
 
@@ -86,6 +100,7 @@ class Finding:
         covers: Dotted path of the part of the config that means nothing while this stands, '' for all of it: what is
             found there follows from it. None if it is about itself alone.
         caused_by: The finding that this one follows from; see `folding`.
+        origin: In a generated file, what made the line.
     """
 
     problem: Problem
@@ -98,6 +113,7 @@ class Finding:
     target: Path | None = None
     covers: str | None = None
     caused_by: Cause | None = None
+    origin: Origin | None = None
 
     @property
     def code(self) -> str:

@@ -40,6 +40,8 @@ class Settings:
         strict: Whether warnings make the exit code 1.
         output_format: One of `OUTPUT_FORMATS`.
         packages: Packages, or folders relative to the settings' file, that register classes beside the repository's.
+        docs_url: Where provecfg's documentation is published (`make site`), for links to a code's page; None where the
+            package itself says it.
         file: The pyproject.toml they come from, or None for the defaults.
     """
 
@@ -50,6 +52,7 @@ class Settings:
     strict: bool = False
     output_format: str = "text"
     packages: tuple[str, ...] = ()
+    docs_url: str | None = None
     file: Path | None = None
     _off: dict[Path, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -224,6 +227,12 @@ def _names(value: Any, key: str, file: Path | None) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _address(value: Any, key: str, file: Path | None) -> str:
+    if not isinstance(value, str) or not re.match(r"(https?|file)://\S+$", value):
+        raise _wrong(key, file, 'an address such as "https://docs.example.org/provecfg"', value)
+    return value
+
+
 def _format(value: Any, key: str, file: Path | None) -> str:
     if not isinstance(value, str) or value not in OUTPUT_FORMATS:
         raise _wrong(key, file, f"one of {', '.join(OUTPUT_FORMATS)}", value)
@@ -238,6 +247,7 @@ _READERS: Final[dict[str, Callable[[Any, str, Path | None], Any]]] = {
     "strict": _flag,
     "output-format": _format,
     "packages": _names,
+    "docs-url": _address,
 }
 
 

@@ -45,7 +45,7 @@ def replaced(node: Node, value: Any) -> tuple[Edit, ...]:
     if origin is None:
         return ()
     span = origin.span
-    old = _text(origin.source, span)
+    old = text_under(origin.source, span)
     if not _is_literal_of(old, node.value, origin.source) or not _is_plain(value):
         return ()
     return (Edit(origin.source.path, span, _written(value, origin.source, quote=old[:1]), (node.key,)),)
@@ -57,7 +57,7 @@ def renamed(node: Node, name: str) -> tuple[Edit, ...]:
     if origin is None or origin.key is None:
         return ()
     span = origin.key_span
-    old = _text(origin.source, span)
+    old = text_under(origin.source, span)
     quote = old[:1] if old[:1] in "'\"" else ""
     if old.strip("'\"") != node.step:
         return ()
@@ -95,7 +95,7 @@ def added(after: Node, name: str, value: Any) -> tuple[Edit, ...]:
     if not _is_plain(value):
         return ()
     source, span = origin.source, origin.span
-    literal = _text(source, origin.key_span)[:1]
+    literal = text_under(source, origin.key_span)[:1]
     item = f"{name}={value!r}" if literal not in ("'", '"') else f"{literal}{name}{literal}: {value!r}"
     behind = Span(span.end_row, span.end_column, span.end_row, span.end_column)
     return (Edit(source.path, behind, f", {item}", (_sibling(after, name),)),)
@@ -139,7 +139,8 @@ def _is_top(node: Node) -> bool:
     return node.parent is None or node.parent.parent is None
 
 
-def _text(source: SourceFile, span: Span) -> str:
+def text_under(source: SourceFile, span: Span) -> str:
+    """The text that a span covers."""
     lines = source.text.split("\n")
     if span.row == span.end_row:
         return lines[span.row - 1][span.column - 1 : span.end_column - 1]

@@ -139,9 +139,7 @@ def base_of(model: Model, folder: Path) -> Base:
         ProvecfgError: It cannot be read, or no segmentation model is in it that a study could train; says why.
     """
     shipped, known = model.shipped_path, MODELS.get(model.base)
-    path = FOLDER / shipped if shipped is not None else folder / model.base
-    settings = {**(known.settings if known is not None else {}), **model.set}
-    view = read_config(path, cfg_options=tuple(settings.items()))
+    view = view_of(model, folder)
     errors = [problem for problem in view.problems if problem.severity is Severity.ERROR]
     if errors:
         raise ProvecfgError(f"{model.base} cannot be edited: {errors[0].message}", hint=errors[0].hint)
@@ -170,6 +168,19 @@ def base_of(model: Model, folder: Path) -> Base:
         label_transforms=_label_transforms(view),
         crop_size=_size(view.values.get("crop_size")) or _size((segmentor.get("data_preprocessor") or {}).get("size")),
     )
+
+
+def view_of(model: Model, folder: Path) -> ConfigView:
+    """The config that a model of a study is, with the model's settings in it.
+
+    Args:
+        model: Of the study.
+        folder: The study's, where relative paths start.
+    """
+    shipped, known = model.shipped_path, MODELS.get(model.base)
+    path = FOLDER / shipped if shipped is not None else folder / model.base
+    settings = {**(known.settings if known is not None else {}), **model.set}
+    return read_config(path, cfg_options=tuple(settings.items()))
 
 
 def plain_value(value: Any, key: str) -> Any:

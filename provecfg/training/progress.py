@@ -6,11 +6,12 @@ import math
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from provecfg.spelling import printable
 
@@ -62,13 +63,18 @@ class RunStatus:
 
     def losses_text(self) -> str:
         """The sum, then the terms; of a decoder that repeats its losses after each layer, those of the last."""
+        total, *terms = self.loss_parts()
+        return total + (f" ({', '.join(terms)})" if terms else "")
+
+    def loss_parts(self) -> list[str]:
+        """The same, each name with its number."""
         names = [name for name in self.losses if name != "loss"]
         shown = [name for name in names if not _INNER_LAYER.search(name)]
         terms = [f"{name.replace('.loss_', '.')} {self.losses[name]:.4g}" for name in shown]
         if len(shown) < len(names):
             terms.append(f"{len(names) - len(shown)} of inner layers")
         total = self.losses.get("loss", math.nan)
-        return printable(f"loss {total:.4g}" + (f" ({', '.join(terms)})" if terms else ""))
+        return [printable(part) for part in (f"loss {total:.4g}", *terms)]
 
     def metric_text(self) -> str:
         """The metric's last value and its best."""
@@ -149,6 +155,24 @@ class LiveDisplay:
         self._live.stop()
 
 
+class _Pairs:
+    """Words that belong together stay in one line: a name and its number. For rich."""
+
+    def __init__(self, parts: list[str]) -> None:
+        self._parts = [part for part in parts if part]
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        from rich.text import Text
+
+        line = " "
+        for part in self._parts:
+            if line.strip() and len(line) + 1 + len(part) > options.max_width:
+                yield Text(line, no_wrap=True, overflow="ellipsis")
+                line = "   "
+            line += f" {part}"
+        yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
 def _panel(status: RunStatus) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
@@ -164,7 +188,7 @@ def _panel(status: RunStatus) -> Any:
         time_left,
     )
     rate = "" if status.lr is None else f"lr {status.lr:.3g}"
-    second = Text(f"  {status.losses_text()}   {rate}" if status.losses else "  starting")
+    second = _Pairs([*status.loss_parts(), rate]) if status.losses else Text("  starting")
     third = Text("  " + status.metric_text())
     if status.validating is not None:
         third.append(f"   validating {status.validating[0]}/{status.validating[1]}", style="cyan")
@@ -199,6 +223,7 @@ class ProgressHook(Hook):
         self._began_at = 0
         self._validation_began = 0.0
         self._validating_seconds = 0.0
+        self._validations = 0
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock, and take up what a resumed run knows."""
@@ -219,10 +244,12 @@ class ProgressHook(Hook):
         if "train/lr" in scalars:
             status.lr = float(scalars["train/lr"].current())
         done = status.iteration - self._began_at
-        spent = time.monotonic() - self._began
-        # The clock runs through validations, so the time they will take is in it, too.
-        status.seconds_left = spent / done * (status.max_iters - status.iteration)
-        status.iters_per_second = done / max(spent - self._validating_seconds, 1e-9)
+        training = max(time.monotonic() - self._began - self._validating_seconds, 1e-9)
+        status.iters_per_second = done / training
+        status.seconds_left = training / done * (status.max_iters - status.iteration)
+        if self._validations:
+            validating = self._validating_seconds / self._validations
+            status.seconds_left += validating * validations_left(runner, status.iteration)
         self.display.show(status, important=done == 1 or status.iteration == status.max_iters)
 
     def before_val(self, runner: Runner) -> None:
@@ -232,6 +259,7 @@ class ProgressHook(Hook):
     def after_val(self, runner: Runner) -> None:
         """Let it go on."""
         self._validating_seconds += time.monotonic() - self._validation_began
+        self._validations += 1
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Show how far the validation is."""
@@ -247,6 +275,19 @@ class ProgressHook(Hook):
             status.last = float(value)
             status.best = status.last if status.best is None else self._better(status.best, status.last)
         self.display.show(status, important=True)
+
+
+def validations_left(runner: Runner, iteration: int) -> int:
+    """How many validations come after an iteration, that of its own included, as mmengine's loops decide it."""
+    loop = runner.train_loop
+    if runner.val_loop is None or not hasattr(loop, "val_interval"):
+        return 0
+    done, end = iteration, runner.max_iters
+    if isinstance(loop, EpochBasedTrainLoop):
+        done, end = iteration // max(1, len(loop.dataloader)), runner.max_epochs
+    first = max(done, loop.val_begin)
+    due = {end, *range(first + -first % loop.val_interval, end + 1, loop.val_interval)}
+    return sum(at > done or at == iteration for at in due if at >= first)
 
 
 def duration(seconds: float) -> str:

@@ -225,3 +225,48 @@ def test_the_schema_accepts_the_default_study_and_refuses_an_unknown_key(provecf
     )
     with pytest.raises(jsonschema.ValidationError, match="modles"):
         jsonschema.validate({"name": "a", "modles": []}, schema)
+
+
+SHORT = (
+    "name: short\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none]}\nschedule: {max_iters: 2000, val_interval: 500}\n"
+)
+
+
+def test_what_is_found_names_the_studys_field_and_line(provecfg: Command, out: Path) -> None:
+    Path("study.yaml").write_text(f"{SHORT}early_stopping:\n  patience: 9\n")
+    code, _, err = provecfg("generate", "study.yaml")
+    assert code == 1
+    assert "STOP008" in err
+    assert "made by study.yaml:6:13: `early_stopping.patience`" in err
+
+    code, stdout, _ = provecfg("validate", "study.yaml")
+    assert (code, stdout.split(" error ")[0]) == (1, "study.yaml:6:13:")
+
+    code, stdout, _ = provecfg("validate", "generated", "--output-format", "json")
+    (found,) = json.loads(stdout)
+    assert found["origin"] == {
+        "text": "`early_stopping.patience`",
+        "filename": str(Path("study.yaml").absolute()),
+        "location": {"row": 6, "column": 13},
+    }
+
+
+def test_a_field_of_the_command_line_is_named_as_that(provecfg: Command, out: Path) -> None:
+    Path("study.yaml").write_text(SHORT)
+    _, _, err = provecfg("generate", "study.yaml", "--set", "early_stopping.patience=9")
+    assert "made by `early_stopping.patience`, which --set says" in err
+
+
+def test_a_config_that_was_edited_or_whose_study_has_changed_is_said_to_be_of_nobody(
+    provecfg: Command, out: Path
+) -> None:
+    Path("study.yaml").write_text(f"{SHORT}early_stopping: {{patience: 9}}\n")
+    provecfg("generate", "study.yaml")
+    (config,) = out.iterdir()
+    text = config.read_text()
+    config.write_text(text.replace("patience=9", "patience=8"))
+    assert "made by" not in provecfg("validate", "generated")[1]
+    config.write_text(text)
+    assert "made by" in provecfg("validate", "generated")[1]
+    Path("study.yaml").write_text(f"{SHORT}early_stopping: {{patience: 8}}\n")
+    assert "made by" not in provecfg("validate", "generated")[1]

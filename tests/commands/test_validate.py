@@ -25,6 +25,7 @@ model = dict(
         ]))
 """
 CLEAN = DROPPED.replace("            dict(type='FocalLoss', use_sigmoid=False),\n", "")
+WITH_DROPOUT = CLEAN.replace("num_classes=4,", "num_classes=4,\n        dropout_ratio=0.1,")
 
 
 @pytest.fixture
@@ -223,3 +224,61 @@ def test_an_empty_config_is_said_to_be_empty_and_a_package_is_not(provecfg: Comm
     (here / "config.py").write_text("# nothing yet\n")
     (here / "__init__.py").write_text("")
     assert findings(provecfg, "config.py", "__init__.py") == [("CFG035", "")]
+
+
+def test_a_misspelt_override_is_mended_to_the_name_that_the_base_has(provecfg: Command, here: Path) -> None:
+    """Taking it out would call clean a config that trains something else than was written."""
+    (here / "base.py").write_text(WITH_DROPOUT)
+    child = here / "child.py"
+    child.write_text("_base_ = ['base.py']\nmodel = dict(decode_head=dict(dropout_rati=0.3))\n")
+    assert provecfg("validate", "child.py", "--fix")[0] == 0
+    assert child.read_text() == "_base_ = ['base.py']\nmodel = dict(decode_head=dict(dropout_ratio=0.3))\n"
+    child.write_text("_base_ = ['base.py']\nmodel = dict(decode_head=dict(dropout_rati=0.3, dropout_ratio=0.2))\n")
+    assert provecfg("validate", "child.py", "--fix")[0] == 1
+    assert "dropout_rati=0.3" in child.read_text()
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("", "model = dict(decode_head=dict(dropout_ratio=0.1))\n"),
+        ("optim_wrapper = dict(type='OptimWrapper')", "model = dict(decode_head=dict(dropout_ratio=0.1))\n"),
+        (
+            "model = dict(decode_head=dict(align_corners=False))\n",
+            "model = dict(decode_head=dict(align_corners=False, dropout_ratio=0.1))\n",
+        ),
+        (
+            "model = {'auxiliary_head': None}\n",
+            "model = {'auxiliary_head': None, 'decode_head': dict(dropout_ratio=0.1)}\n",
+        ),
+    ],
+)
+def test_a_mistake_in_a_package_is_mended_by_an_override_in_the_users_config(
+    provecfg: Command, here: Path, own: str, expected: str
+) -> None:
+    theirs = here / "site-packages" / "base.py"
+    theirs.parent.mkdir()
+    theirs.write_text(WITH_DROPOUT.replace("=0.1", "='0.1'"))
+    assert "'0.1'" in theirs.read_text()
+    (here / "child.py").write_text(f"_base_ = ['site-packages/base.py']\n{own}")
+    code, stdout, _ = provecfg("validate", "child.py")
+    assert code == 1
+    assert "fix (--fix): take the quotes away, as an override in child.py" in stdout
+    assert provecfg("validate", "child.py", "--fix")[0] == 0
+    assert (here / "child.py").read_text().endswith(expected)
+    assert "'0.1'" in theirs.read_text()
+
+
+def test_a_finding_links_to_its_codes_page_where_the_settings_say_it_is_published(
+    provecfg: Command, here: Path
+) -> None:
+    (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "https://docs.example.org/provecfg/"\n')
+    (here / "x.py").write_text(DROPPED)
+    found = json.loads(provecfg("validate", "x.py", "--output-format", "json")[1])
+    assert found
+    assert {entry["url"] for entry in found} == {
+        f"https://docs.example.org/provecfg/codes/{entry['code']}.html" for entry in found
+    }
+    (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "docs"\n')
+    code, _, err = provecfg("validate", "x.py")
+    assert (code, "docs-url must be an address" in err) == (2, True)

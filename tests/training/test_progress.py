@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 
 from provecfg.training import progress
-from provecfg.training.progress import LineDisplay, LiveDisplay, NoDisplay, RunStatus, display_for, duration
+from provecfg.training.progress import (
+    LineDisplay,
+    LiveDisplay,
+    NoDisplay,
+    RunStatus,
+    display_for,
+    duration,
+    validations_left,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -71,6 +80,28 @@ def test_the_terminal_shows_all_of_it() -> None:
     live.close()
     for text in ("pspnet", "50/150", "decode.ce 1", "lr 0.01", "1:01:40 left", "20.00 (best 25.00)", "validating 3/26"):
         assert text in stream.getvalue()
+
+
+def test_a_narrow_terminal_parts_no_name_from_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    losses = {"loss": 4.986, "decode.loss_ce": 2.994, "decode.loss_focal": 0.4052, "aux.loss_ce": 1.187}
+    stream = Terminal()
+    live = LiveDisplay(stream)
+    live.show(status(losses=losses), important=True)
+    live.close()
+    for pair in ("loss 4.986", "decode.ce 2.994", "decode.focal 0.4052", "aux.ce 1.187", "lr 0.01"):
+        assert pair in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("iteration", "begin", "left"),
+    [(0, 1, 4), (19, 1, 4), (20, 1, 4), (21, 1, 3), (61, 1, 1), (70, 1, 1), (0, 50, 2)],
+)
+def test_the_validations_that_are_left_are_those_that_the_loop_will_make(iteration: int, begin: int, left: int) -> None:
+    """Of 70 iterations, one every 20 and at the end: 20, 40, 60, 70."""
+    loop = SimpleNamespace(val_interval=20, val_begin=begin)
+    runner = SimpleNamespace(train_loop=loop, val_loop=object(), max_iters=70)
+    assert validations_left(runner, iteration) == left  # type: ignore[arg-type]
 
 
 def test_durations() -> None:

@@ -18,9 +18,19 @@ FORMATS: Final[dict[str, str]] = {
     "junit": "junit",
 }
 """Output format as the command line names it -> its module, imported when asked for; it has `as_<format>`."""
+_LINKING: Final = frozenset({"json", "sarif"})
 
-RULES_URL: Final[str | None] = None
-"""Where docs/rules.md is published, so that reports can link to it; None until it has a lasting address."""
+
+def documentation_url() -> str | None:
+    """Where the documentation is published, as the installed package says it; None until it has a lasting address."""
+    from importlib import metadata  # for formats that link to it alone: it takes milliseconds
+
+    try:
+        addresses = metadata.metadata("provecfg").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    named = dict(address.split(", ", 1) for address in addresses)
+    return named.get("Documentation")
 
 
 def report(
@@ -32,7 +42,7 @@ def report(
     color: bool = False,
     strict: bool = False,
     source: Callable[[Path], str] | None = None,
-    rules_url: str | None = RULES_URL,
+    docs_url: str | None = None,
 ) -> str:
     """Write findings in one of `FORMATS`, in the order given; the text has no newline at its end.
 
@@ -44,7 +54,7 @@ def report(
         color: Whether text is coloured. The caller knows the stream and NO_COLOR.
         strict: Whether warnings count as failures, for formats that say so.
         source: Text of a file, for source lines; read from disk unless given.
-        rules_url: Address of the page that documents the codes.
+        docs_url: Where the documentation is published, with a page for each code.
     """
     base = (base or Path.cwd()).absolute()
     module = importlib.import_module(f"provecfg.findings.reporters.{FORMATS[format]}")
@@ -57,6 +67,6 @@ def report(
             color=color,
             strict=strict,
             source=source or text_of_file,
-            rules_url=rules_url,
+            docs_url=docs_url or (documentation_url() if format in _LINKING else None),
         )
     )

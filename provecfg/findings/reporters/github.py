@@ -36,6 +36,8 @@ def _command(finding: Finding, report: Report) -> str:
         message += f" [{finding.key}]"
     if finding.hint:
         message += f"\n{finding.hint}"
+    if (origin := report.origin(finding)) is not None:
+        message += f"\nmade by {origin}"
     return f"::{_COMMANDS[finding.severity]} {given}::{_data(message)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from provecfg.findings import Finding, Fix, Span
+from provecfg.findings import Finding, Fix, Origin, Span
 from provecfg.findings.reporters.report import Report
 
 _WHOLE_FILE = Span(1, 1, 1, 1)
@@ -33,6 +33,17 @@ def record(finding: Finding, report: Report) -> dict[str, Any]:
         "fix": None if finding.fix is None else _fix(finding.fix, report),
         "url": report.rule_url(finding.code),
         "caused_by": None if finding.caused_by is None else finding.caused_by._asdict(),
+        # of generated files alone
+        **({} if finding.origin is None else {"origin": _origin(finding.origin, report)}),
+    }
+
+
+def _origin(origin: Origin, report: Report) -> dict[str, Any]:
+    span = origin.span
+    return {
+        "text": origin.text,
+        "filename": None if origin.filename is None else str(report.base / origin.filename),
+        "location": None if span is None else {"row": span.row, "column": span.column},
     }
 
 

@@ -52,6 +52,8 @@ def _line(finding: Finding, report: Report) -> str:
         text += f" [{finding.key}]"
     if finding.hint:
         text += f" (hint: {finding.hint})"
+    if (origin := report.origin(finding)) is not None:
+        text += f" (made by {origin})"
     return _clean(text)
 
 

@@ -31,7 +31,7 @@ class Report:
         color: Whether to colour text.
         strict: Whether warnings count as failures.
         source: Text of a file.
-        rules_url: Address of the page that documents the codes, each under its own anchor, or None.
+        docs_url: Where the documentation is published, or None.
     """
 
     findings: tuple[Finding, ...]
@@ -40,7 +40,7 @@ class Report:
     color: bool
     strict: bool
     source: Callable[[Path], str]
-    rules_url: str | None
+    docs_url: str | None
 
     @cached_property
     def distinct(self) -> tuple[Finding, ...]:
@@ -90,12 +90,22 @@ class Report:
         return {}
 
     def rule_url(self, code: str) -> str | None:
-        """Where a code is documented."""
-        return None if self.rules_url is None else f"{self.rules_url}#{code.lower()}"
+        """Where a code is documented: `docs/conf.py` makes a page for each."""
+        return None if self.docs_url is None else f"{self.docs_url.rstrip('/')}/codes/{code}.html"
 
     def is_failure(self, finding: Finding) -> bool:
         """Whether the finding alone makes the exit code 1."""
         return is_failure([finding], strict=self.strict)
+
+    def origin(self, finding: Finding) -> str | None:
+        """What made the line of a generated file, with its place."""
+        if finding.origin is None:
+            return None
+        text, filename, span = finding.origin
+        if filename is None:
+            return text
+        place = self.shown(filename) + ("" if span is None else f":{span.row}:{span.column}")
+        return f"{place}: {text}"
 
     @cached_property
     def causes(self) -> tuple[Finding, ...]:

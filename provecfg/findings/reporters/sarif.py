@@ -81,19 +81,27 @@ def _result(finding: Finding, rule_index: int, seen: Counter[str], report: Repor
     }
     if finding.caused_by is not None:
         result["properties"] = {"caused_by": finding.caused_by._asdict()}
-    targets = report.targets(finding)
-    if targets:
-        result["relatedLocations"] = [
-            {
-                "id": number,
-                "physicalLocation": {"artifactLocation": _artifact(target, report)},
-                "message": {"text": "inherits from it"},
-            }
-            for number, target in enumerate(targets, start=1)
+    related: list[tuple[Path, Span | None, str]] = [
+        (target, None, "inherits from it") for target in report.targets(finding)
+    ]
+    if finding.origin is not None:
+        related += [
+            (finding.origin.filename or finding.filename, finding.origin.span, f"made by {finding.origin.text}")
         ]
+    if related:
+        result["relatedLocations"] = [_related(*place, number, report) for number, place in enumerate(related, start=1)]
     if finding.fix is not None:
         result["fixes"] = [_fix(finding.fix, report)]
     return result
+
+
+def _related(path: Path, span: Span | None, text: str, number: int, report: Report) -> dict[str, Any]:
+    region = {} if span is None else {"region": _region(span)}
+    return {
+        "id": number,
+        "physicalLocation": {"artifactLocation": _artifact(path, report), **region},
+        "message": {"text": text},
+    }
 
 
 def _fingerprint(finding: Finding, seen: Counter[str], report: Report) -> str:

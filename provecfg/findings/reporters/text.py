@@ -45,6 +45,8 @@ def _finding(finding: Finding, report: Report) -> str:
     if finding.fix is not None:
         option = "--fix" if finding.fix.applicability is Applicability.SAFE else "--unsafe-fixes"
         notes.append(f"fix ({option}): {printable(finding.fix.message)}")
+    if (origin := report.origin(finding)) is not None:
+        notes.append(f"made by {printable(origin)}")
     targets = [printable(report.shown(target)) for target in report.targets(finding)]
     if targets:
         notes.append(f"inherited by {first_few(targets, _MOST_TARGETS)}")

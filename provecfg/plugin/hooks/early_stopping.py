@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
+
+from provecfg.plugin.hooks.missed_validation import is_validation_missing, progress_of
 
 _CHECKPOINT_KEY = "early_stopping"
 
@@ -54,7 +56,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             runner.register_hook(self._make_up_hook, priority="LOWEST")
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        self._last_validation = {"iter": runner.iter, "epoch": runner.epoch}
+        self._last_validation = progress_of(runner)
         score: Any = metrics.get(self.monitor)
         self.last_score = None if score is None else float(score)
         if isinstance(score, np.generic):
@@ -87,7 +89,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
                 "patience starts anew"
             )
             # Nor can it be known whether a validation is missing.
-            self._last_validation = {"iter": runner.iter, "epoch": runner.epoch}
+            self._last_validation = progress_of(runner)
             return
         self.best_score = state["best_score"]
         self.wait_count = state["wait_count"]
@@ -102,7 +104,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         """Run the validation that the resumed checkpoint does not know of, and stop a run that had stopped."""
         if runner.iter == 0:
             return
-        if self._is_validation_missing(runner):
+        if is_validation_missing(runner, self._last_validation):
             runner.logger.info(
                 f"the checkpoint of iteration {runner.iter} was written before its validation, which comes first"
             )
@@ -113,19 +115,6 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
                 f"early stopping had ended this run at iteration {self._last_validation['iter']} "
                 f"(best {self.monitor} {self.best_score:.4g}); raise `patience` to train on"
             )
-
-    def _is_validation_missing(self, runner: Runner) -> bool:
-        loop = runner.train_loop
-        if runner.val_loop is None or not hasattr(loop, "val_interval"):
-            return False
-        # The interval that holds here, as the loop itself works it out before it decides.
-        loop._decide_current_val_interval()
-        if isinstance(loop, EpochBasedTrainLoop):
-            now, last, end = runner.epoch, self._last_validation["epoch"], runner.max_epochs
-        else:
-            now, last, end = runner.iter, self._last_validation["iter"], runner.max_iters
-        is_due = now >= loop.val_begin and (now % loop.val_interval == 0 or now == end)
-        return is_due and now != last
 
     def _had_stopped(self) -> bool:
         met_threshold = self.stopping_threshold is not None and self.rule_map[self.rule](

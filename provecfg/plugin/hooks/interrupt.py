@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopSignals, asks_requeue
+from provecfg.plugin.hooks.missed_validation import is_validation_missing, progress_of
 
+_CHECKPOINT_KEY = "last_validation"
 _REQUEUE_RANK = 256  # above every signal's number
 
 
@@ -47,9 +50,9 @@ class CheckpointOnInterruptHook(Hook):
     The signals are those of `interruption`: SIGINT, SIGTERM and SIGHUP, after which `runner.train()` raises
     `TrainingInterrupted` with exit code 130, and SIGUSR1 and SIGUSR2, with exit code 75, which asks for a new start.
     A signal during a validation ends that at its next batch. The checkpoint is then of the iteration before it, and
-    knows nothing of that validation, which `ResumableEarlyStoppingHook` makes up for on resume. With several processes
-    all end at the same iteration as soon as one of them has got a signal. An epoch-based loop goes on from whole epochs
-    only, so there no checkpoint is written, and the last one stays.
+    knows nothing of that validation, which comes first when the run goes on, whether or not an early-stopping hook asks
+    for it. With several processes all end at the same iteration as soon as one of them has got a signal. An epoch-based
+    loop goes on from whole epochs only, so there no checkpoint is written, and the last one stays.
 
     Before training has begun a signal raises `StopRequested` at once; so does a second one while training.
 
@@ -63,6 +66,34 @@ class CheckpointOnInterruptHook(Hook):
     def __init__(self) -> None:
         self.signals = StopSignals()
         self._listening = ExitStack()
+        self._last_validation: Mapping[str, int] = {"iter": 0, "epoch": 0}
+        self._loaded: Mapping[str, int] | None = None
+        self._make_up_hook: _MakeUpValidation | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Let a validation that is missing be made up for when every other hook has prepared for training."""
+        if self._make_up_hook is None:
+            self._make_up_hook = _MakeUpValidation(self)
+            runner.register_hook(self._make_up_hook, priority="LOWEST")
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add when the last validation was, as plain data."""
+        checkpoint[_CHECKPOINT_KEY] = dict(self._last_validation)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep it until training begins, when it is known whether this is a resume."""
+        self._loaded = checkpoint.get(_CHECKPOINT_KEY)
+
+    def make_up(self, runner: Runner) -> None:
+        """Run the validation that the resumed checkpoint does not know of, unless early stopping has just done so."""
+        loaded, self._loaded = self._loaded, None
+        if runner.iter == 0 or loaded is None:
+            return
+        if self._last_validation["iter"] == 0:
+            self._last_validation = loaded
+        if is_validation_missing(runner, self._last_validation):
+            runner.logger.info(f"iteration {runner.iter} was saved before its validation, which comes first")
+            runner.val_loop.run()
 
     def before_train(self, runner: Runner) -> None:
         """Listen, and note the first signal from now on."""
@@ -93,7 +124,8 @@ class CheckpointOnInterruptHook(Hook):
             self._end(runner, self.signals.received, iteration=runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """End training after a validation."""
+        """Note the validation, and end training after it if asked to."""
+        self._last_validation = progress_of(runner)
         if self.signals.received is not None:
             # Written even if there is one of this iteration: that one does not know of this validation.
             self._end(runner, self.signals.received, iteration=runner.iter, rewrite=True)
@@ -119,6 +151,16 @@ class CheckpointOnInterruptHook(Hook):
         highest = torch.tensor(float(rank))
         all_reduce(highest, op="max")
         return int(highest.item()) % _REQUEUE_RANK or None
+
+
+class _MakeUpValidation(Hook):
+    """Runs `make_up` when every other hook has prepared for training, since validating uses them."""
+
+    def __init__(self, interrupt: CheckpointOnInterruptHook) -> None:
+        self.interrupt = interrupt
+
+    def before_train(self, runner: Runner) -> None:
+        self.interrupt.make_up(runner)
 
 
 def _save(runner: Runner, hook: CheckpointHook, iteration: int, rewrite: bool) -> None:

@@ -82,7 +82,7 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
             repair = fix(f"move it to {home.key}", moved(node, home), safe=safe)
         return Mark(node, message, f"it belongs to {home.key}", repair, at_key=True, covers=node)
     useless = _USELESS.get(info.type_name, ())
-    near = [name for name in info.nearest(node.name) if name not in typed.node.value and name not in useless]
+    near = [name for name in info.nearest(node.name) if _may_be_meant(node, name) and name not in useless]
     if near:
         is_certain = safe and len(near) == 1
         renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
@@ -90,6 +90,12 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
     return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)
+
+
+def _may_be_meant(misspelt: Node, name: str) -> bool:
+    """Whether an argument's name can be the one that was meant: it is not set beside it; a base may set it."""
+    present = misspelt.parent.get(name) if misspelt.parent is not None else None
+    return present is None or present.file != misspelt.file
 
 
 _PIXEL_LOSSES = (

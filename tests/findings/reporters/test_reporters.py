@@ -142,7 +142,7 @@ def test_nothing_found(format: str, text: str) -> None:
 
 
 def test_json_has_exactly_the_fields_of_the_contract() -> None:
-    (record,) = json.loads(shown(ERROR, format="json", rules_url="https://example.org/rules"))
+    (record,) = json.loads(shown(ERROR, format="json", docs_url="https://example.org/docs"))
     assert record == {
         "code": "LOSS004",
         "name": "sigmoid-dice-beside-softmax",
@@ -165,7 +165,7 @@ def test_json_has_exactly_the_fields_of_the_contract() -> None:
                 }
             ],
         },
-        "url": "https://example.org/rules#loss004",
+        "url": "https://example.org/docs/codes/LOSS004.html",
         "caused_by": None,
     }
     (bare,) = json.loads(shown(NOTE, format="json"))
@@ -211,14 +211,14 @@ def sarif_schema() -> dict[str, Any]:
 
 
 def test_sarif_is_valid_and_relative_to_the_checkout() -> None:
-    text = shown(ERROR, INHERITED, NOTE, format="sarif", rules_url="https://example.org/rules")
+    text = shown(ERROR, INHERITED, NOTE, format="sarif", docs_url="https://example.org/docs")
     log = json.loads(text)
     jsonschema.Draft202012Validator(sarif_schema()).validate(log)
     (run,) = log["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["HEAD001", "LOSS004", "RUN001"]
     assert rules[1]["name"] == "SigmoidDiceBesideSoftmax"
-    assert rules[1]["helpUri"] == "https://example.org/rules#loss004"
+    assert rules[1]["helpUri"] == "https://example.org/docs/codes/LOSS004.html"
     assert rules[1]["help"]["text"].startswith("Dice trains sigmoids.")
     error, inherited, note = run["results"]
     assert [(r["ruleId"], r["level"], rules[r["ruleIndex"]]["id"]) for r in run["results"]] == [

@@ -88,6 +88,16 @@ def test_a_validation_that_was_finished_is_not_made_again(toy_run, at):
     assert [(entry["iter"], entry["wait"]) for entry in run.diary()] == [(2, 0), (4, 0), (8, 0), (10, 1)]
 
 
+def test_a_validation_that_was_left_is_made_up_for_without_early_stopping(toy_run, at):
+    run = toy_run(scores=SCORES, max_iters=10, patience=None)
+    interrupted(run, at("before_val_iter", 4, send(signal.SIGINT), priority="NORMAL"))
+    assert [entry["iter"] for entry in run.diary()] == [2]
+    run.extra_hooks = [CheckpointOnInterruptHook()]
+    run.train(resume=True)
+    assert [entry["iter"] for entry in run.diary()] == [2, 4, 6, 8, 10]
+    assert [entry["saved_best"] for entry in run.diary()] == [10.0, 20.0, 20.0, 30.0, 30.0]
+
+
 def test_averaged_weights_do_not_take_the_place_of_the_models_own(toy_run, at):
     run = toy_run(scores=SCORES, max_iters=10)
     run.checkpoint = {"interval": 5}
