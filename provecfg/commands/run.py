@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 @click.option("--no-pretrained", is_flag=True, help="Start from random weights.")
 @click.option("--trust-checkpoint", is_flag=True, help="Load checkpoints that hold more than data and can run code.")
 @click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print what would run, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and build everything, print what would run, and train nothing.")
 @click.option("--require-proof", is_flag=True, help="Train only what `provecfg prove` has proved, as it is now.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first config that fails.")
 @click.option("--parallel", metavar="N|auto", help="Train so many at once; `auto`: as many as there are GPUs for.")
@@ -222,7 +223,8 @@ def _run(
         terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
         return ExitCode.FINDINGS
     prepared = preflight.prepare(path, options, view)
-    if not passes(prepared.findings):
+    unbuilt = _unbuilt(prepared, view) if dry_run and not prepared.is_complete else []
+    if not passes([*prepared.findings, *unbuilt]):
         terminal.note(f"{path.stem}: not trained")
         return ExitCode.FINDINGS
     if dry_run:
@@ -254,6 +256,19 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
     work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path), path, config)
     return [placed(finding, path, view) for finding in findings]
+
+
+def _unbuilt(prepared: Prepared, view: ConfigView) -> list[Finding]:
+    """What of a config cannot be built, found by building all of it, the data's files excepted."""
+    from provecfg.proof.declared.check import unbuilt
+    from provecfg.proof.declared.declaration import build_declared
+    from provecfg.proof.subject import Subject
+
+    device = prepared.device if prepared.device == "cuda" else "cpu"
+    with tempfile.TemporaryDirectory(prefix="provecfg-dry-run-") as folder:
+        built = build_declared(Subject(prepared.path.absolute(), prepared.config, device, None, Path(folder)))
+    findings = unbuilt(built.declaration) if built.declaration is not None else []
+    return [placed(finding, prepared.path, view) for finding in findings]
 
 
 def _plan_of(prepared: Prepared) -> str:

@@ -1,4 +1,7 @@
-"""The first moments of a run: hooks are called as mmengine calls them before it trains, and backends are imported."""
+"""The first moments of a run: hooks are called as mmengine calls them before it trains, and backends are imported.
+
+Where the loop counts epochs, the first one ends and the second begins, too.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,20 @@ from unittest import mock
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook, LoggerHook, ParamSchedulerHook
+from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from provecfg.findings import Finding
 from provecfg.proof.declared.build import BuildFailure, Parts
 from provecfg.proof.declared.problems import AVERAGE_OF_NOTHING, BACKEND_MISSING, HOOK_FAILS_AT_START
 
-_MOMENTS = ("before_run", "before_train")
+_START = (("before_run", 0), ("before_train", 0))
+_BOUNDARY = (("before_train_epoch", 0), ("after_train_epoch", 0), ("before_train_epoch", 1))
+"""Moments of mmengine's EpochBasedTrainLoop, and the epoch that it counts then, without the iterations between them."""
 _STACK = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "provecfg"})
+_OF_THE_CLOCK = (CheckpointHook, LoggerHook, ParamSchedulerHook)
+"""Hooks whose every epoch that section lives through."""
 _NEEDED = ("model", "train_cfg", "optim_wrapper", "train_dataloader")
 """Without these no run begins, so that a hook has nothing to look at."""
 _MOST_OF_THE_WAY = 0.5
@@ -52,11 +60,14 @@ def can_begin(parts: Parts) -> bool:
 
 def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
     failed: set[int] = set()
+    loop = runner.built_train_loop
+    moments = [*_START, *(_BOUNDARY if isinstance(loop, EpochBasedTrainLoop) else ())]
     # RuntimeInfoHook logs the config, whose formatting takes a second.
     with mock.patch.object(Config, "pretty_text", ""), _signals_kept():
-        for moment in _MOMENTS:
+        for moment, epoch in moments:
+            loop._epoch = epoch
             for hook in runner.hooks:
-                if id(hook) in failed:
+                if id(hook) in failed or (moment.endswith("epoch") and isinstance(hook, _OF_THE_CLOCK)):
                     continue
                 try:
                     getattr(hook, moment)(runner)
@@ -70,6 +81,7 @@ def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
                             f"{type(hook).__name__}.{moment} fails: {type(error).__name__}: {message}",
                             key,
                         )
+    loop._epoch = 0
     for hook in runner.hooks:
         if isinstance(hook, EMAHook) and id(hook) not in failed:
             yield from _forgetful(hook, parts.keys.get(id(hook), "custom_hooks"))
