@@ -136,6 +136,17 @@ class Cluster:
         os.kill(process, signum)
         self.wait_until(lambda: process_start(process) is None, f"the end of {daemon}")
 
+    def mend(self) -> None:
+        """As an administrator: resume nodes that Slurm has drained, and release jobs that it holds, after a kill."""
+        for line in _run("sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T").splitlines():
+            node, state = line.split()
+            if state.startswith("drain"):
+                _run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        for line in _run("squeue", "--noheader", "--array", "--format=%i|%r").splitlines():
+            job, _, reason = line.partition("|")
+            if "held" in reason:
+                _run("scontrol", "release", job)
+
     def lose(self, node: str) -> None:
         """Kill everything on one of several nodes at once, as a power cut does, and tell the controller."""
         machine = os.readlink(f"/proc/{self._process_of(node)}/ns/uts")

@@ -185,6 +185,8 @@ class SlurmStudy(KilledStudy):
             del self._away[daemon]
         if self._away:
             return False
+        with suppress(subprocess.SubprocessError):  # the controller does not answer yet
+            self.cluster.mend()
         silences: list[ProvecfgError] = []
         statuses = statuses_of(self._dir, silences.append)
         if silences:

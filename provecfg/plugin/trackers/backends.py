@@ -81,6 +81,8 @@ class MLflowRunBackend(MLflowVisBackend):
         if uri is None:
             work_dir = _work_dir_of(save_dir)
             uri = f"sqlite:///{work_dir / 'mlflow.db'}"
+            # Not MLflow's own `Default`, which keeps its files in the present folder.
+            arguments["exp_name"] = arguments.get("exp_name") or work_dir.name
             arguments.setdefault("artifact_location", (work_dir / "mlflow_artifacts").as_uri())
             arguments.setdefault("artifact_suffix", ())  # the work dir's files are beside it
         super().__init__(save_dir, tracking_uri=uri, **arguments)

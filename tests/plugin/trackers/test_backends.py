@@ -157,7 +157,7 @@ def test_without_a_server_mlflow_keeps_the_run_in_its_work_dir(tmp_path: Path) -
     process = RunProcess(config, work_dir)
     assert process.ended() == 0, process.text
     assert (work_dir / "mlflow.db").is_file()
-    assert not Path("mlruns").exists()
+    assert list((work_dir / "mlflow_artifacts").rglob("config.py"))
 
 
 @pytest.mark.trackers
