@@ -18,7 +18,8 @@ from mmseg.registry import DATASETS
 
 from provecfg.proof.subject import nothing_printed
 
-_OF_THE_STACK = ("mmcv", "mmseg", "mmdet", "mmengine", "provecfg")
+OF_THE_STACK = ("mmcv", "mmseg", "mmdet", "mmengine", "provecfg")
+"""Packages of classes whose ways are known."""
 _SEED = 0
 
 
@@ -197,7 +198,7 @@ def _where(dataset: Any, key: str, index: int, error: Exception) -> ReadFailure:
 
 def _is_of_stack(part: Any) -> bool:
     """Whether a dataset or transform is of a class of the stack; what could not be built at all is, too."""
-    return part is None or type(part).__module__.partition(".")[0] in _OF_THE_STACK
+    return part is None or type(part).__module__.partition(".")[0] in OF_THE_STACK
 
 
 def _name(dataset: Any) -> str:
