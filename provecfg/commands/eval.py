@@ -51,7 +51,7 @@ def command(
 
     CONFIG is any mmseg config, whose work dir is looked in; WORK_DIR is a run's. The counts are those that
     `SegCountsMetric` makes while training, for each image, in counts/eval_<split>[_<dataset>]_<checkpoint>.npz; what
-    was counted of the same weights before is not counted again.
+    was counted of the same weights on the same data before is not counted again.
     """
     if dataset is not None and dataset not in DATASETS:
         raise ProvecfgError(unknown("dataset", dataset, DATASETS))

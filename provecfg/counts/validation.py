@@ -29,6 +29,7 @@ class Occasion:
         prefix: Of the metrics' names: `val`.
         metrics: What the validation returned, prefix included.
         checkpoint: File of the weights, for an evaluation of a checkpoint.
+        asked: Digest of what it was to evaluate: data, pipeline, evaluator and model.
         split: What `provecfg eval` evaluated on: the split, before it the dataset where it is not the config's own.
         parameters: Numbers that the model has to train.
         operations: Floating-point operations of the model on the first image, a multiplication and an addition being
@@ -40,6 +41,7 @@ class Occasion:
     prefix: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str | None = None
+    asked: str | None = None
     split: str | None = None
     parameters: int | None = None
     operations: int | None = None

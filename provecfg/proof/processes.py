@@ -17,6 +17,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from provecfg.interruption import end_with_parent
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -64,8 +66,8 @@ def each_in_a_process(
 ) -> Iterator[Result | Ended]:
     """Apply `function` to each item in a process forked for it, several at a time.
 
-    What this process has imported is there already. What a process starts ends with it; whatever it does with its
-    memory or its open files, the answers of the others come.
+    What this process has imported is there already. What a process starts ends with it, and it with this one, however
+    that ends; whatever it does with its memory or its open files, the answers of the others come.
 
     Args:
         function: Its result is pickled. What it raises ends its process, and is said as how that ended.
@@ -111,7 +113,7 @@ def each_in_a_process(
 def _start(function: Callable[[Item], Any], index: int, item: Item, folder: Path, silent: bool) -> _Running[Item]:
     context = multiprocessing.get_context("fork")
     answer = folder / str(index)
-    process = context.Process(target=_work, args=(function, item, answer, silent))
+    process = context.Process(target=_work, args=(function, item, answer, silent, os.getpid()))
     with warnings.catch_warnings():
         # Of Python 3.12, that other threads' locks may be held: numpy's threads sleep, and mend themselves on a fork.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -119,8 +121,9 @@ def _start(function: Callable[[Item], Any], index: int, item: Item, folder: Path
     return _Running(index, item, process, time.monotonic(), answer)
 
 
-def _work(function: Callable[[Any], Any], item: Any, answer: Path, silent: bool) -> None:
+def _work(function: Callable[[Any], Any], item: Any, answer: Path, silent: bool, parent: int) -> None:
     os.setsid()  # what is started from here is ended with this process; and Ctrl-C reaches the first process alone
+    end_with_parent(signal.SIGKILL, parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):

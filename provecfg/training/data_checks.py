@@ -107,7 +107,7 @@ def check_dataset(key: str, dataset: dict[str, Any], num_classes: int | None, ig
         return findings
     try:
         stems = _image_stems(dataset, root, images, conventions)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it is no text
         return [Finding(NO_DATA_FOLDER, f"annotation file cannot be read: {error}", f"{key}.ann_file")]
     if not stems:
         return [
@@ -186,9 +186,12 @@ def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes
         return [_no_root(key, root)]
     try:
         pairs = layout.selection.pairs(root)
-        decoder = layout.decoder()
     except ProvecfgError as error:
         return [Finding(EMPTY_SPLIT, error.message, f"{key}.images", hint=error.hint)]
+    try:
+        decoder = layout.decoder()
+    except ProvecfgError as error:
+        return [Finding(LABEL_OUTSIDE_CLASSES, error.message, f"{key}.mapping", hint=error.hint)]
     findings = []
     without_label = [pair.image for pair in pairs if not (root / pair.label).is_file()]
     if without_label:

@@ -14,28 +14,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
+from mmseg.datasets.transforms import LoadBiomedicalAnnotation
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import DATASETS as MMSEG_DATASETS
-from mmseg.registry import METRICS
+from mmseg.registry import METRICS, TRANSFORMS
 from torch.utils.flop_counter import FlopCounterMode
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.counts.counts_file import FOLDER, read_counts_file, to_bytes
 from provecfg.counts.validation import Occasion
+from provecfg.digest import digest_of
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.facts.data import LABEL_LOADERS
 from provecfg.findings import Severity
 from provecfg.generate.data import dataset_of, label_loader
 from provecfg.plugin.hooks.atomic_backend import AtomicLocalBackend
 from provecfg.plugin.metrics import SegCountsMetric
 from provecfg.study.schema import Data
-from provecfg.training.adapt import without_amp, without_pretrained
+from provecfg.training.adapt import datasets_of, with_data_root, without_amp, without_pretrained
 from provecfg.training.progress import Display, RunStatus
 from provecfg.training.weight_checks import check_checkpoint
 from provecfg.training.work_dir import checkpoints_of, step_of
@@ -85,7 +87,7 @@ class Outcome:
     Args:
         path: The file of counts; None for a test set without labels, of which only predictions are made.
         metrics: mmseg's.
-        is_new: Whether it was made now; otherwise it was there, of the same weights.
+        is_new: Whether it was made now; otherwise it was there, of the same weights on the same data.
     """
 
     path: Path | None
@@ -124,29 +126,31 @@ def checkpoint_of(work_dir: Path, chosen: str, best: str | None = None) -> Path:
 
 
 def evaluate(evaluation: Evaluation, display: Display) -> Outcome:
-    """Evaluate a checkpoint and write its counts; what was counted of the same weights before is left as it is.
+    """Evaluate a checkpoint and write its counts; what was counted of the same weights on the same data is left.
 
     Raises:
         ProvecfgError: The checkpoint, the data or the config do not allow it.
     """
     weights = f"{evaluation.checkpoint.name} {_digest(evaluation.checkpoint)}"
+    config = _prepared(evaluation)
+    key = f"{evaluation.split}_dataloader"
+    evaluator = config.get(f"{evaluation.split}_evaluator") or config.get("val_evaluator")
+    asked = digest_of([config[key].dataset, evaluator, config.model, config.get("data_preprocessor")])
     if evaluation.path.is_file() and evaluation.save_predictions is None:
         occasion = read_counts_file(evaluation.path).occasion
-        if occasion.checkpoint == weights:
+        if (occasion.checkpoint, occasion.asked) == (weights, asked):
             return Outcome(evaluation.path, occasion.metrics, is_new=False)
     problems = check_checkpoint("", evaluation.checkpoint, trusted=evaluation.trust_checkpoint)
     for problem in problems:
         if problem.severity is Severity.ERROR:
             raise ProvecfgError(problem.message, hint=problem.hint, exit_code=ExitCode.FINDINGS)
-    config = without_amp(without_pretrained(evaluation.config))
-    loader = _loader(evaluation, config)
-    metric = _metric(evaluation, config, has_labels=_has_labels(loader))
+    metric = _metric(evaluation, config, evaluator, has_labels=_has_labels(config, key))
     progress = _Progress(evaluation.name, display)
     evaluation.work_dir.mkdir(parents=True, exist_ok=True)
     # mmengine's own log of it, which nobody reads twice.
     logs = tempfile.mkdtemp(prefix=f"{evaluation.name}.", dir=evaluation.work_dir)
     try:
-        metrics = _tested(evaluation, config, loader, metric, logs, progress)
+        metrics = _tested(evaluation, config, config[key], metric, logs, progress)
     finally:
         progress.close()
         shutil.rmtree(logs, ignore_errors=True)
@@ -157,6 +161,7 @@ def evaluate(evaluation: Evaluation, display: Display) -> Outcome:
         prefix=metric.prefix,
         metrics=metrics,
         checkpoint=weights,
+        asked=asked,
         split=" ".join(part for part in (evaluation.dataset, evaluation.split) if part),
         parameters=progress.parameters,
         operations=progress.operations,
@@ -171,6 +176,7 @@ def _tested(
     """The metrics of mmengine's test loop."""
     runner = Runner(
         model=config.model,
+        data_preprocessor=config.get("data_preprocessor"),
         work_dir=logs,
         test_dataloader=loader,
         test_cfg={"type": "TestLoop"},
@@ -230,28 +236,30 @@ class _Progress(Hook):
         self.display.close()
 
 
-def _loader(evaluation: Evaluation, config: Config) -> Any:
-    """The data to evaluate on: the config's, or the catalog's dataset read as the config reads its own."""
+def _prepared(evaluation: Evaluation) -> Config:
+    """The config, its split being what is evaluated on: its own data, or the catalog's dataset, read as its own is."""
+    config = without_amp(without_pretrained(evaluation.config))
     key = f"{evaluation.split}_dataloader"
-    loader = config.get(key)
-    if loader is None or not isinstance(loader.get("dataset"), dict):
+    datasets = _datasets(config, key)
+    if not datasets:
         raise ProvecfgError(f"the config has no {key}", hint="--split val, or give the config one")
-    dataset = loader.dataset
     if evaluation.dataset is not None:
-        entry = DATASETS[evaluation.dataset]
+        entry, own = DATASETS[evaluation.dataset], datasets[0]
         # each class of datasets has its own loader of label maps
-        steps = [label_loader(entry) if step.get("type") in LABEL_LOADERS else step for step in dataset.pipeline]
-        kept = {"metainfo": dataset.metainfo} if "metainfo" in dataset and not entry.is_paired else {}
+        steps = [label_loader(entry) if _loads_labels(step, config) else step for step in own.get("pipeline") or ()]
+        kept = {"metainfo": own.metainfo} if "metainfo" in own and not entry.is_paired else {}
         declared = dataset_of(Data(), entry, "val", lambda _: steps)
-        loader.dataset = {**declared, "data_root": entry.root, **kept}
-    if evaluation.data_root is not None:
-        loader.dataset["data_root"] = str(evaluation.data_root)
-    return loader
+        config[key].dataset = ConfigDict({**declared, "data_root": entry.root, **kept})
+    return config if evaluation.data_root is None else with_data_root(config, evaluation.data_root)
 
 
-def _metric(evaluation: Evaluation, config: Config, *, has_labels: bool) -> SegCountsMetric:
+def _datasets(config: Config, key: str) -> list[Any]:
+    """The datasets of a loader, those inside wrappers."""
+    return [dataset for path, dataset in datasets_of(config) if path.startswith(f"{key}.")]
+
+
+def _metric(evaluation: Evaluation, config: Config, evaluator: Any, *, has_labels: bool) -> SegCountsMetric:
     """The metric, which counts as the config's own does."""
-    evaluator = config.get(f"{evaluation.split}_evaluator") or config.get("val_evaluator")
     own = next(_iou_metrics(evaluator, config), {})
     output = evaluation.save_predictions
     if not has_labels and output is None:
@@ -271,17 +279,26 @@ def _metric(evaluation: Evaluation, config: Config, *, has_labels: bool) -> SegC
 def _iou_metrics(evaluator: Any, config: Config) -> Iterator[dict[str, Any]]:
     """The arguments of the metrics of mmseg's kind among an evaluator's."""
     for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-        kind = metric.get("type") if isinstance(metric, dict) else None
-        with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmseg")):
-            cls = METRICS.get(kind) if isinstance(kind, str) else kind
-        if isinstance(cls, type) and issubclass(cls, IoUMetric):
+        if issubclass(_class_of(metric, METRICS, config), IoUMetric):
             yield metric
 
 
-def _has_labels(loader: Any) -> bool:
-    steps = loader["dataset"].get("pipeline") or ()
-    names = [step.get("type") for step in steps if isinstance(step, dict)]
-    return any(str(getattr(name, "__name__", name)).endswith("LoadAnnotations") for name in names)
+def _has_labels(config: Config, key: str) -> bool:
+    """Whether every dataset of a loader loads label maps."""
+    pipelines = [dataset.get("pipeline") or () for dataset in _datasets(config, key)]
+    return all(any(_loads_labels(step, config) for step in pipeline) for pipeline in pipelines)
+
+
+def _loads_labels(step: Any, config: Config) -> bool:
+    return issubclass(_class_of(step, TRANSFORMS, config), (LoadAnnotations, LoadBiomedicalAnnotation))
+
+
+def _class_of(part: Any, registry: Registry, config: Config) -> type:
+    """The class that a dict of the config names; `object` where it names none that is known."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    with DefaultScope.overwrite_default_scope(config.get("default_scope") or "mmseg"):
+        cls = registry.get(kind) if isinstance(kind, str) else kind
+    return cls if isinstance(cls, type) else object
 
 
 def classes_of(config: Config) -> tuple[str, ...] | None:

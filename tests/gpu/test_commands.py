@@ -13,7 +13,6 @@ import pytest
 import torch
 from mmseg.models import EncoderDecoder
 
-from provecfg.commands.run import command as run
 from provecfg.training.record import read_record
 from tests.command_server import CommandServer
 from tests.gpu.machine import MIB, Machine
@@ -60,9 +59,6 @@ def test_prove_proves_on_the_device(machine: Machine, configs: list[Path], in_a_
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(
-    all(parameter.name != "parallel" for parameter in run.params), reason="`provecfg run` has no --parallel yet"
-)
 def test_run_in_parallel_takes_the_devices_that_there_are(
     machine: Machine, configs: list[Path], in_a_process: CommandLine, tmp_path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 
@@ -116,6 +118,30 @@ def test_what_an_item_has_started_ends_with_it(tmp_path) -> None:
 
     assert results(leave_one_behind, [5]) == [5]
     time.sleep(1.5)
+    assert not (tmp_path / "lived").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel, which is Linux's to do")
+def test_an_item_ends_with_a_caller_that_was_killed(tmp_path) -> None:
+    begun = tmp_path / "begun"
+
+    def work(item: int) -> None:
+        begun.touch()
+        time.sleep(1.0)
+        (tmp_path / "lived").touch()
+
+    caller = os.fork()
+    if caller == 0:
+        with contextlib.suppress(BaseException):
+            results(work, [0])
+        os._exit(0)
+    until = time.monotonic() + 30
+    while not begun.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    time.sleep(1.5)
+    assert begun.exists()
     assert not (tmp_path / "lived").exists()
 
 

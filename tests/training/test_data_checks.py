@@ -186,6 +186,23 @@ def test_an_annotation_file_names_the_images(found, data: Path) -> None:
     ((code, message, _),) = found(**{"train_dataloader.dataset.ann_file": "none.txt"})
     assert code == "RUN102"
     assert "none.txt" in message
+    (data / "some.txt").write_bytes(b"stra\xdfe\n")
+    ((code, message, _),) = found(**{"train_dataloader.dataset.ann_file": "some.txt"})
+    assert code == "RUN102"
+    assert message.startswith("annotation file cannot be read: 'utf-8' codec can't decode")
+
+
+def test_a_mapping_to_no_class_is_said_where_it_is(found) -> None:
+    paired = {
+        "type": "PairedFilesDataset",
+        "images": f"{IMAGES}/*.jpg",
+        "labels": f"{LABELS}/*.png",
+        "metainfo": {"classes": ("road", "sky")},
+        "mapping": {0: 0, 1: 2},
+    }
+    ((code, message, key),) = found(**{f"train_dataloader.dataset.{name}": value for name, value in paired.items()})
+    assert (code, key) == ("RUN107", "train_dataloader.dataset.mapping")
+    assert message == "value 1 is mapped to 2; classes are 0 to 1"
 
 
 def test_a_class_that_the_catalog_does_not_know_is_asked_itself(found, data: Path) -> None:

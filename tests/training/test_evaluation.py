@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,60 @@ def test_a_test_set_without_labels_gives_predictions(tmp_path: Path, provecfg: C
     assert code == 0, err
     assert out.strip().endswith("iter_40.pth: predictions")
     assert len(list(folder.glob("*.png"))) == 3
+
+
+def counted(provecfg: Command, config: Path, *more: object) -> dict[str, Any]:
+    """What `provecfg eval` says of the only checkpoint."""
+    words = ("eval", config, "--checkpoint", "last", "--device", "cpu", "--output-format", "json", *more)
+    code, out, err = provecfg(*words)
+    assert code == 0, err
+    (row,) = json.loads(out)
+    return row
+
+
+def rewrite(config: Path, *changes: tuple[str, str]) -> None:
+    text = config.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(text)
+
+
+def test_a_dataset_of_files_wherever_they_are_is_counted(config: Path, provecfg: Command) -> None:
+    there = counted(provecfg, config)
+    classes = DATASETS["bdd10k"].classes
+    rewrite(
+        config,
+        ("type='LoadAnnotations'", "type='LoadEncodedAnnotations'"),
+        ("type='BDD100KDataset'", f"type='PairedFilesDataset', metainfo=dict(classes={classes})"),
+        (
+            "data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')",
+            "images='images/10k/val/*.jpg', labels='labels/sem_seg/masks/val/*.png'",
+        ),
+    )
+    row = counted(provecfg, config)
+    assert (row["is_new"], row["metrics"]) == (True, there["metrics"])
+
+
+def test_what_the_runner_gives_the_model_is_given_here_too(config: Path, provecfg: Command) -> None:
+    there = counted(provecfg, config)
+    preprocessor = re.search(r"    data_preprocessor=(dict\(.*\)),\n", config.read_text())
+    assert preprocessor is not None
+    rewrite(config, (preprocessor[0], ""), ("model = dict(", f"data_preprocessor = {preprocessor[1]}\nmodel = dict("))
+    row = counted(provecfg, config)
+    assert (row["is_new"], row["metrics"]) == (True, there["metrics"])
+
+
+def test_other_data_is_counted_anew_in_wrappers_too(config: Path, provecfg: Command) -> None:
+    assert counted(provecfg, config)["is_new"]
+    other = smoke_data_for(DATASETS["bdd10k"], Drawing(train=1, val=2, width=96, height=54))
+    row = counted(provecfg, config, "--data-root", other)
+    assert (row["is_new"], read_counts(Path(row["counts"])).num_images) == (True, 2)
+    assert not counted(provecfg, config, "--data-root", other)["is_new"]
+    wrapped = "dataset=dict(type='ConcatDataset', datasets=[dataset]))\ntest_dataloader"
+    rewrite(config, ("dataset=dataset)\ntest_dataloader", wrapped))
+    row = counted(provecfg, config, "--data-root", other)
+    assert (row["is_new"], read_counts(Path(row["counts"])).num_images) == (True, 2)
 
 
 @pytest.mark.parametrize(

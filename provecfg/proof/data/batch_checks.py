@@ -150,7 +150,7 @@ def check_padding(
     """Whether what the data preprocessor pads with is left out of the training.
 
     Args:
-        batches: SyntheticDataset the batch.
+        batches: Made the batch.
         batch: Of made images.
         samples: What it was made of.
         heads: Those that are trained on the labels.

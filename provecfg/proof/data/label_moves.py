@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from provecfg.data.encodings import LabelDecoder
 from provecfg.findings import Finding
 from provecfg.proof.data.problems import SIZES_APART
 from provecfg.proof.data.sample_reader import leaves, own_randomness
@@ -62,8 +63,9 @@ def check_moves(dataset: Any, key: str, folder: Path) -> Iterator[Finding]:
             data = _with_fields(info, folder, seed)
         except (OSError, ValueError):
             return  # images of a kind that is not written here
-        with own_randomness(seed):
+        with own_randomness(seed) as has_drawn:
             index = _first_apart(steps, data)
+            acts_at_random = has_drawn()
         if index is not None:
             name = type(steps[index]).__name__
             yield Finding(
@@ -72,6 +74,7 @@ def check_moves(dataset: Any, key: str, folder: Path) -> Iterator[Finding]:
                 f"{leaf_key}.pipeline[{index}]",
                 hint="name the label map (gt_seg_map) among what it changes",
             )
+        if index is not None or not acts_at_random:
             return
 
 
@@ -130,13 +133,23 @@ def _with_fields(info: dict[str, Any], folder: Path, seed: int) -> dict[str, Any
     fields = np.random.default_rng(seed).integers(0, 2, (_SIDE // _BLOCK, _SIDE // _BLOCK))
     fields = np.kron(fields, np.ones((_BLOCK, _BLOCK), np.int64))
     paths = {name: folder / f"fields-{seed}{Path(info[name]).suffix}" for name in ("img_path", "seg_map_path")}
-    with Image.open(info["img_path"]) as made, Image.open(info["seg_map_path"]) as made_labels:
-        present = np.unique(np.asarray(made_labels))
+    with Image.open(info["img_path"]) as made:
         mode = made.mode
-    first, second = present[len(present) // 3], present[2 * len(present) // 3]
     Image.fromarray((fields * _LIGHT).astype(np.uint8)).convert(mode).save(paths["img_path"])
     folder_of_labels = folder / "labels"
     folder_of_labels.mkdir(exist_ok=True)
     label_path = folder_of_labels / paths["seg_map_path"].name
-    Image.fromarray(np.where(fields == 1, second, first).astype(np.uint8)).save(label_path)
+    _labels_of(fields, info).save(label_path)
     return {**copy.deepcopy(info), "img_path": str(paths["img_path"]), "seg_map_path": str(label_path)}
+
+
+def _labels_of(fields: np.ndarray, info: dict[str, Any]) -> Image.Image:
+    """A label map of two labels, as the dataset's files hold them."""
+    decoder = info.get("label_decoding")
+    if isinstance(decoder, LabelDecoder):
+        encoded: Image.Image = decoder.encode(fields)
+        return encoded
+    with Image.open(info["seg_map_path"]) as made:
+        present = np.unique(np.asarray(made))
+    first, second = present[len(present) // 3], present[2 * len(present) // 3]
+    return Image.fromarray(np.where(fields == 1, second, first).astype(np.uint8))

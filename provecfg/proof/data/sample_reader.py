@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import pickle
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -123,18 +124,28 @@ def _chosen(indices: Sequence[int] | int, length: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def own_randomness(seed: int = _SEED) -> Iterator[None]:
-    """The same random numbers in every proof, and those of the process as if none had been drawn."""
+def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
+    """The same random numbers in every proof, and those of the process as if none had been drawn.
+
+    Yields:
+        Whether any have been drawn of these.
+    """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    begun = _drawn_so_far()
     try:
-        yield
+        yield lambda: _drawn_so_far() != begun
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
+
+
+def _drawn_so_far() -> tuple[object, ...]:
+    """The states of the generators, to be compared."""
+    return random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state().numpy().tobytes()
 
 
 def _sample(packed: Any) -> Sample:

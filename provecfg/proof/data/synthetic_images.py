@@ -18,16 +18,11 @@ from provecfg.catalog.encodings import IGNORED
 from provecfg.data.layouts import Layout, paired_layout
 from provecfg.errors import ProvecfgError
 from provecfg.proof.classes import class_of
+from provecfg.proof.data.picture_files import BACKENDS, why_unwritable
 from provecfg.training.adapt import datasets_of
 
 SIZES = ((160, 90), (160, 90), (120, 120))
 """(width, height) in pixels of the images of a dataset: two of one size, and one of another shape."""
-
-_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg"})
-_CHANNELS = frozenset({1, 3, 4})
-"""Channels of the images that can be written."""
-_BACKENDS = ("backend_args", "file_client_args")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +70,14 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
     if cls.load_data_list is not BaseSegDataset.load_data_list:
         return f"{cls.__name__} finds its files in a way of its own"
     for step in _steps(dataset.get("pipeline")):
-        for name in _BACKENDS:
+        for name in BACKENDS:
             step.pop(name, None)  # the images are on this disk
     loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
     if not _loads_pictures(loader):
         return f"{loader.get('type')} reads images of its own kind"
     if loader.get("color_type") != "unchanged":
         channels = 3  # which is what comes out whatever is in the file, or its grey
-    if channels not in _CHANNELS:
-        return f"images of {channels} channels are not written here"
-    for name in (*_BACKENDS, "indices"):
+    for name in (*BACKENDS, "indices"):
         dataset.pop(name, None)
     prefixes = dict(dataset.get("data_prefix") or {})
     dataset.data_root = str(folder)
@@ -94,10 +87,9 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
         layout = _FileLayout(copy.deepcopy(dataset), cls)
     except Exception:  # the real build says why
         return None
-    if {Path(f"x{suffix}").suffix.lower() for suffix in (layout.image_suffix, layout.label_suffix)} - _WRITTEN:
-        return f"files *{layout.image_suffix} and *{layout.label_suffix} are not written here"
-    if channels == 4 and Path(f"x{layout.image_suffix}").suffix.lower() in _WITHOUT_ALPHA:
-        return f"files *{layout.image_suffix} do not have {channels} channels"
+    reason = why_unwritable(layout.image_suffix, layout.label_suffix, channels)
+    if reason is not None:
+        return reason
     stems = [f"made-{index}" for index in range(len(SIZES))]
     for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
         for path, pixels in (

@@ -69,7 +69,8 @@ class _PredictionCheck:
 
     def section(self) -> Section:
         """All of it."""
-        reason = None if self.evidence or self.findings else "no image is validated or tested here"
+        absent = "no image could be predicted" if self.lines else "no image is validated or tested here"
+        reason = None if self.evidence or self.findings else absent
         return Section(NAME, tuple(self.lines), self.evidence, tuple(self.findings), reason)
 
     def check_loop(self, name: str, loop: Any) -> None:
@@ -79,15 +80,18 @@ class _PredictionCheck:
             return
         leaf, key = next(leaves(dataset, f"{name}_dataloader.dataset"))
         sample = self._read(name, training_transforms(dataset), leaf)
-        if sample is None or isinstance(sample, StepFailure):
-            return  # the data section runs every pipeline, and says so
+        if isinstance(sample, StepFailure):  # where the pipeline is at fault, the data section has a finding of it
+            self._pass_over(name, f"{sample.name} fails on a made image: {described(sample.error)}")
+            return
+        if sample is None:
+            return
         inputs, data_sample = sample["inputs"], sample["data_samples"]
         real = size_of(inputs)
         if name == "val":
             self.built.validation_size = real
         shown = self._shown(real)
         if shown is None:
-            self.lines.append(f"{_LONG[name]}: not predicted: an image of {_text(real)} is padded to a size of its own")
+            self._pass_over(name, f"an image of {_text(real)} is padded to a size of its own")
             return
         inputs, data_sample = cut(inputs, data_sample, shown)
         batch = pseudo_collate([{"inputs": inputs, "data_samples": data_sample}])
@@ -153,12 +157,17 @@ class _PredictionCheck:
             otherwise = _ANY_SIZE if name == "tta" else None
             sample = read_image(transforms, dataset, image_channels(model), folder, otherwise=otherwise)
         except UnreadableError as error:
-            self.lines.append(f"{_LONG[name]}: not predicted: {error}")
+            self._pass_over(name, str(error))
             return None
-        if isinstance(sample, StepFailure):
+        if isinstance(sample, StepFailure) or (
+            isinstance(sample, dict) and {"inputs", "data_samples"} <= sample.keys()
+        ):
             return sample
-        is_packed = isinstance(sample, dict) and {"inputs", "data_samples"} <= sample.keys()
-        return sample if is_packed else None
+        self._pass_over(name, "its pipeline does not end in an image and a label map")
+        return None
+
+    def _pass_over(self, name: str, reason: str) -> None:
+        self.lines.append(f"{_LONG[name]}: not predicted: {reason}")
 
     def _measure(
         self, name: str, loop: Any, predicted: Sequence[Any], batch: Any, problem: Problem, hint: str | None

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from provecfg.data.encodings import LabelDecoder
 from provecfg.proof.built import Size
+from provecfg.proof.data.picture_files import BACKENDS, why_unwritable
 
-_WRITTEN = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg"})
-_CHANNELS = frozenset({1, 3, 4})
 _MOST_PIXELS = 1_000_000
 """Of the file. A pipeline that scales to a size makes the larger one of it."""
-_BACKENDS = ("backend_args", "file_client_args")
 
 
 class UnreadableError(Exception):
@@ -64,7 +62,7 @@ def read_image(
     """
     transforms = copy.deepcopy(list(transforms))
     for part in (part for transform in transforms for part in _parts(transform)):
-        part.__dict__.update({name: None for name in _BACKENDS if getattr(part, name, None)})  # it is on this disk
+        part.__dict__.update({name: None for name in BACKENDS if getattr(part, name, None)})  # it is on this disk
     size = _scaled_to(transforms) or otherwise
     if size is None:
         raise UnreadableError("the size of its images is that of the data")
@@ -115,21 +113,21 @@ def _smaller(size: Size) -> Size:
 
 def _written(size: Size, dataset: Any, channels: int, folder: Path) -> dict[str, Any]:
     """What a dataset hands to its pipeline, for an image of fields that is written to a file."""
-    if channels not in _CHANNELS:
-        raise UnreadableError(f"images of {channels} channels are not written here")
-    folder.mkdir(parents=True, exist_ok=True)
     suffixes = [str(getattr(dataset, name, None) or ".png") for name in ("img_suffix", "seg_map_suffix")]
-    if {Path(f"x{suffix}").suffix.lower() for suffix in suffixes} - _WRITTEN:
-        raise UnreadableError(f"files *{suffixes[0]} and *{suffixes[1]} are not written here")
-    if channels == 4 and Path(f"x{suffixes[0]}").suffix.lower() in _WITHOUT_ALPHA:
-        raise UnreadableError(f"files *{suffixes[0]} do not have {channels} channels")
+    reason = why_unwritable(suffixes[0], suffixes[1], channels)
+    if reason is not None:
+        raise UnreadableError(reason)
+    folder.mkdir(parents=True, exist_ok=True)
     image, labels = (folder / f"{kind}{suffix}" for kind, suffix in zip(("image", "labels"), suffixes, strict=True))
     rows, columns = (np.arange(side) // 32 for side in size)
     fields = ((rows[:, None] + columns[None, :]) % 2).astype(np.uint8)
     pixels = np.repeat(fields[..., None] * 200, channels, axis=-1)
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(image)
-    Image.fromarray(fields).save(labels)
+    decoder = getattr(dataset, "decoder", None)  # of the plugin's own datasets
+    own = {"label_decoding": decoder} if isinstance(decoder, LabelDecoder) else {}
+    (decoder.encode(fields) if isinstance(decoder, LabelDecoder) else Image.fromarray(fields)).save(labels)
     return {
+        **own,
         "img_path": str(image),
         "seg_map_path": str(labels),
         "label_map": getattr(dataset, "label_map", None),

@@ -13,6 +13,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
+import provecfg.plugin  # noqa: F401  (registers its own)
+from provecfg.data.layouts import Layout
+from provecfg.pairs import Selection
 from provecfg.proof.data.label_moves import check_moves
 
 pytestmark = [
@@ -75,3 +78,34 @@ def test_what_covers_a_part_of_the_image_has_not_moved_it(moved) -> None:
 
 def test_what_moves_the_image_alone_is_named(moved) -> None:
     assert moved({"type": "RandomFlip", "prob": 0.5}, {"type": "ProofMirrorImageAlone"}) == ["dataset.pipeline[3]"]
+
+
+@pytest.mark.parametrize("encoding", ["rgb", "repeated", "binary_255"])
+def test_labels_are_followed_however_the_files_hold_them(encoding: str, tmp_path: Path) -> None:
+    colours = {"#ff0000": 0, "#00ff00": 1} if encoding == "rgb" else None
+    layout = Layout(Selection("img/*.png", "ann/*.png"), ("a", "b"), encoding, mapping=colours)
+    layout.write(tmp_path, 0, np.zeros((32, 32, 3), np.uint8), np.eye(32, dtype=np.uint8))
+    init_default_scope("mmseg")
+
+    def keys(*steps: dict[str, Any]) -> list[str]:
+        dataset = DATASETS.build(
+            {
+                "type": "PairedFilesDataset",
+                "data_root": str(tmp_path),
+                "images": "img/*.png",
+                "labels": "ann/*.png",
+                "metainfo": {"classes": ("a", "b")},
+                "encoding": encoding,
+                "mapping": colours,
+                "pipeline": [LOAD[0], {"type": "LoadEncodedAnnotations"}, *steps],
+            }
+        )
+        return [finding.key for finding in check_moves(dataset, "dataset", tmp_path / "fields")]
+
+    assert keys({"type": "RandomFlip", "prob": 0.5}) == []
+    assert keys({"type": "RandomFlip", "prob": 0.5}, {"type": "ProofMirrorImageAlone"}) == ["dataset.pipeline[3]"]
+
+
+def test_a_pipeline_that_draws_nothing_is_run_once(moved, tmp_path: Path) -> None:
+    assert moved({"type": "Resize", "scale": (256, 256)}) == []
+    assert len(list((tmp_path / "fields").glob("*.png"))) == 1

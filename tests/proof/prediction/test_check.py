@@ -74,7 +74,7 @@ def predicted(tmp_path: Path) -> Callable[..., Section]:
         subject = Subject(tmp_path / "config.py", config, "cpu", None, tmp_path)
         built = build_declared(subject)
         section = prediction.check(subject, built)
-        assert built.validation_size is not None
+        assert (built.validation_size is None) == (section.not_judged is not None)
         return section
 
     return prove
@@ -122,6 +122,29 @@ def test_a_test_with_augmented_images_is_averaged_and_measured(predicted) -> Non
     section = predicted(**augmented)
     assert section.findings == ()
     assert section.evidence["tta"] == {"variants": 4}
+
+
+def test_data_whose_files_hold_colours_is_predicted_and_measured(predicted) -> None:
+    dataset = {
+        "type": "PairedFilesDataset",
+        "data_root": "nowhere",
+        "images": "*.png",
+        "labels": "*.png",
+        "metainfo": {"classes": tuple("abcd")},
+        "encoding": "rgb",
+        "mapping": {"#ff0000": 0, "#00ff00": 1, "#0000ff": 2, "#ffffff": 3},
+        "pipeline": [*READ, {"type": "LoadEncodedAnnotations"}, LABELS[1]],
+    }
+    data = {**loader([], "DefaultSampler"), "dataset": dataset}
+    section = predicted(val_dataloader=data, test_dataloader=data)
+    assert section.findings == ()
+    assert section.evidence == {"val": {"image": [96, 160], "shown": [96, 96]}}
+
+
+def test_a_pipeline_that_fails_on_a_made_image_is_said_to_show_nothing(predicted) -> None:
+    section = predicted([*READ, {"type": "Normalize", "mean": [0.0] * 5, "std": [1.0] * 5, "to_rgb": False}])
+    assert section.not_judged == "no image could be predicted"
+    assert section.lines[0].startswith("validation: not predicted: Normalize fails on a made image: ")
 
 
 class WantsDepth(BaseMetric):
