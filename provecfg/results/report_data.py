@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from provecfg import __version__
+from provecfg.attributes import Attributes
 from provecfg.results.evaluations import evaluation_scores
 from provecfg.results.image_differences import ImageDifference, image_differences
 from provecfg.results.pictures import Pictures, pictures_of
@@ -29,7 +30,7 @@ from provecfg.results.report_series import (
 )
 from provecfg.results.run_scores import LAST, Moment
 from provecfg.results.sentences import design, limits, outcome_of, sentence
-from provecfg.results.slices import Attributes, slice_scores
+from provecfg.results.slices import slice_scores
 from provecfg.results.statistics import ALPHA, FEWEST_BLOCKS, FEWEST_SEEDS, seeds_to_find, smallest_effect_of
 from provecfg.results.study import JUDGED_AT, PRIMARY, SECONDARY, Cell, StudyResults, Verdict, metrics_of
 
