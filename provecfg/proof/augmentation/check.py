@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS, DefaultScope
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import MODELS, TRANSFORMS
 
@@ -19,9 +20,11 @@ from provecfg.findings import Finding
 from provecfg.proof.augmentation.draws import Draws, Picture, counted, is_apart
 from provecfg.proof.augmentation.problems import NOTHING_CHANGED, SHARE_APART
 from provecfg.proof.built import Built, image_channels
+from provecfg.proof.classes import class_of
 from provecfg.proof.data.label_heads import label_heads
 from provecfg.proof.data.sample_reader import OF_THE_STACK, leaves, own_randomness, read_samples
 from provecfg.proof.data.synthetic_images import synthetic_dataset
+from provecfg.proof.exceptions import described
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.training.adapt import datasets_of, with_data_root
@@ -32,6 +35,7 @@ _SIDE = 128
 """Pixels of a side of what is drawn on, cut out of the sample: shares are those of the whole, in a sixteenth of the
 time."""
 _IMAGES = 4
+_DRAWS_OF_HOOKS = 20
 _LOADER = "train_dataloader"
 
 
@@ -51,6 +55,7 @@ def check(subject: Subject, built: Built) -> Section:
         channels = image_channels(built.model) if built.model is not None else 3
         reason = drawing.check_pipelines(_readable(subject, channels, drawing.ignored))
         if drawing.samples:
+            drawing.check_hooks(built)
             drawing.check_preprocessor()
     if not drawing.lines:
         return Section(NAME, not_judged=reason or "nothing acts by chance")
@@ -148,6 +153,37 @@ class _AugmentationCheck:
         except _OtherSizeError:
             return None
 
+    def check_hooks(self, built: Built) -> None:
+        """Hand batches to the user's own hooks before an iteration, as the loop does; what they change is said."""
+        parts = built.declaration.parts if built.declaration is not None else None
+        for index, config in enumerate(self.config.get("custom_hooks") or ()):
+            cls = class_of(config, HOOKS)
+            if cls is None or cls.__module__.partition(".")[0] in OF_THE_STACK or not _sees_batches(cls):
+                continue
+            batches = self._packed()
+
+            def drawn(seed: int, config: Any = config, batches: Sequence[dict[str, Any]] = batches) -> Any:
+                hook = HOOKS.build(copy.deepcopy(config)) if isinstance(config, dict) else copy.deepcopy(config)
+                batch = _collated(batches)
+                runner = parts.runner if parts is not None else None
+                hook.before_train_iter(runner, batch_idx=seed, data_batch=batch)
+                return _batch_picture(_collated(batches)), _batch_picture(batch)
+
+            key = f"custom_hooks[{index}]"
+            try:
+                seen = counted(drawn, self.ignored, _DRAWS_OF_HOOKS)
+            except Exception as error:  # a hook that needs a run around it
+                self.lines.append(f"{cls.__name__} was not tried on a batch: {described(error)}")
+                continue
+            self._tell(key, cls.__name__, seen, None, None, False, f"batches of {len(batches)}")
+
+    def _packed(self) -> list[dict[str, Any]]:
+        """The samples of a batch, as the pipeline hands them on."""
+        size = self.config[_LOADER].get("batch_size")
+        number = min(size if isinstance(size, int) else 2, _IMAGES)
+        pack = PackSegInputs(meta_keys=())
+        return [pack(copy.deepcopy(self.samples[index % len(self.samples)])) for index in range(number)]
+
     def check_preprocessor(self) -> None:
         """Draw the mixing of batches, where the data preprocessor declares some."""
         model = self.config.get("model") or {}
@@ -159,9 +195,7 @@ class _AugmentationCheck:
             return
         if config.get("size") is not None:
             config["size"] = (_SIDE, _SIDE)
-        size = self.config[_LOADER].get("batch_size")
-        samples = [self.samples[n % len(self.samples)] for n in range(min(size if isinstance(size, int) else 2, 4))]
-        packed = [PackSegInputs(meta_keys=())(copy.deepcopy(sample)) for sample in samples]
+        packed = self._packed()
         first = [{**mixtures[0], "prob": 1.0}, *mixtures[1:]]
         key = "model.data_preprocessor" if model.get("data_preprocessor") else "data_preprocessor"
         try:
@@ -237,15 +271,27 @@ def _batches(
     """A batch as a preprocessor that mixes nothing hands it on, and as another does."""
 
     def processed(by: Any) -> Picture:
-        data = copy.deepcopy(packed)
-        batch = {name: [sample[name] for sample in data] for name in ("inputs", "data_samples")}
         with torch.no_grad():
-            made = by(batch, True)
-        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in made["data_samples"]])
-        return made["inputs"].numpy(), labels.numpy()
+            return _batch_picture(by(_collated(packed), True))
 
     before = processed(plain)
     return lambda seed: (before, processed(preprocessor))
+
+
+def _collated(packed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A batch, as mmengine's `pseudo_collate` hands it on."""
+    data = copy.deepcopy(packed)
+    return {name: [sample[name] for sample in data] for name in ("inputs", "data_samples")}
+
+
+def _batch_picture(batch: dict[str, Any]) -> Picture:
+    images = batch["inputs"]
+    labels = torch.stack([sample.gt_sem_seg.data[0] for sample in batch["data_samples"]])
+    return (images if isinstance(images, torch.Tensor) else torch.stack(list(images))).numpy(), labels.numpy()
+
+
+def _sees_batches(cls: Any) -> bool:
+    return getattr(cls, "before_train_iter", None) is not Hook.before_train_iter
 
 
 def _picture(sample: Any) -> Picture | None:

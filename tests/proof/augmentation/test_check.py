@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmseg.registry import TRANSFORMS
 
 from provecfg.catalog.datasets import DATASETS
@@ -191,3 +193,30 @@ def test_what_changed_is_counted_of_the_draws_that_changed() -> None:
     seen = counted(drawn, ignored=255, number=10)
     assert (seen.changed, seen.pixels, seen.labels, seen.ignored) == (5, 0.5, 0.5, 0.25)
     assert seen.text() == "changes 50% of 10: 50% of their pixels, 50% of their labels, 25.0% newly ignored"
+
+
+class OwnBatchHook(Hook):
+    """A user's own, that augments batches, or swallows why it cannot."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        try:
+            if self.fails:
+                raise RuntimeError
+            if batch_idx % 2:
+                data_batch["inputs"] = [255 - image for image in data_batch["inputs"]]
+        except Exception:
+            pass
+
+
+@pytest.mark.parametrize(("fails", "text"), [(False, "changes 50% of 20: 100% of their"), (True, "changes none of 20")])
+def test_what_a_users_hook_does_to_batches_is_said(prove: Callable[..., Section], fails: bool, text: str) -> None:
+    HOOKS.register_module(name="OwnBatchHook", module=OwnBatchHook, force=True)
+    try:
+        section = prove("minimal", lambda config: config.custom_hooks.append({"type": "OwnBatchHook", "fails": fails}))
+    finally:
+        HOOKS.module_dict.pop("OwnBatchHook")
+    assert section.findings == ()
+    assert section.lines[-1].startswith(f"OwnBatchHook {text}")
