@@ -17,7 +17,7 @@ from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import MODELS, TRANSFORMS
 
 from provecfg.findings import Finding
-from provecfg.proof.augmentation.draws import Draws, Picture, counted, is_apart
+from provecfg.proof.augmentation.draws import DRAWS, Draws, Picture, counted, is_apart
 from provecfg.proof.augmentation.problems import NOTHING_CHANGED, SHARE_APART
 from provecfg.proof.built import Built, image_channels
 from provecfg.proof.classes import class_of
@@ -35,6 +35,8 @@ _SIDE = 128
 """Pixels of a side of what is drawn on, cut out of the sample: shares are those of the whole, in a sixteenth of the
 time."""
 _IMAGES = 4
+_FIRST_DRAWS = 8
+"""After as many, what has changed nothing and names no probability is left alone."""
 _DRAWS_OF_HOOKS = 20
 _LOADER = "train_dataloader"
 
@@ -130,17 +132,19 @@ class _AugmentationCheck:
     def _check_step(self, key: str, step: Any, config: Any, samples: Sequence[dict[str, Any]]) -> None:
         probability = config.get("prob") if isinstance(config, dict) else None
         try:
-            own = self._drawn(step, samples)
-            if own is None or (not own.changed and not _is_probability(probability)):
-                return  # of a fixed size, or it leaves all as it is
-            always = None
+            first = self._drawn(step, samples, _FIRST_DRAWS)
+            if first is None or (not first.changed and not _is_probability(probability)):
+                return  # it makes another size, or leaves all as it is
+            own, always = self._drawn(step, samples), None
+            if own is None:
+                return
             if _is_probability(probability):
                 always = self._drawn(TRANSFORMS.build({**copy.deepcopy(config), "prob": 1.0}), samples)
         except Exception:  # a transform of other images; the data room says so where it matters
             return
         self._tell(key, type(step).__name__, own, always, probability, _is_of_stack(step), "images")
 
-    def _drawn(self, step: Any, samples: Sequence[dict[str, Any]]) -> Draws | None:
+    def _drawn(self, step: Any, samples: Sequence[dict[str, Any]], number: int = DRAWS) -> Draws | None:
         def drawn(seed: int) -> tuple[Picture, Picture]:
             sample = copy.deepcopy(samples[seed % len(samples)])
             before, after = _picture(sample), _picture(step(copy.deepcopy(sample)))
@@ -149,7 +153,7 @@ class _AugmentationCheck:
             return before, after
 
         try:
-            return counted(drawn, self.ignored)
+            return counted(drawn, self.ignored, number)
         except _OtherSizeError:
             return None
 
