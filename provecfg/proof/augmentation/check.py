@@ -59,8 +59,10 @@ def check(subject: Subject, built: Built) -> Section:
         if drawing.samples:
             drawing.check_hooks(built)
             drawing.check_preprocessor()
+    if reason is not None:
+        return Section(NAME, not_judged=reason)
     if not drawing.lines:
-        return Section(NAME, not_judged=reason or "nothing acts by chance")
+        drawing.lines.append("no transform of the training images that keeps their size acts by chance")
     return Section(NAME, tuple(drawing.lines), drawing.evidence, tuple(drawing.findings))
 
 
