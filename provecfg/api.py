@@ -376,7 +376,7 @@ def report(*work_dirs: AnyPath, reference: str | None = None, name: str | None =
     Raises:
         ProvecfgError: A folder does not exist, or no run is in any of them.
     """
-    from provecfg.results.report_data import report_data
+    from provecfg.results.report.data import report_data
     from provecfg.results.runs import work_dirs_in
     from provecfg.results.study import read_study
 

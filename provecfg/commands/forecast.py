@@ -45,27 +45,29 @@ def command(
     profile = read_profile(profile_file)
     files = configs_of(targets, generated)
     slots = max_parallel or profile.array_parallelism or 1
+    lengths = [length_of(read_config(file)) for file in files]
     told = forecast(
-        [length_of(read_config(file)) for file in files],
+        lengths,
         measured_speeds(measured) if measured is not None else {},
         slots=slots,
         gpus_per_cell=max(1, profile.gpus_per_node) * profile.nodes,
         timeout_hours=profile.timeout_min / 60 if profile.timeout_min else None,
     )
-    width = max(map(len, told.hours))
-    for name, hours in told.hours.items():
-        terminal.result(f"{name:<{width}}  {'unknown' if hours is None else _range(hours) + ' h'}")
-    unknown = sum(hours is None for hours in told.hours.values())
+    width = max(len(length.name) for length in lengths)
+    for length, hours in zip(lengths, told.hours, strict=True):
+        terminal.result(f"{length.name:<{width}}  {'unknown' if hours is None else in_words(hours) + ' h'}")
+    unknown = told.hours.count(None)
     if unknown < len(told.hours):
         restarts = f", restarted {told.restarts} times at most" if told.restarts else ""
         terminal.result(
-            f"\n{_range(told.gpu_hours)} GPU hours; {_range(told.makespan)} h with {slots} at once{restarts}"
+            f"\n{in_words(told.gpu_hours)} GPU hours; {in_words(told.makespan)} h with {slots} at once{restarts}"
         )
     if unknown:
         terminal.note(f"{unknown} of {len(told.hours)} unknown: no run of their models was measured (--measured DIR)")
     return ExitCode.CLEAN
 
 
-def _range(hours: tuple[float, float]) -> str:
+def in_words(hours: tuple[float, float]) -> str:
+    """From and to, or one number where both are the same."""
     least, most = (f"{each:.1f}" for each in hours)
     return least if least == most else f"{least} to {most}"

@@ -11,12 +11,16 @@ import click
 
 from provecfg.catalog.studies import STUDIES
 from provecfg.commands.findings import show_findings
+from provecfg.commands.forecast import in_words
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 
 if TYPE_CHECKING:
-    from provecfg.results.planning import Answer, Measured
+    from provecfg.results.planning import Answer
     from provecfg.study.schema import Study
+
+Hours = tuple[float, float] | None
+"""From the earliest stop to the last iteration; None where that is unknown."""
 
 _USUAL_SDS = (0.3, 0.6, 1.0)
 """Points. What users report of mIoU is 0.1 to 2."""
@@ -89,7 +93,8 @@ def command(
     question = Question(detect, len(models), len(losses) - 1, len(contexts))
     answers = [answer(question, sd) for sd in sds]
     cells = len(models) * len(losses) * len(contexts)
-    hours = [_hours(models, cells // len(models), one.seeds, known) for one in answers]
+    of_one_seed = _hours_of_one_seed(parts, folder)
+    hours = [_hours(of_one_seed, each.seeds) for each in answers]
     if output_format == "json":
         terminal.result(json.dumps(_as_data(question, answers, hours, cells), indent=2))
     else:
@@ -118,14 +123,26 @@ def _studies(path: Path, terminal: Terminal) -> Sequence[Study] | None:
     return [study]
 
 
-def _hours(models: Sequence[str], per_model: int, seeds: int | None, known: Measured | None) -> float | None:
-    """Hours of training of all cells; None where a model's were not measured."""
-    if seeds is None or known is None or any(model not in known.hours for model in models):
+def _hours(of_one_seed: Hours, seeds: int | None) -> Hours:
+    return None if of_one_seed is None or seeds is None else (of_one_seed[0] * seeds, of_one_seed[1] * seeds)
+
+
+def _hours_of_one_seed(studies: Sequence[Study], folder: Path | None) -> Hours:
+    """Hours of training of all cells of a seed, as `provecfg forecast` tells them; None where a model's are unknown."""
+    from provecfg.generate.plan import plans_of
+    from provecfg.generate.render import render
+    from provecfg.ledger.forecast import forecast, length_of, measured_speeds
+    from provecfg.mmconfig import read_config
+
+    speeds = measured_speeds(folder) if folder is not None else {}
+    if not speeds:
         return None
-    return sum(known.hours[model] for model in models) * per_model * seeds
+    plans = [plan for study in studies for plan in plans_of(study.model_copy(update={"seeds": study.seeds[:1]}))]
+    told = forecast([length_of(read_config(f"{plan.name}.py", text=render(plan))) for plan in plans], speeds, slots=1)
+    return None if None in told.hours else told.gpu_hours
 
 
-def _as_data(question: Any, answers: Sequence[Answer], hours: Sequence[float | None], cells: int) -> dict[str, Any]:
+def _as_data(question: Any, answers: Sequence[Answer], hours: Sequence[Hours], cells: int) -> dict[str, Any]:
     return {
         "detect": question.effect,
         "models": question.models,
@@ -148,7 +165,7 @@ def _as_text(
     study: Path,
     question: Any,
     answers: Sequence[Answer],
-    hours: Sequence[float | None],
+    hours: Sequence[Hours],
     cells: int,
     source: str,
 ) -> str:
@@ -165,8 +182,8 @@ def _as_text(
             lines.append("  no number of seeds that anybody trains would do")
         else:
             lines.append(f"  {one.seeds} seed{'s' * (one.seeds != 1)} a cell, {cells * one.seeds} runs")
-            told = "unknown until a step of each model was measured (--measured)" if time is None else f"{time:.0f}"
-            lines.append(f"  hours of training, validations not counted: {told}")
+            told = "unknown until runs of each model were measured (--measured)" if time is None else in_words(time)
+            lines.append(f"  hours of training, from the earliest stop to the last iteration: {told}")
         lines.append(f"  {_smallest(one.smallest)}")
     if not source:
         lines.append("")

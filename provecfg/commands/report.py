@@ -205,7 +205,7 @@ def _results(asked: _Asked, terminal: Terminal) -> tuple[Mapping[str, Any], bool
         ProvecfgError: A package is missing, or no run has the reference's loss.
     """
     try:
-        from provecfg.results.report_data import report_data
+        from provecfg.results.report.data import report_data
         from provecfg.results.study import read_study
     except ModuleNotFoundError as error:
         raise ProvecfgError(f"a report needs {error.name}", hint="pip install 'provecfg[train]'") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,11 +114,13 @@ def _number(parallel: str) -> int | None:
 
 def _cells(configs: Sequence[Path], options: RunOptions) -> list[QueuedCell]:
     cells: dict[Path, QueuedCell] = {}
+    stems = Counter(path.stem for path in dict.fromkeys(configs))
     for path in configs:
         chosen = options.work_dir / path.stem if options.work_dir and len(configs) > 1 else options.work_dir
         view = read_config(path, cfg_options=parse_cfg_options(options.cfg_options))
         work_dir = work_dir_of(path, view.values, chosen=chosen, cfg_options=options.cfg_options, smoke=options.smoke)
-        other = cells.setdefault(work_dir.absolute(), QueuedCell(path.stem, path, work_dir))
+        name = path.stem if stems[path.stem] == 1 else str(path)
+        other = cells.setdefault(work_dir.absolute(), QueuedCell(name, path, work_dir))
         if other.config != path:
             raise ProvecfgError(
                 f"{other.config} and {path} would train in one work dir, {work_dir}",

@@ -25,7 +25,7 @@ def generated_option(function: Any) -> Any:
 
 
 def configs_of(targets: Sequence[str], generated: Path) -> list[Path]:
-    """The configs that targets stand for, absolute.
+    """The configs that targets stand for, absolute, each once.
 
     Args:
         targets: Configs, folders of them, studies.
@@ -51,4 +51,4 @@ def configs_of(targets: Sequence[str], generated: Path) -> list[Path]:
             if not target.path.is_file():
                 raise ProvecfgError(f"{target.path} does not exist", hint=f"provecfg generate {path} -o {generated}")
             configs.append(target.path.absolute())
-    return configs
+    return list(dict.fromkeys(configs))

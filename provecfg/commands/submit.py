@@ -102,7 +102,7 @@ def command(
         raise ProvecfgError(
             f"{study_dir} holds this study already", hint=f"provecfg resume {study_dir} submits what is not finished"
         )
-    unproved = [] if no_proof else kinds_without_proof(examinations)
+    unproved = [] if no_proof else kinds_without_proof(examinations, cfg_options)
     if unproved and not _proved(unproved, asked, terminal):
         raise ProvecfgError("nothing was submitted: not all of it is proved, see above", exit_code=ExitCode.FINDINGS)
     copy_configs(examinations, study_dir)

@@ -31,7 +31,7 @@ class QueuedCell:
     """A cell for the queue.
 
     Args:
-        name: For people.
+        name: For people, and no other cell's.
         config: What to train.
         work_dir: Where.
     """

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from provecfg.errors import ProvecfgError
+from provecfg.files import read_text
 from provecfg.findings.pipeline import Judgement
-from provecfg.ledger.cell import Cell, cell_of, copy_config
+from provecfg.header import is_untouched
+from provecfg.ledger.cell import Cell, cell_of, copy_files, files_to_copy
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.parallel import map_in_processes
+from provecfg.registry.lookup import custom_imports
 from provecfg.training.fingerprint import digests_of
 from provecfg.training.record import versions
 from provecfg.training.work_dir import work_dir_of
 from provecfg.validate import judgement_of_view
+
+_OF_ITS_SEED: Final = re.compile(
+    r"^(?:# Cell: |# provecfg checksum: |randomness = dict\(seed=|work_dir = ).*\n", re.MULTILINE
+)
+"""Lines that tell a generated config from that of another seed of its cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +36,13 @@ class Examination:
         path: The config.
         judgement: Its findings.
         cell: What it is in the study.
-        is_proved: Whether a receipt in its work dir speaks for it as it is now.
+        files: What the study's folder gets a copy of, see `ledger.cell.files_to_copy`.
     """
 
     path: Path
     judgement: Judgement
     cell: Cell
-    is_proved: bool
+    files: Mapping[str, Path]
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -42,10 +51,20 @@ class Examination:
         return (cell.model, cell.loss, cell.recipe) if cell.model else (cell.digest,)
 
 
+class _Job(NamedTuple):
+    """A config to look at; where a twin of it was found clean, by what the reader says alone."""
+
+    path: Path
+    has_clean_twin: bool
+
+
 def examined(
     configs: Sequence[Path], study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
 ) -> list[Examination]:
     """Look at every config, several at once. Nothing is executed or written.
+
+    Of generated configs that nobody has edited, and that differ in nothing but their seed, the rules judge one, as of a
+    study. Where they find anything in that one, they judge all.
 
     Args:
         configs: Absolute.
@@ -53,14 +72,29 @@ def examined(
         options: See `ledger.cell.digest_of_view`.
         cfg_options: Dotted paths and values to merge into each.
     """
-    return map_in_processes(partial(_examined, study_dir=study_dir, options=options, cfg_options=cfg_options), configs)
+    look = partial(_examined, study_dir=study_dir, options=options, cfg_options=cfg_options)
+    first_twin: dict[tuple[Path, str | None], Path] = {}
+    twin_of = {path: first_twin.setdefault(_twins_key(path), path) for path in configs}
+    firsts = list(first_twin.values())
+    examinations = dict(zip(firsts, map_in_processes(look, [_Job(path, False) for path in firsts]), strict=True))
+    others = [path for path in twin_of if path not in examinations]
+    jobs = [_Job(path, not examinations[twin_of[path]].judgement.findings) for path in others]
+    examinations.update(zip(others, map_in_processes(look, jobs), strict=True))
+    return [examinations[path] for path in configs]
 
 
-def kinds_without_proof(examinations: Sequence[Examination]) -> list[Path]:
-    """One config of each kind of cells of which none has a receipt that speaks for it."""
-    proved = {examination.kind for examination in examinations if examination.is_proved}
-    first = {examination.kind: examination.path for examination in reversed(examinations)}
-    return sorted(path for kind, path in first.items() if kind not in proved)
+def kinds_without_proof(examinations: Sequence[Examination], cfg_options: Sequence[tuple[str, Any]] = ()) -> list[Path]:
+    """One config of each kind of cells of which none has a receipt that speaks for it.
+
+    Args:
+        examinations: Of the study.
+        cfg_options: Dotted paths and values to merge into each config.
+    """
+    kinds: dict[tuple[str, ...], list[Path]] = {}
+    for examination in examinations:
+        kinds.setdefault(examination.kind, []).append(examination.path)
+    are_proved = map_in_processes(partial(_is_one_proved, cfg_options=cfg_options), list(kinds.values()))
+    return sorted(paths[0] for paths, is_proved in zip(kinds.values(), are_proved, strict=True) if not is_proved)
 
 
 def copy_configs(examinations: Sequence[Examination], study_dir: Path) -> None:
@@ -69,21 +103,38 @@ def copy_configs(examinations: Sequence[Examination], study_dir: Path) -> None:
 
 
 def _copy(examination: Examination, study_dir: Path) -> None:
-    copy_config(read_config(examination.path), examination.cell, study_dir)
+    copy_files(examination.files, examination.cell, study_dir)
+
+
+def _twins_key(path: Path) -> tuple[Path, str | None]:
+    """What twins share: their folder, whose modules they import, and their text without what the seed makes of it.
+
+    A config that was not generated, or that somebody has edited, has none but itself.
+    """
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError):  # for the reader to report
+        return path, None
+    return (path.parent, _OF_ITS_SEED.sub("", text)) if is_untouched(text) else (path, None)
 
 
 def _examined(
-    path: Path, study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
+    job: _Job, study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
 ) -> Examination:
-    view = read_config(path, cfg_options=cfg_options)
-    cell = cell_of(read_config(path) if cfg_options else view, study_dir, options)
-    return Examination(path, judgement_of_view(view), cell, _is_proved(view))
+    view = read_config(job.path, cfg_options=cfg_options)
+    cell = cell_of(read_config(job.path) if cfg_options else view, study_dir, options)
+    texts = {file: view.sources(file) for file in view.files}
+    judgement = Judgement(view.path, view.problems, texts) if job.has_clean_twin else judgement_of_view(view)
+    return Examination(job.path, judgement, cell, files_to_copy(view))
+
+
+def _is_one_proved(configs: Sequence[Path], cfg_options: Sequence[tuple[str, Any]]) -> bool:
+    return any(_is_proved(read_config(path, cfg_options=cfg_options)) for path in configs)
 
 
 def _is_proved(view: ConfigView) -> bool:
     """Whether the receipt in the config's work dir is of the config, the code and the packages as they are now."""
     from provecfg.proof.receipt import PROVED, read_receipt, receipt_path
-    from provecfg.proof.releases import forks
 
     try:
         receipt = read_receipt(receipt_path(work_dir_of(view.path, view.values), view.path))
@@ -91,10 +142,9 @@ def _is_proved(view: ConfigView) -> bool:
         return False
     if receipt is None or receipt.verdict != PROVED or receipt.digests != digests_of(view.values):
         return False
-    imports = (view.values.get("custom_imports") or {}).get("imports") or []
-    names = (imports,) if isinstance(imports, str) else tuple(imports)
+    names = custom_imports(view.values)
     # Of packages of no known release, too, which the receipt names.
-    packages = tuple(sorted({*receipt.code, *forks()} - set(names)))
+    packages = tuple(sorted({*receipt.code, *_forks()} - set(names)))
     return receipt.code == _code_of(names, packages, view.path.parent) and receipt.versions == _versions()
 
 
@@ -103,6 +153,13 @@ def _code_of(imports: tuple[str, ...], packages: tuple[str, ...], folder: Path) 
     from provecfg.proof.receipt import code_of
 
     return code_of({"custom_imports": {"imports": list(imports)}}, folder, packages)
+
+
+@cache
+def _forks() -> frozenset[str]:
+    from provecfg.proof.releases import forks
+
+    return frozenset(forks())
 
 
 @cache

@@ -15,6 +15,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_bytes
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.paths import write_atomically
+from provecfg.registry.lookup import custom_imports
 from provecfg.training.fingerprint import fingerprint_of
 
 CONFIGS: Final = "configs"
@@ -121,14 +122,19 @@ def refuse_equal_cells(cells: Iterable[Cell]) -> None:
             )
 
 
-def copy_config(view: ConfigView, cell: Cell, study_dir: Path) -> None:
-    """Copy a cell's config, its bases and the modules beside it that it imports, in the folders that they have.
+def files_to_copy(view: ConfigView) -> dict[str, Path]:
+    """Path from the folder of a cell's copy -> what is copied there: its config, its bases, the modules beside it.
 
     A base that an installed package brings stays where it is.
     """
-    root, folder = _root_of(view), study_dir / CONFIGS / cell.id
-    for file in (*_own_files(view), *_modules_beside(view)):
-        write_atomically(folder / file.relative_to(root), _text(file))
+    root = _root_of(view)
+    return {str(file.relative_to(root)): file for file in (*_own_files(view), *_modules_beside(view))}
+
+
+def copy_files(files: Mapping[str, Path], cell: Cell, study_dir: Path) -> None:
+    """Copy a cell's files, see `files_to_copy`, into the study's folder."""
+    for place, file in files.items():
+        write_atomically(study_dir / CONFIGS / cell.id / place, _text(file))
 
 
 def _own_files(view: ConfigView) -> list[Path]:
@@ -145,12 +151,8 @@ def _is_installed(file: Path) -> bool:
 
 def _modules_beside(view: ConfigView) -> list[Path]:
     """Modules that the config imports and that lie beside it, where a run looks for them."""
-    imports = (view.values.get("custom_imports") or {}).get("imports") or []
-    names = [imports] if isinstance(imports, str) else imports
     files: list[Path] = []
-    for name in names:
-        if not isinstance(name, str):
-            continue
+    for name in custom_imports(view.values):
         beside = view.path.parent / name.split(".")[0]
         files += [module] if (module := beside.with_suffix(".py")).is_file() else sorted(beside.rglob("*.py"))
     return files

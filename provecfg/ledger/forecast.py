@@ -41,13 +41,13 @@ class Forecast:
     """What cells take.
 
     Args:
-        hours: Name of a cell -> from the earliest stop to the end, in hours; None where its model was not measured.
+        hours: Of each cell in order, from the earliest stop to the end; None where its model was not measured.
         gpu_hours: Of all that are known, from and to.
         makespan: Of all that are known, from and to, in hours, the longest begun first.
         restarts: Of all that are known at most, by the time limit; 0 without one.
     """
 
-    hours: Mapping[str, tuple[float, float] | None]
+    hours: tuple[tuple[float, float] | None, ...]
     gpu_hours: tuple[float, float]
     makespan: tuple[float, float]
     restarts: int
@@ -56,11 +56,12 @@ class Forecast:
 def length_of(view: ConfigView) -> CellLength:
     """How much a config's run has to do."""
     values = view.values
-    loop = values.get("train_cfg") or {}
+    train_cfg, hooks = values.get("train_cfg"), values.get("custom_hooks")
+    loop = train_cfg if isinstance(train_cfg, Mapping) else {}
     max_iters = loop.get("max_iters") if isinstance(loop.get("max_iters"), int) else None
     interval = loop.get("val_interval", 1)
     earliest = max_iters
-    for hook in values.get("custom_hooks") or []:
+    for hook in hooks if isinstance(hooks, (list, tuple)) else ():
         if isinstance(hook, Mapping) and str(hook.get("type", "")).endswith("EarlyStoppingHook"):
             patience = hook.get("patience", 5)  # mmengine's default
             if max_iters is not None and isinstance(patience, int) and isinstance(interval, int):
@@ -106,8 +107,8 @@ def forecast(
         gpus_per_cell: GPUs of each.
         timeout_hours: Of a task; None for no limit.
     """
-    hours = {length.name: _hours(length, speeds.get(length.model)) for length in lengths}
-    known = [both for both in hours.values() if both is not None]
+    hours = tuple(_hours(length, speeds.get(length.model)) for length in lengths)
+    known = [both for both in hours if both is not None]
     restarts = sum(math.ceil(most / timeout_hours) - 1 for _, most in known) if timeout_hours else 0
     sums = (sum(least for least, _ in known), sum(most for _, most in known))
     return Forecast(

@@ -69,35 +69,26 @@ def _smallest(question: Question, run_sd: float, seeds: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What earlier runs tell.
+    """How much earlier trainings varied.
 
     Args:
         run_sd: Standard deviation of a training within its cell, pooled over cells; None where no cell has two seeds.
         cells: How many cells that is of.
-        hours: Model -> hours of training of one of its runs, as their logs have it.
     """
 
     run_sd: float | None
     cells: int
-    hours: Mapping[str, float]
 
 
 def measured(runs: Sequence[Run]) -> Measured:
-    """What complete runs tell of noise and time."""
+    """What complete runs tell of noise."""
     complete = [run for run in runs if run.state.is_complete and run.cell]
     scores: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    hours: dict[str, list[float]] = defaultdict(list)
     for run, scored in zip(complete, score_runs(complete), strict=True):
         value = scored.scores.get(JUDGED_AT, {}).get(PRIMARY)
         if value is not None and not scored.problem:
             scores[tuple(part for axis, part in run.cell.items() if axis != "seed")].append(value)
-        if run.seconds is not None and run.max_iters is not None:
-            hours[run.cell["model"]].append(run.seconds * run.max_iters / 3600)
     repeated = [values for values in scores.values() if len(values) > 1]
     squares = sum((value - fmean(values)) ** 2 for values in repeated for value in values)
     freedom = sum(len(values) - 1 for values in repeated)
-    return Measured(
-        math.sqrt(squares / freedom) if freedom else None,
-        len(repeated),
-        {model: fmean(own) for model, own in hours.items()},
-    )
+    return Measured(math.sqrt(squares / freedom) if freedom else None, len(repeated))

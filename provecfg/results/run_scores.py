@@ -89,15 +89,17 @@ def score_run(run: Run) -> RunScores:
     direction = -1.0 if better(goal) == "less" else 1.0
     best = max(judged, key=lambda validation: direction * validation.metrics[goal])
     chosen = {Moment.BEST: [best], Moment.LAST: judged[-1:], Moment.LAST_FOUR: judged[-LAST:]}
+    looked_at = {validation.iteration: validation for validations in chosen.values() for validation in validations}
     try:
         counts = {
-            validation.iteration: _counts_of(run.counts[validation.iteration], validation)
-            for validation in {one.iteration: one for ones in chosen.values() for one in ones}.values()
-            if validation.iteration in run.counts
+            iteration: _counts_of(run.counts[iteration], validation)
+            for iteration, validation in looked_at.items()
+            if iteration in run.counts
         }
     except ProvecfgError as error:
         return RunScores(goal, problem=error.message)
-    scores = {moment: dict(_scores(ones, counts)) for moment, ones in chosen.items()}
+    rows = {iteration: _row(validation, counts.get(iteration)) for iteration, validation in looked_at.items()}
+    scores = {moment: _means([rows[one.iteration] for one in validations]) for moment, validations in chosen.items()}
     head = RunScores(goal, best.iteration, judged[-1].iteration, len(chosen[Moment.LAST_FOUR]), scores)
     last = [counts.get(validation.iteration) for validation in chosen[Moment.LAST_FOUR]]
     kept = [one for one in last if one is not None]
@@ -145,16 +147,16 @@ def _counts_of(file: CountsFile, validation: Validation) -> ValidationCounts:
     return counts
 
 
-def _scores(validations: Sequence[Validation], counts: Mapping[int, ValidationCounts]) -> dict[str, float]:
-    """The mean of each metric over the validations, of those metrics that all of them have."""
-    rows = []
-    for validation in validations:
-        own = counts.get(validation.iteration)
-        if own is not None:
-            rows.append({metric.key: metric.score(own) for metric in METRICS})
-        else:
-            logged = {name.rpartition("/")[2]: value for name, value in validation.metrics.items()}
-            rows.append({metric.key: logged.get(metric.key, math.nan) for metric in METRICS})
+def _row(validation: Validation, counts: ValidationCounts | None) -> dict[str, float]:
+    """Each metric of `METRICS` at a validation, from its counts, else as logged; NaN where neither has it."""
+    if counts is not None:
+        return {metric.key: metric.score(counts) for metric in METRICS}
+    logged = {name.rpartition("/")[2]: value for name, value in validation.metrics.items()}
+    return {metric.key: logged.get(metric.key, math.nan) for metric in METRICS}
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric over validations, of those metrics that all of them have."""
     means = {metric.key: fmean(row[metric.key] for row in rows) for metric in METRICS}
     return {key: value for key, value in means.items() if math.isfinite(value)}
 

@@ -25,13 +25,17 @@ def fingerprint_of(config: Mapping[str, Any]) -> dict[str, str]:
     run may change when it goes on: workers, logging, checkpoints, validations, the patience of early stopping.
     """
     parts = {name: config.get(name) for name in ("model", "optim_wrapper", "param_scheduler", "randomness")}
-    loop = config.get("train_cfg") or {}
-    parts["train_cfg"] = {name: loop.get(name) for name in ("type", "by_epoch", "max_iters", "max_epochs")}
+    parts["train_cfg"] = _of(config.get("train_cfg"), ("type", "by_epoch", "max_iters", "max_epochs"))
     for name in ("train_dataloader", "val_dataloader"):
-        loader = config.get(name) or {}
-        parts[name] = {key: loader.get(key) for key in ("batch_size", "dataset", "sampler")}
+        parts[name] = _of(config.get(name), ("batch_size", "dataset", "sampler"))
     parts["val_evaluator"] = config.get("val_evaluator")
     return digests_of(parts)
+
+
+def _of(part: Any, names: tuple[str, ...]) -> Any:
+    """Some keys of a part of a config; a part that has no keys, as it is: a rule says so."""
+    part = part or {}
+    return {name: part.get(name) for name in names} if isinstance(part, Mapping) else part
 
 
 def _without_places(value: Any) -> Any:

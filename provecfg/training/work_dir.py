@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from provecfg import checksums
+from provecfg.errors import ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings import Finding
-from provecfg.mmconfig import read_config
+from provecfg.mmconfig import Opaque, read_config
 from provecfg.paths import write_atomically
 from provecfg.spelling import first_few
 from provecfg.training import heartbeat
@@ -61,6 +62,9 @@ def work_dir_of(
         chosen: `--work-dir`, which wins.
         cfg_options: `KEY=VALUE` texts of the command line.
         smoke: A smoke run keeps apart from the config's own.
+
+    Raises:
+        ProvecfgError: What the config gives is no path, or not known before the config runs.
     """
     if chosen is not None:
         return chosen
@@ -70,6 +74,9 @@ def work_dir_of(
     is_option = any(option.partition("=")[0] == "work_dir" for option in cfg_options)
     if declared is None or (not is_option and _is_of_a_base(path)):
         return _WORK_DIRS / path.stem
+    if not isinstance(declared, (str, os.PathLike)):
+        what = "not known before the config runs" if isinstance(declared, Opaque) else f"{declared!r}, and no path"
+        raise ProvecfgError(f"{path}: work_dir is {what}", hint="write it as a text, or name one with --work-dir")
     return Path(declared)
 
 

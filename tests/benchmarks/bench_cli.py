@@ -118,7 +118,9 @@ def ten_thousand_cells() -> None:
     print()
     print("| generate, processor time | s | times `import mmengine.config` | bound |")
     print("|---|---|---|---|")
-    print(f"| {files} cells of 24 x 417, written | {whole - judged:.1f} | {(whole - judged) / start:.0f} | {MOST_WRITING} |")
+    print(
+        f"| {files} cells of 24 x 417, written | {whole - judged:.1f} | {(whole - judged) / start:.0f} | {MOST_WRITING} |"
+    )
     print(f"| 24 cells, judged, and the start | {judged:.1f} | {judged / start:.1f} | {MOST_JUDGING} |")
     print(f"| peak memory, MB | {peak / 1024:.0f} | | < 300 |")
 

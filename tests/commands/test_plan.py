@@ -57,8 +57,8 @@ def test_noise_and_hours_are_taken_from_runs(provecfg: Command, tmp_path: Path) 
     study.write_text("name: next\nmodels: [deeplabv3plus_r50, pspnet_r50]\n")
     (plan,) = plans(provecfg, study, "--detect", 1.0, "--measured", tmp_path / "runs")["plans"]
     assert plan["seed_sd"] == pytest.approx(0.5, abs=0.15)
-    # 80,000 iterations of half a second each.
-    assert plan["hours"] == pytest.approx(plan["cells"] * 80_000 * 0.5 / 3600)
+    # 30,000 iterations to the earliest stop and 80,000 to the end, of half a second each.
+    assert plan["hours"] == pytest.approx([plan["cells"] * iters * 0.5 / 3600 for iters in (30_000, 80_000)])
     study.write_text("name: next\nmodels: [deeplabv3plus_r50, hrnet_hr48]\n")
     (plan,) = plans(provecfg, study, "--detect", 1.0, "--measured", tmp_path / "runs")["plans"]
     assert plan["hours"] is None, "no step of hrnet_hr48 was measured"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from provecfg.errors import ProvecfgError
-from provecfg.ledger.cell import Cell, cell_of, copy_config, refuse_equal_cells
+from provecfg.ledger.cell import Cell, cell_of, copy_files, files_to_copy, refuse_equal_cells
 from provecfg.mmconfig import read_config
 
 CONFIG = Path(__file__).parents[2] / "generated" / "pspnet_r50_bdd10k_focal.py"
@@ -47,7 +47,7 @@ def test_a_config_is_copied_with_its_bases_and_the_modules_beside_it(tmp_path: P
     study = tmp_path / "study"
     view = read_config(child)
     cell = cell_at(child, study)
-    copy_config(view, cell, study)
+    copy_files(files_to_copy(view), cell, study)
     shutil.rmtree(tmp_path / "one")
     copy = study / cell.config
     assert read_config(copy).values == view.values

@@ -24,6 +24,19 @@ from provecfg.study.load import study_from_fields
 from provecfg.study.schema import Study
 
 CLASSES = ("road", "building", "person", "rider", "pole")
+_ATTEMPT = {
+    "started": "2025-01-01T00:00:00+00:00",
+    "ended": "2025-01-01T11:06:40+00:00",  # half a second an iteration
+    "first_iter": 0,
+    "last_iter": 80_000,
+    "command": [],
+    "device": "cuda",
+    "processes": 1,
+    "host": "node",
+    "pid": 1,
+    "state": "finished",
+    "message": "",
+}
 _LABELS = np.array([[400_000, 300_000, 20_000, 0, 9_000], [500_000, 100_000, 40_000, 8_000, 7_000]])
 """(images, classes) labelled pixels; small numbers would round the scores."""
 _OFFSETS = np.array([30.0, 15.0, -5.0, -15.0, -25.0])
@@ -185,7 +198,7 @@ def simulated_runs(study: Study, effects: Effects, seed: int = 0) -> Iterator[Si
             "seed": cell.seed,
             "versions": {"torch": "2.13.0", "provecfg": "0.1.0"},
             "git": None,
-            "attempts": [{"state": "finished", "device": "cuda", "message": "", "last_iter": 80_000}],
+            "attempts": [dict(_ATTEMPT)],
             "best": {"metric": "val/mIoU", "value": 1.0, "checkpoint": None},
             "last_checkpoint": None,
         }

@@ -8,8 +8,8 @@ import pytest
 
 from provecfg.counts.counts_file import to_bytes
 from provecfg.counts.validation import Occasion
-from provecfg.results.evaluations import METRICS_OF_EVALUATIONS, evaluation_scores
-from provecfg.results.report_series import costs
+from provecfg.results.report.evaluations import METRICS_OF_EVALUATIONS, evaluation_scores
+from provecfg.results.report.series import costs
 from provecfg.results.scores import METRIC
 from provecfg.results.study import read_study
 from tests.results.simulated_study import Effects, counts_with, study_of, write_study

@@ -10,8 +10,8 @@ from PIL import Image
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.data.scenes import Drawing, smoke_data_for
-from provecfg.results.image_differences import ImageDifference, image_differences
-from provecfg.results.pictures import Pictures, pictures_of
+from provecfg.results.report.image_differences import ImageDifference, image_differences
+from provecfg.results.report.pictures import Pictures, pictures_of
 from provecfg.results.scores import image_iou
 from provecfg.results.study import StudyResults, read_study
 from tests.results.simulated_study import Effects, study_of, write_study

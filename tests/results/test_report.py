@@ -18,7 +18,7 @@ import pytest
 from provecfg.results.formats.page import page
 from provecfg.results.formats.svg import Interval, Series, forest_plot, line_chart, standalone
 from provecfg.results.formats.tables import as_csv, as_latex, as_markdown, cells_as_csv, report_as_markdown, tables_of
-from provecfg.results.report_data import report_data
+from provecfg.results.report.data import report_data
 from provecfg.results.scores import METRICS
 from provecfg.results.study import read_study, study_results
 from tests.results.simulated_study import Effects, SimulatedRun, study_of, write_study

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.results.report_data import report_data
+from provecfg.results.report.data import report_data
 from provecfg.results.study import read_study
 from tests.results.simulated_study import Effects, study_of, write_study
 

@@ -14,11 +14,12 @@ from scipy import special
 
 from provecfg import __version__
 from provecfg.attributes import Attributes
-from provecfg.results.evaluations import evaluation_scores
-from provecfg.results.image_differences import ImageDifference, image_differences
-from provecfg.results.pictures import Pictures, pictures_of
-from provecfg.results.places import scores_of
-from provecfg.results.report_series import (
+from provecfg.results.report.evaluations import evaluation_scores
+from provecfg.results.report.image_differences import ImageDifference, image_differences
+from provecfg.results.report.pictures import Pictures, pictures_of
+from provecfg.results.report.places import scores_of
+from provecfg.results.report.sentences import design, limits, outcome_of, sentence
+from provecfg.results.report.series import (
     boundary_by_width,
     class_scores,
     confusions,
@@ -28,9 +29,8 @@ from provecfg.results.report_series import (
     replay_of,
     score_curves,
 )
+from provecfg.results.report.slices import slice_scores
 from provecfg.results.run_scores import LAST, Moment
-from provecfg.results.sentences import design, limits, outcome_of, sentence
-from provecfg.results.slices import slice_scores
 from provecfg.results.statistics import ALPHA, FEWEST_BLOCKS, FEWEST_SEEDS, seeds_to_find, smallest_effect_of
 from provecfg.results.study import JUDGED_AT, PRIMARY, SECONDARY, Cell, StudyResults, Verdict, metrics_of
 

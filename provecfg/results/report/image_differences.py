@@ -10,7 +10,7 @@ import numpy as np
 
 from provecfg.counts.counts_file import CountsFile
 from provecfg.parallel import map_in_processes
-from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.report.places import by_work_dir, mean_over_places
 from provecfg.results.scores import Scores, image_iou
 from provecfg.results.study import Cell, StudyResults
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from provecfg.attributes import Attributes, attribute_of
 from provecfg.counts.counts_file import CountsFile
 from provecfg.parallel import map_in_processes
-from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.report.places import by_work_dir, mean_over_places
 from provecfg.results.scores import Scores, class_iou, finite_mean
 from provecfg.results.study import StudyResults
 

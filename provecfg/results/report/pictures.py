@@ -17,7 +17,7 @@ from PIL import Image
 from provecfg.catalog.datasets import DATASETS
 from provecfg.errors import ProvecfgError
 from provecfg.mmconfig import ConfigView, read_config
-from provecfg.results.image_differences import ImageDifference
+from provecfg.results.report.image_differences import ImageDifference
 from provecfg.results.runs import Run
 from provecfg.results.study import Cell
 

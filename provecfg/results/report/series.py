@@ -16,7 +16,7 @@ from provecfg.counts.calibration import CONFIDENCE, CORRECT, PIXELS, UNIT
 from provecfg.errors import ProvecfgError
 from provecfg.facts.metrics import better
 from provecfg.mmconfig import read_config
-from provecfg.results.places import mean_of_scores
+from provecfg.results.report.places import mean_of_scores
 from provecfg.results.runs import State
 from provecfg.results.scores import Scores
 from provecfg.results.study import JUDGED_AT, PRIMARY, Cell, StudyResults

@@ -12,7 +12,7 @@ from provecfg.counts.counts_file import CountsFile
 from provecfg.counts.validation import Occasion
 from provecfg.errors import ProvecfgError
 from provecfg.parallel import map_in_processes
-from provecfg.results.places import by_work_dir, mean_over_places
+from provecfg.results.report.places import by_work_dir, mean_over_places
 from provecfg.results.scores import METRIC, Scores
 from provecfg.results.study import PRIMARY, SECONDARY, StudyResults
 
