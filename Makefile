@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics open-study attack editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics open-study attack fuzz editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
+	@echo "make fuzz      files that a coverage-guided fuzzer makes for reader and loader (SECONDS=3600), in .venv-fuzz"
 	@echo "make editors   try the language server in Neovim and by VS Code's client (needs nvim and node)"
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
@@ -89,7 +90,14 @@ SLACK ?= 1
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md
-	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED)
+	PYTHONPATH=. $(BIN)/python -m tests.attack.kills --seconds $(SECONDS) --seed $(SEED) --page docs/reliability.md
+
+# atheris has wheels for Linux and CPython 3.11 to 3.13; it is in no extra, since nothing else needs it.
+fuzz:
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --constraint constraints.txt --editable . atheris
+	PYTHONPATH=. .venv-fuzz/bin/python -m tests.attack.coverage_guided --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) \
+		--folder build/fuzz --page docs/reliability.md
 
 editors/vscode/node_modules: editors/vscode/package.json
 	cd editors/vscode && npm install --silent --no-audit --no-fund --no-package-lock
@@ -119,7 +127,7 @@ snapshot: install
 
 constraints:
 	@command -v uv >/dev/null || { echo "needs uv: pip install uv"; exit 1; }
-	{ sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.10 pyproject.toml --extra train --extra dev \
+	{ sed -n '/^#/p' constraints.txt; uv pip compile --universal --python-version 3.10 pyproject.toml --extra train --extra dev --extra docs \
 		--no-annotate --no-header --no-emit-index-url --upgrade --quiet | grep -v -E '^(nvidia-|cuda-|triton)'; } > constraints.new
 	mv constraints.new constraints.txt
 

@@ -193,7 +193,7 @@ class StudyFiles:
         from provecfg.generate.write import Change
 
         files = self.files(folder)
-        refused = [file for file in files if file.change in (Change.EDITED, Change.FOREIGN)]
+        refused = [file for file in files if file.change.is_refused]
         if refused and not force:
             listed = "\n".join(f"  {file.path}: {file.change.value}" for file in refused)
             raise ProvecfgError(f"not overwritten:\n{listed}", hint="force=True replaces them")

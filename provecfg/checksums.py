@@ -6,9 +6,12 @@ import hashlib
 import re
 from pathlib import Path
 
+from provecfg.files import open_regular, read_text
+
 SUFFIX = ".sha256"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\n?")
 _BLOCK_BYTES = 2**20
+_LONGEST_LINE = 4096  # bytes; a digest and a file's name
 
 
 class ChecksumError(Exception):
@@ -39,14 +42,14 @@ def verify_checksum(path: Path) -> bool:
         OSError: The file cannot be read.
     """
     try:
-        text = checksum_path(path).read_text(encoding="utf-8")
+        text = read_text(checksum_path(path), max_bytes=_LONGEST_LINE)
     except (OSError, UnicodeDecodeError):
         return False
     line = _LINE.fullmatch(text)
     if line is None:
         return False  # a spoilt checksum says nothing about its file
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     if digest.hexdigest() != line[1]:

@@ -9,7 +9,9 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 import click
@@ -46,6 +48,9 @@ COMMANDS = {
     "plan": "Say how many seeds a study needs to find a difference.",
 }
 """Command -> its line in `--help`. Its module is `provecfg.commands.<command>`, imported when it is asked for."""
+
+_ECHO_SECONDS = 1.0
+"""So long after a signal, another is taken for the same one."""
 
 
 class _Commands(click.Group):
@@ -102,7 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal's code has not
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == ExitCode.INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a further Ctrl-C ends Python's own end, without a traceback
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -115,8 +123,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        with _termination_as_interruption():
+        with _interrupted_once():
             code = _run(arguments)
+    except KeyboardInterrupt:  # one more, while the first was being said
+        code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`provecfg ... | head`): nobody is left to say anything to.
         code = ExitCode.FINDINGS
@@ -130,24 +140,37 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _termination_as_interruption() -> Iterator[None]:
+def _interrupted_once() -> Iterator[None]:
     """Have SIGTERM and SIGHUP end a command as Ctrl-C does: in good order, nothing half-written left behind.
+
+    What follows within a moment of the first is taken for the same one and not obeyed, since it would end the tidying
+    up: a scheduler signals a script and its processes, and people press Ctrl-C twice. A later one ends at once.
 
     `run` has handlers of its own while it lasts. What is ignored (`nohup`) stays ignored.
     """
-    names = ("SIGTERM", "SIGHUP")  # Windows has one of them
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    began: float | None = None
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal began
+        if began is None:
+            began = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - began > _ECHO_SECONDS:
+            os._exit(ExitCode.INTERRUPTED)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has two of them
+    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None)) is not None}
+    taken = [number for number, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     try:
-        replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-        for number in replaced:
-            signal.signal(number, signal.default_int_handler)
+        for number in taken:
+            signal.signal(number, interrupt)
     except ValueError:  # Python has handlers in its main thread alone
-        replaced = []
+        taken = []
     try:
         yield
     finally:
-        for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -66,3 +66,16 @@ def test_every_input_reaches_the_step_that_uses_it_through_its_environment(actio
     assert reached == {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
     # an input that stood in the script itself would be run as shell
     assert not any("${{" in step["run"] for step in steps)
+
+
+@pytest.mark.parametrize(("version", "installed"), [("", "/action"), ("provecfg==0.1.0", "provecfg==0.1.0")])
+def test_the_actions_own_code_is_installed_where_no_version_is_given(
+    action: dict[str, Any], tmp_path: Path, version: str, installed: str
+) -> None:
+    (step,) = [step for step in action["runs"]["steps"] if step["name"] == "Install"]
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "VERSION": version, "GITHUB_ACTION_PATH": "/action"}
+    called = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(called, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["-m", "pip", "install", "--quiet", installed]

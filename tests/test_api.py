@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +78,29 @@ def test_a_report_is_a_data_frame_of_its_runs(tmp_path: Path) -> None:
     assert set(frame["loss"]) == {"ce", "focal", "lovasz", "boundary"}
     assert frame["mIoU"].between(0, 100).all()
     assert "simulated" in report.html()
+
+
+def test_the_pages_example_runs(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", (project / "docs/api.md").read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(project / "generated", "generated")
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["findings"].is_clean
+    assert sorted(path.stem for path in Path("generated/mine").iterdir()) == sorted(names["study"].cells)
+
+
+def test_the_docstrings_example_runs(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api.__doc__ is not None
+    lines = [line.strip() for line in api.__doc__.splitlines() if line.startswith("    ")]
+    assert len(lines) >= 7
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    shutil.copy(project / "generated/pspnet_r50_bdd10k_ce.py", "configs/mine.py")
+    write_study(tmp_path / "work_dirs/mine", study_of(models=1, seeds=1), Effects())
+    monkeypatch.setattr(api, "prove", lambda config: api.read(config))  # builds a model; its own tests do
+    exec("\n".join(lines), {})
+    assert Path("generated/pspnet_r50_bdd10k_ce_s1.py").is_file()
 
 
 @pytest.mark.parametrize(

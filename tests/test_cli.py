@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from provecfg.cli import COMMANDS
+from provecfg.commands.list import LISTS, Row, as_table
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -35,6 +37,7 @@ def test_every_command_has_its_module_and_its_help(provecfg: Command, command: s
     code, stdout, err = provecfg(command, "--help")
     assert code == 0, err
     assert stdout.startswith(f"Usage: provecfg {command}")
+    assert max(map(len, stdout.splitlines())) <= 80
 
 
 def test_the_help_lists_every_command(provecfg: Command) -> None:
@@ -49,6 +52,33 @@ def test_an_unknown_command_is_answered_with_the_nearest(provecfg: Command) -> N
     code, _, err = provecfg("genrate")
     assert code == 2
     assert "did you mean 'generate'?" in err
+
+
+@pytest.mark.parametrize(("code", "hint"), [("LOS001", "did you mean LOSS001?"), ("FOO", "provecfg list rules")])
+def test_an_unknown_code_is_answered_in_a_line(provecfg: Command, code: str, hint: str) -> None:
+    status, out, err = provecfg("rule", code)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: unknown code {code!r}\n  hint: {hint}")
+
+
+def test_a_table_fits_the_terminal_that_it_is_shown_in() -> None:
+    rows = [
+        {"name": "short", "title": "some words that are more than fit", "n": None},
+        {"name": "x", "title": "y", "n": 1},
+    ]
+    assert as_table(rows, 28).splitlines() == [
+        "name   title               n",
+        "short  some words that     -",
+        "       are more than fit",
+        "x      y                   1",
+    ]
+    assert len(as_table(rows).splitlines()) == 3
+    assert as_table(rows, 14).splitlines()[-1] == "Not shown: n (--output-format json)"
+
+
+@pytest.mark.parametrize("rows", LISTS.values(), ids=LISTS)
+def test_every_list_fits_eighty_columns(rows: Callable[[], list[Row]]) -> None:
+    assert max(map(len, as_table(rows(), 80).splitlines())) <= 80
 
 
 def test_a_traceback_is_shown_only_when_asked_for(provecfg: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +203,47 @@ def test_control_characters_never_reach_the_terminal(
     text = re.sub(r"\x1b\[[0-9;]*m", "", out + err) if "always" in arguments else out + err
     assert not [character for character in text if character != "\n" and not character.isprintable()]
     assert "red" in text or code == 0, text
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_follows_a_signal_at_once_ends_no_tidying_up(
+    provecfg: Command, monkeypatch: pytest.MonkeyPatch, first: signal.Signals
+) -> None:
+    ended = []
+
+    def schema_with_something_to_tidy_up() -> None:
+        try:
+            os.kill(os.getpid(), first)
+            ended.append("not interrupted")
+        finally:
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), signum)
+            ended.append("tidied up")
+
+    handlers = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    monkeypatch.setattr("provecfg.study.json_schema.study_schema", schema_with_something_to_tidy_up)
+    code, out, err = provecfg("schema")
+    assert (code, out, err.strip()) == (130, "", "interrupted")
+    assert ended == ["tidied up"]
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+
+
+def test_a_signal_some_time_after_the_first_ends_what_hangs() -> None:
+    lines = """
+import os, signal, time
+from provecfg import cli
+from provecfg.study import json_schema
+
+def schema():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        cli._ECHO_SECONDS = 0.0
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+json_schema.study_schema = schema
+cli.main(["schema"])
+"""
+    ran = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=50, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README shows is what happens, and the commands that it and the pages name are there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from provecfg.cli import COMMANDS
 from provecfg.study.load import study_from_fields
 
 Command = Callable[..., tuple[int, str, str]]
+
+PROJECT = Path(__file__).parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md"))]
 
 
 def blocks(text: str) -> list[str]:
@@ -60,16 +63,21 @@ def test_the_example_study_is_one(project: Path) -> None:
     assert study is not None
 
 
-def test_every_command_and_option_of_the_readme_exists(provecfg: Command, project: Path) -> None:
-    used = re.findall(
-        r"provecfg ([a-z][a-z-]+)((?: +[^`#\n]*)?)", "\n".join(blocks((project / "README.md").read_text()))
-    )
-    assert len(used) >= 5
-    for command, rest in used:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_option_of_a_page_exists(provecfg: Command, project: Path, page: str) -> None:
+    text = (project / page).read_text()
+    in_blocks = re.findall(r"^(?: {4})?provecfg ([a-z][a-z-]+)([^#|&\n]*(?:\\\n[^#|&\n]*)*)", text, re.MULTILINE)
+    in_prose = re.findall(r"(?<!`)`provecfg ([a-z][a-z-]+)([^`#|]*)`(?!`)", text)
+    for command, rest in (*in_blocks, *in_prose):
         assert command in COMMANDS, command
         help_text = provecfg(command, "--help")[1]
         for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
             assert option in help_text, (command, option)
+
+
+def test_pages_are_held_against_their_commands(project: Path) -> None:
+    assert sum((project / page).read_text().count("provecfg ") for page in PAGES) >= 100
+    assert len(re.findall(r"^provecfg [a-z]", (project / "README.md").read_text(), re.MULTILINE)) >= 5
 
 
 def test_every_file_that_the_readme_links_to_exists(project: Path) -> None:

@@ -38,7 +38,7 @@ from provecfg.study.load import read_study
 @click.option(
     "--dataset",
     "dataset_name",
-    metavar="D",
+    metavar="NAME",
     shell_complete=names.completing(names.datasets),
     help=f"Its layout and its classes; a name of `provecfg list datasets`, or of --study's datasets. "
     f"[default: {next(iter(DATASETS))}, or the study's first]",

@@ -25,7 +25,8 @@ from provecfg.findings.reporters.report import text_of_file
     "factors",
     multiple=True,
     type=click.Choice(list(FACTORS)),
-    help="What is meant to differ (repeatable); of a study, the axis to compare along.",
+    metavar="FACTOR",
+    help=f"What is meant to differ (repeatable); of a study, the axis to compare along. One of {', '.join(FACTORS)}.",
 )
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @terminal_options

@@ -25,8 +25,6 @@ from provecfg.study.named import studies_of
 from provecfg.study.schema import Study
 from provecfg.validate import judgement_of_view
 
-_REFUSED = (Change.EDITED, Change.FOREIGN)
-
 
 def _axis(
     option: str, parameter: str, known: Callable[[], Iterable[str]], metavar: str, text: str
@@ -134,7 +132,7 @@ def command(
                 terminal.result(target.diff().rstrip("\n"))
             elif check:
                 terminal.result(f"{target.path}: {_would_be(target.change)}")
-            elif target.change in _REFUSED and not force:
+            elif target.change.is_refused and not force:
                 refused.append((target.path, target.change))
             else:
                 target.write()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -118,15 +122,38 @@ def command(what: str, everything: bool, output_format: str, terminal: Terminal)
     if everything and what != "models":
         raise click.UsageError("--all goes with models")
     rows = _configs() if everything else LISTS[what]()
-    terminal.result(json.dumps(rows, indent=2) if output_format == "json" else as_table(rows))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    terminal.result(json.dumps(rows, indent=2) if output_format == "json" else as_table(rows, width))
     return ExitCode.CLEAN
 
 
-def as_table(rows: list[Row]) -> str:
-    """Rows of equal keys as columns under their names; None is a dash."""
+def as_table(rows: list[Row], width: int | None = None) -> str:
+    """Rows of equal keys as columns under their names; None is a dash.
+
+    Args:
+        rows: At least one.
+        width: Characters a line may have, for a person: texts are folded between words, and columns that do not fit
+            are left out, and named. Without it each row is a line.
+    """
     columns = list(rows[0])
     cells = [columns, *([("-" if row[column] is None else str(row[column])) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    if width is not None:
+        words = [max(len(word) for line in cells for word in line[index].split()) for index in range(len(columns))]
+        while len(words) > 1 and _total(words) > width:
+            words.pop()
+        widths = widths[: len(words)]
+        while _total(widths) > width and widths != words:
+            _, widest = max((most, index) for index, most in enumerate(widths) if most > words[index])
+            widths[widest] -= 1
+    lines = []
+    for line in cells:
+        folded = [textwrap.wrap(cell, most, break_on_hyphens=False) for cell, most in zip(line, widths, strict=False)]
+        for parts in itertools.zip_longest(*folded, fillvalue=""):
+            lines.append("  ".join(part.ljust(most) for part, most in zip(parts, widths, strict=True)).rstrip())
+    left_out = columns[len(widths) :]
+    return "\n".join([*lines, *([f"Not shown: {', '.join(left_out)} (--output-format json)"] if left_out else [])])
+
+
+def _total(widths: list[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)

@@ -20,11 +20,11 @@ def command(terminal: Terminal) -> int:
     """
     try:
         from provecfg.editor.server import language_server
-    except ModuleNotFoundError as error:
-        if error.name not in ("pygls", "lsprotocol"):
+    except ImportError as error:  # of an older release parts are missing
+        if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
             raise
         raise ProvecfgError(
-            "the language server needs pygls, which is not installed", hint="pip install 'provecfg[lsp]'"
+            "the language server needs pygls 2, which is not installed", hint="pip install 'provecfg[lsp]'"
         ) from error
 
     from provecfg.codes import problems

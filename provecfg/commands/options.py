@@ -74,12 +74,14 @@ def terminal_options(function: Function) -> Function:
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
-        help="When to colour; `auto` asks the terminal and NO_COLOR.",
+        help="When to colour; `auto` asks the terminal, NO_COLOR and FORCE_COLOR.",
     )
     def command(*args: Any, quiet: bool, verbose: bool, color: str, **kwargs: Any) -> Any:
         wanted = {"always": True, "never": False}.get(color)
         if wanted is None and os.environ.get("NO_COLOR"):
             wanted = False
+        elif wanted is None and os.environ.get("FORCE_COLOR"):
+            wanted = True
         return function(*args, terminal=Terminal(wanted, quiet, verbose), **kwargs)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__

@@ -40,7 +40,9 @@ def command(code: str | None, everything: bool, output_format: str, terminal: Te
                 hint=f"provecfg rule {RETIRED[code.upper()]}",
             )
         if page is None:
-            raise ProvecfgError(spelling.unknown("code", code, by_word))
+            near = spelling.nearest_names(code, by_word, limit=1)
+            hint = f"did you mean {near[0]}?" if near else "provecfg list rules shows them all"
+            raise ProvecfgError(f"unknown code {code!r}", hint=hint)
         chosen = [page]
     if output_format == "json":
         entries = [as_fields(page) for page in chosen]

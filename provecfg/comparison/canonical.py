@@ -7,7 +7,7 @@ top-level variables that nothing reads are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from provecfg.comparison.runner_defaults import ALWAYS_LISTS, BY_SLOT, REGISTRIES, TOP, TYPES
@@ -21,6 +21,7 @@ from provecfg.registry.layout import TOP_LEVEL
 _STRICT_KEYS: Final = frozenset({"scale", "scales"})
 """Arguments of transforms to which a tuple is one size and a list several (mmcv 2.1.0, transforms/processing.py:
 RandomChoiceResize takes `scales=(640, 320)` for one scale, and `[640, 320]` for two)."""
+_BACKBONES: Final = "mmseg.models.backbones."
 _DEEPEST: Final = 60
 
 
@@ -146,8 +147,33 @@ class _Canonical:
             if own is None or (isinstance(own, Leaf) and own.value is None):
                 # mmengine 0.10.7, Runner.__init__: the top level's goes into a model that has none
                 moved = self._value(preprocessor, "data_preprocessor", "data_preprocessor", "model", None, True, 0)
-                items["model"] = Table(model.key, {**model.items, "data_preprocessor": moved}, model.type, True)
+                model = items["model"] = Table(model.key, {**model.items, "data_preprocessor": moved}, model.type, True)
+        if isinstance(model, Table):
+            items["model"] = self._with_weights_in_place(model)
         return Table("", items)
+
+    def _with_weights_in_place(self, model: Table) -> Table:
+        """A segmentor with `pretrained` where mmseg's constructors bring it: as `init_cfg` of the backbone.
+
+        mmseg 1.2.2, EncoderDecoder.__init__ and each class in models/backbones that takes `pretrained`.
+        """
+        backbone = model.get("backbone")
+        if not isinstance(backbone, Table) or not backbone.type.startswith(_BACKBONES):
+            return model
+        named = [leaf for part in (model, backbone) if isinstance(leaf := part.get("pretrained"), Leaf)]
+        files = [leaf for leaf in named if isinstance(leaf.value, str)]
+        init = backbone.get("init_cfg")
+        if len(files) != 1 or not isinstance(init, Leaf) or init.value is not None:
+            return model  # none, or what mmseg refuses
+        (file,) = files
+        pretrained = {"type": "Pretrained", "checkpoint": file.value}
+        moved = {
+            "init_cfg": self._value(pretrained, file.key, "init_cfg", "weight initializer", None, True, 0),
+            "pretrained": Leaf(f"{backbone.key}.pretrained", None, is_explicit=False),
+        }
+        unsaid = Leaf(f"{model.key}.pretrained", None, is_explicit=False)
+        changed = replace(backbone, items={**backbone.items, **moved})
+        return replace(model, items={**model.items, "backbone": changed, "pretrained": unsaid})
 
     def _value(
         self, value: Any, key: str, slot: str, registry: str, origin: object, is_explicit: bool, depth: int

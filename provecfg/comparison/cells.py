@@ -9,7 +9,7 @@ from typing import Final
 
 from provecfg.comparison.canonical import Table, canonical
 from provecfg.comparison.factors import Factor
-from provecfg.header import Header
+from provecfg.header import Header, is_untouched
 from provecfg.mmconfig import ConfigView
 
 AXES: Final[Mapping[str, frozenset[Factor]]] = {
@@ -33,6 +33,7 @@ class Compared:
         study: The study that it is a cell of, or "".
         coordinates: Axis -> where on it the cell is; empty where the config says nothing.
         study_file: The study that it was made from just now, so that there is no file of it; else None.
+        is_edited: Whether it was generated, and edited by hand since.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Compared:
     study: str = ""
     coordinates: Mapping[str, str] = field(default_factory=dict)
     study_file: Path | None = None
+    is_edited: bool = False
 
 
 def compared(view: ConfigView, name: str, study_file: Path | None = None) -> Compared:
@@ -51,11 +53,13 @@ def compared(view: ConfigView, name: str, study_file: Path | None = None) -> Com
         name: What reports call it.
         study_file: The study that it was made from, where it is no file of the user's.
     """
-    header = Header.of(view.layers[0].source.text) if view.layers else None
+    text = view.layers[0].source.text if view.layers else ""
+    header = Header.of(text)
     if header is None or header.cell is None:
         return Compared(name, view, canonical(view), study_file=study_file)
     coordinates = {axis: str(value) for axis, value in header.cell._asdict().items()}
-    return Compared(name, view, canonical(view), header.study, coordinates, study_file)
+    is_edited = not is_untouched(text)
+    return Compared(name, view, canonical(view), header.study, coordinates, study_file, is_edited)
 
 
 @dataclass(frozen=True, slots=True)

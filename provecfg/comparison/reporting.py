@@ -61,6 +61,9 @@ def _what_is_compared(configs: Sequence[Compared]) -> str:
         for axis in axes_that_vary(members):
             values = list(dict.fromkeys(config.coordinates[axis] for config in members))
             lines.append(f"  {axis}: {', '.join(values)}")
+        edited = [config.name for config in members if config.is_edited]
+        if edited:
+            lines.append(f"  edited by hand: {_some(edited)}")
     return "\n".join(lines)
 
 

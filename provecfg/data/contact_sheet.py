@@ -15,6 +15,7 @@ from provecfg.catalog.encodings import IGNORED
 from provecfg.data.encodings import UNREADABLE, LabelError
 from provecfg.data.fingerprint import Survey
 from provecfg.errors import ProvecfgError
+from provecfg.files import open_regular
 from provecfg.pairs import Pair
 from provecfg.paths import write_bytes_atomically
 
@@ -76,7 +77,7 @@ def _spread(pairs: Sequence[Pair], most: int) -> Sequence[Pair]:
 
 def _tile(root: Path, pair: Pair, labels: np.ndarray, colours: np.ndarray) -> Image.Image:
     """A crop beside itself under its labels, (width, height) (2 * _CROP, _CROP)."""
-    with Image.open(root / pair.image) as opened:
+    with open_regular(root / pair.image) as stream, Image.open(stream) as opened:
         image = opened.convert("RGB")
     height, width = labels.shape
     if image.size != (width, height):

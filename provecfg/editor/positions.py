@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from lsprotocol import types
+from pygls.uris import to_fs_path, urlparse
 from pygls.workspace import ServerTextPosition, ServerTextRange, TextDocument
 
 from provecfg.findings import Span
@@ -15,8 +15,8 @@ FILE_START = types.Range(types.Position(0, 0), types.Position(0, 0))
 
 def path_of(uri: str) -> Path:
     """The file of a `file:` address; of a document without one, a file of its name that need not exist."""
-    parts = urlparse(uri)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else Path.cwd() / Path(unquote(parts.path)).name
+    path = to_fs_path(uri)
+    return Path(path) if path is not None else Path.cwd() / Path(urlparse(uri)[2]).name
 
 
 def uri_of(path: Path) -> str:

@@ -56,6 +56,8 @@ class _Open:
 
     findings: list[Finding] = field(default_factory=list)
     view: ConfigView | None = None
+    version: int | None = None
+    """Of the text that the findings are of."""
 
 
 class ProvecfgServer(LanguageServer):
@@ -92,6 +94,7 @@ class ProvecfgServer(LanguageServer):
         path = path_of(uri)
         document = self.document(uri)
         is_open = self.open.setdefault(uri, _Open())
+        is_open.version = document.version
         try:
             is_open.findings = self._findings(path, document.source)
         except ProvecfgError as error:
@@ -151,7 +154,7 @@ class ProvecfgServer(LanguageServer):
 
 def _base_range(document: TextDocument) -> types.Range:
     """The line that names the bases."""
-    rows = [row for row, line in enumerate(document.lines) if re.match(r"_base_\s*=|with read_base\(\)|.*\.base", line)]
+    rows = [row for row, line in enumerate(document.lines) if re.match(r"\W*_base_\W*[=:]|with read_base\(\)", line)]
     row = rows[0] if rows else 0
     return line_range(document, row)
 
@@ -222,7 +225,7 @@ def _explanation(ls: ProvecfgServer, uri: str, position: types.Position) -> str 
     path = path_of(uri)
     if is_study(path, document.source):
         return field_description(document.source, position.line, ls.study_schema())
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not is_config(path, document.source):
         return None
     offset = document.offset_at_position(position)
     ahead = re.match(r"\w*", document.source[offset:])
@@ -247,6 +250,8 @@ def _actions(ls: ProvecfgServer, params: types.CodeActionParams) -> list[types.C
     document = ls.document(uri)
     path = path_of(uri)
     wanted = params.context.only
+    if uri in ls.open and ls.open[uri].version != document.version:
+        ls.judge(uri)  # what was found last stands elsewhere by now
 
     def is_wanted(kind: str) -> bool:
         return not wanted or any(kind == only or kind.startswith(f"{only}.") for only in wanted)
@@ -306,10 +311,12 @@ def _completions(ls: ProvecfgServer, uri: str, position: types.Position) -> list
     document = ls.document(uri)
     path = path_of(uri)
     text = document.source
-    if path.suffix in (".yaml", ".yml"):
+    if is_study(path, text):
         plain = document.position_from_client_units(position)
         offered: Iterable[Suggestion] = study_suggestions(text, plain.line, plain.character, ls.study_schema())
         kind, ending = types.CompletionItemKind.Field, ""
+    elif path.suffix != ".py" or not is_config(path, text):
+        return []
     else:
         cursor = cursor_at(text, document.offset_at_position(position))
         offered = suggestions(cursor, ls.open.get(uri, _Open()).view)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provecfg.errors import ProvecfgError
-from provecfg.files import read_bytes
+from provecfg.files import read_text
 from provecfg.findings.edits import diff_of
 from provecfg.generate.cells import Selection, cells_of
 from provecfg.generate.plan import Planner
@@ -26,6 +26,11 @@ class Change(enum.Enum):
     UNCHANGED = "unchanged"
     EDITED = "edited by hand"
     FOREIGN = "of another study"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it loses what somebody may want to keep, so that it has to be asked for."""
+        return self in (Change.EDITED, Change.FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def refuse_clashes(studies: Sequence[tuple[Study, Selection]]) -> None:
 
 def _target(path: Path, text: str, study: str, is_first_seed: bool) -> ConfigFile:
     try:
-        before = read_bytes(path).decode("utf-8")
+        before = read_text(path)  # Git may have ended its lines in another way
     except FileNotFoundError:
         return ConfigFile(path, text, None, Change.NEW, is_first_seed)
     except OSError as error:

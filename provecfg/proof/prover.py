@@ -146,7 +146,7 @@ def _import_before_forking(device: str) -> None:
         for module in (_PLUGIN, *_STACK, _ROOMS):
             try:
                 importlib.import_module(module)
-            except Exception as error:  # of a fork on PYTHONPATH, in any way
+            except (Exception, SystemExit) as error:  # of a fork on PYTHONPATH, in any way
                 raise unimportable("mmseg", error) from error
 
 

@@ -282,7 +282,7 @@ def import_stack(config: Any, folder: Path) -> None:
             ) from error
         try:
             importlib.import_module("mmseg.datasets")
-        except Exception as error:  # a fork's may be anything
+        except (Exception, SystemExit) as error:  # a fork's may be anything
             raise unimportable("mmseg", error) from error
 
 
@@ -304,7 +304,9 @@ def cause_of(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(first.__traceback__) if not _is_importing(frame.filename)]
     frames = [frame for frame in frames if frame.filename != __file__]
     if frames:
-        return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: `{frames[-1].line}`)"
+        file = Path(frames[-1].filename)
+        name = f"{file.parent.name}/{file.name}" if file.name == "__init__.py" else file.name
+        return f"{said} ({name}, line {frames[-1].lineno}: `{frames[-1].line}`)"
     after = str(error).splitlines()[0] if str(error) else ""
     return after if text and text in after else f"{after}: {said}" if after else said
 

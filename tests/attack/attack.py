@@ -1,7 +1,8 @@
 """The long form of the attack: new seeds until the time is over. `make attack`, or `python -m tests.attack.attack`.
 
 What is found is printed with its seed, from which the same program or mutant is made again. The figures can be written
-into docs/reliability.md with `--page`.
+into docs/reliability.md with `--page`; `tests.attack.kills` adds its own, and those of `tests.attack.coverage_guided`
+stay.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from provecfg import __version__
 from tests.attack.bounds import MAX_MEGABYTES, MAX_SECONDS, MAX_SECONDS_OF_LARGE, measured, run_command, warm_up
+from tests.attack.coverage_guided import HEADING
 from tests.attack.hostile_files import cases, costly_cases
 from tests.attack.mutants import lay_out_zoo
 from tests.attack.programs import Programs, without_faults
@@ -131,10 +133,15 @@ without running is said to be not known.
   raises is not passed over;
 - **mutants** of the configs that mmseg ships, and of studies: misspelt keys, lost lines, values of another kind or
   hostile ones; read, judged, shown and compared, each twice, and fixed: safe fixes bring no error, and change no value
-  but their own.
+  but their own;
+- **kills** of `generate`, `report`, `prove` (on a slow disk half of the time) and the queue of `run --parallel` at
+  random moments, by SIGKILL, SIGTERM, SIGINT or SIGHUP: each file is the old or the new one, whole (SIGKILL may leave a
+  hidden part of one beside it), nothing is left running, and the same command goes on to its end; those of what trains
+  are in `tests/training/kills.py`;
+- **checkpoints** that carry code, are cut off or have other bytes than were written: refused, and nothing of them run.
 
-An audit hook in each of these processes sees what is started, connected to, written outside of the folder, or run of a
-file's code.
+An audit hook in each process that reads a hostile file sees what is started, connected to, written outside of the
+folder, or run of a file's code.
 
 ## The figures of one run
 
@@ -168,7 +175,9 @@ def main() -> int:
         print(f"{number:8,} {kind}")
     print(f"{len(figures.finds)} finds in {figures.seconds / 60:.1f} minutes")
     if options.page is not None:
-        options.page.write_text(page(figures, options), encoding="utf-8")
+        _, heading, guided = options.page.read_text(encoding="utf-8").partition(f"\n{HEADING}\n")
+        text = page(figures, options)
+        options.page.write_text(f"{text}\n{HEADING}\n{guided}" if heading else text, encoding="utf-8")
     return 1 if figures.finds else 0
 
 

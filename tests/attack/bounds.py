@@ -85,7 +85,7 @@ def _done(work: Callable[[], Any], folder: Path) -> Outcome:
     os.chdir(folder)
     resource.setrlimit(resource.RLIMIT_CPU, (_CUT_SECONDS, _CUT_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (_address_space() + _CUT_BYTES, resource.RLIM_INFINITY))
-    executed = _watch(folder)
+    executed = watch(folder)
     before, start = _peak_megabytes(), time.process_time()
     result, raised = None, ""
     try:
@@ -110,7 +110,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "os.startfile")
 
 
-def _watch(folder: Path) -> list[str]:
+def watch(folder: Path) -> list[str]:
     """Note what is started, connected to or written outside of a folder from now on, and code of files that is run."""
     executed: list[str] = []
     allowed = (str(folder), tempfile.gettempdir() + "/provecfg-", "/dev/null", "/dev/full")

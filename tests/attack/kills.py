@@ -1,9 +1,10 @@
 """Kills at random moments of the commands that write: `python -m tests.attack.kills --seconds 300 --seed 1`.
 
-`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP while they work over files that are
-there already, on a slow disk half of the time. After every kill each file has to be the old or the new one, whole;
-nothing may be left running; and the same command, given again, has to end as one that nobody killed. Those of `run` are
-in `tests/training/kills.py`.
+`generate`, `report` and `prove` are ended by SIGKILL, SIGTERM, SIGINT or SIGHUP, or by two of them, while they work
+over files that are there already, on a slow disk half of the time. After every kill each file has to be the old or the
+new one, whole; nothing may be left running; and the same command, given again, has to end as one that nobody killed. So
+is the queue of `run --parallel`, whose cells are those of `tests/engines/fake_trainer.py`; kills of what trains are in
+`tests/training/kills.py`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provecfg.engines import cell_process
+from provecfg.training.lease import Tenancy, look_at_lease
+from provecfg.training.record import FINISHED
 from tests.results.simulated_study import Effects, study_of, write_study
-from tests.training.run_process import CommandProcess
+from tests.training.kills import newest_step
+from tests.training.run_process import CommandProcess, record_in
 from tests.training.small_cell import write_small_cell
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SECONDS_TO_END = 20
+PROJECT = Path(__file__).parents[2]
+_TRAINER = PROJECT / "tests" / "engines" / "fake_trainer.py"
 _SLOW_WRITE = 0.05
 """Seconds."""
 _VARYING = re.compile(rb'"(made|seconds)": [^\n]*|[0-9.]+ s\b')
@@ -65,6 +72,7 @@ class Tally:
         old: Files that a kill left as they were.
         new: Files that it left as the command would have.
         parts: Hidden files, half-written, that SIGKILL left: nobody could remove them.
+        cells: Of a killed queue, which the next one brought to their end.
     """
 
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -72,13 +80,14 @@ class Tally:
     old: int = 0
     new: int = 0
     parts: int = 0
+    cells: int = 0
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} by {signum} {count}" for (name, signum), count in sorted(self.kills.items()))
         return (
             f"{self.kills.total()} kills ({kills}), {self.too_late} too late; {self.old} files were left as they were "
             f"and {self.new} as the command writes them, none otherwise; SIGKILL left {self.parts} hidden "
-            f"parts; every command went on to its end"
+            f"parts; every command went on to its end, and {self.cells} cells of killed queues to theirs"
         )
 
 
@@ -111,28 +120,22 @@ class KilledCommand:
         else:
             ends = time.monotonic() + draw.uniform(0, self.seconds)
             process.wait_until(lambda: time.monotonic() > ends)
-        signum = draw.choice(SIGNALS)
-        if process.code is None:
-            tally.kills[self.target.name, signum.name] += 1
-            process.send(signum)
-        else:
-            tally.too_late += 1
+        signums = kill(process, self.target.name, draw, tally)
         code = process.ended()
         left = contents(self.target.folder)
-        # In its first moments a process ends by any signal, and has done nothing.
-        assert code in (0, 130) or (code == -signum and (signum is signal.SIGKILL or left == self.old)), process.text
+        # In its first moments a process ends by any signal, and has done nothing; in its last by a second one.
+        assert code in (0, 130, *(-signum for signum in signums)), process.text
+        is_killed = code == -signal.SIGKILL
+        assert code >= 0 or is_killed or len(signums) > 1 or left == self.old, process.text
         assert "Traceback" not in process.text, process.text
-        ends = time.monotonic() + SECONDS_TO_END
-        while orphans := children() - before:
-            assert time.monotonic() < ends, f"processes {orphans} outlive {self.target.name}"
-            time.sleep(0.02)
-        if signum is not signal.SIGKILL:
-            assert self._temporary_files() <= self.kept, (signum.name, self._temporary_files(), process.text)
+        assert_nothing_outlives(before, self.target.name)
+        if not is_killed:
+            assert self._temporary_files() <= self.kept, (signums, self._temporary_files(), process.text)
         for name, data in left.items():
-            if signum is signal.SIGKILL and name.endswith(".part"):
+            if is_killed and name.endswith(".part"):
                 tally.parts += 1
                 continue
-            assert data in (self.old.get(name), self.new.get(name)), f"{name} after {signum.name}: {data!r}"
+            assert data in (self.old.get(name), self.new.get(name)), f"{name} after {signums}: {data!r}"
             tally.old += data == self.old.get(name)
             tally.new += data == self.new.get(name)
         assert self.old.keys() <= left.keys()
@@ -158,6 +161,79 @@ class KilledCommand:
     def _finish(self) -> None:
         process = self._started()
         assert process.ended() == 0, process.text
+
+
+class KilledQueue:
+    """`run --parallel` over cells that train for a tenth of a second an iteration.
+
+    Args:
+        folder: Gets the cells, and a folder of work dirs for each queue.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._number = 0
+        self._configs = [folder / "cells" / f"{name}.py" for name in ("quick1", "quick2", "long")]
+        (folder / "cells").mkdir(parents=True)
+        for config in self._configs:
+            config.write_text((PROJECT / "generated" / "pspnet_r50_bdd10k_ce.py").read_text())
+
+    def kill_once(self, draw: random.Random, tally: Tally) -> None:
+        """Kill a queue at a random moment, look at what is left, and let another bring its cells to their end."""
+        self._number += 1
+        runs = self.folder / f"runs{self._number}"
+        before = children()
+        process = self._started(runs)
+        if draw.random() < 0.75:
+            process.wait_until(lambda: any(runs.glob("*/iter_*.pth")))
+        ends = time.monotonic() + draw.uniform(0, 1)
+        process.wait_until(lambda: time.monotonic() > ends)
+        signums = kill(process, "the queue", draw, tally)
+        assert process.ended() in (130, *(-signum for signum in signums)), process.text
+        assert "Traceback" not in process.text, process.text
+        assert_nothing_outlives(before, "the queue")
+        newest = {config.stem: newest_step(runs / config.stem) for config in self._configs}
+        for config in self._configs:
+            assert look_at_lease(runs / config.stem).tenancy is not Tenancy.HELD
+        process = self._started(runs)
+        assert process.ended() == 0, process.text
+        for config in self._configs:
+            attempts = record_in(runs / config.stem).attempts
+            ends_of_lives = [0, *(attempt.last_iter for attempt in attempts)]
+            assert [attempt.first_iter for attempt in attempts] == ends_of_lives[:-1], attempts
+            assert attempts[-1].state == FINISHED
+            assert any(attempt.last_iter == newest[config.stem] for attempt in attempts) or not newest[config.stem]
+            tally.cells += 1
+
+    def _started(self, runs: Path) -> CommandProcess:
+        def prepare() -> None:
+            cell_process.run_command = lambda *words: [sys.executable, str(_TRAINER), *map(str, words[:2])]
+
+        words = ["run", *self._configs, "--parallel", 2, "--device", "cpu", "--work-dir", runs]
+        output = runs.with_name(f"{runs.name}.{time.monotonic_ns()}.txt")
+        environment = {"PYTHONPATH": str(PROJECT)}
+        return CommandProcess(words, output, environment=environment, prepare=prepare)
+
+
+def kill(process: CommandProcess, name: str, draw: random.Random, tally: Tally) -> tuple[signal.Signals, ...]:
+    """Send a process one of the signals, or two, one soon after the other, and count them; it may have ended."""
+    signums = tuple(draw.choices(SIGNALS, k=draw.choice((1, 1, 2))))
+    for signum in signums:
+        if process.code is None:
+            tally.kills[name, signum.name] += 1
+            process.send(signum)
+        else:
+            tally.too_late += 1
+        time.sleep(draw.choice((0, 0.001, 0.1)))
+    return signums
+
+
+def assert_nothing_outlives(before: set[int], name: str) -> None:
+    """Check that no processes are left but those of before; they may take a moment."""
+    ends = time.monotonic() + SECONDS_TO_END
+    while orphans := children() - before:
+        assert time.monotonic() < ends, f"processes {orphans} outlive {name}"
+        time.sleep(0.02)
 
 
 def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -245,7 +321,7 @@ def targets_in(folder: Path) -> list[Target]:
 def kill_for(folder: Path, seconds: float, seed: int) -> Tally:
     """Kill one command after the other until the time is over; each at least once."""
     draw, tally = random.Random(seed), Tally()
-    commands = [KilledCommand(target) for target in targets_in(folder)]
+    commands = [*(KilledCommand(target) for target in targets_in(folder)), KilledQueue(folder / "queue")]
     began = time.monotonic()
     with adopting_orphans():
         while True:
@@ -260,6 +336,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", type=Path, help="add the figures to those that tests.attack.attack wrote there")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     import_what_commands_import()
@@ -267,6 +344,22 @@ def main() -> None:
         began = time.monotonic()
         tally = kill_for(Path(folder), arguments.seconds, arguments.seed)
     print(f"seed {arguments.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+    if arguments.page is not None:
+        page = arguments.page.read_text(encoding="utf-8")
+        arguments.page.write_text(with_kills(page, tally), encoding="utf-8")
+
+
+def with_kills(page: str, tally: Tally) -> str:
+    """docs/reliability.md with what was done here as the last rows of its table."""
+    table, found, rest = page.rpartition("\n\nFound: ")
+    rows = (
+        f"\n| kills | {tally.kills.total():,} |"
+        f"\n| files that they left as they were | {tally.old:,} |"
+        f"\n| files that they left as the command writes them | {tally.new:,} |"
+        f"\n| hidden parts of files that SIGKILL left | {tally.parts:,} |"
+        f"\n| cells of killed queues that the next brought to their end | {tally.cells:,} |"
+    )
+    return f"{table}{rows}{found}{rest}"
 
 
 def import_what_commands_import() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.bounds import run_command
+from tests.attack.bounds import Ran, measured, run_command
 from tests.attack.outcomes import fault_of
 
 CONFIG = "model = dict(type='EncoderDecoder')\n"
@@ -79,9 +80,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def check_refusal(words: list[str], project: Path) -> None:
+def check_refusal(words: list[str], project: Path, run: Callable[..., Ran] = run_command) -> None:
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
-    ran = run_command(*words)
+    ran = run(*words)
     assert fault_of(ran) is None
     assert ran.code == 2, ran
     assert "error: " in ran.errors.lower()
@@ -111,6 +112,30 @@ def test_a_config_that_stands_where_none_can_be_written_is_one_line(
     (project / "out").mkdir()
     output(project).rename(project / "out" / "pspnet_r50_bdd10k_ce.py")
     check_refusal(["generate", "study.yaml", "-o", "out"], project)
+
+
+@pytest.mark.parametrize("command", ["generate study.yaml -o out", "report run -o", "validate config.py --fix"])
+def test_a_write_that_is_cut_off_leaves_the_old_file_and_no_part(command: str, project: Path) -> None:
+    def cut_off(*words: str) -> Ran:
+        def run() -> Ran:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # the first bytes are written, the next refused
+            return run_command(*words)
+
+        outcome = measured(run, project)
+        assert outcome.raised == ""
+        ran: Ran = outcome.result
+        return ran
+
+    words = command.split()
+    if words[0] == "generate":
+        assert run_command(*words).code == 0
+        (project / "study.yaml").write_text(STUDY + "schedule: {max_iters: 6000, val_interval: 500}\n")
+    if words[0] == "validate":
+        (project / "config.py").write_text(f"model = dict(typ='EncoderDecoder')\n{'# a comment' * 500}\n")
+    if words[-1] == "-o":
+        (project / "old.html").write_text("kept")
+        words.append("old.html")
+    check_refusal(words, project, cut_off)
 
 
 COMMANDS = ("show config.py", "list rules", "validate config.py", "rule --all", "schema", "generate study.yaml --check")

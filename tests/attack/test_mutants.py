@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,30 @@ def test_a_safe_fix_is_made_and_holds(tmp_path: Path) -> None:
     config.write_text("model = dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', dept=50))\n")
     assert fault_of_fixes(config) is None
     assert "depth=50" in config.read_text()
+
+
+@pytest.mark.parametrize("name", ["deeplabv3plus_r50_bdd10k_boundary", "pspnet_r50_bdd10k_lovasz"])
+def test_classes_whose_import_was_deleted_are_not_renamed(name: str, project: Path, tmp_path: Path) -> None:
+    text = (project / "generated" / f"{name}.py").read_text()
+    config = tmp_path / "config.py"
+    config.write_text("".join(line for line in text.splitlines(True) if not line.startswith("custom_imports")))
+    assert config.read_text() != text
+    before = config.read_text()
+    assert fault_of_fixes(config) is None
+    assert config.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a guess of the class would take its arguments away in the next pass
+        "model = dict(type='EncoderDecoder', decode_head=dict(type='FCHead', in_channels=8, num_convs=2))\n",
+        "optim_wrapper = dict(type='OptimWraper', optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(bypass=1))\n",
+        "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='OptimWrapper', paramwise_cfg=dict()))\n",
+    ],
+)
+def test_a_wrong_class_loses_none_of_its_arguments(text: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(text)
+    assert fault_of_fixes(config) is None
+    assert set(re.findall(r"\w+(?==)", text)) == set(re.findall(r"\w+(?==)", config.read_text()))

@@ -47,6 +47,7 @@ def test_another_learning_rate_in_one_cell_is_shown_where_it_is_written(provecfg
     assert f"{place}: error PROOF100 pspnet_r50_bdd10k_ce.py and {FOCAL} are to differ in the auxiliary loss" in out
     assert "differ in the optimizer: optim_wrapper.optimizer.lr: 0.01 -> 0.02" in out
     assert "--factor optimizer" in out
+    assert f"\n  edited by hand: {FOCAL}\n" in out
 
 
 def test_two_configs_print_their_differences(provecfg: Command, cells: Path) -> None:

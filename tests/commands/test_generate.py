@@ -51,6 +51,14 @@ def test_writing_again_changes_no_file(provecfg: Command, out: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
 
+def test_lines_that_git_ended_in_another_way_are_no_edit(provecfg: Command, out: Path) -> None:
+    words = ("generate", "--model", "pspnet_r50", "--aux-loss", "none", "-o", out)
+    provecfg(*words)
+    (config,) = out.iterdir()
+    config.write_bytes(config.read_bytes().replace(b"\n", b"\r\n"))
+    assert provecfg(*words, "--check")[0] == 0
+
+
 def test_options_keep_the_cells_that_match(provecfg: Command, out: Path) -> None:
     provecfg("generate", "--model", "pspnet_r50", "--aux-loss", "none", "--aux-loss", "focal")
     assert names(out) == ["pspnet_r50_bdd10k_ce.py", "pspnet_r50_bdd10k_focal.py"]

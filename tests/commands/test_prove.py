@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +86,30 @@ def test_a_receipt_that_cannot_be_written_leaves_the_proof_told(typed: Command, 
     assert (code, "total = " in out) == (2, True), out + err
     assert err.splitlines()[-1].startswith(f"error: cannot write file/below/{NAME}.proof.json: ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "raised"),
+    [(["prove"], "SystemExit('of torch 3')"), (["run", "--dry-run"], "RuntimeError('of torch 3')")],
+)
+def test_a_fork_of_mmseg_that_cannot_be_imported_is_named_with_its_line(
+    config: Path, command_environment: dict[str, str], tmp_path: Path, words: list[str], raised: str
+) -> None:
+    (tmp_path / "fork" / "mmseg").mkdir(parents=True)
+    (tmp_path / "fork" / "mmseg" / "__init__.py").write_text(f"\nraise {raised}\n")
+    path = os.pathsep.join((str(tmp_path / "fork"), command_environment["PYTHONPATH"]))
+    ran = subprocess.run(
+        [sys.executable, "-m", "provecfg", *words, config.name, "--device", "cpu"],
+        cwd=config.parent,
+        env={**command_environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode in (1, 2)
+    assert ran.stderr.startswith("error: ")
+    assert f"of torch 3 (mmseg/__init__.py, line 2: `raise {raised}`)" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,8 @@ def test_colour_is_asked_for_and_refused(provecfg: Command, here: Path, monkeypa
     Path("x.py").write_text(DROPPED)
     assert "\x1b[" not in provecfg("validate", "x.py")[1]
     assert "\x1b[" in provecfg("validate", "x.py", "--color", "always")[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in provecfg("validate", "x.py")[1]
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in provecfg("validate", "x.py")[1]
 

@@ -96,6 +96,21 @@ def test_a_data_preprocessor_at_the_top_level_is_the_models(compared) -> None:
     assert differing(comparison) == []
 
 
+@pytest.mark.parametrize(
+    ("segmentor", "backbone"), [("pretrained='a.pth', ", ""), ("", ", pretrained='a.pth'")], ids=["model", "backbone"]
+)
+def test_pretrained_is_the_weights_that_the_backbone_starts_from(compared, segmentor: str, backbone: str) -> None:
+    text = "model = dict({}type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50{}))\n"
+    start = ", init_cfg=dict(type='Pretrained', checkpoint='{}.pth')"
+    comparisons = compared(
+        text.format(segmentor, backbone), text.format("", start.format("a")), text.format("", start.format("b"))
+    )
+    assert [differing(comparison) for comparison in comparisons] == [
+        [],
+        [("model.backbone.init_cfg.checkpoint", "declared")],
+    ]
+
+
 def test_variables_that_nothing_reads_are_left_out(compared) -> None:
     (comparison,) = compared("scale = 8\n" + HEAD.format("").replace("channels=8,", "channels=scale,"), HEAD.format(""))
     assert differing(comparison) == []

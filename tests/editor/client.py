@@ -50,10 +50,14 @@ class Editor:
 
     async def change(self, path: Path, text: str, version: int) -> list[types.Diagnostic]:
         """Replace a document's text; returns its diagnostics."""
+        self.type(path, text, version)
+        return await self.diagnostics(path, version)
+
+    def type(self, path: Path, text: str, version: int) -> None:
+        """Replace a document's text, and wait for nothing."""
         document = types.VersionedTextDocumentIdentifier(version, path.as_uri())
         change = types.TextDocumentContentChangeWholeDocument(text)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
-        return await self.diagnostics(path, version)
 
     async def diagnostics(self, path: Path, version: int) -> list[types.Diagnostic]:
         """What is published of a version of a document."""

@@ -155,6 +155,33 @@ def test_a_study_is_judged_and_completed(steps: Steps, tmp_path: Path) -> None:
     steps(what)
 
 
+def test_a_fix_asked_for_right_after_a_key_is_one_of_the_text_as_it_is(steps: Steps, tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    moved = f"# a line above\n{BAD}"
+
+    async def what(editor: Editor) -> None:
+        await editor.open(path, BAD)
+        editor.type(path, moved, 2)
+        at = position(moved, "num_clases")
+        quick, *_ = await editor.actions(path, types.Range(at, at))
+        assert quick.edit is not None
+        assert quick.edit.changes is not None
+        assert applied(moved, list(quick.edit.changes[path.as_uri()])) == f"# a line above\n{BASE}"
+
+    steps(what)
+
+
+def test_nothing_is_offered_in_what_is_no_config_and_no_study(steps: Steps, tmp_path: Path) -> None:
+    async def what(editor: Editor) -> None:
+        await editor.open(tmp_path / "train.py", "import torch\nmo\nx = dict(type='Adam', lr=1)\n")
+        assert await editor.completions(tmp_path / "train.py", 1, 2) == []
+        assert await editor.hover(tmp_path / "train.py", 2, 12) is None
+        await editor.open(tmp_path / "compose.yaml", "services:\n  web: {}\n\n")
+        assert await editor.completions(tmp_path / "compose.yaml", 2, 0) == []
+
+    steps(what)
+
+
 def test_what_is_no_config_is_left_alone_and_broken_settings_are_said(steps: Steps, tmp_path: Path) -> None:
     async def what(editor: Editor) -> None:
         assert await editor.open(tmp_path / "train.py", "import torch\nmodel = torch.nn.Linear(1, 2)\n") == []

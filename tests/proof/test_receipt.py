@@ -122,6 +122,21 @@ def test_edited_code_that_the_config_imports_makes_it_stale(
     assert "the code of proof_receipt_user_losses has changed since" in message
 
 
+def test_a_module_two_namespace_packages_deep_is_bound_too(
+    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "proof_receipt_space" / "inner" / "losses.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("WEIGHT = 1\n")
+    monkeypatch.chdir(tmp_path)
+    config = {**CONFIG, "custom_imports": {"imports": ["proof_receipt_space.inner.losses"]}}
+    found = receipt(config)
+    assert said(found, config) == []
+    module.write_text("WEIGHT = 2\n")
+    (message,) = said(found, config)
+    assert "the code of proof_receipt_space.inner.losses has changed since" in message
+
+
 def test_a_failed_proof_is_said_with_what_failed(said) -> None:
     (message,) = said(receipt(CONFIG, verdict=FAILED), CONFIG)
     assert message.startswith("PROOF116")

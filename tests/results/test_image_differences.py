@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,14 @@ def test_why_there_are_no_pictures_is_said(difference: ImageDifference, tmp_path
             tmp_path / "predictions" / of.name / f"{Path(difference.image).stem}.png"
         )
     assert "are not of one size" in str(pictures_of(difference, tmp_path / "predictions"))
+
+
+def test_an_image_that_is_a_pipe_is_named_and_not_waited_for(difference: ImageDifference, tmp_path: Path) -> None:
+    name = Path(difference.image).stem
+    for of in difference.pairs[0]:
+        (tmp_path / "predictions" / of.name).mkdir(parents=True)
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "predictions" / of.name / f"{name}.png")
+    (image,) = (tmp_path / "street").rglob(f"images/**/val/{name}.*")
+    image.unlink()
+    os.mkfifo(image)
+    assert "it is a pipe" in str(pictures_of(difference, tmp_path / "predictions"))

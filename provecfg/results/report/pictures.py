@@ -16,6 +16,7 @@ from PIL import Image
 
 from provecfg.catalog.datasets import DATASETS
 from provecfg.errors import ProvecfgError
+from provecfg.files import open_regular
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.results.report.image_differences import ImageDifference
 from provecfg.results.runs import Run
@@ -109,7 +110,7 @@ def _input(run: Run, name: str) -> tuple[Rgb, LabelMap]:
     label_suffix = _text(view, "val_dataloader.dataset.seg_map_suffix") or (entry.label_suffix if entry else ".png")
     image = _below(Path(root) / images, name)
     label = _below(Path(root) / labels, name.removesuffix(image_suffix) + label_suffix)
-    with Image.open(image) as opened:
+    with open_regular(image) as stream, Image.open(stream) as opened:
         _check_size(opened, image)
         pixels = np.asarray(opened.convert("RGB"))
     return pixels, _label_map(label)
@@ -132,7 +133,7 @@ def _below(folder: Path, name: str) -> Path:
 
 
 def _label_map(file: Path) -> LabelMap:
-    with Image.open(file) as opened:
+    with open_regular(file) as stream, Image.open(stream) as opened:
         _check_size(opened, file)
         labels = np.asarray(opened)
     if labels.ndim != 2:

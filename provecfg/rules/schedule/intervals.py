@@ -144,4 +144,5 @@ def nothing_logged(facts: Facts) -> Iterator[Mark]:
     if interval is None or every is None or length is None or facts.schedule.by_epoch is not False:
         return
     if every > length:
-        yield Mark(interval, f"a line every {every} iterations, and the run has {length}", "log every 50, say")
+        often = min(50, max(1, length // 10))
+        yield Mark(interval, f"a line every {every} iterations, and the run has {length}", f"log every {often}, say")
