@@ -28,7 +28,7 @@ class Draws:
         number: How often it was drawn.
         changed: Draws in which a pixel or a label changed.
         pixels, labels: Share of the pixels and of the labels that changed, of the draws in which something did.
-        ignored: Share of the labels that are ignored in these and were not before.
+        ignored: Share of the labels that are ignored in these, less what it was before.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Draws:
             return f"changes none of {self.number}"
         return (
             f"changes {self.share:.0%} of {self.number}: {self.pixels:.0%} of their pixels, {self.labels:.0%} of their "
-            f"labels, {self.ignored:.1%} newly ignored"
+            f"labels, {self.ignored:+.1%} ignored"
         )
 
     def evidence(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Draws:
             "changed": self.changed,
             "pixels": self.pixels,
             "labels": self.labels,
-            "newly_ignored": self.ignored,
+            "more_ignored": self.ignored,
         }
 
 
@@ -70,7 +70,7 @@ def counted(drawn: Callable[[int], tuple[Picture, Picture]], ignored: int, numbe
         ignored: The label of no class.
         number: How often.
     """
-    changed, pixels, labels, newly_ignored = 0, 0.0, 0.0, 0.0
+    changed, pixels, labels, more_ignored = 0, 0.0, 0.0, 0.0
     for seed in range(number):
         with own_randomness(seed):
             (image, seg), (new_image, new_seg) = drawn(seed)
@@ -80,9 +80,9 @@ def counted(drawn: Callable[[int], tuple[Picture, Picture]], ignored: int, numbe
             changed += 1
             pixels += float(other.mean())
             labels += float(relabelled.mean())
-            newly_ignored += float((relabelled & (new_seg == ignored)).mean())
+            more_ignored += float((new_seg == ignored).mean() - (seg == ignored).mean())
     of = max(changed, 1)
-    return Draws(number, changed, pixels / of, labels / of, newly_ignored / of)
+    return Draws(number, changed, pixels / of, labels / of, more_ignored / of)
 
 
 def _differing(image: np.ndarray, other: np.ndarray, channels: int) -> np.ndarray:

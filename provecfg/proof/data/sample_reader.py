@@ -133,7 +133,8 @@ def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    # torch.manual_seed would seed every other device, too, and format the stack for each
+    torch.default_generator.manual_seed(seed)
     begun = _drawn_so_far()
     try:
         yield lambda: _drawn_so_far() != begun
