@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ _SIDE = 128
 """Pixels of a side of what is drawn on, cut out of the sample: shares are those of the whole, in a sixteenth of the
 time."""
 _SIDE_OF_BATCHES = 64
-"""The same of a batch, so small that torch starts no threads for it."""
+"""The same of a batch, of which all is normalised and padded anew in each draw."""
 _IMAGES = 4
 _FIRST_DRAWS = 8
 """After as many, what has changed nothing and names no probability is left alone."""
@@ -55,7 +56,7 @@ def check(subject: Subject, built: Built) -> Section:
     heads = label_heads(subject.config, built.model)
     drawing = _AugmentationCheck(subject.config, heads[0].ignored if heads else 255)
     scope = subject.config.get("default_scope") or "mmengine"
-    with nothing_printed(), DefaultScope.overwrite_default_scope(scope):
+    with nothing_printed(), _one_thread(), DefaultScope.overwrite_default_scope(scope):
         channels = image_channels(built.model) if built.model is not None else 3
         reason = drawing.check_pipelines(_readable(subject, channels, drawing.ignored))
         if drawing.samples:
@@ -263,6 +264,17 @@ class _AugmentationCheck:
                     key,
                 )
             )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Have torch use one thread meanwhile: on small images, threads wait for each other longer than they work."""
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(number)
 
 
 class _OtherSizeError(Exception):
