@@ -32,11 +32,9 @@ from provecfg.training.adapt import datasets_of, with_data_root
 
 NAME = "augmentation"
 
-_SIDE = 128
-"""Pixels of a side of what is drawn on, cut out of the sample: shares are those of the whole, in a sixteenth of the
+_SIDE = 64
+"""Pixels of a side of what is drawn on, cut out of the sample: shares are those of the whole, in a small part of the
 time."""
-_SIDE_OF_BATCHES = 64
-"""The same of a batch, of which all is normalised and padded anew in each draw."""
 _IMAGES = 4
 _FIRST_DRAWS = 8
 """After as many, what has changed nothing and names no probability is left alone."""
@@ -56,7 +54,7 @@ def check(subject: Subject, built: Built) -> Section:
     heads = label_heads(subject.config, built.model)
     drawing = _AugmentationCheck(subject.config, heads[0].ignored if heads else 255)
     scope = subject.config.get("default_scope") or "mmengine"
-    with nothing_printed(), _one_thread(), DefaultScope.overwrite_default_scope(scope):
+    with nothing_printed(), _one_thread(), own_randomness(), DefaultScope.overwrite_default_scope(scope):
         channels = image_channels(built.model) if built.model is not None else 3
         reason = drawing.check_pipelines(_readable(subject, channels, drawing.ignored))
         if drawing.samples:
@@ -132,7 +130,7 @@ class _AugmentationCheck:
                 if not isinstance(samples[index], dict):
                     return
         if not self.samples and all(_picture(sample) is not None for sample in samples):
-            self.samples = [_cut(sample, _SIDE_OF_BATCHES) for sample in samples]
+            self.samples = [_cut(sample) for sample in samples]
 
     def _check_step(self, key: str, step: Any, config: Any, samples: Sequence[dict[str, Any]]) -> None:
         probability = config.get("prob") if isinstance(config, dict) else None
@@ -203,7 +201,7 @@ class _AugmentationCheck:
         ):
             return
         if config.get("size") is not None:
-            config["size"] = (_SIDE_OF_BATCHES, _SIDE_OF_BATCHES)
+            config["size"] = (_SIDE, _SIDE)
         packed = self._packed()
         first = [{**mixtures[0], "prob": 1.0}, *mixtures[1:]]
         key = "model.data_preprocessor" if model.get("data_preprocessor") else "data_preprocessor"
@@ -324,11 +322,11 @@ def _picture(sample: Any) -> Picture | None:
     return (image, labels) if image.shape[:2] == labels.shape else None
 
 
-def _cut(sample: dict[str, Any], side: int = _SIDE) -> dict[str, Any]:
+def _cut(sample: dict[str, Any]) -> dict[str, Any]:
     """The sample with a part of its image, and of its labels, around the middle."""
     image, labels = sample["img"], sample["gt_seg_map"]
-    top, left = (max(0, (length - side) // 2) for length in labels.shape)
-    rows, columns = slice(top, top + side), slice(left, left + side)
+    top, left = (max(0, (length - _SIDE) // 2) for length in labels.shape)
+    rows, columns = slice(top, top + _SIDE), slice(left, left + _SIDE)
     cut = {**copy.deepcopy({key: value for key, value in sample.items() if key not in ("img", "gt_seg_map")})}
     cut["img"] = np.ascontiguousarray(image[rows, columns])
     cut["gt_seg_map"] = np.ascontiguousarray(labels[rows, columns])

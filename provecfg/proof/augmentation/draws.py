@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from provecfg.proof.data.sample_reader import own_randomness
+from provecfg.proof.data.sample_reader import seed_all
 
 DRAWS = 200
 """Draws of an augmentation: a share that is off by 0.2 is met with certainty, for all that chance can do."""
@@ -66,14 +66,15 @@ def counted(drawn: Callable[[int], tuple[Picture, Picture]], ignored: int, numbe
     """Draw, and count what changed.
 
     Args:
-        drawn: A seed to what was there before the augmentation and afterwards; the random numbers are of that seed.
+        drawn: A seed to what was there before the augmentation and afterwards; the random numbers are of that seed, and
+            whoever calls keeps those of the process.
         ignored: The label of no class.
         number: How often.
     """
     changed, pixels, labels, more_ignored = 0, 0.0, 0.0, 0.0
     for seed in range(number):
-        with own_randomness(seed):
-            (image, seg), (new_image, new_seg) = drawn(seed)
+        seed_all(seed)
+        (image, seg), (new_image, new_seg) = drawn(seed)
         other = _differing(image, new_image, channels=0 if image.ndim == 2 else 1 if image.ndim == 4 else 2)
         relabelled = seg != new_seg
         if other.any() or relabelled.any():

@@ -131,10 +131,7 @@ def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
         Whether any have been drawn of these.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    # torch.manual_seed would seed every other device, too, and format the stack for each
-    torch.default_generator.manual_seed(seed)
+    seed_all(seed)
     begun = _drawn_so_far()
     try:
         yield lambda: _drawn_so_far() != begun
@@ -142,6 +139,14 @@ def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
+
+
+def seed_all(seed: int) -> None:
+    """Seed the generators that a pipeline draws from: Python's, NumPy's, and torch's of the CPU."""
+    random.seed(seed)
+    np.random.seed(seed)
+    # torch.manual_seed would seed every other device, too, and format the stack for each
+    torch.default_generator.manual_seed(seed)
 
 
 def _drawn_so_far() -> tuple[object, ...]:
