@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics open-study attack fuzz editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics open-study attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -26,6 +26,8 @@ help:
 	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
 	@echo "make open-study  from a folder to a run, for other models, label maps and strategies (half an hour; DATA=DIR)"
+	@echo "make kills     kill a study of small cells at a hundred random moments, under the queue and under Slurm (KILLS=100)"
+	@echo "make trackers  runs in MLflow's own server, Weights & Biases and TensorBoard"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
 
 install: $(INSTALLED)
@@ -81,12 +83,24 @@ bench: install
 open-study: install
 	PYTHONPATH=. $(BIN)/python tests/open_study.py $(if $(DATA),--data $(DATA))
 
+kills: install
+	PYTHONPATH=. $(BIN)/python -m tests.engines.kills --kills $(KILLS) --seed $(SEED)
+
+# MLflow and Weights & Biases bring a hundred packages, so they are no part of the environment.
+trackers: install
+	$(BIN)/python -m venv build/trackers
+	for packages in $(abspath $(VENV))/lib/python3*/site-packages; do echo "import site; site.addsitedir('$$packages')" \
+		> build/trackers/lib/$$(basename $$(dirname $$packages))/site-packages/provecfg.pth; done
+	build/trackers/bin/python -m pip install --quiet mlflow wandb
+	build/trackers/bin/python -m pytest tests/plugin/trackers
+
 statistics: install
 	PYTHONPATH=. $(BIN)/python tests/results/simulation.py
 
 SECONDS ?= 600
 SEED ?= 1000000
 SLACK ?= 1
+KILLS ?= 100
 
 attack: install
 	PYTHONPATH=. $(BIN)/python -m tests.attack.attack --seconds $(SECONDS) --seed $(SEED) --slack $(SLACK) --page docs/reliability.md

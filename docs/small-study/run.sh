@@ -5,6 +5,7 @@
 #     sh docs/small-study/run.sh MODEL...    trains these alone, and writes no report
 set -e
 
+export OMP_NUM_THREADS=1 # tiny matrices: threads would wait for each other
 configs=work_dirs/small-study-configs
 
 # The models of the study, cut down to some ten thousand weights each.

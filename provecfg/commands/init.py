@@ -56,9 +56,10 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
     if check:
         return _check(folder, output, terminal, shows_progress)
     from provecfg.data.contact_sheet import write_contact_sheet
-    from provecfg.data.fingerprint import SUFFIX, fingerprint_of, survey_of, write_fingerprint
+    from provecfg.data.fingerprint import fingerprint_of, survey_of, write_fingerprint
     from provecfg.data.observations import observations_of
     from provecfg.data.recognition import recognised
+    from provecfg.data.recorded_fingerprint import SUFFIX
 
     name = _name_of(folder)
     fingerprint_path, sheet_path = output.with_name(name + SUFFIX), output.with_name(f"{name}.contact-sheet.jpg")
@@ -92,7 +93,8 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
 
 
 def _check(folder: Path, output: Path, terminal: Terminal, shows_progress: bool) -> int:
-    from provecfg.data.fingerprint import SUFFIX, changes_between, fingerprint_of, read_fingerprint, survey_of
+    from provecfg.data.fingerprint import changes_between, fingerprint_of, survey_of
+    from provecfg.data.recorded_fingerprint import SUFFIX, read_fingerprint
 
     study, findings = read_study(output)
     if study is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
 @click.option("--nodes", type=click.IntRange(min=1), default=1, metavar="N", help="Machines.")
 @click.option(
     "--launcher",
-    type=click.Choice(["none", "pytorch"]),
+    type=click.Choice(["none", "pytorch", "slurm"]),
     default="none",
-    help="`pytorch` starts torchrun even for one process; several always do.",
+    help="`pytorch` starts torchrun even for one process; several always do. `slurm`: srun has started a task a GPU.",
 )
 @click.option(
     "--work-dir",
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 @click.option("--no-pretrained", is_flag=True, help="Start from random weights.")
 @click.option("--trust-checkpoint", is_flag=True, help="Load checkpoints that hold more than data and can run code.")
 @click.option("--cfg-options", multiple=True, metavar="KEY=VALUE...", help="Change the config, as mmseg's tools do.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print what would run, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and build everything, print what would run, and train nothing.")
 @click.option("--require-proof", is_flag=True, help="Train only what `provecfg prove` has proved, as it is now.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first config that fails.")
 @click.option("--parallel", metavar="N|auto", help="Train so many at once; `auto`: as many as there are GPUs for.")
@@ -121,6 +122,8 @@ def command(
             hint="provecfg run CONFIG --gpus N --nodes N",
         )
     of_queue = {"--gpus-per-run": gpus_per_run, "--devices": devices, "--retries": retries}
+    if parallel is not None and options.launcher == "slurm":
+        raise click.UsageError("--parallel starts its runs itself, and srun would have started them: leave one out")
     if parallel is None and (unused := [name for name, value in of_queue.items() if value is not None]):
         raise click.UsageError(f"{unused[0]} is for --parallel")
     try:
@@ -132,10 +135,29 @@ def command(
                 return run_in_parallel(
                     configs, options, queueing, signals, terminal, dry_run=dry_run, require_proof=require_proof
                 )
+            if options.launcher == "slurm":
+                return _run_under_srun(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
             return _run_all(configs, options, signals, terminal, dry_run, require_proof, fail_fast)
     except StopRequested as stop:
         click.echo(f"{stop} while nothing was training: there is nothing to save", err=True)
         return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
+
+
+def _run_under_srun(configs: tuple[Path, ...], options: RunOptions, signals: StopSignals, *further: Any) -> int:
+    """The same in a task of srun's: the first of its node runs the configs, the others wait for it."""
+    from provecfg.training.srun import slurm_task
+
+    task = slurm_task()
+    if options.gpus != 1 or options.nodes != 1:
+        raise click.UsageError("--gpus and --nodes are srun's to say, with --launcher slurm")
+    if task.index_on_node != 0:
+        signals.finish()
+        return task.follow()
+    os.environ.update(task.rendezvous())
+    launched = replace(options, launcher="pytorch", gpus=task.tasks_per_node, nodes=task.nodes)
+    with task.leading() as code:
+        code.append(_run_all(configs, launched, signals, *further))
+    return code[0]
 
 
 def _run_all(
@@ -201,7 +223,8 @@ def _run(
         terminal.note(f"{path.stem}: not trained, --require-proof asks for a fresh proof")
         return ExitCode.FINDINGS
     prepared = preflight.prepare(path, options, view)
-    if not passes(prepared.findings):
+    unbuilt = _unbuilt(prepared, view) if dry_run and not prepared.is_complete else []
+    if not passes([*prepared.findings, *unbuilt]):
         terminal.note(f"{path.stem}: not trained")
         return ExitCode.FINDINGS
     if dry_run:
@@ -233,6 +256,19 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
     work_dir = work_dir_of(path, config, chosen=options.work_dir, cfg_options=options.cfg_options)
     findings = check_receipt(receipt_path(work_dir, path), path, config)
     return [placed(finding, path, view) for finding in findings]
+
+
+def _unbuilt(prepared: Prepared, view: ConfigView) -> list[Finding]:
+    """What of a config cannot be built, found by building all of it, the data's files excepted."""
+    from provecfg.proof.declared.check import unbuilt
+    from provecfg.proof.declared.declaration import build_declared
+    from provecfg.proof.subject import Subject
+
+    device = prepared.device if prepared.device == "cuda" else "cpu"
+    with tempfile.TemporaryDirectory(prefix="provecfg-dry-run-") as folder:
+        built = build_declared(Subject(prepared.path.absolute(), prepared.config, device, None, Path(folder)))
+    findings = unbuilt(built.declaration) if built.declaration is not None else []
+    return [placed(finding, prepared.path, view) for finding in findings]
 
 
 def _plan_of(prepared: Prepared) -> str:

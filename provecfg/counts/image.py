@@ -158,7 +158,8 @@ def _to_classes(
     The type of `classes` has room for these, and for the two values that `band_levels` wants for itself.
     """
     no_class, ignored = num_classes, num_classes + 1
-    if classes.dtype == np.uint8 and labels.min() >= 0 and labels.max() <= _UINT8:
+    # As an unsigned number, one below 0 is larger than any of 8 bits.
+    if classes.dtype == np.uint8 and labels.view(np.dtype(f"u{labels.itemsize}")).max() <= _UINT8:
         import cv2
 
         table = np.full(_UINT8 + 1, no_class, np.uint8)

@@ -8,21 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.encodings import IGNORED
 from provecfg.data.encodings import LabelDecoder, swapped
 from provecfg.data.layouts import Layout, layout_of
+from provecfg.data.recorded_fingerprint import FORMAT
 from provecfg.data.records import ImageRecord, LabelRecord, image_records, label_records
 from provecfg.digest import digest_of
 from provecfg.errors import ProvecfgError
-from provecfg.files import read_json
 from provecfg.pairs import Pair, Slicing
 from provecfg.paths import write_atomically
 
-SUFFIX: Final = ".fingerprint.json"
-_FORMAT = 1
 _NAMED = 20  # files of a kind that a fingerprint names; of more it says how many
 
 
@@ -195,7 +193,7 @@ def fingerprint_of(survey: Survey) -> dict[str, Any]:
     }
     digest = digest_of({name: part["files"] for name, part in splits.items()})
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "dataset": dataset.name,
         "digest": digest,
         **meaning,
@@ -275,23 +273,6 @@ def _files_digest(split: SplitSurvey) -> str:
 def write_fingerprint(path: Path, fingerprint: Mapping[str, Any]) -> None:
     """Write it as JSON."""
     write_atomically(path, json.dumps(fingerprint, indent=1) + "\n")
-
-
-def read_fingerprint(path: Path) -> dict[str, Any]:
-    """A fingerprint that was written.
-
-    Raises:
-        ProvecfgError: It is none, or of another format.
-    """
-    try:
-        fingerprint = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ProvecfgError(
-            f"fingerprint {path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    if not isinstance(fingerprint, dict) or fingerprint.get("format") != _FORMAT or "splits" not in fingerprint:
-        raise ProvecfgError(f"{path} is no fingerprint of this version", hint="write it anew: provecfg init DIR")
-    return fingerprint
 
 
 def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

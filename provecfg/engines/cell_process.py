@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,7 +168,13 @@ class CellProcess:
             state = look_at_lease(self.work_dir)
             if state.tenancy is Tenancy.HELD:
                 return Verdict.ELSEWHERE, f"already being trained by {state.holder or 'another process'}"
-        return Verdict.FAILED, self._last_words() or f"ended with exit code {code}"
+        return Verdict.FAILED, self._last_words() or self._what_took_its_words() or f"ended with exit code {code}"
+
+    def _what_took_its_words(self) -> str:
+        """Why a life that has failed may have left no word."""
+        if not self.work_dir.is_dir():
+            return f"{self.work_dir} is gone"
+        return f"{self.work_dir}: no space left on device" if shutil.disk_usage(self.work_dir).free == 0 else ""
 
     def _last_words(self) -> str:
         """The first error that this life has printed, else its last line."""

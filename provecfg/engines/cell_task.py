@@ -25,6 +25,7 @@ from provecfg.training.job import current_job
 from provecfg.training.record import read_record
 
 _POLL_SECONDS: Final = 0.2
+_ASK_AGAIN_SECONDS: Final = 5.0
 _END_SECONDS: Final = 120.0
 """So long a task that has asked to be started again waits for its engine to end it."""
 
@@ -118,9 +119,21 @@ class CellTask:
             self._note(f"not started again: {job} was {job.restarts} times, max_num_timeout")
         elif _is_barren(work_dir):
             self._note(f"not started again: two lives of {cell.id} have made no iteration between them")
-        elif self._is_first_node and self._engine.requeue_this_task():
+        elif self._is_first_node and self._is_requeued():
             time.sleep(_END_SECONDS)
         return ExitCode.REQUEUE
+
+    def _is_requeued(self) -> bool:
+        """Ask the engine to start the task again, several times where its controller is away for a moment."""
+        until = time.monotonic() + _END_SECONDS
+        while True:
+            try:
+                return self._engine.requeue_this_task()
+            except ProvecfgError as error:
+                if time.monotonic() > until:
+                    self._note(f"not started again: {error.message}; `provecfg resume {self._study_dir}` does")
+                    return False
+            time.sleep(_ASK_AGAIN_SECONDS)
 
     def _words(self) -> list[str]:
         words = list(self._study.run_options)

@@ -12,7 +12,7 @@ from typing import Final
 
 from provecfg.engines.profile import Profile
 from provecfg.engines.shell import has_command, output_of
-from provecfg.engines.task_script import cell_command, job_name, profile_in, script_path, title
+from provecfg.engines.task_script import cell_command, job_name, profile_in, python_of, script_path, title
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task, TaskState
 from provecfg.ledger.study_folder import LOGS, EngineJob, EngineJobs, Submission, engine_jobs_of
@@ -26,9 +26,10 @@ _TASK = re.compile(r"(\d+)_(\d+)")
 
 # In the setup lines nothing trains yet: a warning of the time limit then asks for the task to be started again.
 _EARLY = "trap 'scontrol requeue ${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; exit 75' USR1"
+# The script runs on the first of its nodes, so a port that is free here is free where the others look for it.
 _SEVERAL_NODES = """\
 export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))"""
+export MASTER_PORT=$({python} -c 'import socket; print(socket.create_server(("", 0)).getsockname()[1])')"""
 
 
 class Slurm:
@@ -45,7 +46,8 @@ class Slurm:
         else:
             srun = shlex.join(["srun", "--kill-on-bad-exit=0", *profile.slurm_srun_args])
             export = f"export NODE_RANK=$SLURM_NODEID; exec {command}"
-            run = [*profile.setup, _SEVERAL_NODES, f"{srun} bash -c '{export}' provecfg \"$@\""]
+            rendezvous = _SEVERAL_NODES.format(python=shlex.quote(python_of(profile)))
+            run = [*profile.setup, rendezvous, f"{srun} bash -c '{export}' provecfg \"$@\""]
         size = self._array_size(profile, len(submission.tasks))
         lines = [
             "#!/bin/bash",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provecfg.engines.engine import engine_named
 from provecfg.errors import ProvecfgError
-from provecfg.ledger.cell_status import CellStatus, Task, server_clock, status_of, work_dirs_below
+from provecfg.ledger.cell_status import CellStatus, Task, TaskState, server_clock, status_of, work_dirs_below
 from provecfg.ledger.study_folder import Study, read_study, submissions_of
 
 OnSilence = Callable[[ProvecfgError], None]
@@ -58,7 +58,7 @@ def statuses_of_study(study_dir: Path, study: Study, on_silence: OnSilence | Non
 def tasks_of(study_dir: Path, on_silence: OnSilence | None = None) -> dict[str, Task]:
     """Cell -> what its engine says of the last task that was to train it; see `statuses_of`.
 
-    A live task of an earlier submission outweighs an ended one of a later.
+    Of the tasks of several submissions one that runs outweighs one that waits, and that one that has ended.
     """
     tasks: dict[str, Task] = {}
     for submission in submissions_of(study_dir):
@@ -72,12 +72,14 @@ def tasks_of(study_dir: Path, on_silence: OnSilence | None = None) -> dict[str, 
         for index, cells in enumerate(submission.tasks):
             task = states.get(index)
             if task is not None:
-                tasks |= {cell: task for cell in cells if is_live(task) or not is_live(tasks.get(cell))}
+                tasks |= {cell: task for cell in cells if cell not in tasks or _weight(task) >= _weight(tasks[cell])}
     return tasks
+
+
+def _weight(task: Task) -> int:
+    return (TaskState.ENDED, TaskState.QUEUED, TaskState.RUNNING).index(task.state)
 
 
 def is_live(task: Task | None) -> bool:
     """Whether the engine has the task still."""
-    from provecfg.ledger.cell_status import TaskState
-
     return task is not None and task.state is not TaskState.ENDED

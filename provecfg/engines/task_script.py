@@ -20,6 +20,11 @@ def job_name(submission: Submission, profile: Profile) -> str:
     return profile.name or submission.study
 
 
+def python_of(profile: Profile) -> str:
+    """The Python that a task runs with."""
+    return profile.python or sys.executable
+
+
 def script_path(study_dir: Path, submission: Submission, suffix: str) -> Path:
     """Where a submission's script is kept."""
     return study_dir / SUBMISSIONS / f"{submission.stem}{suffix}"
@@ -40,6 +45,7 @@ def cell_command(study_dir: Path, submission: Submission, profile: Profile, inde
         profile: Names the Python.
         index: The task's number, as the shell has it.
     """
-    python = profile.python or sys.executable
-    words = shlex.join([python, "-m", "provecfg", "cell", str(study_dir.absolute()), str(submission.number)])
+    words = shlex.join(
+        [python_of(profile), "-m", "provecfg", "cell", str(study_dir.absolute()), str(submission.number)]
+    )
     return f"{words} {index}"

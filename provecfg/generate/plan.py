@@ -11,7 +11,7 @@ from provecfg.catalog.datasets import Dataset
 from provecfg.catalog.strategies import Strategy
 from provecfg.digest import digest_of
 from provecfg.equation import equation_text
-from provecfg.generate import data, edits, hooks, inference, losses, schedule
+from provecfg.generate import data, edits, hooks, inference, losses, schedule, trackers
 from provecfg.generate.cells import Cell, cells_of
 from provecfg.header import Header
 from provecfg.study.bases import Base
@@ -36,7 +36,7 @@ class Plan:
         model_notes: What is worth knowing of it, a line each.
         tta: `tta_model` and `tta_pipeline`, or nothing.
         auto_scale_lr: The key of that name, or None.
-        randomness: The key of that name.
+        randomness, visualizer: The keys of that name.
         load_from: Checkpoint that training starts from, or None.
         by_epoch: Whether the run is counted in epochs.
     """
@@ -64,6 +64,7 @@ class Plan:
     tta: dict[str, Any]
     auto_scale_lr: dict[str, Any] | None
     randomness: dict[str, Any]
+    visualizer: dict[str, Any]
     load_from: str | None
     by_epoch: bool
     work_dir: str
@@ -129,6 +130,7 @@ class Planner:
             tta=inference.test_time_augmentation(study, data.label_loader(dataset)),
             auto_scale_lr=schedule.auto_scale_lr(study.optimizer),
             randomness={"seed": cell.seed} | ({"deterministic": True} if study.runtime.deterministic else {}),
+            visualizer=trackers.visualizer(study),
             load_from=study.init_from,
             by_epoch=study.schedule.by_epoch,
             work_dir=f"work_dirs/{study.name}/{name}",

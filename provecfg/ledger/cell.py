@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from provecfg.data.recorded_fingerprint import recorded_digest, recorded_fingerprint
 from provecfg.digest import digest_of
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_bytes
@@ -36,7 +37,7 @@ class Cell:
         digest: Of what it trains; paths are no part of it.
         config: Its copy.
         source: What was copied.
-        sources: File that the source was read from, itself included -> SHA-256 of its text.
+        sources: File that the source was read from, itself and its data's fingerprint included -> SHA-256 of its text.
         model, loss, recipe: What a proof of one speaks for: cells that agree in them. '' where no header says so.
     """
 
@@ -71,13 +72,15 @@ class Cell:
 
 
 def digest_of_view(view: ConfigView, options: Mapping[str, Any]) -> str:
-    """Digest of what a config trains when it is run with options.
+    """Digest of what a config trains when it is run with options, its data's fingerprint included where it has one.
 
     Args:
         view: The config.
         options: Those options of the run that change what is trained.
     """
-    return digest_of([fingerprint_of(view.values), options])
+    fingerprint = fingerprint_of(view.values)
+    data = None if options.get("smoke") else recorded_digest(_data_fingerprint(view))
+    return digest_of([fingerprint if data is None else {**fingerprint, "data": data}, options])
 
 
 def cell_of(view: ConfigView, study_dir: Path, options: Mapping[str, Any]) -> Cell:
@@ -100,7 +103,10 @@ def cell_of(view: ConfigView, study_dir: Path, options: Mapping[str, Any]) -> Ce
         digest=digest,
         config=str(Path(CONFIGS, identity, view.path.relative_to(_root_of(view)))),
         source=os.path.relpath(view.path, study_dir),
-        sources={os.path.relpath(file, study_dir): _sha256(file) for file in view.files},
+        sources={
+            os.path.relpath(file, study_dir): _sha256(file)
+            for file in filter(None, (*view.files, _data_fingerprint(view)))
+        },
         model=coordinates.model if coordinates else "",
         loss=coordinates.loss if coordinates else "",
         recipe=coordinates.strategy if coordinates else "",
@@ -123,18 +129,26 @@ def refuse_equal_cells(cells: Iterable[Cell]) -> None:
 
 
 def files_to_copy(view: ConfigView) -> dict[str, Path]:
-    """Path from the folder of a cell's copy -> what is copied there: its config, its bases, the modules beside it.
+    """Path from the folder of a cell's copy -> what is copied there: its config, its bases, the modules beside it, and
+    the fingerprint of its data.
 
     A base that an installed package brings stays where it is.
     """
-    root = _root_of(view)
-    return {str(file.relative_to(root)): file for file in (*_own_files(view), *_modules_beside(view))}
+    root, data = _root_of(view), _data_fingerprint(view)
+    files = {str(file.relative_to(root)): file for file in (*_own_files(view), *_modules_beside(view))}
+    if data is not None:  # a run looks for it beside the config
+        files[str(view.path.parent.relative_to(root) / data.name)] = data
+    return files
 
 
 def copy_files(files: Mapping[str, Path], cell: Cell, study_dir: Path) -> None:
     """Copy a cell's files, see `files_to_copy`, into the study's folder."""
     for place, file in files.items():
         write_atomically(study_dir / CONFIGS / cell.id / place, _text(file))
+
+
+def _data_fingerprint(view: ConfigView) -> Path | None:
+    return recorded_fingerprint(view.path, view.sources(view.path))
 
 
 def _own_files(view: ConfigView) -> list[Path]:

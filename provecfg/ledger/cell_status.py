@@ -178,7 +178,7 @@ def work_dirs_below(folder: Path) -> Iterator[Path]:
 
 
 def _before_the_first_attempt(work_dir: Path, lease: LeaseState, task: Task | None) -> tuple[State, str]:
-    if lease.tenancy is Tenancy.HELD:
+    if _is_training(lease, task):
         return State.RUNNING, "starting"
     if task is not None and task.state is not TaskState.ENDED:
         return _of_task(task)
@@ -193,7 +193,7 @@ def _before_the_first_attempt(work_dir: Path, lease: LeaseState, task: Task | No
 def _of_record(record: Record, work_dir: Path, lease: LeaseState, task: Task | None) -> tuple[State, str]:
     if record.state in (records.FINISHED, records.STOPPED):
         return State(record.state), ""
-    if lease.tenancy is Tenancy.HELD:
+    if _is_training(lease, task):
         return State.RUNNING, ""
     last = record.attempts[-1]
     if task is not None and task.state is not TaskState.ENDED:
@@ -206,6 +206,16 @@ def _of_record(record: Record, work_dir: Path, lease: LeaseState, task: Task | N
         heard = f"; last heard of at {beat.time} in iteration {beat.iteration}" if beat else ""
         return State.LOST, f"its process was killed{heard}"
     return State(record.state), last.message
+
+
+def _is_training(lease: LeaseState, task: Task | None) -> bool:
+    """Whether the lease's holder lives. Of a machine that was lost the scheduler knows so first."""
+    if lease.tenancy is not Tenancy.HELD:
+        return False
+    holder = lease.holder
+    if task is None or task.state is TaskState.RUNNING or holder is None:
+        return True
+    return holder.job is None or holder.is_on_this_machine()
 
 
 def _of_task(task: Task) -> tuple[State, str]:

@@ -115,9 +115,7 @@ def score_run(run: Run) -> RunScores:
         classes=final.classes,
         class_iou=_averaged(kept, lambda one: class_iou(one.totals)),
         class_boundary_iou=_averaged(kept, lambda one: boundary_iou(one, 0.005)),
-        boundary_by_width=_averaged(
-            kept, lambda one: np.array([finite_mean(boundary_iou(one, fraction)) for fraction in FRACTIONS])
-        ),
+        boundary_by_width=_averaged(kept, _boundary_by_width),
         calibration=final.calibration.sum(axis=0) if len(final.calibration) else np.zeros((BINS, 3), np.int64),
         confusion=final.confusion,
         labels=final.totals[:, LABEL],
@@ -159,6 +157,13 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each metric over validations, of those metrics that all of them have."""
     means = {metric.key: fmean(row[metric.key] for row in rows) for metric in METRICS}
     return {key: value for key, value in means.items() if math.isfinite(value)}
+
+
+def _boundary_by_width(counts: ValidationCounts) -> Scores:
+    """(F,) Boundary mIoU in each band of `FRACTIONS`, NaN where none were counted."""
+    if not len(counts.band_sums):
+        return np.full(len(FRACTIONS), np.nan)
+    return np.array([finite_mean(of_band) for of_band in class_iou(counts.band_sums)])
 
 
 def _averaged(counts: Sequence[ValidationCounts], score: Callable[[ValidationCounts], Scores]) -> Scores:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular, read_json
 from provecfg.header import Coordinates
 from provecfg.parallel import map_in_processes
-from provecfg.proof.stopping.finished_log import FinishedLog, Validation, read_log
+from provecfg.proof.stopping.finished_log import FinishedLog, Validation, json_objects, read_log
 from provecfg.results.foreign_configs import read_foreign_config
 from provecfg.training import record as records
 
@@ -267,19 +266,17 @@ def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]]
             continue
     step = max(1, len(lines) // _MOST_POINTS)
     rows: dict[int, Mapping[str, Any]] = {}
-    for line in [*lines[step - 1 :: step], *lines[-1:]]:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        iteration = _count(row.get("iter") or row.get("step"))
+    objects, _ = json_objects([line.decode(errors="replace") for line in [*lines[step - 1 :: step], *lines[-1:]]])
+    for line_of_run in objects:
+        iteration = _count(line_of_run.get("iter") or line_of_run.get("step"))
         if iteration is not None:
-            rows[iteration] = row  # what a resumed run did again counts as it did it
+            rows[iteration] = line_of_run  # what a resumed run did again counts as it did it
     losses: dict[str, list[tuple[int, float]]] = {}
     for iteration, row in sorted(rows.items()):
         for key, value in row.items():
-            is_number = math.isfinite(value) if isinstance(value, float) else _count(value) is not None
-            if "loss" in key and is_number:
+            if "loss" not in key:
+                continue
+            if math.isfinite(value) if isinstance(value, float) else _count(value) is not None:
                 losses.setdefault(key, []).append((iteration, float(value)))
     memory = [_count(row.get("memory")) for row in rows.values()]
     return losses, max((value for value in memory if value), default=None)

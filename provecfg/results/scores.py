@@ -160,12 +160,14 @@ METRIC: Final = {metric.key: metric for metric in METRICS}
 
 
 def _share(part: Any, whole: Any) -> Scores:
-    """100 * part / whole, NaN where that is 0 / 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(100.0 * np.asarray(part, np.float64) / np.asarray(whole, np.float64))
+    """100 * part / whole, NaN where there is no whole."""
+    whole = np.asarray(whole, np.float64)
+    share = np.full(whole.shape, np.nan)
+    np.divide(100.0 * np.asarray(part, np.float64), whole, out=share, where=whole != 0)
+    return share
 
 
 def finite_mean(values: Scores) -> float:
     """The mean of what is not NaN; NaN if there is nothing."""
     finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else math.nan
+    return float(finite.sum() / finite.size) if finite.size else math.nan

@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 ALPHA: Final = 0.05
 """Chance, at most, that a study without any effect names one of its losses better or worse."""
@@ -260,15 +260,19 @@ def power(effect: float, sd: float, count: int, alpha: float = ALPHA) -> float:
     """
     critical = float(special.stdtrit(count - 1, 1 - alpha / 2))
     shift = abs(effect) / sd * math.sqrt(count)
-    found = stats.nct.sf(critical, count - 1, shift) + stats.nct.cdf(-critical, count - 1, shift)
-    # Far from 0 the noncentral t is not computed, and the effect is found for certain.
-    return float(found) if math.isfinite(found) else 1.0
+    # Like scipy.stats.nct, whose import takes longer than a report's tests, it is NaN where it is next to nothing.
+    missed, turned = (_or_zero(special.nctdtr(count - 1, shift, bound)) for bound in (critical, -critical))
+    return 1.0 - missed + turned
+
+
+def _or_zero(chance: float) -> float:
+    return float(chance) if math.isfinite(chance) else 0.0
 
 
 def smallest_effect(sd: float, count: int, alpha: float = ALPHA) -> float:
     """The smallest effect that a two-sided t-test of differences finds with `POWER`; arguments as of `power`."""
     critical = float(special.stdtrit(count - 1, 1 - alpha / 2))
-    most = (critical + 10.0) / math.sqrt(count)  # in units of sd; found for certain
+    most = (2 * critical + 10.0) / math.sqrt(count)  # in units of sd; found nearly for certain
     root = optimize.brentq(lambda ratio: power(ratio, 1.0, count, alpha) - POWER, 1e-6, most)
     return float(root) * sd
 

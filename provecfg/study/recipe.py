@@ -176,3 +176,6 @@ class Runtime(Spec):
     ema: Ema | None = Field(default=None, description="Average the weights over training.")
     log_interval: PositiveInt = Field(default=50, description="Iterations between log lines, >= 1.")
     max_keep_ckpts: PositiveInt = Field(default=3, description="Checkpoints kept besides the best one, >= 1.")
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
+        default=(), description="Experiment trackers that get a run's numbers besides the files of its work dir."
+    )

@@ -225,9 +225,12 @@ class Study(Spec):
     def fields(self) -> dict[str, Any]:
         """Every field with its value, defaults included, as JSON would hold it.
 
-        Of a dataset's entry only what it says: more of its fields may come, and its configs stay as they are.
+        Of a dataset's entry only what it says: more of its fields may come, and its configs stay as they are. Trackers
+        are a field only where there are any: they change nothing that is trained.
         """
         fields = self.model_dump(mode="json")
+        if not self.runtime.trackers:
+            del fields["runtime"]["trackers"]
         fields["datasets"] = [
             choice if isinstance(choice, str) else choice.model_dump(mode="json", exclude_unset=True)
             for choice in self.datasets

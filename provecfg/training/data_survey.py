@@ -10,12 +10,12 @@ from typing import Any, Final
 from mmengine.config import Config
 
 from provecfg.catalog.datasets import PAIRED, Dataset, Split
-from provecfg.data.fingerprint import SUFFIX, changes_between, fingerprint_of, read_fingerprint, survey_of
+from provecfg.data.fingerprint import changes_between, fingerprint_of, survey_of
 from provecfg.data.layouts import Layout, paired_layout
 from provecfg.data.observations import observations_of
+from provecfg.data.recorded_fingerprint import read_fingerprint
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding, Problem
-from provecfg.header import Header
 from provecfg.training.adapt import catalog_dataset, datasets_of
 from provecfg.training.problems import (
     CHANGED_DATA,
@@ -31,21 +31,6 @@ _OF_KIND: Final[Mapping[str, Problem]] = {
     "mapped twice": LABELS_MADE_WRONGLY,
 }
 """Kind of an observation -> its code. Others are found file by file, by `data_checks`; notes by `init` alone."""
-
-
-def recorded_fingerprint(path: Path, text: str) -> Path | None:
-    """The fingerprint of the data of a generated config, where it lies beside the config, its folder or here.
-
-    Args:
-        path: The config.
-        text: Of it; its header names the dataset.
-    """
-    header = Header.of(text)
-    if header is None or header.cell is None:
-        return None
-    folders = (path.absolute().parent, path.absolute().parent.parent, Path.cwd())
-    files = (folder / f"{header.cell.dataset}{SUFFIX}" for folder in folders)
-    return next((file for file in files if file.is_file()), None)
 
 
 def check_survey(config: Config, recorded: Path | None) -> list[Finding]:
@@ -105,16 +90,6 @@ def _changes(recorded: Path, now: Mapping[str, Any]) -> Iterator[Finding]:
             "train_dataloader.dataset",
             hint="cells of a study see the same data: take the change back, or make a new study with `provecfg init`",
         )
-
-
-def recorded_digest(recorded: Path | None) -> str | None:
-    """The digest of a fingerprint, for the record of a run; None where there is none that can be read."""
-    if recorded is None:
-        return None
-    try:
-        return str(read_fingerprint(recorded)["digest"])
-    except ProvecfgError:
-        return None
 
 
 def declared_dataset(config: Config) -> tuple[Dataset, Path] | None:

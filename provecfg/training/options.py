@@ -19,7 +19,7 @@ class RunOptions:
         device: `auto`, `cpu` or `cuda`.
         gpus: Processes on each machine.
         nodes: Machines.
-        launcher: `none`: this process; `pytorch`: through torchrun.
+        launcher: `none`: this process; `pytorch`: through torchrun; `slurm`: see `srun`.
         work_dir: Replaces the config's.
         resume: Go on where the work dir stopped; otherwise it has to be unused.
         max_iters: Replaces the config's; its other clocks follow.

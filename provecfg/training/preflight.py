@@ -99,7 +99,8 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
     load_from = declared.get("load_from")
     config, name = _adapted(declared, path, options), path.stem
     fingerprint, stopping = fingerprint_of(config), stopping_of(config)
-    from provecfg.training.data_survey import check_survey, recorded_digest, recorded_fingerprint
+    from provecfg.data.recorded_fingerprint import recorded_digest, recorded_fingerprint
+    from provecfg.training.data_survey import check_survey
 
     recorded = None if options.smoke else recorded_fingerprint(path, _text(path))
     digest = recorded_digest(recorded)

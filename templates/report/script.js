@@ -2,6 +2,7 @@
 
 // Copying a table's text, also where the clipboard's own interface is not to be had.
 for (const button of document.querySelectorAll("button[data-copy]")) {
+  const label = button.textContent;
   button.addEventListener("click", async () => {
     const text = button.dataset.copy;
     try {
@@ -15,8 +16,9 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       field.remove();
       button.focus();
     }
-    const label = button.textContent;
     button.textContent = "Copied";
+    const table = button.closest(".copy").nextElementSibling.getAttribute("aria-label");
+    document.getElementById("told").textContent = `${label.replace("Copy", "Copied")}: ${table}`;
     setTimeout(() => { button.textContent = label; }, 1200);
   });
 }
@@ -46,6 +48,21 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+const data = JSON.parse(document.getElementById("data").textContent);
+
+document.getElementById("save")?.addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(data, null, 1)], { type: "application/json" }));
+  link.download = "report.json";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
+// On paper nothing can be unfolded.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});
+
 // Early stopping as mmengine's hook does it: a validation counts as no progress where best + min_delta > score.
 function stopOf(history, higherIsBetter, patience, minDelta) {
   const sign = higherIsBetter ? 1 : -1;
@@ -66,7 +83,7 @@ function stopOf(history, higherIsBetter, patience, minDelta) {
 
 const replayed = document.getElementById("replayed");
 if (replayed) {
-  const runs = JSON.parse(document.getElementById("replay").textContent).filter((run) => run.history.length > 0);
+  const runs = data.replay.filter((run) => run.history.length > 0);
   const patience = document.getElementById("patience");
   const delta = document.getElementById("delta");
   const show = () => {

@@ -99,6 +99,25 @@ def test_everything_that_is_missing_is_said_at_once(start: Start, config: Path) 
 
 
 @pytest.mark.slow
+def test_a_dry_run_builds_what_it_can(start: Start, config: Path) -> None:
+    (config.parent / "dry_run_backbones.py").write_text(
+        "from mmseg.models import ResNetV1c\n"
+        "from mmseg.registry import MODELS\n\n\n"
+        "@MODELS.register_module()\n"
+        "class RefusingResNet(ResNetV1c):\n"
+        "    def __init__(self, **kwargs):\n"
+        "        raise ValueError('not today')\n"
+    )
+    text = config.read_text()
+    imports = "imports=['dry_run_backbones', "
+    assert text.count("imports=[") == text.count("'ResNetV1c'") == 1
+    config.write_text(text.replace("imports=[", imports).replace("'ResNetV1c'", "'RefusingResNet'"))
+    code, _, err = start("--smoke", "--dry-run").finished()
+    assert code == 1
+    assert "PROOF001 RefusingResNet cannot be built: ValueError: not today" in err
+
+
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_run_and_writes_nothing(start: Start, config: Path) -> None:
     code, out, _ = start("--smoke", "--dry-run").finished()
     assert code == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -171,8 +172,27 @@ def test_objects_are_not_loaded(tmp_path: Path) -> None:
     np.savez(stream, about=np.array([{"format": 1}], dtype=object))
     path = tmp_path / "pickled.npz"
     path.write_bytes(stream.getvalue())
-    with pytest.raises(ProvecfgError, match="no whole file of counts: Object arrays cannot be loaded"):
+    with pytest.raises(ProvecfgError, match="no whole file of counts: its about holds objects"):
         read_counts_file(path)
+
+
+def test_an_encrypted_file_is_named(file: Path) -> None:
+    # Each local and each central header of the archive says so by a bit.
+    text = file.read_bytes()
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for match in re.finditer(mark, text):
+            at = match.start() + offset
+            text = text[:at] + bytes([text[at] | 1]) + text[at + 1 :]
+    file.write_bytes(text)
+    with pytest.raises(ProvecfgError, match=r"no whole file of counts: .*is encrypted"):
+        read_counts_file(file)
+
+
+def test_arrays_are_those_that_numpy_reads(file: Path) -> None:
+    counts = read_counts(file)
+    with np.load(file) as archive:
+        for name in set(archive.files) - {"about"}:
+            assert np.array_equal(getattr(counts, name), archive[name]), name
 
 
 def test_another_version_of_the_format_is_named(file: Path) -> None:

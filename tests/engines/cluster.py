@@ -1,6 +1,7 @@
-"""A real Slurm of one machine on the loopback: munged, slurmctld, slurmd. For root, without systemd.
+"""A real Slurm of one machine on the loopback: munged, slurmctld, and a slurmd for each of its nodes.
 
-Its GPUs are second /dev/null devices, so they test placement alone.
+For root, without systemd. Its GPUs are second /dev/null devices, so they test placement alone. Several nodes have host
+names of their own, as machines that share a file system, but one network and one table of processes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from provecfg.training.lease import process_start
+
 _COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 
 # Slurm starts a requeued job two minutes later, but for cred_expire (seconds).
@@ -21,18 +24,17 @@ _CONF = """\
 ClusterName=provecfgtest
 SlurmctldHost={host}(127.0.0.1)
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
+SlurmctldPort={port}
 AuthType=auth/munge
 AuthInfo=socket={dir}/munge/socket,cred_expire=10
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={dir}/state
-SlurmdSpoolDir={dir}/spool
+SlurmdSpoolDir={dir}/spool/%n
 SlurmctldPidFile={dir}/slurmctld.pid
-SlurmdPidFile={dir}/slurmd.pid
+SlurmdPidFile={dir}/%n.pid
 SlurmctldLogFile={dir}/log/slurmctld.log
-SlurmdLogFile={dir}/log/slurmd.log
+SlurmdLogFile={dir}/log/%n.log
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -49,12 +51,15 @@ KillWait=5
 JobRequeue=1
 MaxArraySize=1001
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PartitionName=main Nodes={host} Default=YES MaxTime=60 DefaultTime=10 State=UP PriorityTier=1 GraceTime=10
-PartitionName=urgent Nodes={host} MaxTime=60 DefaultTime=10 State=UP PriorityTier=10 PreemptMode=off
+PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 State=UP PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes=ALL MaxTime=60 DefaultTime=10 State=UP PriorityTier=10 PreemptMode=off
 """
+_NODE = """\
+NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=4000 Gres=gpu:{gpus} State=UNKNOWN
+"""
+_CONTROLLER = "slurmctld"
 
 
 def missing_for_slurm() -> str | None:
@@ -70,33 +75,78 @@ class Cluster:
 
     Args:
         folder: For all of its files; of a short path, munge's socket being in it.
-        gpus: Of its one node.
+        gpus: Of each node.
+        nodes: How many.
     """
 
-    def __init__(self, folder: Path, gpus: int = 2) -> None:
+    def __init__(self, folder: Path, gpus: int = 2, nodes: int = 1) -> None:
         self.folder = folder
+        self.nodes = [f"node{number}" for number in range(nodes)]
         host = socket.gethostname().split(".")[0]
         for name in ("munge", "state", "spool", "log", "dev"):
             (folder / name).mkdir(parents=True)
+        (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(self.nodes)}\n")
         (folder / "munge").chmod(0o700)
         key = folder / "munge" / "key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
         conf = folder / "slurm.conf"
-        conf.write_text(_CONF.format(host=host, dir=folder, gpus=gpus, ports=_free_ports(2)))
+        port, *ports = _free_ports(1 + nodes)
+        lines = [_CONF.format(host=host, dir=folder, port=port)]
+        lines += [
+            _NODE.format(name=name, host=host, port=own, gpus=gpus) for name, own in zip(self.nodes, ports, strict=True)
+        ]
+        conf.write_text("".join(lines))
         devices = []
         for number in range(gpus):
             device = folder / "dev" / f"gpu{number}"
             os.mknod(device, 0o600 | 0o020000, os.makedev(1, 3))
-            devices.append(f"NodeName={host} Name=gpu File={device}\n")
+            devices.append(f"NodeName={','.join(self.nodes)} Name=gpu File={device}\n")
         (folder / "gres.conf").write_text("".join(devices))
         os.environ["SLURM_CONF"] = str(conf)
         munge = folder / "munge"
         files = [f"--{name}-file={munge / name}" for name in ("key", "pid", "seed", "log")]
         _run("munged", "--force", f"--socket={munge / 'socket'}", *files)
-        _run("slurmctld", "-i")
-        _run("slurmd")
-        self.wait_until(lambda: "idle" in _run("sinfo", "--noheader", "--format=%T"), "an idle node")
+        for daemon in self.daemons:
+            self.start(daemon)
+        self.wait_until_idle()
+
+    @property
+    def daemons(self) -> tuple[str, ...]:
+        """What can be killed and started: the controller, and a node's slurmd by the name of the node."""
+        return (_CONTROLLER, *self.nodes)
+
+    def wait_until_idle(self) -> None:
+        """Wait until every node is there and has nothing to do."""
+        idle = ["idle"] * len(self.nodes)
+        words = ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%T"]
+        self.wait_until(lambda: _run(*words).split() == idle, "idle nodes")
+
+    def start(self, daemon: str) -> None:
+        """Start the controller or a node."""
+        words = ["slurmctld", "-i"] if daemon == _CONTROLLER else ["slurmd", "-N", daemon]
+        if daemon != _CONTROLLER and len(self.nodes) > 1:
+            named = f'mount --bind {self.folder / "hosts"} /etc/hosts && hostname {daemon} && exec "$@"'
+            words = ["unshare", "--uts", "--mount", "sh", "-c", named, "sh", _which(words[0]) or words[0], *words[1:]]
+        _run(*words)
+
+    def kill(self, daemon: str, signum: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to the controller or a node's slurmd, and wait for its end. What it has started lives on."""
+        process = self._process_of(daemon)
+        os.kill(process, signum)
+        self.wait_until(lambda: process_start(process) is None, f"the end of {daemon}")
+
+    def lose(self, node: str) -> None:
+        """Kill everything on one of several nodes at once, as a power cut does, and tell the controller."""
+        machine = os.readlink(f"/proc/{self._process_of(node)}/ns/uts")
+        for process in self._processes():
+            with suppress(OSError):  # one that ended meanwhile
+                if os.readlink(f"/proc/{process}/ns/uts") == machine:
+                    os.kill(process, signal.SIGKILL)
+        _run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+
+    def _process_of(self, daemon: str) -> int:
+        return int((self.folder / f"{daemon}.pid").read_text())
 
     def stop(self) -> None:
         """End all jobs, then the daemons; returns when none of their processes is left."""

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from provecfg.engines.cell_process import end_with_engine
-from provecfg.errors import ExitCode
+from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopRequested, StopSignals
 from provecfg.training import record as records
 from provecfg.training.heartbeat import TRAINING, Heartbeat, write_heartbeat
-from provecfg.training.lease import LeaseHeldError, acquire
+from provecfg.training.lease import acquire
 from provecfg.training.record import Ending, Record, new_attempt, read_record
 
 ITERATION_SECONDS = 0.1
@@ -33,7 +33,7 @@ def main(config: Path, work_dir: Path) -> int:
             return _run(config, work_dir, signals)
     except StopRequested as stop:
         return ExitCode.REQUEUE if stop.requeue else ExitCode.INTERRUPTED
-    except LeaseHeldError as error:
+    except ProvecfgError as error:
         print(f"error: {error}")
         return ExitCode.FINDINGS
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopSignals
 from provecfg.ledger.cell_logs import CONSOLE
 from provecfg.ledger.cell_status import State, server_clock, status_of
-from provecfg.training.record import read_record
+from provecfg.training.record import FILENAME, read_record
 
 pytestmark = pytest.mark.usefixtures("_fake_training")
 
@@ -127,6 +130,52 @@ def test_a_cell_that_another_process_trains_is_left_alone(tmp_path: Path, config
     assert second.queue.ends["long1"].message.startswith("already being trained by process ")
     process.send(signal.SIGTERM)
     assert process.end().verdict is Verdict.STOPPED
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a small file system of its own; returns its folder."""
+    mounted: list[Path] = []
+
+    def mounted_at(name: str, options: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        mounted.append(folder)
+        return folder
+
+    yield mounted_at
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.root  # mounts file systems
+def test_what_happens_to_one_cells_folder_is_named_and_the_rest_goes_on(tmp_path: Path, configs, mount) -> None:
+    full = mount("quick-full", "size=64k")
+    with open(full / "filling", "wb", buffering=0) as filling, suppress(OSError):
+        while filling.write(bytes(4096)):
+            pass
+    mount("quick-read-only", "ro")
+    (tmp_path / "quick-truncated").mkdir()
+    (tmp_path / "quick-truncated" / FILENAME).write_text('{"name": "quick')
+    names = ("quick-full", "quick-read-only", "quick-truncated", "ages-removed", "quick1", "quick2")
+    watch = Watch(tmp_path, configs(*names))
+
+    def remove() -> None:
+        while not (tmp_path / "ages-removed" / "iter_2.pth").exists():
+            time.sleep(0.02)
+        (tmp_path / "ages-removed").rename(tmp_path / "elsewhere")
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    assert watch.run() == ExitCode.FINDINGS
+    thread.join()
+    assert watch.verdicts() == dict.fromkeys(names, Verdict.FAILED) | dict.fromkeys(("quick1", "quick2"), Verdict.DONE)
+    messages = {name: watch.queue.ends[name].message.casefold() for name in names[:4]}
+    assert "no space left on device" in messages["quick-full"]
+    assert "read-only file system" in messages["quick-read-only"]
+    assert f"{FILENAME} is not a record of a run" in messages["quick-truncated"]
+    assert messages["ages-removed"] == f"{tmp_path / 'ages-removed'} is gone"
 
 
 def test_slots_share_out_the_devices() -> None:

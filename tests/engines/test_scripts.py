@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -76,6 +78,7 @@ def test_several_nodes_start_the_cell_on_each_by_srun() -> None:
     assert "#SBATCH --nodes=2\n" in text
     assert "#SBATCH --signal=USR1@300\n" in text  # to every process of the step, not to the script
     assert 'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\n' in text
+    assert "export MASTER_PORT=$(/venv/bin/python -c 'import socket; " in text
     assert "srun --kill-on-bad-exit=0 bash -c 'export NODE_RANK=$SLURM_NODEID; exec /venv/bin/python" in text
 
 
@@ -164,10 +167,7 @@ def test_states_are_read_as_lsf_documents_them() -> None:
 
 
 def test_the_kubernetes_manifest_is_an_indexed_job() -> None:
-    text = script(
-        Path("/studies/loss_2"), "kubernetes", kubernetes_image="lab/provecfg:1", kubernetes_volume_claim="studies"
-    )
-    job = yaml.safe_load(text)
+    job = kubernetes_job(Path("/studies/loss_2"))
     assert (job["apiVersion"], job["kind"], job["metadata"]) == ("batch/v1", "Job", {"name": "loss-1"})
     spec = job["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 5, 2)
@@ -179,6 +179,24 @@ def test_the_kubernetes_manifest_is_an_indexed_job() -> None:
     assert container["resources"] == {"limits": {"nvidia.com/gpu": 1, "cpu": "8", "memory": "49152Mi"}}
     with pytest.raises(ProvecfgError, match="only the manifest"):
         engine_named("kubernetes").submit(Path("/studies/loss"), submission_of(STUDY, ["a-0"], profile_of({})))
+
+
+def kubernetes_job(study_dir: Path, **settings: object) -> dict[str, Any]:
+    settings = {"kubernetes_image": "lab/provecfg:1", "kubernetes_volume_claim": "studies", **settings}
+    return yaml.safe_load(script(study_dir, "kubernetes", **settings))
+
+
+# The first release that has all of it for good, and the newest that the package knows.
+@pytest.mark.parametrize("release", ["1.33", kubernetes_validate.latest_version()])
+@pytest.mark.parametrize(
+    "settings", [{}, {"kubernetes_namespace": "vision", "gpus_per_node": 0, "setup": [], "array_parallelism": None}]
+)
+def test_the_kubernetes_manifest_is_right_to_kubernetes_own_schema(release: str, settings: dict[str, object]) -> None:
+    job = kubernetes_job(Path("/studies/loss"), **settings)
+    kubernetes_validate.validate(job, release, strict=True)
+    job["spec"]["completionModes"] = job["spec"].pop("completionMode")
+    with pytest.raises(kubernetes_validate.ValidationError, match="completionModes"):
+        kubernetes_validate.validate(job, release, strict=True)
 
 
 def test_a_profile_takes_submitits_names_and_names_what_it_does_not_know(tmp_path: Path) -> None:

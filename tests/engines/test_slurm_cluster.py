@@ -1,27 +1,22 @@
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from provecfg import cli
 from provecfg.engines.study_status import statuses_of
-from provecfg.ledger.study_folder import engine_jobs_of, submissions_of
-from provecfg.training.record import Record, read_record
+from provecfg.ledger.study_folder import submissions_of
 from tests.engines.cluster import Cluster
+from tests.engines.submitted_study import SubmittedStudy, provecfg
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.slurm,
     pytest.mark.long,
 ]
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -32,66 +27,12 @@ def cluster() -> Iterator[Cluster]:
         running.stop()
 
 
-class Submitted:
-    """A study that was submitted to the cluster, its cells trained by `fake_trainer`."""
-
-    def __init__(
-        self, cluster: Cluster, folder: Path, configs: list[Path], run_options: str = "", **profile: object
-    ) -> None:
-        self.cluster, self.dir = cluster, folder / "study"
-        python = folder / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "fake_python.py"} "$@"\n')
-        python.chmod(0o755)
-        settings = {"python": str(python), "gpus_per_node": 1, "timeout_min": 30, **profile}
-        setup = [f"export PYTHONPATH={ROOT} PYTHONWARNINGS=ignore OMP_NUM_THREADS=1"]
-        (folder / "cluster.yaml").write_text(json.dumps({**settings, "setup": setup}))
-        words = ["--study-dir", self.dir, "--profile", folder / "cluster.yaml", "--no-proof"]
-        words += ["--run-options", run_options]
-        assert provecfg("submit", *configs, *words) == 0
-
-    def states(self) -> dict[str, str]:
-        """Name of each cell -> its state."""
-        return {status.id.rpartition("-")[0]: status.state.value for status in statuses_of(self.dir)}
-
-    def wait_for(self, **states: str) -> None:
-        """Wait until cells have states."""
-        self.cluster.wait_until(lambda: states.items() <= self.states().items(), str(states))
-
-    def job(self, number: int = 1) -> str:
-        submission = submissions_of(self.dir)[number - 1]
-        return engine_jobs_of(self.dir, submission)[0].id
-
-    def work_dir(self, name: str) -> Path:
-        return next((self.dir / "cells").glob(f"{name}-*"))
-
-    def record(self, name: str) -> Record:
-        record = read_record(self.work_dir(name))
-        assert record is not None
-        return record
-
-    def wait_for_iteration(self, name: str, iteration: int) -> None:
-        self.cluster.wait_until(
-            lambda: (self.work_dir(name) / f"iter_{iteration}.pth").exists(), f"iteration {iteration} of {name}"
-        )
-
-    def lives(self, name: str) -> list[str]:
-        """How the attempts ended; each begins where the last one ended."""
-        attempts = self.record(name).attempts
-        assert [each.first_iter for each in attempts] == [0, *(each.last_iter for each in attempts[:-1])]
-        return [each.state for each in attempts]
-
-    def printed(self) -> str:
-        return "".join(path.read_text() for path in (self.dir / "logs").iterdir())
-
-
-def provecfg(*words: object) -> int:
-    return cli.run([str(word) for word in words])
-
-
 def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = Submitted(cluster, tmp_path, configs("quick1", "quick2", "nan", "finding", "quick3"), array_parallelism=2)
+    study = SubmittedStudy(
+        cluster, tmp_path, configs("quick1", "quick2", "nan", "finding", "quick3"), array_parallelism=2
+    )
     at_once: list[int] = []
 
     def are_over() -> bool:
@@ -125,7 +66,7 @@ def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
 def test_a_warning_of_the_time_limit_requeues_a_cell_and_it_goes_on_where_it_was(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = Submitted(cluster, tmp_path, configs("long"))
+    study = SubmittedStudy(cluster, tmp_path, configs("long"))
     study.wait_for_iteration("long", 3)
     assert study.states() == {"long": "running"}
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
@@ -139,7 +80,7 @@ def test_a_warning_of_the_time_limit_requeues_a_cell_and_it_goes_on_where_it_was
 
 
 def test_preemption_loses_nothing_and_slurm_starts_the_cell_again(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = Submitted(cluster, tmp_path, configs("ages"))
+    study = SubmittedStudy(cluster, tmp_path, configs("ages"))
     study.wait_for_iteration("ages", 2)
     urgent = ["sbatch", "--partition=urgent", "--gres=gpu:2", "--output=/dev/null", "--wrap=sleep 1"]
     subprocess.run(urgent, check=True, capture_output=True)
@@ -151,7 +92,7 @@ def test_preemption_loses_nothing_and_slurm_starts_the_cell_again(cluster: Clust
 
 
 def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = Submitted(cluster, tmp_path, configs("long1", "long2", "quick"), array_parallelism=1)
+    study = SubmittedStudy(cluster, tmp_path, configs("long1", "long2", "quick"), array_parallelism=1)
     study.wait_for_iteration("long1", 2)
     assert study.states() == {"long1": "running", "long2": "queued", "quick": "queued"}
     assert provecfg("cancel", study.dir) == 0
@@ -166,7 +107,7 @@ def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path
 
 
 def test_what_is_killed_is_started_again_by_its_task(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = Submitted(cluster, tmp_path, configs("oom", "quick"), cells_per_task=2)
+    study = SubmittedStudy(cluster, tmp_path, configs("oom", "quick"), cells_per_task=2)
     study.wait_for(oom="finished", quick="finished")
     assert study.lives("oom") == ["lost", "finished"]
     assert "killed by SIGKILL; it is started again" in study.printed()
@@ -175,7 +116,7 @@ def test_what_is_killed_is_started_again_by_its_task(cluster: Cluster, tmp_path:
 def test_a_task_that_is_killed_ends_its_cell_at_a_checkpoint_and_resume_goes_on(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = Submitted(cluster, tmp_path, configs("ages"))
+    study = SubmittedStudy(cluster, tmp_path, configs("ages"))
     study.wait_for_iteration("ages", 2)
     subprocess.run(["scancel", "--batch", "--signal=KILL", f"{study.job()}_0"], check=True)
     study.wait_for(ages="interrupted")
@@ -188,7 +129,7 @@ def test_a_task_that_is_killed_ends_its_cell_at_a_checkpoint_and_resume_goes_on(
 
 def test_three_equal_failures_stop_the_submission(cluster: Cluster, tmp_path: Path, configs) -> None:
     names = [f"nan{number}" for number in range(3)]
-    study = Submitted(cluster, tmp_path, configs(*names, "quick1", "quick2"), array_parallelism=1)
+    study = SubmittedStudy(cluster, tmp_path, configs(*names, "quick1", "quick2"), array_parallelism=1)
     study.wait_for(**dict.fromkeys(names, "failed"))
     cluster.wait_until(lambda: "queued" not in study.states().values(), "the end of what waited")
     assert "3 cells have failed alike: the loss is nan in iteration 1" in study.printed()
@@ -197,7 +138,7 @@ def test_three_equal_failures_stop_the_submission(cluster: Cluster, tmp_path: Pa
 
 def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path: Path, configs) -> None:
     paths = configs("quick")
-    study = Submitted(cluster, tmp_path, paths)
+    study = SubmittedStudy(cluster, tmp_path, paths)
     study.wait_for(quick="finished")
     paths[0].write_text(paths[0].read_text().replace("lr=0.01", "lr=0.02"))
     assert [status.is_stale for status in statuses_of(study.dir)] == [True]

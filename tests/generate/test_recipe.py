@@ -21,6 +21,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "gradients": {"optimizer": {"accumulate": 4, "clip_grad_norm": 1.0, "scale_lr_from": 16}},
     "bfloat16": {"runtime": {"amp": True, "amp_dtype": "bfloat16"}},
     "ema": {"runtime": {"ema": {"momentum": 0.001}}},
+    "trackers": {"runtime": {"trackers": ["tensorboard", "mlflow", "wandb"]}},
     "deterministic": {"runtime": {"deterministic": True}},
     "windows": {"inference": {"mode": "slide", "window": [256, 256]}},
     "tta": {"inference": {"tta_scales": [0.75, 1.0, 1.25]}},
@@ -42,6 +43,17 @@ def test_the_bases_own_decay_ends_where_the_run_does() -> None:
     # mmengine counts milestones from `begin`: 60000 is in its iteration 61000
     assert steps["milestones"] == [round(at * 7200 / 79000) for at in (60000, 72000)]
     assert (steps["begin"], steps["end"]) == (800, 8000)
+
+
+def test_trackers_get_what_the_work_dir_gets_under_the_studys_name() -> None:
+    def backends(**recipe: Any) -> list[dict[str, Any]]:
+        return plan_of("pspnet_r50", **recipe).visualizer["vis_backends"]
+
+    local = {"type": "LocalVisBackend"}
+    assert backends() == [local]
+    mlflow, wandb = backends(name="loss", runtime={"trackers": ["mlflow", "wandb"]})[1:]
+    assert mlflow == {"type": "MLflowRunBackend", "exp_name": "loss"}
+    assert wandb == {"type": "WandbRunBackend", "init_kwargs": {"project": "loss"}}
 
 
 def test_decays_by_their_names() -> None:

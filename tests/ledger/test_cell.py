@@ -71,3 +71,18 @@ def test_a_study_that_would_train_the_same_twice_is_refused(tmp_path: Path) -> N
     one, two = (cell_at(copied(tmp_path, folder), tmp_path / "study") for folder in ("one", "two"))
     with pytest.raises(ProvecfgError, match=r"one/pspnet.* and .*two/pspnet.* have one name and train the same"):
         refuse_equal_cells([one, two])
+
+
+def test_the_fingerprint_of_its_data_is_part_of_what_a_cell_trains(tmp_path: Path) -> None:
+    path = copied(tmp_path)
+    bare = cell_at(path, tmp_path / "study")
+    fingerprint = path.with_name("bdd10k.fingerprint.json")
+    fingerprint.write_text('{"format": 1, "splits": {}, "digest": "00aa"}')
+    cell, study = cell_at(path, tmp_path / "study"), tmp_path / "study"
+    assert cell.id != bare.id
+    copy_files(files_to_copy(read_config(path)), cell, study)
+    assert (study / cell.config).with_name(fingerprint.name).read_text() == fingerprint.read_text()
+    assert cell_at(study / cell.config, study).id == cell.id
+    assert not cell.is_stale(study, {})
+    fingerprint.write_text('{"format": 1, "splits": {}, "digest": "11bb"}')
+    assert cell.is_stale(study, {})

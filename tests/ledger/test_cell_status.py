@@ -12,7 +12,9 @@ from provecfg.ledger.refusal import Refusal
 from provecfg.ledger.status_table import as_json, as_table, as_time
 from provecfg.training import record as records
 from provecfg.training.heartbeat import TRAINING, Heartbeat, write_heartbeat
-from provecfg.training.lease import acquire
+from provecfg.training.job import Job
+from provecfg.training.json_file import write_json_file
+from provecfg.training.lease import Holder, acquire, lease_path
 from provecfg.training.record import Ending, Record, new_attempt
 
 QUEUED, RUNNING, ENDED = (Task(state, "why") for state in TaskState)
@@ -74,6 +76,21 @@ def test_an_open_record_is_running_while_its_lease_is_held_and_lost_after(tmp_pa
     assert told.state is State.LOST
     assert "last heard of at" in told.reason
     assert "in iteration 17" in told.reason
+
+
+@pytest.mark.parametrize(
+    ("task", "state"),
+    [(None, State.RUNNING), (RUNNING, State.RUNNING), (QUEUED, State.QUEUED), (ENDED, State.LOST)],
+)
+def test_of_a_machine_that_was_lost_its_scheduler_knows_before_its_lease_is_silent_for_long(
+    tmp_path: Path, task: Task | None, state: State
+) -> None:
+    holder = dataclasses.replace(Holder.this_process("a-token"), host="node7", job=Job("slurm", "7", 0))
+    write_json_file(lease_path(tmp_path, 1), holder)
+    OPEN.write(tmp_path)
+    assert status(tmp_path, task).state is state
+    write_json_file(lease_path(tmp_path, 1), dataclasses.replace(holder, job=None))  # a person's own run
+    assert status(tmp_path, task).state is State.RUNNING
 
 
 def test_what_cannot_be_read_or_is_gone_is_named(tmp_path: Path) -> None:

@@ -108,24 +108,31 @@ class CellOfKills:
         again = RunProcess(self.config, self.killed)
         assert (again.ended(), "already" in again.text) == (0, True)
         assert record_in(self.killed) == before
-        self.assert_same(tally)
+        assert_same(self.straight, self.killed, tally)
 
-    def assert_same(self, tally: Tally) -> None:
-        """Every loss and score, the early stop and the best checkpoint are those of the run in a piece."""
-        straight, killed = record_in(self.straight), record_in(self.killed)
-        ends = [0, *(attempt.last_iter for attempt in killed.attempts)]
-        assert [attempt.first_iter for attempt in killed.attempts] == ends[:-1], killed.attempts
-        assert all(attempt.state != records.RUNNING for attempt in killed.attempts)
-        assert (killed.state, ends[-1]) == (straight.state, straight.attempts[-1].last_iter)
-        assert killed.best == straight.best
-        expected = dict(logged(self.straight))
-        made = logged(self.killed)
-        for step, values in made:
-            assert values == expected[step], f"iteration {step}: {values}, in a piece {expected[step]}"
-        assert {step for step, _ in made} == set(expected)
-        tally.cells += 1
-        tally.lives += len(killed.attempts)
-        tally.retrained += len(made) - len(expected)
+
+def assert_same(straight_dir: Path, killed_dir: Path, tally: Tally) -> None:
+    """Every loss and score, the early stop and the best checkpoint of a killed run are those of one in a piece.
+
+    Args:
+        straight_dir: Work dir of the run in a piece.
+        killed_dir: Work dir of the run that was killed and went on to its end.
+        tally: Counts it.
+    """
+    straight, killed = record_in(straight_dir), record_in(killed_dir)
+    ends = [0, *(attempt.last_iter for attempt in killed.attempts)]
+    assert [attempt.first_iter for attempt in killed.attempts] == ends[:-1], killed.attempts
+    assert all(attempt.state != records.RUNNING for attempt in killed.attempts)
+    assert (killed.state, ends[-1]) == (straight.state, straight.attempts[-1].last_iter)
+    assert killed.best == straight.best
+    expected = dict(logged(straight_dir))
+    made = logged(killed_dir)
+    for step, values in made:
+        assert values == expected[step], f"iteration {step}: {values}, in a piece {expected[step]}"
+    assert {step for step, _ in made} == set(expected)
+    tally.cells += 1
+    tally.lives += len(killed.attempts)
+    tally.retrained += len(made) - len(expected)
 
 
 def logged(work_dir: Path) -> list[tuple[tuple[str, int], dict[str, float]]]:

@@ -8,11 +8,12 @@ import pytest
 from mmengine.config import Config
 
 from provecfg.data.fingerprint import fingerprint_of, survey_of, write_fingerprint
+from provecfg.data.recorded_fingerprint import recorded_digest, recorded_fingerprint
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.study.load import checked_study
 from provecfg.study.schema import Study
-from provecfg.training.data_survey import check_survey, recorded_digest, recorded_fingerprint
+from provecfg.training.data_survey import check_survey
 from tests.data.small_sets import write_set
 
 pytestmark = pytest.mark.stack

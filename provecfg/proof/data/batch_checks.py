@@ -126,21 +126,24 @@ def _not_finite(batches: BatchMaker, images: str) -> Finding:
     )
 
 
-def check_contrast(batch: Batch, key: str, has_normalize: str | None) -> Iterator[Finding]:
+def check_contrast(batch: Batch, key: str, has_normalize: str | None, bits: int = 8) -> Iterator[Finding]:
     """Whether pictures that fill the range of brightness still do.
 
     Args:
         batch: Of made images.
         key: Dotted path of the data preprocessor.
         has_normalize: Dotted path of a transform that normalises, too, or None.
+        bits: Of a channel of the images.
     """
+    once = "normalise in one place: mean and std of the data preprocessor, without Normalize in the pipeline"
+    whole = f"leave out what makes 8 bits of {bits}: a color_type other than 'unchanged', or PhotoMetricDistortion"
     if batch.deviation < _CONSTANT:
         yield Finding(
             NEARLY_CONSTANT,
             f"images that fill the range of brightness reach the model as {batch.mean:.2f} with a deviation of "
             f"{batch.deviation:.3f}; normalised once, it is about 1",
             has_normalize or key,
-            hint="normalise in one place: mean and std of the data preprocessor, without Normalize in the pipeline",
+            hint=whole if bits > 8 and has_normalize is None else once,
         )
 
 

@@ -16,6 +16,7 @@ from provecfg.proof.built import Built, image_channels
 from provecfg.proof.data.batch_checks import Batch, BatchMaker, check_batches, check_contrast, check_padding
 from provecfg.proof.data.label_heads import LabelHead, label_heads
 from provecfg.proof.data.label_moves import check_moves
+from provecfg.proof.data.picture_files import declared_bits
 from provecfg.proof.data.problems import BATCH_FAILS
 from provecfg.proof.data.sample_checks import (
     check_classes,
@@ -147,7 +148,7 @@ class _DataCheck:
         if batch is not None and images == "made images":
             steps = list(_steps(self.subject.config, loader))
             normalize = next((key for key, step in steps if "Normalize" in _type(step)), None)
-            self.findings += check_contrast(batch, batches.key, normalize)
+            self.findings += check_contrast(batch, batches.key, normalize, declared_bits(self.subject.config))
             if split == "train":
                 self.findings += check_padding(batches, batch, same, self.heads)
         return batch

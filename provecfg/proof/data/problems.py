@@ -46,8 +46,8 @@ NEARLY_CONSTANT = Problem(
     "PROOF086",
     "normalised-twice",
     "Pictures that fill the range of brightness reach the model as almost one value.",
-    "They are normalised twice: by a transform of the pipeline and by the data preprocessor. The model trains on what "
-    "is left of the contrast, and nothing fails.",
+    "They are normalised twice, by a transform of the pipeline and by the data preprocessor, or as if they had 16 bits "
+    "after a transform has made 8 of them. The model trains on what is left of the contrast, and nothing fails.",
 )
 CLASSES_DISAGREE = Problem(
     "PROOF087",

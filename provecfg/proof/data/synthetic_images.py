@@ -12,13 +12,13 @@ import numpy as np
 from mmengine.config import Config
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
-from PIL import Image
 
 from provecfg.catalog.encodings import IGNORED
 from provecfg.data.layouts import Layout, paired_layout
 from provecfg.errors import ProvecfgError
+from provecfg.patterns import Pattern
 from provecfg.proof.classes import class_of
-from provecfg.proof.data.picture_files import BACKENDS, why_unwritable
+from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, declared_bits, why_unwritable, write_picture
 from provecfg.training.adapt import CHOICES, datasets_of
 
 SIZES = ((160, 90), (160, 90), (120, 120))
@@ -51,19 +51,19 @@ def synthetic_dataset(
         ignored: The label of no class; it is drawn, too.
         channels: Of the images, where the pipeline takes them as they are in the file.
     """
-    config = copy.deepcopy(config)
+    config, bits = copy.deepcopy(config), declared_bits(config)
     for number, (key, inner) in enumerate(datasets_of(config)):
         if key.startswith(loader):
-            reason = _synthesize(inner, folder / str(number), classes, ignored, channels)
+            reason = _synthesize(inner, folder / str(number), classes, ignored, channels, bits)
             if reason is not None:
                 return SyntheticDataset(config[loader].dataset, reason)
     return SyntheticDataset(config[loader].dataset)
 
 
-def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels: int) -> str | None:
+def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels: int, bits: int) -> str | None:
     paired = paired_layout(dataset)
     if paired is not None:
-        return _synthesize_paired(dataset, folder, paired)
+        return _synthesize_paired(dataset, folder, paired, channels, bits)
     cls, kind = class_of(dataset, DATASETS), dataset.get("type")
     if cls is None or not issubclass(cls, BaseSegDataset):
         return f"{getattr(kind, '__name__', kind)} is no dataset of images and label maps"
@@ -75,8 +75,7 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
     loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
     if not _loads_pictures(loader):
         return f"{loader.get('type')} reads images of its own kind"
-    if loader.get("color_type") != "unchanged":
-        channels = 3  # which is what comes out whatever is in the file, or its grey
+    pixels = PixelFormat.read_by(loader.get("color_type"), loader.get("imdecode_backend"), channels, bits)
     for name in (*BACKENDS, "indices"):
         dataset.pop(name, None)
     prefixes = dict(dataset.get("data_prefix") or {})
@@ -87,17 +86,17 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
         layout = _FileLayout(copy.deepcopy(dataset), cls)
     except Exception:  # the real build says why
         return None
-    reason = why_unwritable(layout.image_suffix, layout.label_suffix, channels)
+    reason = why_unwritable(layout.image_suffix, layout.label_suffix, pixels)
     if reason is not None:
         return reason
     stems = [f"made-{index}" for index in range(len(SIZES))]
     for index, (stem, size) in enumerate(zip(stems, SIZES, strict=True)):
-        for path, pixels in (
-            (layout.images / f"{stem}{layout.image_suffix}", picture(size, index, channels)),
+        for path, image in (
+            (layout.images / f"{stem}{layout.image_suffix}", picture(size, index, pixels)),
             (layout.labels / f"{stem}{layout.label_suffix}", _label_map(size, layout.labels_of(classes), ignored)),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
+            write_picture(path, image)
     if dataset.get("ann_file"):
         dataset.ann_file = _below(dataset.ann_file)
         listing = folder / dataset.ann_file
@@ -106,14 +105,21 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
     return None
 
 
-def _synthesize_paired(dataset: Any, folder: Path, layout: Layout) -> str | None:
+def _synthesize_paired(dataset: Any, folder: Path, layout: Layout, channels: int, bits: int) -> str | None:
     for name in CHOICES:
         dataset.pop(name, None)
     if dataset.get("images") is None:
         dataset.update(images="images/*.png", labels="labels/*.png")
+    loader: Any = next(iter(_steps(dataset.get("pipeline"))), {})
+    pixels = PixelFormat.read_by(loader.get("color_type"), loader.get("imdecode_backend"), channels, bits)
     try:
         for index, size in enumerate(SIZES):
             layout.write(folder, index, picture(size, index), _label_map(size, range(len(layout.classes)), IGNORED))
+            if pixels != PixelFormat():
+                path = folder / Pattern(str(dataset.images)).made(index)
+                if (reason := why_unwritable(path.suffix, path.suffix, pixels)) is not None:
+                    return reason
+                write_picture(path, picture(size, index, pixels))
     except ProvecfgError as error:
         return error.message
     dataset.data_root = str(folder)
@@ -165,14 +171,17 @@ def _below(path: Any) -> str:
     return "/".join(part for part in PurePosixPath(str(path)).parts if part not in ("/", ".."))
 
 
-def picture(size: tuple[int, int], seed: int, channels: int = 3) -> np.ndarray:
-    """A picture that fills the range of brightness: (H, W, channels) uint8, (H, W) for one channel."""
+def picture(size: tuple[int, int], seed: int, pixels: PixelFormat | None = None) -> np.ndarray:
+    """A picture that fills the range of brightness: (H, W, channels), (H, W) for one channel; uint8, or uint16."""
     width, height = size
+    pixels = pixels or PixelFormat()
     random = np.random.default_rng(seed)
-    waves = np.linspace(0, 6, width)[None, :, None] + np.linspace(0, 4, height)[:, None, None] + np.arange(channels)
-    pixels = 127.5 + 100 * np.sin(waves) + random.normal(0, 15, (height, width, channels))
-    pixels = np.clip(pixels, 0, 255).astype(np.uint8)
-    return pixels[..., 0] if channels == 1 else pixels
+    waves = (
+        np.linspace(0, 6, width)[None, :, None] + np.linspace(0, 4, height)[:, None, None] + np.arange(pixels.channels)
+    )
+    values = 127.5 + 100 * np.sin(waves) + random.normal(0, 15, (height, width, pixels.channels))
+    image = (np.clip(values, 0, 255) * (pixels.largest // 255)).astype(np.uint16 if pixels.bits == 16 else np.uint8)
+    return image[..., 0] if pixels.channels == 1 else image
 
 
 def _label_map(size: tuple[int, int], labels: range, ignored: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from provecfg.proof.classes import is_registered, is_scope
 from provecfg.proof.declared.build import BuildFailure, Parts, failed_at
 from provecfg.proof.declared.checkpoint_trip import resumed
 from provecfg.proof.declared.consumption import unconsumed
+from provecfg.proof.declared.declaration import Declaration
 from provecfg.proof.declared.hook_starts import started
 from provecfg.proof.declared.loading import merged_unawares
 from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED, SCOPE_WITHOUT_PACKAGE
@@ -44,7 +45,7 @@ def check(subject: Subject, built: Built) -> Section:
     parts, by_path = declaration.parts, declaration.by_path
     findings = [
         *_scope_without_package(declaration.config),
-        *(_not_built(failure, by_path, declaration.config) for failure in parts.failures),
+        *unbuilt(declaration),
         *_does_not_predict(declaration.prediction_error, parts),
         *unconsumed(by_path, parts),
         *unread_variables(by_path, subject.files, parts),
@@ -56,6 +57,11 @@ def check(subject: Subject, built: Built) -> Section:
         findings += resumed(parts, subject.work_dir)
     lines, evidence = _summary(by_path, parts, built)
     return Section(NAME, lines, evidence, tuple(findings))
+
+
+def unbuilt(declaration: Declaration) -> list[Finding]:
+    """What of a config could not be built, each part with what its class raised."""
+    return [_not_built(failure, declaration.by_path, declaration.config) for failure in declaration.parts.failures]
 
 
 def _not_built(failure: BuildFailure, by_path: Mapping[str, Reads], config: Any) -> Finding:

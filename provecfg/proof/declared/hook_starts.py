@@ -1,4 +1,7 @@
-"""The first moments of a run: hooks are called as mmengine calls them before it trains, and backends are imported."""
+"""The first moments of a run: hooks are called as mmengine calls them before it trains, and backends are imported.
+
+Where the loop counts epochs, the first one ends and the second begins, too.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import importlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -16,15 +19,20 @@ from unittest import mock
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, Hook, LoggerHook, ParamSchedulerHook
+from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
 from provecfg.findings import Finding
 from provecfg.proof.declared.build import BuildFailure, Parts
 from provecfg.proof.declared.problems import AVERAGE_OF_NOTHING, BACKEND_MISSING, HOOK_FAILS_AT_START
 
-_MOMENTS = ("before_run", "before_train")
+_START = (("before_run", 0), ("before_train", 0))
+_BOUNDARY = (("before_train_epoch", 0), ("after_train_epoch", 0), ("before_train_epoch", 1))
+"""Moments of mmengine's EpochBasedTrainLoop, and the epoch that it counts then, without the iterations between them."""
 _STACK = frozenset({"mmengine", "mmcv", "mmseg", "mmdet", "provecfg"})
+_OF_THE_CLOCK = (CheckpointHook, LoggerHook, ParamSchedulerHook)
+"""Hooks whose every epoch that section lives through."""
 _NEEDED = ("model", "train_cfg", "optim_wrapper", "train_dataloader")
 """Without these no run begins, so that a hook has nothing to look at."""
 _MOST_OF_THE_WAY = 0.5
@@ -52,11 +60,14 @@ def can_begin(parts: Parts) -> bool:
 
 def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
     failed: set[int] = set()
+    loop = runner.built_train_loop
+    moments = [*_START, *(_BOUNDARY if isinstance(loop, EpochBasedTrainLoop) else ())]
     # RuntimeInfoHook logs the config, whose formatting takes a second.
     with mock.patch.object(Config, "pretty_text", ""), _signals_kept():
-        for moment in _MOMENTS:
+        for moment, epoch in moments:
+            loop._epoch = epoch
             for hook in runner.hooks:
-                if id(hook) in failed:
+                if id(hook) in failed or (moment.endswith("epoch") and isinstance(hook, _OF_THE_CLOCK)):
                     continue
                 try:
                     getattr(hook, moment)(runner)
@@ -70,6 +81,7 @@ def _hooks_started(runner: Any, parts: Parts) -> Iterator[Finding]:
                             f"{type(hook).__name__}.{moment} fails: {type(error).__name__}: {message}",
                             key,
                         )
+    loop._epoch = 0
     for hook in runner.hooks:
         if isinstance(hook, EMAHook) and id(hook) not in failed:
             yield from _forgetful(hook, parts.keys.get(id(hook), "custom_hooks"))
@@ -139,7 +151,7 @@ def _backends_started(runner: Any, parts: Parts) -> Iterator[Finding]:
         if begin is None or cls.__module__.partition(".")[0] not in _STACK:
             continue
         try:
-            with _importing_nothing_foreign(cls.__module__):
+            with _importing_nothing_foreign({base.__module__ for base in cls.__mro__}):
                 begin()
         except ImportError as error:
             key = next((path for path, (_, built) in parts.built.items() if built is cls), "visualizer")
@@ -154,14 +166,14 @@ def _backends_started(runner: Any, parts: Parts) -> Iterator[Finding]:
 
 
 @contextlib.contextmanager
-def _importing_nothing_foreign(module: str) -> Iterator[None]:
-    """Let functions of a module find out whether packages are there, and give them mocks: nothing is connected to."""
+def _importing_nothing_foreign(modules: Collection[str]) -> Iterator[None]:
+    """Let functions of some modules find out whether packages are there, and give them mocks: nothing is connected."""
     real = builtins.__import__
 
     def guarded(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> ModuleType:
         top = name.partition(".")[0]
-        of_module = (globals or {}).get("__name__") == module
-        if not of_module or level or top in sys.stdlib_module_names or top in _STACK:
+        of_modules = (globals or {}).get("__name__") in modules
+        if not of_modules or level or top in sys.stdlib_module_names or top in _STACK:
             return real(name, globals, locals, fromlist, level)
         if top == "torch":
             importlib.import_module(name)  # `torch.utils.tensorboard` is there, and needs another

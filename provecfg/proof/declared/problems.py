@@ -75,8 +75,9 @@ NOT_IMPORTED = Problem(
 HOOK_FAILS_AT_START = Problem(
     "PROOF013",
     "hook-fails-at-start",
-    "A hook fails when the run begins.",
-    "Training ends before its first iteration: an average that begins after the run's end, say.",
+    "A hook fails when the run begins, or where one epoch ends and the next begins.",
+    "Training ends before its first iteration, or after its first epoch: an average that begins after the run's end, "
+    "say.",
 )
 BACKEND_MISSING = Problem(
     "PROOF014",

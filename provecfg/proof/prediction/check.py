@@ -16,6 +16,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from provecfg.findings import Finding, Problem
 from provecfg.plugin.mmcv_ops import MissingOpError
 from provecfg.proof.built import Built, Size, image_channels
+from provecfg.proof.data.picture_files import declared_bits
 from provecfg.proof.data.sample_reader import leaves
 from provecfg.proof.declared.training_images import training_transforms
 from provecfg.proof.exceptions import described
@@ -155,7 +156,14 @@ class _PredictionCheck:
         model, folder = self._model, self.subject.work_dir / f"predicted-{name}"
         try:
             otherwise = _ANY_SIZE if name == "tta" else None
-            sample = read_image(transforms, dataset, image_channels(model), folder, otherwise=otherwise)
+            sample = read_image(
+                transforms,
+                dataset,
+                image_channels(model),
+                folder,
+                bits=declared_bits(self.subject.config),
+                otherwise=otherwise,
+            )
         except UnreadableError as error:
             self._pass_over(name, str(error))
             return None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from provecfg.data.encodings import LabelDecoder
 from provecfg.proof.built import Size
-from provecfg.proof.data.picture_files import BACKENDS, why_unwritable
+from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, why_unwritable, write_picture
 
 _MOST_PIXELS = 1_000_000
 """Of the file. A pipeline that scales to a size makes the larger one of it."""
@@ -41,7 +41,13 @@ class StepFailure:
 
 
 def read_image(
-    transforms: Sequence[Any], dataset: Any, channels: int, folder: Path, *, otherwise: Size | None = None
+    transforms: Sequence[Any],
+    dataset: Any,
+    channels: int,
+    folder: Path,
+    *,
+    bits: int = 8,
+    otherwise: Size | None = None,
 ) -> Any:
     """The packed sample that a pipeline makes of one image and its label map.
 
@@ -52,6 +58,7 @@ def read_image(
         dataset: What reads it: the file's suffix and what its labels are, are asked of it.
         channels: Of the images that the model takes.
         folder: Where the files may be written.
+        bits: Of a channel of the images, 8 or 16.
         otherwise: (height, width) in pixels of the image where the pipeline scales to none.
 
     Returns:
@@ -66,7 +73,11 @@ def read_image(
     size = _scaled_to(transforms) or otherwise
     if size is None:
         raise UnreadableError("the size of its images is that of the data")
-    data = _written(_smaller(size), dataset, channels, folder)
+    reader = transforms[0] if transforms else None
+    pixels = PixelFormat.read_by(
+        getattr(reader, "color_type", None), getattr(reader, "imdecode_backend", None), channels, bits
+    )
+    data = _written(_smaller(size), dataset, pixels, folder)
     for index, transform in enumerate(transforms):
         try:
             data = transform(data)
@@ -111,18 +122,18 @@ def _smaller(size: Size) -> Size:
     return height // divisor, width // divisor
 
 
-def _written(size: Size, dataset: Any, channels: int, folder: Path) -> dict[str, Any]:
+def _written(size: Size, dataset: Any, pixels: PixelFormat, folder: Path) -> dict[str, Any]:
     """What a dataset hands to its pipeline, for an image of fields that is written to a file."""
     suffixes = [str(getattr(dataset, name, None) or ".png") for name in ("img_suffix", "seg_map_suffix")]
-    reason = why_unwritable(suffixes[0], suffixes[1], channels)
+    reason = why_unwritable(suffixes[0], suffixes[1], pixels)
     if reason is not None:
         raise UnreadableError(reason)
     folder.mkdir(parents=True, exist_ok=True)
     image, labels = (folder / f"{kind}{suffix}" for kind, suffix in zip(("image", "labels"), suffixes, strict=True))
     rows, columns = (np.arange(side) // 32 for side in size)
     fields = ((rows[:, None] + columns[None, :]) % 2).astype(np.uint8)
-    pixels = np.repeat(fields[..., None] * 200, channels, axis=-1)
-    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(image)
+    lights = fields * np.array(pixels.largest * 4 // 5, np.uint16 if pixels.bits == 16 else np.uint8)
+    write_picture(image, lights if pixels.channels == 1 else np.repeat(lights[..., None], pixels.channels, axis=-1))
     decoder = getattr(dataset, "decoder", None)  # of the plugin's own datasets
     own = {"label_decoding": decoder} if isinstance(decoder, LabelDecoder) else {}
     (decoder.encode(fields) if isinstance(decoder, LabelDecoder) else Image.fromarray(fields)).save(labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import nn
 
 from provecfg.proof.built import Built, Size, image_channels
 from provecfg.proof.classes import class_of
+from provecfg.proof.data.picture_files import declared_bits
 from provecfg.proof.step.config_paths import dicts_of
 
 _BAND = 8
@@ -32,6 +33,7 @@ class BatchPlan:
         channels: Of an image.
         sizes: (height, width) in pixels of each image, before the data preprocessor pads.
         missing: A class that no pixel has, or None where there are too few classes to leave one out.
+        bits: Of a channel, 8 or 16.
     """
 
     classes: int
@@ -40,11 +42,11 @@ class BatchPlan:
     channels: int
     sizes: tuple[Size, ...]
     missing: int | None
+    bits: int = 8
 
     def with_classes(self, classes: int) -> BatchPlan:
         """The same with labels of the first few classes alone."""
-        missing = _missing(classes, self.ignore_index)
-        return BatchPlan(classes, self.from_dataset, self.ignore_index, self.channels, self.sizes, missing)
+        return replace(self, classes=classes, missing=_missing(classes, self.ignore_index))
 
 
 def plan_batch(config: Any, model: nn.Module, built: Built) -> BatchPlan:
@@ -68,6 +70,7 @@ def plan_batch(config: Any, model: nn.Module, built: Built) -> BatchPlan:
         image_channels(model),
         _sizes(built),
         _missing(classes, ignore_index),
+        declared_bits(config),
     )
 
 
@@ -146,7 +149,7 @@ def make_batch(plan: BatchPlan, transforms: Sequence[Any], *, with_ignored_image
         with_ignored_image: Whether the last image has no pixel that is not ignored.
 
     Returns:
-        `inputs`: a list of (C, H, W) uint8 tensors; `data_samples`: their `SegDataSample`s.
+        `inputs`: a list of (C, H, W) uint8 tensors, float32 for 16 bits; `data_samples`: their `SegDataSample`s.
     """
     inputs, samples = [], []
     for index, size in enumerate(plan.sizes):
@@ -164,7 +167,8 @@ def _image(plan: BatchPlan, size: Size, labels: np.ndarray, seed: int) -> np.nda
     """Noise, brighter or darker by the class, so that no two images or places are alike."""
     noise = np.random.default_rng(seed)
     image = noise.integers(0, 200, (*size, plan.channels))
-    return (image + (labels.astype(np.int64) % 7 * 8)[..., None]).astype(np.uint8)
+    image = (image + (labels.astype(np.int64) % 7 * 8)[..., None]).astype(np.uint8)
+    return image.astype(np.float32) * 257 if plan.bits == 16 else image  # as `to_float32` gives them
 
 
 def _pack(transforms: Sequence[Any], image: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -168,20 +169,23 @@ def _part(file: Path) -> _Part:
         raise ProvecfgError(f"cannot read {file}: {error.strerror or error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and lines[0].lstrip().startswith("{"):
-        objects, broken = _objects(lines)
+        objects, broken = json_objects(lines)
         return _Part(file, list(_from_objects(objects)), broken)
     return _Part(file, list(_from_text(lines)), 0)
 
 
-def _objects(lines: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
-    objects = []
-    for line in lines:
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):  # a run that was killed leaves half a line
-            continue
-        if isinstance(value, dict):
-            objects.append(value)
+def json_objects(lines: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+    """The objects of JSON lines, and how many lines hold none: a run that was killed leaves half a one."""
+    try:
+        values = json.loads(f"[{','.join(lines)}]")  # several times as fast as each line by itself
+    except (ValueError, RecursionError):
+        values = []
+    if len(values) != len(lines):
+        values = []
+        for line in lines:
+            with suppress(ValueError, RecursionError):
+                values.append(json.loads(line))
+    objects = [value for value in values if isinstance(value, dict)]
     return objects, len(lines) - len(objects)
 
 

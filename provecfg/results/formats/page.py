@@ -20,6 +20,7 @@ from provecfg.results.formats.tables import (
     evaluation_tables,
     image_table,
     number,
+    place_head,
     slice_tables,
     tables_of,
 )
@@ -56,6 +57,9 @@ _SIGNS: Final = {
 _STRONGEST: Final = 5.0
 """Points of difference at which the colour of a heatmap is fullest."""
 
+MOST_DATA: Final = 220_000
+"""Characters of JSON that a page carries, enough for 72 cells; of more it carries what its slider needs."""
+
 
 def page(data: Mapping[str, Any]) -> str:
     """The page of a report's data."""
@@ -76,6 +80,9 @@ def page(data: Mapping[str, Any]) -> str:
         "edges": _widths(data),
         "calibration": _calibration(data),
     }
+    without_pictures = {**data, "images": [{**image, "pictures": {}} for image in data["images"]]}
+    whole = _json_for_script(without_pictures)
+    is_whole = len(whole) <= MOST_DATA
     return environment.get_template("page.html.j2").render(
         data=data,
         sections={key: title for key, title in _SECTIONS.items() if pictures.get(key, True)},
@@ -97,7 +104,8 @@ def page(data: Mapping[str, Any]) -> str:
         calibration=pictures["calibration"],
         cost=_copied(_cost(data)),
         primary=METRIC[PRIMARY].title,
-        replay=Markup(_json_for_script(data["replay"])),
+        json=Markup(whole if is_whole else _json_for_script({"replay": data["replay"]})),
+        is_whole=is_whole,
     )
 
 
@@ -318,7 +326,7 @@ def _cost(data: Mapping[str, Any]) -> Table:
         ]
         for row in data["cost"]
     ]
-    head = ["", "loss", "runs", "parameters, M", "operations, G", "s an iteration", "images a second"]
+    head = [place_head(data), "loss", "runs", "parameters, M", "operations, G", "s an iteration", "images a second"]
     head += ["hours of training", "memory, MB", "iterations to 95 %"]
     caption = (
         "Parameters of the model; floating-point operations of it on an image, where provecfg eval counted them; "

@@ -120,12 +120,18 @@ def _by_loss(data: Mapping[str, Any]) -> Table:
     )
 
 
+def place_head(data: Mapping[str, Any]) -> str:
+    """The heading of a column of places: the axes that tell them apart."""
+    axes = {"dataset": "datasets", "strategy": "strategies"}
+    return " ".join(["model", *(axis for axis, values in axes.items() if len(data["study"][values]) > 1)])
+
+
 def _by_place(data: Mapping[str, Any], moment: Moment) -> Table:
     table = data["by_place"]
     return Table(
         f"by-place-{moment.value.replace(' ', '-')}",
         f"{METRIC[PRIMARY].title} in points, {moment.value}: mean ± standard deviation over seeds (runs)",
-        ["", *table["losses"]],
+        [place_head(data), *table["losses"]],
         [[row["place"], *map(_mean_and_sd, row["cells"][moment.value])] for row in table["rows"]],
     )
 

@@ -134,7 +134,7 @@ def score_curves(results: StudyResults) -> list[dict[str, Any]]:
 
 
 def loss_terms(results: StudyResults) -> list[dict[str, Any]]:
-    """Of each place and loss, the terms of the training loss over the run, averaged over the seeds."""
+    """Of each place and loss, the terms of the training loss over the run, averaged over the seeds, to four digits."""
     panels = []
     for place, by_loss in results.by_place.items():
         for loss in results.losses:
@@ -145,7 +145,7 @@ def loss_terms(results: StudyResults) -> list[dict[str, Any]]:
                         for iteration, value in points:
                             sums[term][iteration].append(value)
             terms = {
-                term: [[iteration, fmean(own)] for iteration, own in sorted(values.items())]
+                term: [[iteration, float(f"{fmean(own):.4g}")] for iteration, own in sorted(values.items())]
                 for term, values in sums.items()
             }
             if terms:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.lookup import entries, kind_of
 from provecfg.findings import Edit, Fix, Severity, Span
 from provecfg.mmconfig import Node
 from provecfg.registry.layout import CHECKPOINT_HOOKS, DEFAULT_HOOKS
@@ -198,6 +199,44 @@ def curves_go_nowhere(facts: Facts) -> Iterator[Mark]:
     node = visualizer.get("vis_backends") if visualizer is not None else None
     if node is not None and (node.value is None or node.value in ([], ())):
         yield Mark(node, "no backend keeps what is logged", "set vis_backends=[dict(type='LocalVisBackend')]")
+
+
+_FILE_STORES: Final = ("file:", "/", "./", "../")
+
+
+@rule("RUN014", Severity.WARNING)
+def tracker_writes_files(facts: Facts) -> Iterator[Mark]:
+    """MLflow is to keep its runs in plain files, which newer releases of it refuse.
+
+    Why it matters: mmengine points MLflow at a folder of the work dir unless `tracking_uri` names something else,
+    whatever MLFLOW_TRACKING_URI says. MLflow keeps runs in a database by now, and raises "the filesystem tracking
+    backend is in maintenance mode" when the first number is logged, unless MLFLOW_ALLOW_FILE_STORE is set.
+
+    Bad:
+        visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='MLflowVisBackend')])
+
+    Good:
+        visualizer = dict(
+            type='SegLocalVisualizer',
+            vis_backends=[dict(type='MLflowVisBackend', tracking_uri='http://mlflow.example.org:5000')])
+
+    Known problems: MLflow before 3.17 may take them; which release trains the config is not known here.
+
+    Source: mmengine 0.10.7, visualization/vis_backend.py, `MLflowVisBackend._init_env`; mlflow 3.17.2,
+    store/tracking/file_store.py, `FileStore.__init__`.
+    """
+    visualizer = facts.section("visualizer")
+    for backend in entries(visualizer.get("vis_backends") if visualizer is not None else None):
+        if kind_of(backend.type) != "MLflowVisBackend":
+            continue
+        uri = facts.value(backend, "tracking_uri")
+        if uri is None or (isinstance(uri, str) and uri.startswith(_FILE_STORES)):
+            yield Mark(
+                backend.get("tracking_uri") or backend,
+                f"MLflow keeps the run in files ({'no tracking_uri' if uri is None else f'tracking_uri {uri!r}'}), "
+                "which newer releases of it refuse",
+                "set tracking_uri to a server, or to a database such as 'sqlite:////path/to/mlflow.db'",
+            )
 
 
 _DEFAULT_SLOTS: Final = {hook["type"]: slot for slot, hook in DEFAULT_HOOKS.items() if slot != "checkpoint"}

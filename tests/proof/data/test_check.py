@@ -299,6 +299,50 @@ def test_images_are_not_made_for_classes_that_find_files_in_ways_of_their_own(pr
     assert section.lines[0] == "train: not run on made images: NYUDataset finds its files in a way of its own"
 
 
+def of_16_bits(config: Config) -> None:
+    config.model.data_preprocessor.update(mean=[30000.0] * 3, std=[17000.0] * 3)
+    classes = DATASETS["bdd10k"].classes
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.dataset.update(type="BaseSegDataset", metainfo={"classes": classes}, img_suffix=".tif")
+        loader.dataset.pipeline[0].update(color_type="unchanged", to_float32=True)
+    train_pipeline(config).pop(-2)
+
+
+def of_16_bits_distorted(config: Config) -> None:
+    of_16_bits(config)
+    train_pipeline(config).insert(-1, {"type": "PhotoMetricDistortion"})
+
+
+def of_16_bits_read_as_colours(config: Config) -> None:
+    of_16_bits(config)
+    for loader in (config.train_dataloader, config.val_dataloader):
+        del loader.dataset.pipeline[0]["color_type"]
+
+
+def of_16_bits_by_patterns(config: Config) -> None:
+    of_16_bits(config)
+    for loader in (config.train_dataloader, config.val_dataloader):
+        paired = {"type": "PairedFilesDataset", "images": "img/*.tif", "labels": "ann/*.png", "data_root": "absent"}
+        kept = {key: loader.dataset[key] for key in ("metainfo", "pipeline")}
+        loader.dataset = {**paired, **kept}
+        step = next(step for step in loader.dataset.pipeline if step.type == "LoadAnnotations")
+        step.type = "LoadEncodedAnnotations"
+
+
+@pytest.mark.parametrize("change", [of_16_bits, of_16_bits_by_patterns])
+def test_made_images_have_the_bits_that_the_means_say(prove: Prove, change: Change) -> None:
+    section = prove(change)
+    assert section.findings == ()
+    assert 0.5 < section.evidence["made_train"]["deviation"] < 2
+
+
+@pytest.mark.parametrize("change", [of_16_bits_distorted, of_16_bits_read_as_colours])
+def test_what_makes_8_bits_of_16_is_found(prove: Prove, change: Change) -> None:
+    section = prove(change)
+    assert found(section)[0] == ("PROOF086", PREPROCESSOR)
+    assert (section.findings[0].hint or "").startswith("leave out what makes 8 bits of 16")
+
+
 # The user's data
 
 

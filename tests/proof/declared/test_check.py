@@ -272,18 +272,45 @@ def test_an_average_that_begins_where_no_epoch_is_fails_at_the_start(proved) -> 
     assert section.findings[0].message.startswith("EMAHook.before_train fails: AssertionError: ")
 
 
+class SecondEpochHook(Hook):
+    """One that fails where mmengine has counted the first epoch."""
+
+    def before_train_epoch(self, runner: Any) -> None:
+        assert runner.epoch == 0, "no second epoch"
+
+
+@pytest.mark.parametrize(
+    ("loop", "names"),
+    [
+        ({"type": "EpochBasedTrainLoop", "max_epochs": 2}, ["hook-fails-at-start"]),
+        ({"type": "IterBasedTrainLoop", "max_iters": 100}, []),
+    ],
+)
+def test_where_the_loop_counts_epochs_hooks_live_through_the_end_of_one(
+    proved, monkeypatch: pytest.MonkeyPatch, loop: dict[str, Any], names: list[str]
+) -> None:
+    monkeypatch.setattr(SecondEpochHook, "__module__", "mmseg.engine")  # a class of the user's own is not judged
+    monkeypatch.setitem(HOOKS.module_dict, "SecondEpochHook", SecondEpochHook)
+    section, built = proved(custom_hooks=[{"type": "SecondEpochHook"}], train_cfg=loop)
+    assert said(section) == [(name, "custom_hooks[0]") for name in names]
+    assert built.declaration.parts.runner.epoch == 0
+
+
 @pytest.mark.parametrize(("momentum", "names"), [(0.0002, []), (0.9998, ["average-of-nothing"])])
 def test_an_average_of_the_last_step_alone_is_said(proved, momentum: float, names: list[str]) -> None:
     section, _ = proved(custom_hooks=[{"type": "EMAHook", "momentum": momentum}])
     assert said(section) == [(name, "custom_hooks[0].momentum") for name in names]
 
 
-def test_a_backend_whose_package_is_not_installed_is_said(proved, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["WandbVisBackend", "WandbRunBackend"])
+def test_a_backend_whose_package_is_not_installed_is_said(
+    proved, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
         "provecfg.proof.declared.hook_starts.find_spec", lambda name: None if name == "wandb" else real(name)
     )
-    backends = [{"type": "LocalVisBackend"}, {"type": "WandbVisBackend"}]
+    backends = [{"type": "LocalVisBackend"}, {"type": backend}]
     section, _ = proved(visualizer={"type": "SegLocalVisualizer", "name": "proof_start", "vis_backends": backends})
     assert said(section) == [("backend-missing", "visualizer.vis_backends[1]")]
 
