@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics open-study attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -25,7 +25,6 @@ help:
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
-	@echo "make open-study  from a folder to a run, for other models, label maps and strategies (half an hour; DATA=DIR)"
 	@echo "make kills     kill a study of small cells at a hundred random moments, under the queue and under Slurm (KILLS=100)"
 	@echo "make trackers  runs in MLflow's own server, Weights & Biases and TensorBoard"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
@@ -78,10 +77,6 @@ lint: install
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
-
-# Real images in BDD10k's layout, where there are some: make open-study DATA=data/bdd100k
-open-study: install
-	PYTHONPATH=. $(BIN)/python tests/open_study.py $(if $(DATA),--data $(DATA))
 
 kills: install
 	PYTHONPATH=. $(BIN)/python -m tests.engines.kills --kills $(KILLS) --seed $(SEED)
