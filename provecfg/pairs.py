@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provecfg import spelling
+from provecfg.attributes import attribute_of, read_attributes
 from provecfg.errors import ProvecfgError
 from provecfg.files import MAX_RECORD_BYTES, read_text
 from provecfg.manifest import generated_images
@@ -208,16 +209,40 @@ def _group_of(pair: Pair, pattern: Pattern) -> str:
     return "/".join(match.fields.values() if match.fields else match.wildcards)
 
 
-def slices_of(pair: Pair, slices: Mapping[str, str]) -> dict[str, str]:
-    """Which slice of each kind a pair is in, by patterns of the images; without those that do not match it.
+class Slicing:
+    """Which slice of each kind an image is in.
 
     Args:
-        pair: The image.
-        slices: Kind, such as `weather`, to a pattern with a field of that name, or with one field or wildcard.
+        root: The data root.
+        slices: Kind, such as `weather`, to a pattern of images with a field of that name, or with one field or
+            wildcard; or to a table below the root, `*.csv`, whose column of that name says it of each `image`.
+
+    Raises:
+        ProvecfgError: A table cannot be read, or has no such column.
     """
-    named = {}
-    for kind, text in slices.items():
-        match = Pattern(text).match_name(pair.image)
-        if match is not None:
-            named[kind] = match.fields.get(kind) or match.key
-    return named
+
+    def __init__(self, root: Path, slices: Mapping[str, str]) -> None:
+        self._patterns = {kind: Pattern(text) for kind, text in slices.items() if not is_table(text)}
+        self._tables = {kind: _column(root / text, kind) for kind, text in slices.items() if is_table(text)}
+
+    def of(self, pair: Pair) -> dict[str, str]:
+        """Kind to slice, without the kinds that say nothing of the image."""
+        named = {kind: attribute_of(pair.image, values) for kind, values in self._tables.items()}
+        for kind, pattern in self._patterns.items():
+            match = pattern.match_name(pair.image)
+            named[kind] = None if match is None else match.fields.get(kind) or match.key
+        return {kind: value for kind, value in named.items() if value is not None}
+
+
+def is_table(text: str) -> bool:
+    """Whether what says the slices is a table, and no pattern of images."""
+    return text.lower().endswith(".csv")
+
+
+def _column(path: Path, kind: str) -> Mapping[str, str]:
+    attributes = read_attributes(path)
+    if kind not in attributes:
+        raise ProvecfgError(
+            f"{path} has no column {kind!r}", hint=f"it says of images: {spelling.first_few(list(attributes), 8)}"
+        )
+    return attributes[kind]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from provecfg.errors import ProvecfgError
-from provecfg.pairs import Selection, slices_of
+from provecfg.pairs import Selection, Slicing
 
 PATTERNS = ("images/*.jpg", "masks/*.png")
 
@@ -90,7 +90,18 @@ def test_only_keeps_what_matches_by_name_or_by_path(root: Path) -> None:
 
 def test_slices_are_named_by_the_field_of_their_kind(root: Path) -> None:
     pair = Selection(*PATTERNS).pairs(root)[5]
-    assert slices_of(pair, {"scene": "{scene}_*", "frame": "{scene}_{frame}.jpg", "weather": "night/*"}) == {
-        "scene": "s1",
-        "frame": "1",
-    }
+    slices = {"scene": "{scene}_*", "frame": "{scene}_{frame}.jpg", "weather": "night/*"}
+    assert Slicing(root, slices).of(pair) == {"scene": "s1", "frame": "1"}
+
+
+def test_slices_are_named_by_a_table(root: Path) -> None:
+    (root / "attributes.csv").write_text("image,weather,city\nimages/s1_1.jpg,fog,Ulm\ns1_2,rain,\n")
+    slicing = Slicing(root, {"weather": "attributes.csv", "city": "attributes.csv", "scene": "{scene}_*"})
+    pairs = Selection(*PATTERNS).pairs(root)
+    assert [slicing.of(pair) for pair in pairs[5:8]] == [
+        {"weather": "fog", "city": "Ulm", "scene": "s1"},
+        {"weather": "rain", "scene": "s1"},
+        {"scene": "s1"},
+    ]
+    with pytest.raises(ProvecfgError, match="has no column 'snow'"):
+        Slicing(root, {"snow": "attributes.csv"})

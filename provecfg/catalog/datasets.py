@@ -79,9 +79,10 @@ class Dataset:
             is None.
         reduces_zero_label: Whether mmseg's class takes 0 for ignored, and 1 for class 0.
         arguments: Other arguments of `type`.
-        slices: Kind, such as `weather`, to the pattern of images that says which they are of.
+        slices: Kind, such as `weather`, to the pattern of images, or the table, that says which they are of.
         joined: The datasets that it is made of, or none.
         copy_of: The dataset of the catalog that it is a changed copy of, or "".
+        cache_labels: Whether mapped label maps are kept, of `PAIRED`.
         resize_scale: (width, height) in pixels that images are scaled into, keeping their ratio.
         mean, std: Of RGB, in 0..255.
         trap: What goes wrong with it, for those who see something strange.
@@ -112,6 +113,7 @@ class Dataset:
     slices: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[Dataset, ...] = ()
     copy_of: str = ""
+    cache_labels: bool = False
     trap: str = ""
 
     @property

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from provecfg.catalog.datasets import DATASETS
+from provecfg import spelling
+from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.class_weights.formulas import METHODS, LabelCounts, class_weights, parameters_of
 from provecfg.class_weights.weights_file import WeightsFile
+from provecfg.commands import names
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.paths import write_atomically
+from provecfg.study.load import read_study
 
 
 @click.command("class-weights")
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path, file_okay=False),
-    required=True,
     metavar="DIR",
-    help="Folder of the dataset, as `run` takes it.",
+    help="Folder of the dataset, as `run` takes it. With --study, its own unless said.",
+)
+@click.option(
+    "--study",
+    "study_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The study whose dataset it is.",
 )
 @click.option(
     "--dataset",
     "dataset_name",
-    type=click.Choice(list(DATASETS)),
     metavar="NAME",
-    default=next(iter(DATASETS)),
-    show_default=True,
-    help="Its layout and its classes, by a name of `provecfg list datasets`.",
+    shell_complete=names.completing(names.datasets),
+    help=f"Its layout and its classes; a name of `provecfg list datasets`, or of --study's datasets. "
+    f"[default: {next(iter(DATASETS))}, or the study's first]",
 )
 @click.option(
     "--method",
@@ -53,8 +63,9 @@ from provecfg.paths import write_atomically
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; as many as there are cores.")
 @terminal_options
 def command(
-    data_root: Path,
-    dataset_name: str,
+    data_root: Path | None,
+    study_path: Path | None,
+    dataset_name: str | None,
     method: str,
     beta: float | None,
     output: Path | None,
@@ -75,8 +86,8 @@ def command(
     _require("numpy", "PIL", "rich")
     from provecfg.data.label_counts import count_labels, find_label_files
 
-    dataset = DATASETS[dataset_name]
-    files = find_label_files(data_root, dataset)
+    dataset, root = _dataset_of(study_path, dataset_name, data_root)
+    files = find_label_files(root, dataset)
     for unpaired, what in (
         (files.without_image, "label maps have no image"),
         (files.without_labels, "images have no label map"),
@@ -93,6 +104,36 @@ def command(
         write_atomically(output, text)
     terminal.note(_summary(counts, dataset.classes, output))
     return ExitCode.CLEAN
+
+
+def _dataset_of(study_path: Path | None, name: str | None, data_root: Path | None) -> tuple[Dataset, Path]:
+    """The dataset that is asked for, and where it is.
+
+    Raises:
+        ProvecfgError: There is no such dataset, or the study cannot be read.
+        click.UsageError: Its root is not said.
+    """
+    known: Mapping[str, Dataset] = DATASETS
+    root = data_root
+    if study_path is not None:
+        study, findings = read_study(study_path, ("losses.primary.class_weight=null",))  # they may be yet to be written
+        if study is None:
+            raise ProvecfgError(f"{study_path}: {findings[0].message}", hint=f"provecfg validate {study_path}")
+        known = study.resolved_datasets
+        # a weight is counted where a cell reads
+        roots = study.data.root if isinstance(study.data.root, dict) else dict.fromkeys(known, study.data.root)
+    name = next(iter(known)) if name is None else name
+    if name not in known:
+        raise ProvecfgError(spelling.unknown("dataset", name, known))
+    dataset = known[name]
+    if dataset.joined:
+        parts = ", ".join(part.name for part in dataset.parts)
+        raise ProvecfgError(f"{name} is joined of several datasets", hint=f"count one of them: {parts}")
+    if root is None and study_path is not None:
+        root = Path(os.environ.get(dataset.root_variable) or roots.get(name) or dataset.root)
+    if root is None:
+        raise click.UsageError("say where the dataset is: --data-root DIR")
+    return dataset, root
 
 
 def _summary(counts: LabelCounts, classes: tuple[str, ...], output: Path | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from provecfg.attributes import read_attributes
 from provecfg.commands.findings import show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
@@ -205,7 +206,6 @@ def _results(asked: _Asked, terminal: Terminal) -> tuple[Mapping[str, Any], bool
     """
     try:
         from provecfg.results.report.data import report_data
-        from provecfg.results.report.slices import read_attributes
         from provecfg.results.study import read_study
     except ModuleNotFoundError as error:
         raise ProvecfgError(f"a report needs {error.name}", hint="pip install 'provecfg[train]'") from error

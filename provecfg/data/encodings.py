@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from provecfg.catalog.encodings import IGNORED, MOST_CLASSES, label_values
+from provecfg.digest import digest_of
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular
 
@@ -83,6 +85,12 @@ class LabelDecoder:
     @property
     def has_colours(self) -> bool:
         return self.encoding == "rgb"
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what values mean: two decoders that make the same of every file may share what they made."""
+        meaning = [self.encoding, self.channel_order if self.has_colours else "", sorted(self.values.items(), key=str)]
+        return digest_of(meaning)
 
     def _code(self, value: int | str) -> int:
         """The number that a value has in the table."""

@@ -18,7 +18,7 @@ from provecfg.data.recorded_fingerprint import FORMAT
 from provecfg.data.records import ImageRecord, LabelRecord, image_records, label_records
 from provecfg.digest import digest_of
 from provecfg.errors import ProvecfgError
-from provecfg.pairs import Pair, slices_of
+from provecfg.pairs import Pair, Slicing
 from provecfg.paths import write_atomically
 
 _NAMED = 20  # files of a kind that a fingerprint names; of more it says how many
@@ -183,7 +183,7 @@ def fingerprint_of(survey: Survey) -> dict[str, Any]:
     """
     dataset = survey.dataset
     decoder = survey.decoder
-    splits = {name: _split_fingerprint(split, dataset, decoder) for name, split in survey.splits.items()}
+    splits = {name: _split_fingerprint(split, survey.root, dataset, decoder) for name, split in survey.splits.items()}
     shared = {f"{first}/{second}": len(both) for (first, second), both in survey.shared().items()}
     meaning = {
         "classes": list(dataset.classes),
@@ -203,7 +203,7 @@ def fingerprint_of(survey: Survey) -> dict[str, Any]:
     }
 
 
-def _split_fingerprint(split: SplitSurvey, dataset: Dataset, decoder: LabelDecoder) -> dict[str, Any]:
+def _split_fingerprint(split: SplitSurvey, root: Path, dataset: Dataset, decoder: LabelDecoder) -> dict[str, Any]:
     images = split.images.values()
     sizes = Counter(f"{r.size[0]}x{r.size[1]}" for r in images if not r.problem)
     kinds = Counter(kind_of_label(record) for record in split.readable())
@@ -211,8 +211,9 @@ def _split_fingerprint(split: SplitSurvey, dataset: Dataset, decoder: LabelDecod
     total = sum(count.pixels for count in values.values())
     ignored = split.class_pixels(decoder).get(IGNORED, 0)
     slices: dict[str, Counter[str]] = {}
+    slicing = Slicing(root, dataset.slices)
     for pair in split.pairs:
-        for kind, value in slices_of(pair, dataset.slices).items():
+        for kind, value in slicing.of(pair).items():
             slices.setdefault(kind, Counter())[value] += 1
     return {
         "images": len(split.pairs),

@@ -84,7 +84,9 @@ def _evaluation_dataloader(data: Data, dataset: Dataset, split: str) -> dict[str
 
 def label_loader(dataset: Dataset) -> dict[str, Any]:
     """The transform that loads its label maps: ours maps what mmseg's takes as it is."""
-    return {"type": "LoadEncodedAnnotations" if dataset.is_paired else "LoadAnnotations"}
+    if not dataset.is_paired:
+        return {"type": "LoadAnnotations"}
+    return {"type": "LoadEncodedAnnotations", **({"cache": True} if dataset.cache_labels else {})}
 
 
 def _dataloader(data: Data, dataset: dict[str, Any], sampler: dict[str, Any], batch_size: int) -> dict[str, Any]:

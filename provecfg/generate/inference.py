@@ -22,8 +22,13 @@ def set_test_cfg(model: dict[str, Any], study: Study) -> None:
     model["test_cfg"] = {"mode": "slide", "crop_size": window, "stride": stride, **kept}
 
 
-def test_time_augmentation(study: Study) -> dict[str, Any]:
-    """`tta_model` and `tta_pipeline`, which mmseg's test tool takes with `--tta`; nothing where no scales are named."""
+def test_time_augmentation(study: Study, label_loader: dict[str, Any]) -> dict[str, Any]:
+    """`tta_model` and `tta_pipeline`, which mmseg's test tool takes with `--tta`; nothing where no scales are named.
+
+    Args:
+        study: Which scales, and whether flipped.
+        label_loader: The transform that loads the dataset's label maps.
+    """
     inference = study.inference
     if not inference.tta_scales:
         return {}
@@ -42,7 +47,7 @@ def test_time_augmentation(study: Study) -> dict[str, Any]:
                         for scale in inference.tta_scales
                     ],
                     flips,
-                    [{"type": "LoadAnnotations"}],
+                    [label_loader],
                     [{"type": "PackSegInputs"}],
                 ],
             },

@@ -127,7 +127,7 @@ class Planner:
                 *hooks.counts_hooks(),
                 *losses.weight_schedule_hooks(cell, heads),
             ],
-            tta=inference.test_time_augmentation(study),
+            tta=inference.test_time_augmentation(study, data.label_loader(dataset)),
             auto_scale_lr=schedule.auto_scale_lr(study.optimizer),
             randomness={"seed": cell.seed} | ({"deterministic": True} if study.runtime.deterministic else {}),
             visualizer=trackers.visualizer(study),

@@ -12,6 +12,7 @@ from typing import Final
 
 from provecfg.errors import wants_traceback
 from provecfg.findings import Finding
+from provecfg.proof.augmentation import check as augmentation
 from provecfg.proof.built import Built
 from provecfg.proof.clock import check as clock
 from provecfg.proof.data import check as data
@@ -27,7 +28,7 @@ from provecfg.proof.step import check as step
 from provecfg.proof.stopping import check as stopping
 from provecfg.proof.subject import Subject
 
-ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, prediction, memory)
+ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, augmentation, prediction, memory)
 """Each has a `NAME`, and `check(subject, built)`, which returns a `Section` or several. This is their order."""
 
 

@@ -123,10 +123,16 @@ class DatasetEntry(Spec):
     )
     slices: dict[str, FilePattern] = Field(
         default_factory=dict,
-        description="Kind to a pattern of images: {weather: 'images/*/{weather}/*'}.",
+        description="Kind to a pattern of images, {weather: 'images/*/{weather}/*'}, or to a table below the root, "
+        "{weather: attributes.csv}, with a column of that name and `image`.",
     )
     resize_scale: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] | None = Field(
         default=None, description="Width and height in pixels that images are scaled into, keeping their ratio."
+    )
+
+    cache_labels: bool = Field(
+        default=False,
+        description="Whether label maps are mapped once and kept in the user's cache folder, and not in every epoch.",
     )
 
     @model_validator(mode="after")
@@ -170,6 +176,8 @@ def dataset_of(choice: str | DatasetEntry) -> Dataset:
         own["resize_scale"] = choice.resize_scale
     if choice.slices:
         own["slices"] = dict(choice.slices)
+    if choice.cache_labels:
+        own["cache_labels"] = True
     if choice.join:
         return _joined(choice, own)
     if choice.base is not None:
@@ -230,7 +238,8 @@ def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset
     if entry.root is None:
         own |= {"root": base.root, "root_variable": base.root_variable}
     said = entry.model_fields_set
-    if not said & {"train", "val", "test", "encoding", "channel_order", "mapping", "ignore", "reduce_zero_label"}:
+    of_labels = {"encoding", "channel_order", "mapping", "ignore", "reduce_zero_label", "cache_labels"}
+    if not said & {"train", "val", "test", *of_labels}:
         return replace(base, **own)
     paired = base.as_paired()
     splits = _splits(entry, paired.splits)
@@ -345,7 +354,7 @@ def _class_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_
 
 
 def _join_problems(entry: DatasetEntry) -> Iterator[_Problem]:
-    for name in ("root", "train", "val", "test", "mapping", "ignore", "palette"):
+    for name in ("root", "train", "val", "test", "mapping", "ignore", "palette", "cache_labels"):
         if getattr(entry, name):
             yield (name,), f"{name!r} is said by the datasets that are joined, not beside `join`"
     if len(entry.join) < 2:

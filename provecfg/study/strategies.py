@@ -27,6 +27,7 @@ from provecfg.study.bases import plain_value
 from provecfg.study.spec import Spec, problem, strict_fields
 
 _PIPELINE = "train_pipeline"
+_OF_GENERATED = ("manifest", "ratio")
 _RATIO = 0.5  # PROVE's real_gen_ratio
 
 
@@ -83,7 +84,9 @@ class StrategyChoice(Spec):
     @model_serializer(mode="wrap")
     def _as_short_as_it_was(self, fields: SerializerFunctionWrapHandler) -> Any:
         is_name = self.combine == (self.name,) and self.prob is None and self.manifest is None
-        return self.name if is_name else fields(self)
+        if is_name:
+            return self.name
+        return {key: value for key, value in fields(self).items() if value is not None or key not in _OF_GENERATED}
 
     def __str__(self) -> str:
         return self.name

@@ -23,6 +23,9 @@ SMOKE_CROP = (64, 64)
 """(height, width) in pixels. Each model of the catalog takes it: their deepest strides are 32."""
 _SMOKE_SCALE = (128, 72)  # (width, height): half of a drawn image
 
+CHOICES = ("indices", "files", "only", "share", "share_seed", "group", "manifest", "slices")
+"""Arguments of datasets that choose among files that are there, or say something of them."""
+
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _SYNC_NORMS = frozenset({"SyncBN", "MMSyncBN", "SyncBatchNorm", "NaiveSyncBN"})
 
@@ -157,15 +160,7 @@ def for_smoke(config: Config, root_of: Callable[[str, Any], Path]) -> Config:
         loader.pop("prefetch_factor", None)
     for key, dataset in datasets_of(config):
         dataset.data_root = str(root_of(key, dataset))
-        for name in (
-            "indices",
-            "files",
-            "only",
-            "share",
-            "share_seed",
-            "group",
-            "manifest",
-        ):  # what was drawn is all read
+        for name in CHOICES:  # what was drawn is all read
             dataset.pop(name, None)
         known = catalog_dataset(dataset)
         if known is not None:

@@ -91,6 +91,9 @@ class Display(Protocol):
     def show(self, status: RunStatus, *, important: bool = False) -> None:
         """Show it now, or at the next occasion unless it is important."""
 
+    def note(self, text: str) -> None:
+        """Show a line of text that stays."""
+
     def close(self) -> None:
         """Leave the terminal in order."""
 
@@ -99,6 +102,9 @@ class NoDisplay:
     """Shows nothing."""
 
     def show(self, status: RunStatus, *, important: bool = False) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -128,6 +134,10 @@ class LineDisplay:
             print(status.line(), file=self.stream, flush=True)
             self._shown_at = time.monotonic()
 
+    def note(self, text: str) -> None:
+        """Print it."""
+        print(printable(text), file=self.stream, flush=True)
+
     def close(self) -> None:
         """Nothing."""
 
@@ -149,6 +159,12 @@ class LiveDisplay:
         if important or time.monotonic() - self._shown_at >= _REFRESH_SECONDS:
             self._shown_at = time.monotonic()
             self._live.update(_panel(status), refresh=True)
+
+    def note(self, text: str) -> None:
+        """Print it above the lines that are renewed."""
+        from rich.text import Text
+
+        self._live.console.print(Text(printable(text)))
 
     def close(self) -> None:
         """Leave the last state standing."""

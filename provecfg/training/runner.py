@@ -36,6 +36,7 @@ from provecfg.training.adapt import for_cpu_processes
 from provecfg.training.attempt import OpenAttempt, begin, join
 from provecfg.training.data_errors import BatchHook, name_files_in_errors
 from provecfg.training.lease import LeaseLostError
+from provecfg.training.loaded_weights import LoadedWeightsHook
 from provecfg.training.outcome import Outcome
 from provecfg.training.preflight import Prepared
 from provecfg.training.progress import ProgressHook, display_for
@@ -355,6 +356,7 @@ def _shown(runner: Runner, prepared: Prepared, attempt: OpenAttempt | None) -> I
     display = display_for(quiet=quiet, every=every)
     progress = ProgressHook(prepared.name, metric, higher_is_better, display)
     runner.register_hook(progress)
+    runner.register_hook(LoadedWeightsHook(display.note))
     if attempt is not None:
         attempt.status = progress.status
     try:

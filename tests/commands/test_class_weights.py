@@ -239,3 +239,58 @@ def test_in_streets_the_commonest_class_weighs_least_and_the_rarest_most(
     assert min(weights, key=weights.__getitem__) == max(pixels, key=pixels.__getitem__)
     assert max(weights, key=weights.__getitem__) == min(pixels, key=pixels.__getitem__)
     assert sum(weights.values()) / len(weights) == pytest.approx(1, abs=1e-5)
+
+
+STUDY = """name: a
+models: [pspnet_r50]
+losses: {primary: {class_weight: weights.yaml}}
+datasets:
+- name: weeds
+  root: weeds
+  train: {images: 'i/*.png', labels: 'l/*.png', fraction: 0.5}
+  classes: [soil, crop]
+  encoding: rgb
+  palette: {soil: [64, 0, 0], crop: [0, 128, 0]}
+- {name: both, join: [bdd10k, cityscapes]}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.full((4, 4, 3), (64, 0, 0), np.uint8)
+    pixels[0] = (0, 128, 0)
+    for name in "abcd":
+        for folder in ("i", "l"):
+            path = tmp_path / f"weeds/{folder}/{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+def test_a_studys_own_dataset_is_counted_as_its_entry_says(run: Run, study: Path) -> None:
+    file = yaml.safe_load(run("--study", study)[0])
+    assert (file["dataset"], file["files"]) == ("weeds", 2)
+    assert {name: count["pixels"] for name, count in file["counts"].items()} == {"soil": 24, "crop": 8}
+    assert file["weights"]["crop"] > file["weights"]["soil"]
+
+
+def test_the_weights_of_a_studys_dataset_go_back_into_it(run: Run, study: Path) -> None:
+    from provecfg.study.load import read_study
+
+    study.write_text(STUDY.replace("- {name: both, join: [bdd10k, cityscapes]}\n", ""))
+    run("--study", study, "--dataset", "weeds", "-o", study.with_name("weights.yaml"))
+    read, findings = read_study(study)
+    assert read is not None, findings
+    assert len(read.losses.primary.class_weight or ()) == 2
+
+
+def test_of_a_study_a_dataset_is_asked_for_that_is_one(run: Run, study: Path) -> None:
+    with pytest.raises(ProvecfgError, match=r"unknown dataset 'weed'; did you mean 'weeds'\?"):
+        run("--study", study, "--dataset", "weed")
+    with pytest.raises(ProvecfgError, match="both is joined of several datasets"):
+        run("--study", study, "--dataset", "both")
+    with pytest.raises(click.UsageError, match="say where the dataset is"):
+        run("--dataset", "bdd10k")

@@ -31,6 +31,7 @@ ENTRIES: tuple[dict[str, Any], ...] = (
     COLOURS,
     {**WEEDS, "name": "mapped", "mapping": {"0": "ignore", "7": "soil", "8": "crop", "9": "weed"}},
     {"name": "mine", "base": "cityscapes", "train": {"only": "ulm_*"}},
+    {"name": "kept", "base": "outside15k", "cache_labels": True, "slices": {"weather": "attributes.csv"}},
     {"name": "both", "join": ["bdd10k", "cityscapes"]},
 )
 
@@ -77,3 +78,14 @@ def test_joined_datasets_keep_their_own_classes_of_mmseg() -> None:
 def test_a_study_gives_an_entry_another_root() -> None:
     plan = plan_of(WEEDS, data={"root": {"weeds": "/data/w"}})
     assert plan.train_dataloader["dataset"]["data_root"] == "{{$PROVECFG_WEEDS_ROOT:/data/w}}"
+
+
+def test_a_datasets_own_label_loader_is_in_every_pipeline() -> None:
+    plan = plan_of({**COLOURS, "cache_labels": True}, inference={"tta_scales": [1.0]})
+    loader = {"type": "LoadEncodedAnnotations", "cache": True}
+    for pipeline in (plan.train_dataloader["dataset"]["pipeline"], plan.val_dataloader["dataset"]["pipeline"]):
+        assert loader in pipeline
+    assert [loader] in plan.tta["tta_pipeline"][1]["transforms"]
+    assert plan_of("bdd10k", inference={"tta_scales": [1.0]}).tta["tta_pipeline"][1]["transforms"][2] == [
+        {"type": "LoadAnnotations"}
+    ]

@@ -52,6 +52,7 @@ def test_a_generated_config_is_proved_by_every_check_with_nothing_to_say(project
         "clock",
         "early stopping",
         "data",
+        "augmentation",
         "prediction",
         "forecast",
     }

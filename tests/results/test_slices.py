@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from provecfg.attributes import read_attributes
 from provecfg.errors import ProvecfgError
-from provecfg.results.report.slices import FOLDER, read_attributes, slice_scores
+from provecfg.results.report.slices import FOLDER, slice_scores
 from provecfg.results.scores import METRIC
 from provecfg.results.study import StudyResults, read_study
 from tests.results.simulated_study import Effects, SimulatedRun, study_of, write_study

@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from provecfg.data.encodings import LabelDecoder
-from provecfg.pairs import Selection, slices_of
+from provecfg.pairs import Selection, Slicing
 
 
 @DATASETS.register_module()
@@ -36,7 +36,8 @@ class PairedFilesDataset(BaseSegDataset):
         channel_order: Of colours in a file, "rgb" or "bgr".
         mapping: Value of a file, or colour as "#rrggbb", to class or 255; None where a value is its class and 255 is
             ignored.
-        slices: Kind, such as "weather", to the pattern of images that says which they are of; see `slice_names`.
+        slices: Kind, such as "weather", to the pattern of images, or the table, that says which they are of; see
+            `pairs.Slicing`.
         metainfo: `classes`, and `palette` for pictures.
         pipeline, indices, serialize_data, test_mode, lazy_init, max_refetch: As of `BaseSegDataset`.
 
@@ -96,11 +97,12 @@ class PairedFilesDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One dict for each image: its path, its label map's, and the slices that it is in."""
         root = Path(self.data_root)
+        slicing = Slicing(root, self.slices)
         return [
             {
                 "img_path": str(root / pair.image),
                 "seg_map_path": str(root / pair.label),
-                "slices": slices_of(pair, self.slices),
+                "slices": slicing.of(pair),
                 "label_map": None,
                 "reduce_zero_label": False,
                 "seg_fields": [],

@@ -19,7 +19,8 @@ from mmseg.registry import DATASETS
 
 from provecfg.proof.subject import nothing_printed
 
-_OF_THE_STACK = ("mmcv", "mmseg", "mmdet", "mmengine", "provecfg")
+OF_THE_STACK = ("mmcv", "mmseg", "mmdet", "mmengine", "provecfg")
+"""Packages of classes whose ways are known."""
 _SEED = 0
 
 
@@ -130,9 +131,7 @@ def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
         Whether any have been drawn of these.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    seed_all(seed)
     begun = _drawn_so_far()
     try:
         yield lambda: _drawn_so_far() != begun
@@ -140,6 +139,14 @@ def own_randomness(seed: int = _SEED) -> Iterator[Callable[[], bool]]:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
+
+
+def seed_all(seed: int) -> None:
+    """Seed the generators that a pipeline draws from: Python's, NumPy's, and torch's of the CPU."""
+    random.seed(seed)
+    np.random.seed(seed)
+    # torch.manual_seed would seed every other device, too, and format the stack for each
+    torch.default_generator.manual_seed(seed)
 
 
 def _drawn_so_far() -> tuple[object, ...]:
@@ -208,7 +215,7 @@ def _where(dataset: Any, key: str, index: int, error: Exception) -> ReadFailure:
 
 def _is_of_stack(part: Any) -> bool:
     """Whether a dataset or transform is of a class of the stack; what could not be built at all is, too."""
-    return part is None or type(part).__module__.partition(".")[0] in _OF_THE_STACK
+    return part is None or type(part).__module__.partition(".")[0] in OF_THE_STACK
 
 
 def _name(dataset: Any) -> str:

@@ -19,7 +19,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.patterns import Pattern
 from provecfg.proof.classes import class_of
 from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, declared_bits, why_unwritable, write_picture
-from provecfg.training.adapt import datasets_of
+from provecfg.training.adapt import CHOICES, datasets_of
 
 SIZES = ((160, 90), (160, 90), (120, 120))
 """(width, height) in pixels of the images of a dataset: two of one size, and one of another shape."""
@@ -106,7 +106,7 @@ def _synthesize(dataset: Any, folder: Path, classes: int, ignored: int, channels
 
 
 def _synthesize_paired(dataset: Any, folder: Path, layout: Layout, channels: int, bits: int) -> str | None:
-    for name in ("indices", "files", "only", "share", "share_seed", "group", "manifest"):  # of files that are there
+    for name in CHOICES:
         dataset.pop(name, None)
     if dataset.get("images") is None:
         dataset.update(images="images/*.png", labels="labels/*.png")

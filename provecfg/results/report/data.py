@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from provecfg import __version__
+from provecfg.attributes import Attributes
 from provecfg.results.report.evaluations import evaluation_scores
 from provecfg.results.report.image_differences import ImageDifference, image_differences
 from provecfg.results.report.pictures import Pictures, pictures_of
@@ -28,7 +29,7 @@ from provecfg.results.report.series import (
     replay_of,
     score_curves,
 )
-from provecfg.results.report.slices import Attributes, slice_scores
+from provecfg.results.report.slices import slice_scores
 from provecfg.results.run_scores import LAST, Moment
 from provecfg.results.statistics import ALPHA, FEWEST_BLOCKS, FEWEST_SEEDS, seeds_to_find, smallest_effect_of
 from provecfg.results.study import JUDGED_AT, PRIMARY, SECONDARY, Cell, StudyResults, Verdict, metrics_of

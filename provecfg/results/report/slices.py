@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from provecfg.attributes import Attributes, attribute_of
 from provecfg.counts.counts_file import CountsFile
-from provecfg.errors import ProvecfgError
-from provecfg.files import MAX_RECORD_BYTES, read_text
 from provecfg.parallel import map_in_processes
 from provecfg.results.report.places import by_work_dir, mean_over_places
 from provecfg.results.scores import Scores, class_iou, finite_mean
@@ -22,13 +19,9 @@ from provecfg.results.study import StudyResults
 
 FOLDER: Final = "folder"
 """What images are sliced by where they lie in several folders: in Cityscapes, the city."""
-_IMAGE: Final = "image"
 _NOT_SAID: Final = "not said"
 _MOST_VALUES: Final = 40
 """Of an attribute; one with more tells images apart, and is no slice."""
-
-Attributes = Mapping[str, Mapping[str, str]]
-"""Attribute -> name of an image without its ending -> value."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +37,6 @@ class _Slicing:
     attribute: str
     values: tuple[str, ...]
     value_of_image: NDArray[np.intp]
-
-
-def read_attributes(path: Path) -> Attributes:
-    """What a table says of images.
-
-    Args:
-        path: CSV, with a column `image` (a file's name or path, its ending left out or not) and one for each attribute.
-
-    Raises:
-        ProvecfgError: It cannot be read, or has no such column.
-    """
-    try:
-        text = read_text(path, max_bytes=MAX_RECORD_BYTES).removeprefix("\ufeff")  # spreadsheets write it
-        reader = csv.DictReader(io.StringIO(text), strict=True)
-        rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ProvecfgError(f"{path} cannot be read as CSV: {error}") from error
-    if _IMAGE not in columns or len(columns) < 2:
-        raise ProvecfgError(
-            f"{path} has the columns {', '.join(map(repr, columns)) or 'of no table'}",
-            hint=f"wanted: a column {_IMAGE!r}, and one for each attribute, such as 'weather'",
-        )
-    return {
-        column: {_stem(row[_IMAGE]): row[column] for row in rows if row[_IMAGE] and row[column]}
-        for column in columns
-        if column != _IMAGE
-    }
 
 
 def slice_scores(results: StudyResults, attributes: Attributes | None = None) -> list[dict[str, Any]]:
@@ -117,7 +83,10 @@ def slice_scores(results: StudyResults, attributes: Attributes | None = None) ->
 def _slicings(names: Sequence[str], attributes: Attributes) -> list[_Slicing]:
     by_attribute = {
         FOLDER: [PurePosixPath(name).parts[0] if "/" in name else "" for name in names],
-        **{attribute: [_value(name, values) for name in names] for attribute, values in attributes.items()},
+        **{
+            attribute: [attribute_of(name, values) or _NOT_SAID for name in names]
+            for attribute, values in attributes.items()
+        },
     }
     slicings = []
     for attribute, values in by_attribute.items():
@@ -125,15 +94,6 @@ def _slicings(names: Sequence[str], attributes: Attributes) -> list[_Slicing]:
         if 2 <= len(distinct) <= _MOST_VALUES:
             slicings.append(_Slicing(attribute, tuple(distinct.tolist()), index))
     return slicings
-
-
-def _value(name: str, values: Mapping[str, str]) -> str:
-    stem = _stem(name)
-    return values.get(stem) or values.get(PurePosixPath(stem).name) or _NOT_SAID
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
 
 
 def _scores_of(job: tuple[CountsFile, Sequence[_Slicing]]) -> list[Scores]:

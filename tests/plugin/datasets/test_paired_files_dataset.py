@@ -106,3 +106,12 @@ def test_a_generated_image_has_its_originals_labels_in_its_own_size(root: Path, 
     assert sample["inputs"].unique().tolist() == [7]
     assert sample["data_samples"].gt_sem_seg.data[0, 0].tolist() == [0, 0, 1, 1, 2, 2, 255, 255]
     assert sample["data_samples"].gt_sem_seg.data.shape[1:] == (6, 8)
+
+
+def test_labels_are_the_same_from_the_cache(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVECFG_HOME", str(tmp_path / "home"))
+    loader = {"type": "LoadEncodedAnnotations", "cache": True}
+    dataset = built(root, pipeline=[PIPELINE[0], loader, PIPELINE[2]])
+    for _ in range(2):
+        assert dataset[0]["data_samples"].gt_sem_seg.data[0].tolist() == LABELS.tolist()
+    assert len(list((tmp_path / "home/labels").rglob("*.png"))) == 1

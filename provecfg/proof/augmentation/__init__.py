@@ -1,0 +1,1 @@
+"""What share of the training images the augmentations change, and what of them."""
