@@ -7,6 +7,7 @@ import builtins
 import functools
 import importlib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ _TRANSPARENT = frozenset(
     | {"deprecated_api_warning"}
 )
 """Decorators that hand a call on as it is."""
+_FILLING = frozenset({"add", "append", "extend", "insert", "setdefault", "update"})
 _FOLLOWED_CLASSES = (*_FOLLOWED, "torch.nn.modules.", "torch.utils.data.")
 """Packages of which making an object is."""
 
@@ -223,6 +225,8 @@ class Excerpts:
             return f"{meant.__module__}.{meant.__qualname__}"
         if meant is None or isinstance(meant, bool):
             return None  # as a rule, whether a package could be imported here
+        if isinstance(meant, (dict, list, set)) and _is_filled_later(meant):
+            return None
         return literal_of(meant, lambda value: None)
 
     def _constant(self, value: object) -> str | None:
@@ -239,6 +243,39 @@ class Excerpts:
         if name not in self.by_name:
             self.add(value)
         return name
+
+
+def _is_filled_later(table: object) -> bool:
+    """Whether a function of a module that has this table puts things into it, as mmdet's `register_box_type` does.
+
+    Other packages call such a function when they are imported, so that what is in the table here is not all.
+    """
+    for module in list(sys.modules.values()):
+        if not f"{getattr(module, '__name__', '')}.".startswith(_FOLLOWED):
+            continue
+        names = {name for name, value in vars(module).items() if value is table}
+        if names and names & _names_filled(module):
+            return True
+    return False
+
+
+@functools.cache
+def _names_filled(module: types.ModuleType) -> frozenset[str]:
+    """The names of a module that its functions put things into."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError):
+        return frozenset()
+    filled: set[str] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name):
+                filled.add(node.value.id)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _FILLING:
+                filled |= {node.func.value.id} if isinstance(node.func.value, ast.Name) else set()
+    return frozenset(filled)
 
 
 def _owner(cls: type, name: str) -> type | None:
