@@ -78,6 +78,11 @@ def test_a_loop_that_is_no_dict_is_refused_by_the_runner() -> None:
     assert refusal_by_method(runner, "build_train_loop", {"loop": loop}) is None
 
 
+def test_a_table_that_other_packages_fill_is_not_known_whole() -> None:
+    annotations = {"type": "mmdet.LoadAnnotations", "with_bbox": True}
+    assert refusal_of("transform", {**annotations, "box_type": "qbox"}) is None  # mmrotate registers it
+
+
 def test_a_config_that_never_ends_is_given_up() -> None:
     deep: Any = {"type": "ResNet", "depth": 50}
     for _ in range(200):
