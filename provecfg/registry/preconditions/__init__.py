@@ -1,12 +1,13 @@
 """What constructors refuse of the values that a config gives them, told from their source.
 
 `excerpt` takes out of a constructor what can refuse a plain value: assertions, conditional raises, arithmetic, and what
-leads to them. `execution` follows an excerpt with a config's values; what is not known stays unknown, and only what is
-certain to be refused is said. Nothing of the packages is imported or run.
+leads to them. `execution` follows an excerpt's statements and calls with a config's values, `evaluation` its expressions;
+what is not known stays unknown, and only what is certain to be refused is said (`refusals`). Nothing of the packages is imported or run.
 """
 
 from __future__ import annotations
 
-from provecfg.registry.preconditions.execution import Refusal, has_excerpt, refusal, refusal_by_method
+from provecfg.registry.preconditions.outcomes import Refusal
+from provecfg.registry.preconditions.refusals import has_excerpt, refusal, refusal_by_method
 
 __all__ = ["Refusal", "has_excerpt", "refusal", "refusal_by_method"]
