@@ -93,9 +93,12 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
 
 
 def _may_be_meant(misspelt: Node, name: str) -> bool:
-    """Whether an argument's name can be the one that was meant: it is not set beside it; a base may set it."""
+    """Whether an argument's name can be the one that was meant: nothing sets it beside it, or it overrides a base's.
+
+    A name that merely looks alike is not taken for one that the base has set.
+    """
     present = misspelt.parent.get(name) if misspelt.parent is not None else None
-    return present is None or present.file != misspelt.file
+    return present is None or (present.file != misspelt.file and is_misspelling(misspelt.name, name))
 
 
 _PIXEL_LOSSES = (
