@@ -146,13 +146,25 @@ def test_a_life_that_its_scheduler_ended_is_an_interruption(start: Callable[...,
     assert (before.job and before.job.restarts, after.job and after.job.restarts) == (0, 1)
 
 
+def stop_between_checkpoints(process: RunProcess) -> None:
+    """Stop a run where its pointer names its newest checkpoint: not while it writes the two."""
+    while True:
+        process.send(signal.SIGSTOP)
+        newest = max(process.work_dir.glob("iter_*.pth"), key=lambda path: path.stat().st_mtime_ns)
+        pointer = process.work_dir / "last_checkpoint"
+        if pointer.is_file() and Path(pointer.read_text()).name == newest.name:
+            return
+        process.send(signal.SIGCONT)
+        time.sleep(0.02)
+
+
 def test_one_that_lost_its_lease_writes_nothing_more_and_says_so(
     start: Callable[..., RunProcess], long_cell: Path
 ) -> None:
     process = start(long_cell)
     process.wait_for_file("iter_4.pth")
-    process.send(signal.SIGSTOP)
     work_dir = process.work_dir
+    stop_between_checkpoints(process)
     (old,) = work_dir.glob("lease.*")
     taker = Holder("b-token", "node2", None, None, 77, None, None, records.now())
     write_json_file(work_dir / "lease.2", taker)

@@ -71,10 +71,13 @@ class CheckpointOnInterruptHook(Hook):
         self._make_up_hook: _MakeUpValidation | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Let a validation that is missing be made up for when every other hook has prepared for training."""
+        """Let validations be noted, and one that is missing be made up for."""
         if self._make_up_hook is None:
             self._make_up_hook = _MakeUpValidation(self)
+            # When every other hook has prepared for training.
             runner.register_hook(self._make_up_hook, priority="LOWEST")
+            # Before CheckpointHook (VERY_LOW), which may write the checkpoint of this iteration again.
+            runner.register_hook(_ValidationNote(self), priority="LOW")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add when the last validation was, as plain data."""
@@ -83,6 +86,10 @@ class CheckpointOnInterruptHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep it until training begins, when it is known whether this is a resume."""
         self._loaded = checkpoint.get(_CHECKPOINT_KEY)
+
+    def note_validation(self, runner: Runner) -> None:
+        """Remember that there was a validation here, for the next checkpoint to say."""
+        self._last_validation = progress_of(runner)
 
     def make_up(self, runner: Runner) -> None:
         """Run the validation that the resumed checkpoint does not know of, unless early stopping has just done so."""
@@ -124,8 +131,7 @@ class CheckpointOnInterruptHook(Hook):
             self._end(runner, self.signals.received, iteration=runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Note the validation, and end training after it if asked to."""
-        self._last_validation = progress_of(runner)
+        """End training after a validation if asked to."""
         if self.signals.received is not None:
             # Written even if there is one of this iteration: that one does not know of this validation.
             self._end(runner, self.signals.received, iteration=runner.iter, rewrite=True)
@@ -151,6 +157,16 @@ class CheckpointOnInterruptHook(Hook):
         highest = torch.tensor(float(rank))
         all_reduce(highest, op="max")
         return int(highest.item()) % _REQUEUE_RANK or None
+
+
+class _ValidationNote(Hook):
+    """Calls `note_validation` after each."""
+
+    def __init__(self, interrupt: CheckpointOnInterruptHook) -> None:
+        self.interrupt = interrupt
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self.interrupt.note_validation(runner)
 
 
 class _MakeUpValidation(Hook):
