@@ -15,7 +15,7 @@ from provecfg.catalog.datasets import DATASETS, Dataset
 from provecfg.class_weights.formulas import METHODS, LabelCounts, class_weights, parameters_of
 from provecfg.class_weights.weights_file import WeightsFile
 from provecfg.commands import names
-from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.options import Terminal, is_terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.paths import write_atomically
 from provecfg.study.load import read_study
@@ -94,7 +94,7 @@ def command(
     ):
         if unpaired:
             terminal.note(f"{len(unpaired)} {what}, {unpaired[0]} for one: not counted")
-    shows_progress = not terminal.quiet and sys.stderr.isatty()
+    shows_progress = not terminal.quiet and is_terminal(sys.stderr)
     counts = count_labels(files, dataset, processes=jobs, shows_progress=shows_progress)
     weights = class_weights(counts, method, parameters)
     text = WeightsFile(dataset.name, method, parameters, dataset.classes, counts, weights).text()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.options import Terminal, is_terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Severity
 from provecfg.paths import write_atomically
@@ -52,7 +52,7 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
     missing = [name for name in ("numpy", "PIL", "rich") if find_spec(name) is None]
     if missing:
         raise ProvecfgError(f"looking at data needs {', '.join(missing)}", hint="pip install 'provecfg[train]'")
-    shows_progress = not terminal.quiet and sys.stderr.isatty()
+    shows_progress = not terminal.quiet and is_terminal(sys.stderr)
     if check:
         return _check(folder, output, terminal, shows_progress)
     from provecfg.data.contact_sheet import write_contact_sheet

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.options import Terminal, is_terminal, terminal_options
 from provecfg.errors import ExitCode
 
 Row = dict[str, Any]
@@ -122,7 +122,7 @@ def command(what: str, everything: bool, output_format: str, terminal: Terminal)
     if everything and what != "models":
         raise click.UsageError("--all goes with models")
     rows = _configs() if everything else LISTS[what]()
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
     terminal.result(json.dumps(rows, indent=2) if output_format == "json" else as_table(rows, width))
     return ExitCode.CLEAN
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -57,12 +57,17 @@ class Terminal:
     @property
     def colors_errors(self) -> bool:
         """Whether text for standard error is to be coloured."""
-        return self.color if self.color is not None else sys.stderr.isatty()
+        return self.color if self.color is not None else is_terminal(sys.stderr)
 
     @property
     def colors_output(self) -> bool:
         """Whether text for standard output is to be coloured."""
-        return self.color if self.color is not None else sys.stdout.isatty()
+        return self.color if self.color is not None else is_terminal(sys.stdout)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads a stream of this process; None is how Python has one that was closed before."""
+    return stream is not None and stream.isatty()
 
 
 def terminal_options(function: Function) -> Function:

@@ -13,7 +13,7 @@ import click
 
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
-from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.options import Terminal, is_terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.reporters import FORMATS
 from provecfg.paths import write_atomically
@@ -141,7 +141,7 @@ def command(
 
 def _progress(terminal: Terminal, total: int) -> Callable[[int, Sequence[Path]], None] | None:
     """One line on a terminal that says how far the proofs are, and is gone when they are done."""
-    if terminal.quiet or not sys.stderr.isatty():
+    if terminal.quiet or not is_terminal(sys.stderr):
         return None
     started = time.monotonic()
 

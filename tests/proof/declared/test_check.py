@@ -311,7 +311,10 @@ def test_a_backend_whose_package_is_not_installed_is_said(
         "provecfg.proof.declared.hook_starts.find_spec", lambda name: None if name == "wandb" else real(name)
     )
     backends = [{"type": "LocalVisBackend"}, {"type": backend}]
-    section, _ = proved(visualizer={"type": "SegLocalVisualizer", "name": "proof_start", "vis_backends": backends})
+    section, _ = proved(
+        custom_imports={"imports": ["provecfg.plugin"]},
+        visualizer={"type": "SegLocalVisualizer", "name": "proof_start", "vis_backends": backends},
+    )
     assert said(section) == [("backend-missing", "visualizer.vis_backends[1]")]
 
 
