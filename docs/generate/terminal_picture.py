@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-PICTURE = Path(__file__).parents[1] / "pictures" / "terminal.svg"
+PICTURE = Path(__file__).parents[1] / "screens" / "terminal.svg"
 PROJECT = Path(__file__).parents[2]
 STUDY = """\
 name: short

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 if TYPE_CHECKING:
     from provecfg.proof.declared.loading import LoadedFile
@@ -44,9 +45,16 @@ class Subject:
 @contextlib.contextmanager
 def nothing_printed() -> Iterator[None]:
     """Keep what the stack prints and logs while it is built from the report."""
-    logging.disable(logging.CRITICAL)
+    _disable_logging(logging.CRITICAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        _disable_logging(logging.NOTSET)
+
+
+def _disable_logging(level: int) -> None:
+    logging.disable(level)
+    # mmengine's loggers remember what is enabled, and only this makes all of them forget it.
+    logger = MMLogger.get_current_instance()
+    logger.setLevel(logger.level)
