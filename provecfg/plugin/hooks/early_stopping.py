@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.hooks import EarlyStoppingHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from provecfg.plugin.hooks.missed_validation import is_validation_missing, progress_of
+from provecfg.plugin.hooks.missed_validation import MakeUpValidation, is_validation_missing, progress_of
 
 _CHECKPOINT_KEY = "early_stopping"
 
@@ -47,12 +47,12 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
     last_score: float | None = None
     _last_validation: Mapping[str, int] = MappingProxyType({"iter": 0, "epoch": 0})
     _loaded: Mapping[str, Any] | None = None
-    _make_up_hook: _MakeUpValidation | None = None
+    _make_up_hook: MakeUpValidation | None = None
 
     def before_run(self, runner: Runner) -> None:
         super().before_run(runner)
         if self._make_up_hook is None:
-            self._make_up_hook = _MakeUpValidation(self)
+            self._make_up_hook = MakeUpValidation(self.make_up)
             runner.register_hook(self._make_up_hook, priority="LOWEST")
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
@@ -122,13 +122,3 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         )
         broke = self.check_finite and self.last_score is not None and not isfinite(self.last_score)
         return met_threshold or broke or self.wait_count >= self.patience
-
-
-class _MakeUpValidation(Hook):
-    """Runs `make_up` when every other hook has prepared for training, since validating uses them."""
-
-    def __init__(self, early_stopping: ResumableEarlyStoppingHook) -> None:
-        self.early_stopping = early_stopping
-
-    def before_train(self, runner: Runner) -> None:
-        self.early_stopping.make_up(runner)

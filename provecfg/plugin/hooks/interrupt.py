@@ -16,7 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.interruption import StopSignals, asks_requeue
-from provecfg.plugin.hooks.missed_validation import is_validation_missing, progress_of
+from provecfg.plugin.hooks.missed_validation import MakeUpValidation, is_validation_missing, progress_of
 
 _CHECKPOINT_KEY = "last_validation"
 _REQUEUE_RANK = 256  # above every signal's number
@@ -68,12 +68,12 @@ class CheckpointOnInterruptHook(Hook):
         self._listening = ExitStack()
         self._last_validation: Mapping[str, int] = {"iter": 0, "epoch": 0}
         self._loaded: Mapping[str, int] | None = None
-        self._make_up_hook: _MakeUpValidation | None = None
+        self._make_up_hook: MakeUpValidation | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Let validations be noted, and one that is missing be made up for."""
         if self._make_up_hook is None:
-            self._make_up_hook = _MakeUpValidation(self)
+            self._make_up_hook = MakeUpValidation(self.make_up)
             # When every other hook has prepared for training.
             runner.register_hook(self._make_up_hook, priority="LOWEST")
             # Before CheckpointHook (VERY_LOW), which may write the checkpoint of this iteration again.
@@ -167,16 +167,6 @@ class _ValidationNote(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.interrupt.note_validation(runner)
-
-
-class _MakeUpValidation(Hook):
-    """Runs `make_up` when every other hook has prepared for training, since validating uses them."""
-
-    def __init__(self, interrupt: CheckpointOnInterruptHook) -> None:
-        self.interrupt = interrupt
-
-    def before_train(self, runner: Runner) -> None:
-        self.interrupt.make_up(runner)
 
 
 def _save(runner: Runner, hook: CheckpointHook, iteration: int, rewrite: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 
@@ -33,3 +34,17 @@ def is_validation_missing(runner: Runner, last: Mapping[str, int]) -> bool:
         now, before, end = runner.iter, last["iter"], runner.max_iters
     is_due = now >= loop.val_begin and (now % loop.val_interval == 0 or now == end)
     return is_due and now != before
+
+
+class MakeUpValidation(Hook):
+    """Has a hook make up for a validation when every other one has prepared for training, since validating uses them.
+
+    Args:
+        make_up: The hook's method.
+    """
+
+    def __init__(self, make_up: Callable[[Runner], None]) -> None:
+        self.make_up = make_up
+
+    def before_train(self, runner: Runner) -> None:
+        self.make_up(runner)
