@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from provecfg.errors import ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings.pipeline import Judgement
 from provecfg.header import is_untouched
 from provecfg.ledger.cell import Cell, cell_of, copy_files, files_to_copy
-from provecfg.mmconfig import ConfigView, read_config
+from provecfg.mmconfig import ConfigDict, ConfigView, Layer, read_config
+from provecfg.mmconfig.source import SourceFile
 from provecfg.parallel import map_in_processes
 from provecfg.registry.lookup import custom_imports
-from provecfg.training.fingerprint import digests_of
+from provecfg.training.fingerprint import digests_of, fingerprint_of
 from provecfg.training.record import versions
 from provecfg.training.work_dir import work_dir_of
 from provecfg.validate import judgement_of_view
@@ -51,20 +52,14 @@ class Examination:
         return (cell.model, cell.loss, cell.recipe) if cell.model else (cell.digest,)
 
 
-class _Job(NamedTuple):
-    """A config to look at; where a twin of it was found clean, by what the reader says alone."""
-
-    path: Path
-    has_clean_twin: bool
-
-
 def examined(
     configs: Sequence[Path], study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
 ) -> list[Examination]:
     """Look at every config, several at once. Nothing is executed or written.
 
-    Of generated configs that nobody has edited, and that differ in nothing but their seed, the rules judge one, as of a
-    study. Where they find anything in that one, they judge all.
+    Of generated configs that nobody has edited, and that differ in nothing but their seed, one is read whole and
+    judged, as of a study; of the others only what the seed makes of them is read. Where anything is found in that one,
+    all are read and judged.
 
     Args:
         configs: Absolute.
@@ -72,14 +67,14 @@ def examined(
         options: See `ledger.cell.digest_of_view`.
         cfg_options: Dotted paths and values to merge into each.
     """
-    look = partial(_examined, study_dir=study_dir, options=options, cfg_options=cfg_options)
-    first_twin: dict[tuple[Path, str | None], Path] = {}
-    twin_of = {path: first_twin.setdefault(_twins_key(path), path) for path in configs}
-    firsts = list(first_twin.values())
-    examinations = dict(zip(firsts, map_in_processes(look, [_Job(path, False) for path in firsts]), strict=True))
-    others = [path for path in twin_of if path not in examinations]
-    jobs = [_Job(path, not examinations[twin_of[path]].judgement.findings) for path in others]
-    examinations.update(zip(others, map_in_processes(look, jobs), strict=True))
+    fields: dict[str, Any] = {"study_dir": study_dir, "options": options, "cfg_options": cfg_options}
+    twins: dict[tuple[Path, str | None], list[Path]] = {}
+    for path in configs:
+        twins.setdefault(_twins_key(path), []).append(path)
+    of_twins = map_in_processes(partial(_examined_twins, **fields), list(twins.values()))
+    examinations = {examination.path: examination for each in of_twins for examination in each}
+    others = [path for path in configs if path not in examinations]
+    examinations.update(zip(others, map_in_processes(partial(_examined, **fields), others), strict=True))
     return [examinations[path] for path in configs]
 
 
@@ -119,13 +114,31 @@ def _twins_key(path: Path) -> tuple[Path, str | None]:
 
 
 def _examined(
-    job: _Job, study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
+    path: Path, study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
 ) -> Examination:
-    view = read_config(job.path, cfg_options=cfg_options)
-    cell = cell_of(read_config(job.path) if cfg_options else view, study_dir, options)
-    texts = {file: view.sources(file) for file in view.files}
-    judgement = Judgement(view.path, view.problems, texts) if job.has_clean_twin else judgement_of_view(view)
-    return Examination(job.path, judgement, cell, files_to_copy(view))
+    view = read_config(path)
+    judgement = judgement_of_view(read_config(path, cfg_options=cfg_options) if cfg_options else view)
+    return Examination(path, judgement, cell_of(view, study_dir, options), files_to_copy(view))
+
+
+def _examined_twins(
+    paths: Sequence[Path], study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
+) -> list[Examination]:
+    """The first of twins and, where nothing is found in it, the others."""
+    examinations = [_examined(paths[0], study_dir, options, cfg_options)]
+    if examinations[0].judgement.findings or len(paths) == 1:
+        return examinations
+    first = read_config(paths[0])
+    fingerprint = fingerprint_of(first.values)
+    for path in paths[1:]:
+        text = read_text(path)
+        own = read_config(path, text="".join(match[0] for match in _OF_ITS_SEED.finditer(text))).values
+        values = ConfigDict({**first.values, **own})
+        view = ConfigView(path, values, (), (Layer(SourceFile(path, text, text), values),))
+        own_digests = {key: digest for key, digest in digests_of(own).items() if key in fingerprint}
+        cell = cell_of(view, study_dir, options, {**fingerprint, **own_digests})
+        examinations.append(Examination(path, Judgement(path, (), {path: text}), cell, files_to_copy(view)))
+    return examinations
 
 
 def _is_one_proved(configs: Sequence[Path], cfg_options: Sequence[tuple[str, Any]]) -> bool:

@@ -15,7 +15,6 @@ from provecfg.digest import digest_of
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_bytes
 from provecfg.mmconfig import ConfigView, read_config
-from provecfg.paths import write_atomically
 from provecfg.registry.lookup import custom_imports
 from provecfg.training.fingerprint import fingerprint_of
 
@@ -71,29 +70,32 @@ class Cell:
         return digest_of_view(read_config(source), options) != self.digest
 
 
-def digest_of_view(view: ConfigView, options: Mapping[str, Any]) -> str:
+def digest_of_view(view: ConfigView, options: Mapping[str, Any], fingerprint: Mapping[str, str] | None = None) -> str:
     """Digest of what a config trains when it is run with options, its data's fingerprint included where it has one.
 
     Args:
         view: The config.
         options: Those options of the run that change what is trained.
+        fingerprint: Of the config, see `training.fingerprint.fingerprint_of`; computed if None.
     """
-    fingerprint = fingerprint_of(view.values)
+    fingerprint = fingerprint_of(view.values) if fingerprint is None else fingerprint
     data = None if options.get("smoke") else recorded_digest(_data_fingerprint(view))
     return digest_of([fingerprint if data is None else {**fingerprint, "data": data}, options])
 
 
-def cell_of(view: ConfigView, study_dir: Path, options: Mapping[str, Any]) -> Cell:
+def cell_of(
+    view: ConfigView, study_dir: Path, options: Mapping[str, Any], fingerprint: Mapping[str, str] | None = None
+) -> Cell:
     """The cell that a config is in a study's folder. Nothing is written.
 
     Args:
         view: The config.
         study_dir: The study's folder.
-        options: See `digest_of_view`.
+        options, fingerprint: See `digest_of_view`.
     """
     from provecfg.header import Header
 
-    digest = digest_of_view(view, options)
+    digest = digest_of_view(view, options, fingerprint)
     identity = f"{view.path.stem}-{digest[:_DIGITS]}"
     header = Header.of(view.sources(view.path))
     coordinates = header.cell if header is not None else None
@@ -142,9 +144,20 @@ def files_to_copy(view: ConfigView) -> dict[str, Path]:
 
 
 def copy_files(files: Mapping[str, Path], cell: Cell, study_dir: Path) -> None:
-    """Copy a cell's files, see `files_to_copy`, into the study's folder."""
+    """Copy a cell's files, see `files_to_copy`, into the study's folder.
+
+    Before the study itself is written nobody reads them, so what was cut short is copied again.
+
+    Raises:
+        ProvecfgError: One cannot be read or written.
+    """
     for place, file in files.items():
-        write_atomically(study_dir / CONFIGS / cell.id / place, _text(file))
+        copy = study_dir / CONFIGS / cell.id / place
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(read_bytes(file))
+        except OSError as error:
+            raise ProvecfgError(f"cannot copy {file} to {copy}: {error.strerror or error}") from error
 
 
 def _data_fingerprint(view: ConfigView) -> Path | None:
@@ -170,10 +183,6 @@ def _modules_beside(view: ConfigView) -> list[Path]:
         beside = view.path.parent / name.split(".")[0]
         files += [module] if (module := beside.with_suffix(".py")).is_file() else sorted(beside.rglob("*.py"))
     return files
-
-
-def _text(file: Path) -> str:
-    return read_bytes(file).decode("utf-8", "surrogateescape")
 
 
 def _sha256(file: Path) -> str:

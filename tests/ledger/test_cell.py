@@ -43,7 +43,8 @@ def test_a_config_is_copied_with_its_bases_and_the_modules_beside_it(tmp_path: P
         f"_base_ = '../one/{base.name}'\n"
         "custom_imports = dict(imports=['provecfg.plugin', 'mine'], allow_failed_imports=False)\n"
     )
-    (tmp_path / "children" / "mine.py").write_text("x = 1\n")
+    module = b"# coding: latin-1\nname = '\xe9'\n"
+    (tmp_path / "children" / "mine.py").write_bytes(module)
     study = tmp_path / "study"
     view = read_config(child)
     cell = cell_at(child, study)
@@ -51,7 +52,7 @@ def test_a_config_is_copied_with_its_bases_and_the_modules_beside_it(tmp_path: P
     shutil.rmtree(tmp_path / "one")
     copy = study / cell.config
     assert read_config(copy).values == view.values
-    assert (copy.parent / "mine.py").read_text() == "x = 1\n"
+    assert (copy.parent / "mine.py").read_bytes() == module
 
 
 def test_a_cell_is_stale_once_its_config_trains_something_else(tmp_path: Path) -> None:
