@@ -83,7 +83,7 @@ bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 kills: install
-	PYTHONPATH=. $(BIN)/python -m tests.engines.kills --kills $(KILLS) --seed $(SEED)
+	PYTHONPATH=. $(BIN)/python -m tests.engines.kills --kills $(KILLS) --seed $(SEED) --page docs/scale.md
 
 # MLflow and Weights & Biases bring a hundred packages, so they are no part of the environment.
 trackers: install

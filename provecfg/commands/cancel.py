@@ -28,6 +28,7 @@ def command(folder: Path, cells: tuple[str, ...], terminal: Terminal) -> int:
     ended = 0
     for submission in submissions_of(folder):
         engine = engine_named(submission.engine)
+        engine.require_here()
         states = engine.task_states(folder, submission)
         tasks = [
             index

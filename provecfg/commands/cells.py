@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.run_options import parse_run_options
 from provecfg.commands.study_configs import configs_of, generated_option
 from provecfg.errors import ExitCode
 
@@ -29,10 +30,10 @@ def command(targets: tuple[str, ...], output_format: str, generated: Path, run_o
     from provecfg.training.work_dir import work_dir_of
 
     cells = []
-    words = shlex.split(run_options)
+    words, asked = parse_run_options(run_options)
     for path in configs_of(targets, generated):
         config = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        work_dir = work_dir_of(config, read_config(config).values, smoke="--smoke" in words)
+        work_dir = work_dir_of(config, read_config(config).values, smoke=asked["smoke"])
         argv = ["provecfg", "run", str(config), "--work-dir", str(work_dir), *words]
         cells.append({"name": config.stem, "config": str(config), "work_dir": str(work_dir), "command": argv})
     if output_format == "json":

@@ -11,6 +11,8 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 
 _POLL_SECONDS = 1.0
+_ASK_SECONDS = 5.0
+"""Between two questions to the engine."""
 
 
 @click.command()
@@ -23,20 +25,16 @@ def command(folder: Path, cell: str, follow: bool, terminal: Terminal) -> int:
 
     DIR is as for `provecfg status`, CELL as that names it.
     """
-    from provecfg.engines.study_status import statuses_of
+    from provecfg.engines.study_status import is_under_way, work_dir_named
     from provecfg.ledger.cell_logs import Tail, logs_of
-    from provecfg.spelling import unknown
 
-    def status() -> tuple[Path, bool]:
-        statuses = statuses_of(folder)
-        named = [each for each in statuses if cell in (each.id, each.id.rpartition("-")[0])]
-        if len(named) != 1:
-            raise ProvecfgError(unknown("cell", cell, [each.id for each in statuses]))
-        return Path(named[0].work_dir), named[0].state.is_under_way
-
+    work_dir = work_dir_named(folder, cell)
     tails: dict[Path, Tail] = {}
+    goes_on, asked = follow, -_ASK_SECONDS
     while True:
-        work_dir, is_under_way = status()
+        # Asked before its logs are read, so that what it prints last is printed here.
+        if goes_on and time.monotonic() - asked > _ASK_SECONDS:
+            goes_on, asked = is_under_way(folder, work_dir), time.monotonic()
         for path in logs_of(work_dir):
             is_new = path not in tails
             tail = tails.setdefault(path, Tail(path))
@@ -45,6 +43,6 @@ def command(folder: Path, cell: str, follow: bool, terminal: Terminal) -> int:
                 terminal.result(f"==> {path} <==\n{text}" if is_new else text)
         if not tails and not follow:
             raise ProvecfgError(f"{cell} has printed nothing yet: there is no log in {work_dir}")
-        if not (follow and is_under_way):
+        if not goes_on:
             return ExitCode.CLEAN
         time.sleep(_POLL_SECONDS)

@@ -17,6 +17,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 @terminal_options
 def command(folder: Path, failed: bool, profile_file: Path | None, terminal: Terminal) -> int:
     """Submit again what of a study is neither finished nor under way, as it was submitted last."""
+    from provecfg.engines.engine import engine_named
     from provecfg.engines.profile import read_profile
     from provecfg.engines.study_status import statuses_of_study
     from provecfg.engines.submitting import submit
@@ -35,6 +36,11 @@ def command(folder: Path, failed: bool, profile_file: Path | None, terminal: Ter
         terminal.note(f"nothing to submit{remaining}")
         return ExitCode.CLEAN
     profile = read_profile(profile_file) if profile_file is not None else profile_in(earlier[-1])
+    engine_named(profile.engine).require_here()
     submission, jobs = submit(folder, study, cells, profile)
-    terminal.result(f"submission {submission.number}: {len(cells)} cells, job {', '.join(job.id for job in jobs.jobs)}")
+    stale = sum(status.is_stale for status in left if status.id in cells)
+    if stale:
+        terminal.note(f"of {stale} the config has changed: what is trained is the one that was submitted")
+    counted = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
+    terminal.result(f"submission {submission.number}: {counted}, job {', '.join(job.id for job in jobs.jobs)}")
     return ExitCode.CLEAN

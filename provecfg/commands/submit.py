@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
+from provecfg.commands.run_options import OF_ALL_CELLS, parse_run_options
 from provecfg.commands.study_configs import configs_of, generated_option
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
 from provecfg.findings.pipeline import screened
+
+_OF_THE_PROFILE: Final = frozenset({"gpus", "nodes", "launcher"})
+"""Options of `run` that a submission's profile says."""
 
 
 @click.command()
@@ -57,7 +60,6 @@ def command(
     a GPU. Each config is copied into the study's folder: what is changed later is not trained, and `provecfg status`
     says so.
     """
-    from provecfg.commands.run import command as run_command
     from provecfg.engines.engine import engine_named
     from provecfg.engines.profile import read_profile
     from provecfg.engines.submission_checks import copy_configs, examined, kinds_without_proof
@@ -66,11 +68,7 @@ def command(
     from provecfg.ledger.study_folder import read_study, write_study
 
     profile = read_profile(profile_file, engine=engine, array_parallelism=max_parallel, cells_per_task=cells_per_task)
-    words = shlex.split(run_options)
-    # With a name in place of the configs, which `run` asks for.
-    asked = run_command.make_context("run", [*words, "CONFIG"]).params
-    if asked["work_dir"] is not None or asked["configs"] != (Path("CONFIG"),):
-        raise ProvecfgError(f"--run-options {run_options!r}: the study's folder says where, and its cells what")
+    words, asked = parse_run_options(run_options, _OF_THE_PROFILE | OF_ALL_CELLS)
     configs = configs_of(targets, generated)
     options = _options_of_training(asked)
     cfg_options = parse_cfg_options(asked["cfg_options"])
@@ -92,6 +90,7 @@ def command(
             .rstrip("\n")
         )
         return ExitCode.CLEAN
+    engine_named(profile.engine).require_here()
     earlier = read_study(study_dir)
     if earlier is not None and [cell.id for cell in earlier.cells] != [cell.id for cell in cells]:
         raise ProvecfgError(
@@ -109,7 +108,8 @@ def command(
     write_study(study_dir, study)
     submission, jobs = submit(study_dir, study, [cell.id for cell in cells], profile, after=after)
     named = ", ".join(job.id for job in jobs.jobs)
-    terminal.result(f"submission {submission.number} to {profile.engine}: {len(cells)} cells, job {named}")
+    counted = f"{len(cells)} cell{'s' * (len(cells) != 1)}"
+    terminal.result(f"submission {submission.number} to {profile.engine}: {counted}, job {named}")
     terminal.note(f"where they stand: provecfg status {study_dir}")
     return ExitCode.CLEAN
 

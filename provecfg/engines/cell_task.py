@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +17,13 @@ from provecfg.engines.lives import MOST_EQUAL_FAILURES, Lives, kind_of_failure
 from provecfg.engines.profile import Profile
 from provecfg.engines.task_script import profile_in
 from provecfg.errors import ExitCode, ProvecfgError
-from provecfg.interruption import StopRequested, StopSignals
+from provecfg.interruption import STOP_SIGNALS, StopRequested, StopSignals
 from provecfg.ledger.cell import Cell
 from provecfg.ledger.refusal import read_refusal
 from provecfg.ledger.study_folder import Study, Submission, read_submission, require_study
 from provecfg.training import record as records
 from provecfg.training.job import current_job
+from provecfg.training.lease import ENDED_HOLDER, Tenancy, look_at_lease
 from provecfg.training.record import read_record
 
 _POLL_SECONDS: Final = 0.2
@@ -89,7 +91,11 @@ class CellTask:
         while signals.received is None:
             try:
                 process = CellProcess(
-                    self._study_dir / cell.config, self._study_dir / cell.work_dir, self._words(), name=cell.id
+                    self._study_dir / cell.config,
+                    self._study_dir / cell.work_dir,
+                    self._words(),
+                    self._ended_holder(cell),
+                    name=cell.id,
                 )
             except ProvecfgError as error:  # a work dir that cannot be written to is this cell's alone
                 return LifeEnd(Verdict.FAILED, str(error), 0)
@@ -99,6 +105,21 @@ class CellTask:
                 break
             self._note(f"{cell.id}: {end.verdict.value}: {end.message}; it is started again")
         return end
+
+    def _ended_holder(self, cell: Cell) -> dict[str, str]:
+        """What tells a cell's process that the holder of its lease is gone, where the engine has ended its job.
+
+        The machine of that holder may have been lost without a word, and the heartbeat alone would be waited for.
+        """
+        with suppress(OSError, ProvecfgError):
+            lease = look_at_lease(self._study_dir / cell.work_dir)
+            holder = lease.holder
+            if lease.tenancy is not Tenancy.HELD or holder is None or holder.is_on_this_machine():
+                return {}
+            job = holder.job
+            if job is not None and job.scheduler == self._submission.engine and self._engine.has_ended(job):
+                return {ENDED_HOLDER: holder.token}
+        return {}
 
     def _wait(self, process: CellProcess, signals: StopSignals) -> None:
         """Wait for its end, and hand the first signal on; a second one ends it at once."""
@@ -120,7 +141,7 @@ class CellTask:
         elif _is_barren(work_dir):
             self._note(f"not started again: two lives of {cell.id} have made no iteration between them")
         elif self._is_first_node and self._is_requeued():
-            time.sleep(_END_SECONDS)
+            _await_end()
         return ExitCode.REQUEUE
 
     def _is_requeued(self) -> bool:
@@ -177,6 +198,12 @@ class CellTask:
             return None
         example = next(failure for failure in failures if kind_of_failure(failure) == kind)
         return f"{count} cells have failed alike: {example}"
+
+
+def _await_end() -> None:
+    """Wait until the engine, which starts this task again, ends it: by a signal first, which it gives time to obey."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.sigtimedwait(STOP_SIGNALS, _END_SECONDS)
 
 
 _TRANSIENT: Final = (records.KILLED, records.LEASE_LOST)

@@ -11,6 +11,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task
 from provecfg.ledger.study_folder import EngineJobs, Submission
 from provecfg.spelling import unknown
+from provecfg.training.job import Job
 
 ENGINES: Final = ("slurm", "lsf", "kubernetes")
 """Each is a module beside this one, with an `ENGINE`."""
@@ -18,6 +19,13 @@ ENGINES: Final = ("slurm", "lsf", "kubernetes")
 
 class Engine(Protocol):
     """Takes a study's cells, and says where they are."""
+
+    def require_here(self) -> None:
+        """See that cells can be handed to it from this machine.
+
+        Raises:
+            ProvecfgError: They cannot; says why.
+        """
 
     def script(self, study_dir: Path, submission: Submission, *, after: str | None = None) -> str:
         """The text that is handed to the engine, for a person to read, edit and hand over again.
@@ -46,6 +54,13 @@ class Engine(Protocol):
 
         Raises:
             ProvecfgError: The engine does not do it; says so in its words.
+        """
+
+    def has_ended(self, job: Job) -> bool:
+        """Whether a job is known to run no more, wherever it ran. False where the engine has forgotten it.
+
+        Raises:
+            ProvecfgError: The engine does not answer; says so in its words.
         """
 
     def requeue_this_task(self) -> bool:

@@ -14,12 +14,16 @@ from provecfg.engines.task_script import job_name, profile_in, title
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task
 from provecfg.ledger.study_folder import EngineJobs, Submission
+from provecfg.training.job import Job
 
 _WRONG = "only the manifest of a Kubernetes Job is made here"
 
 
 class Kubernetes:
     """See `engine.Engine`."""
+
+    def require_here(self) -> None:
+        raise ProvecfgError(_WRONG, hint="provecfg submit ... --print | kubectl apply -f -")
 
     def script(self, study_dir: Path, submission: Submission, *, after: str | None = None) -> str:
         profile = profile_in(submission)
@@ -85,6 +89,9 @@ class Kubernetes:
 
     def cancel(self, study_dir: Path, submission: Submission, tasks: Sequence[int] | None = None) -> None:
         raise ProvecfgError(_WRONG, hint="kubectl delete job NAME")
+
+    def has_ended(self, job: Job) -> bool:
+        return False  # its pods have no job of a scheduler's
 
     def requeue_this_task(self) -> bool:
         return False  # the Job's controller does, by the exit code

@@ -82,6 +82,9 @@ def slots_for(parallel: int | None, gpus_per_run: int, devices: Sequence[str] | 
         ProvecfgError: There are fewer GPUs than one cell is to have.
     """
     named = [] if on_cpu else list(devices if devices is not None else visible_devices())
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise ProvecfgError(f"--devices names {twice} twice", hint="--parallel N has N cells share the GPUs")
     if not named:
         if devices is not None and not on_cpu:
             raise ProvecfgError("--devices names none")

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.engines.profile import Profile
-from provecfg.engines.shell import has_command, output_of
+from provecfg.engines.shell import has_command, output_of, require_command
 from provecfg.engines.task_script import cell_command, job_name, profile_in, script_path, title
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task, TaskState
 from provecfg.ledger.study_folder import LOGS, EngineJob, EngineJobs, Submission, engine_jobs_of
 from provecfg.paths import write_atomically
+from provecfg.training.job import Job
 
 # bjobs(1), "Job states"; EXIT and DONE have ended. ZOMBI was killed on a host that does not answer.
 _QUEUED = frozenset({"PEND", "PROV", "PSUSP", "WAIT"})
@@ -31,6 +32,9 @@ _FORMAT = "jobid stat job_name exit_code pend_reason delimiter='|'"
 
 class Lsf:
     """See `engine.Engine`. Indices of an array begin at 1."""
+
+    def require_here(self) -> None:
+        require_command("bsub")
 
     def script(self, study_dir: Path, submission: Submission, *, after: str | None = None) -> str:
         profile = profile_in(submission)
@@ -61,7 +65,7 @@ class Lsf:
         jobs = engine_jobs_of(study_dir, submission)
         if not jobs or not has_command("bjobs"):
             return {}
-        return dict(tasks_in_bjobs(output_of(["bjobs", "-a", "-noheader", "-o", _FORMAT, *(job.id for job in jobs)])))
+        return _remembered([job.id for job in jobs])
 
     def cancel(self, study_dir: Path, submission: Submission, tasks: Sequence[int] | None = None) -> None:
         states = self.task_states(study_dir, submission)
@@ -73,12 +77,20 @@ class Lsf:
                 if how is not None:
                     output_of(["bkill", *how, f"{job.id}[{index + 1}]"])
 
+    def has_ended(self, job: Job) -> bool:
+        task = None if job.array_index is None else _remembered([job.id]).get(job.array_index - 1)
+        return task is not None and task.state is not TaskState.RUNNING
+
     def requeue_this_task(self) -> bool:
         job, index = os.environ.get("LSB_JOBID"), os.environ.get("LSB_JOBINDEX", "0")
         if job is None:
             return False
         output_of(["brequeue", f"{job}[{index}]" if index != "0" else job])
         return True
+
+
+def _remembered(jobs: Sequence[str]) -> dict[int, Task]:
+    return dict(tasks_in_bjobs(output_of(["bjobs", "-a", "-noheader", "-o", _FORMAT, *jobs])))
 
 
 def tasks_in_bjobs(text: str) -> Iterator[tuple[int, Task]]:

@@ -16,6 +16,16 @@ def has_command(name: str) -> bool:
     return shutil.which(name) is not None
 
 
+def require_command(name: str) -> None:
+    """See that this machine has a command.
+
+    Raises:
+        ProvecfgError: It has not.
+    """
+    if not has_command(name):
+        raise _missing(name)
+
+
 def output_of(command: Sequence[str], text: str | None = None) -> str:
     """What a command prints.
 
@@ -31,12 +41,14 @@ def output_of(command: Sequence[str], text: str | None = None) -> str:
             command, input=text or "", capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
         )
     except FileNotFoundError as error:
-        raise ProvecfgError(
-            f"{command[0]} is not on this machine", hint="submit where the cluster's commands are, or look with --print"
-        ) from error
+        raise _missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
         raise ProvecfgError(f"{command[0]} has not answered in {_SECONDS} s", exit_code=ExitCode.FINDINGS) from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
         raise ProvecfgError(f"{command[0]}: {said.removeprefix(f'{command[0]}: ')}", exit_code=ExitCode.FINDINGS)
     return done.stdout
+
+
+def _missing(name: str) -> ProvecfgError:
+    return ProvecfgError(f"{name} is not on this machine", hint="do it where the cluster's commands are")

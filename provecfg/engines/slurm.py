@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.engines.profile import Profile
-from provecfg.engines.shell import has_command, output_of
+from provecfg.engines.shell import has_command, output_of, require_command
 from provecfg.engines.task_script import cell_command, job_name, profile_in, python_of, script_path, title
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task, TaskState
 from provecfg.ledger.study_folder import LOGS, EngineJob, EngineJobs, Submission, engine_jobs_of
 from provecfg.paths import write_atomically
+from provecfg.training.job import Job
 
 _USUAL_ARRAY_SIZE: Final = 1001  # slurm.conf(5), MaxArraySize
 _QUEUED = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
@@ -34,6 +35,9 @@ export MASTER_PORT=$({python} -c 'import socket; print(socket.create_server(("",
 
 class Slurm:
     """See `engine.Engine`."""
+
+    def require_here(self) -> None:
+        require_command("sbatch")
 
     def script(self, study_dir: Path, submission: Submission, *, after: str | None = None) -> str:
         profile = profile_in(submission)
@@ -84,13 +88,7 @@ class Slurm:
         jobs = engine_jobs_of(study_dir, submission)
         if not jobs or not has_command("squeue"):
             return {}
-        words = ["--noheader", "--array", "--states=all", f"--jobs={','.join(job.id for job in jobs)}"]
-        try:
-            told = dict(tasks_in_squeue(output_of(["squeue", *words, "--format=%F|%K|%T|%r"])))
-        except ProvecfgError as error:
-            if "Invalid job id" not in error.message:
-                raise
-            told = {}
+        told = self._remembered([job.id for job in jobs])
         if any((job.id, index) not in told for job in jobs for index in range(job.tasks)):
             told = {**self._accounted(jobs), **told}
         return {
@@ -113,6 +111,10 @@ class Slurm:
         whom = [] if profile_in(submission).nodes > 1 else ["--batch"]
         output_of(["scancel", *whom, "--signal=TERM", "--state=RUNNING", *named])
 
+    def has_ended(self, job: Job) -> bool:
+        task = None if job.array_index is None else self._remembered([job.id]).get((job.id, job.array_index))
+        return task is not None and task.state is not TaskState.RUNNING
+
     def requeue_this_task(self) -> bool:
         array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         job = f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
@@ -130,6 +132,17 @@ class Slurm:
             match = re.search(r"^MaxArraySize\s*=\s*(\d+)", output_of(["scontrol", "show", "config"]), re.MULTILINE)
             return max(1, int(match[1]) - 1) if match else _USUAL_ARRAY_SIZE - 1
         return _USUAL_ARRAY_SIZE - 1
+
+    @staticmethod
+    def _remembered(jobs: Sequence[str]) -> dict[tuple[str, int], Task]:
+        """What squeue knows; nothing where Slurm has forgotten all of them."""
+        words = ["--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}", "--format=%F|%K|%T|%r"]
+        try:
+            return dict(tasks_in_squeue(output_of(["squeue", *words])))
+        except ProvecfgError as error:
+            if "Invalid job id" not in error.message:
+                raise
+            return {}
 
     @staticmethod
     def _accounted(jobs: Sequence[EngineJob]) -> dict[tuple[str, int], Task]:

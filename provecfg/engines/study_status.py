@@ -9,6 +9,7 @@ from provecfg.engines.engine import engine_named
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import CellStatus, Task, TaskState, server_clock, status_of, work_dirs_below
 from provecfg.ledger.study_folder import Study, read_study, submissions_of
+from provecfg.spelling import unknown
 
 OnSilence = Callable[[ProvecfgError], None]
 """Called with what an engine says that does not answer."""
@@ -24,19 +25,39 @@ def statuses_of(folder: Path, on_silence: OnSilence | None = None) -> list[CellS
     Raises:
         ProvecfgError: The folder does not exist, holds neither, or its study cannot be read.
     """
-    if not folder.is_dir():
-        raise ProvecfgError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
-    study = read_study(folder)
+    study = read_study(_existing(folder))
     if study is not None:
         return statuses_of_study(folder, study, on_silence)
     clock = server_clock(folder)
-    statuses = [
-        status_of(str(path.relative_to(folder)) if path != folder else path.name, path, clock)
-        for path in work_dirs_below(folder)
-    ]
-    if not statuses:
-        raise ProvecfgError(f"{folder} holds no study and no work dir", hint="name a folder that submit or run made")
-    return statuses
+    return [status_of(name, path, clock) for name, path in _runs_below(folder)]
+
+
+def work_dir_named(folder: Path, name: str) -> Path:
+    """The work dir of a cell, as `statuses_of` names it; of a study, its name alone will do where no other has it.
+
+    Raises:
+        ProvecfgError: There is none of that name, or as `statuses_of`.
+    """
+    study = read_study(_existing(folder))
+    if study is not None:
+        return folder / study.cell(name).work_dir
+    named = dict(_runs_below(folder))
+    if name not in named:
+        raise ProvecfgError(unknown("cell", name, named))
+    return named[name]
+
+
+def is_under_way(folder: Path, work_dir: Path) -> bool:
+    """Whether the cell of a work dir is trained, or will be; also where an engine that may know does not answer.
+
+    Args:
+        folder: See `statuses_of`.
+        work_dir: See `work_dir_named`.
+    """
+    silences: list[ProvecfgError] = []
+    task = tasks_of(folder, silences.append).get(work_dir.name)  # in a study, named as the cell
+    status = status_of(work_dir.name, work_dir, server_clock(folder), task)
+    return status.state.is_under_way or (bool(silences) and not status.state.is_complete)
 
 
 def statuses_of_study(study_dir: Path, study: Study, on_silence: OnSilence | None = None) -> list[CellStatus]:
@@ -74,6 +95,20 @@ def tasks_of(study_dir: Path, on_silence: OnSilence | None = None) -> dict[str, 
             if task is not None:
                 tasks |= {cell: task for cell in cells if cell not in tasks or _weight(task) >= _weight(tasks[cell])}
     return tasks
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ProvecfgError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
+    return folder
+
+
+def _runs_below(folder: Path) -> list[tuple[str, Path]]:
+    """Name and work dir of each run of a folder that holds no study."""
+    work_dirs = list(work_dirs_below(folder))
+    if not work_dirs:
+        raise ProvecfgError(f"{folder} holds no study and no work dir", hint="name a folder that submit or run made")
+    return [(str(path.relative_to(folder)) if path != folder else path.name, path) for path in work_dirs]
 
 
 def _weight(task: Task) -> int:

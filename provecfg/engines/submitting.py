@@ -8,6 +8,7 @@ from pathlib import Path
 from provecfg.engines.engine import engine_named
 from provecfg.engines.profile import Profile
 from provecfg.engines.slurm import PartlySubmittedError
+from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.ledger.study_folder import (
     EngineJobs,
     Study,
@@ -62,5 +63,19 @@ def submit(
     except PartlySubmittedError as error:
         write_engine_jobs(study_dir, submission, error.jobs)
         raise
-    write_engine_jobs(study_dir, submission, jobs)
+    except ProvecfgError as error:
+        raise ProvecfgError(
+            error.message,
+            hint=f"it was not taken; mend that, and `provecfg resume {study_dir}` (--profile FILE for another profile)",
+            exit_code=error.exit_code,
+        ) from error
+    try:
+        write_engine_jobs(study_dir, submission, jobs)
+    except OSError as error:
+        named = ", ".join(job.id for job in jobs.jobs)
+        raise ProvecfgError(
+            f"{profile.engine} has taken it as job {named}, which cannot be written down: {error.strerror or error}",
+            hint=f"end job {named}, and `provecfg resume {study_dir}`",
+            exit_code=ExitCode.FINDINGS,
+        ) from error
     return submission, jobs

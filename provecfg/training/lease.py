@@ -9,6 +9,7 @@ back stays, with a word that it was.
 A holder that is gone is told from one that lives by what is known best:
 
 - the same job of a scheduler with a higher restart count: the scheduler has ended the holder;
+- another job, of which the scheduler says that it has ended: who has asked it names the holder in `ENDED_HOLDER`;
 - on the same machine (host name, boot and namespace of process numbers): there is no process of that number, or it
   started at another time;
 - else the heartbeat, by its file's time of change and a file's written now, both by the file server's clock: silent for
@@ -40,6 +41,9 @@ from provecfg.training.record import now
 
 SILENCE_SECONDS = 600.0
 """After this long without a heartbeat, a holder on another machine is taken to be gone."""
+
+ENDED_HOLDER = "PROVECFG_ENDED_HOLDER"
+"""In the environment: the token of a holder that is known to be gone."""
 
 _NAME = re.compile(r"lease\.([1-9][0-9]{0,8})")
 _MADE = ".lease.{}"  # by its token: what is linked
@@ -360,6 +364,8 @@ def _judged(work_dir: Path, generation: int, holder: Holder, clock: Callable[[],
         return LeaseState(Tenancy.FREE, generation, holder)
     if job is not None and job.is_later_life_of(holder.job):
         return LeaseState(Tenancy.REQUEUED, generation, holder)
+    if holder.token == os.environ.get(ENDED_HOLDER):
+        return LeaseState(Tenancy.GONE, generation, holder)
     if holder.is_on_this_machine():
         return LeaseState(Tenancy.HELD if holder.is_running() else Tenancy.GONE, generation, holder)
     return _by_silence(work_dir, generation, holder, clock)

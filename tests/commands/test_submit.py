@@ -34,7 +34,7 @@ def configs(folder: Path, *names: str) -> list[Path]:
     return [folder / f"{name}.py" for name in names]
 
 
-def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says(tmp_path: Path, provecfg) -> None:
+def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says_also_when_moved(tmp_path: Path, provecfg) -> None:
     paths = configs(tmp_path, "one", "two")
     words = ["submit", *paths, "--study-dir", "study", "--no-proof", "--run-options", "--max-iters 40"]
     code, out, err = provecfg(*words)
@@ -45,11 +45,16 @@ def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says(tmp_path: 
     (submission,) = submissions_of(Path("study"))
     assert [job.id for job in engine_jobs_of(Path("study"), submission)] == ["7"]
     assert all(Path("study", cell.config).read_text() == CONFIG.read_text() for cell in study.cells)
-    code, out, _ = provecfg("status", "study", "--output-format", "json")
-    assert [(each["id"], each["state"], each["reason"]) for each in json.loads(out)] == [
-        (study.cells[0].id, "running", ""),
-        (study.cells[1].id, "missing", "its engine has ended it (Slurm has forgotten it), and it left no record"),
-    ]
+    paths[1].write_text(CONFIG.read_text().replace("lr=0.01", "lr=0.02"))
+    forgotten = "its engine has ended it (Slurm has forgotten it), and it left no record"
+    for folder, other in (("study", "moved"), ("moved", "study")):
+        code, out, _ = provecfg("status", folder, "--output-format", "json")
+        assert [(each["id"], each["state"], each["reason"], each["is_stale"]) for each in json.loads(out)] == [
+            (study.cells[0].id, "running", "", False),
+            (study.cells[1].id, "missing", forgotten, True),
+        ]
+        Path(folder).rename(other)
+    paths[1].write_text(CONFIG.read_text())
     code, _, err = provecfg(*words)
     assert code == ExitCode.USAGE
     assert "study holds this study already\n  hint: provecfg resume study submits what is not finished" in err
@@ -66,6 +71,51 @@ def test_a_scheduler_that_does_not_answer_is_named_and_nothing_is_submitted_twic
     code, _, err = provecfg("resume", "study")
     assert code == ExitCode.FINDINGS
     assert len(submissions_of(Path("study"))) == 1
+    console = next(Path("study/cells").iterdir()) / "console.log"
+    console.write_text("trains\n")
+    assert provecfg("logs", "study", "one")[:2] == (0, f"==> {console} <==\ntrains\n")
+
+
+def test_a_submission_that_was_refused_goes_on_when_that_is_mended(tmp_path: Path, provecfg) -> None:
+    sbatch, paths = Path("bin/sbatch"), configs(tmp_path, "one")
+    taken = sbatch.read_text()
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Invalid account' >&2; exit 1\n")
+    code, _, err = provecfg("submit", *paths, "--study-dir", "study", "--no-proof")
+    assert (code, err) == (
+        ExitCode.FINDINGS,
+        "error: sbatch: error: Invalid account\n  hint: it was not taken; mend that, and `provecfg resume study` "
+        "(--profile FILE for another profile)\n",
+    )
+    sbatch.write_text(taken)
+    paths[0].write_text(CONFIG.read_text().replace("lr=0.01", "lr=0.02"))
+    assert provecfg("resume", "study") == (
+        0,
+        "submission 2: 1 cell, job 7\n",
+        "of 1 the config has changed: what is trained is the one that was submitted\n",
+    )
+
+
+def test_a_job_that_cannot_be_written_down_is_named(tmp_path: Path, provecfg) -> None:
+    Path("bin/sbatch").write_text("#!/bin/sh\nmkdir study/submissions/0001.jobs\necho 7\n")
+    code, _, err = provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    assert code == ExitCode.FINDINGS
+    assert err.startswith("error: slurm has taken it as job 7, which cannot be written down: it is a folder\n")
+    assert err.endswith("hint: end job 7, and `provecfg resume study`\n")
+
+
+def test_where_the_scheduler_is_not_nothing_is_asked_of_it(tmp_path: Path, provecfg, monkeypatch) -> None:
+    path = configs(tmp_path, "one")[0]
+    provecfg("submit", path, "--study-dir", "study", "--no-proof")
+    monkeypatch.setenv("PATH", "")
+    for words in (["submit", path, "--study-dir", "other", "--no-proof"], ["resume", "study"], ["cancel", "study"]):
+        code, out, err = provecfg(*words)
+        assert (code, out) == (ExitCode.USAGE, "")
+        assert err.startswith("error: sbatch is not on this machine\n  hint: ")
+    assert not Path("other").exists()
+    assert len(submissions_of(Path("study"))) == 1
+    code, _, err = provecfg("submit", path, "--study-dir", "other", "--no-proof", "--engine", "kubernetes")
+    assert code == ExitCode.USAGE
+    assert "only the manifest of a Kubernetes Job is made here" in err
 
 
 def test_print_writes_and_submits_nothing(tmp_path: Path, provecfg) -> None:
@@ -90,8 +140,11 @@ def test_what_has_errors_is_not_submitted(tmp_path: Path, provecfg) -> None:
     ("run_options", "message"),
     [
         ("--max-iter 40", "--max-iter"),
-        ("--work-dir x", "the study's folder says where"),
-        ("other.py", "its cells what"),
+        ("--work-dir x", "--work-dir is not for the cells of a study\n  hint: the study's folder says where"),
+        ("--no-resume", "--resume/--no-resume is not for the cells of a study"),
+        ("--gpus 2", "--gpus is not for the cells of a study"),
+        ("other.py", "it names a config"),
+        ("'--device cpu", "no closing quotation"),
     ],
 )
 def test_options_that_run_does_not_take_are_wrong_usage(

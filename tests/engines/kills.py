@@ -7,12 +7,16 @@ SIGUSR1; a daemon is started again a little later. Whenever nothing is under way
 or `resume`, is given again. Newest checkpoints may never go back, every checkpoint has to be whole, and at the end the
 lives of each cell have to tile its run, and every loss, every score, the early stop and the best checkpoint have to be
 those of the run in a piece.
+
+Several runs count as one: a study that was compared is a line of `--figures`, and `--page` writes all of its lines into
+docs/scale.md. With `--seconds`, nothing is killed any more once they are over, and the study comes to its end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -21,8 +25,10 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -34,6 +40,8 @@ from tests.engines.cluster import Cluster, missing_for_slurm
 from tests.training.kills import Tally, assert_all_is_whole, assert_same, newest_step
 from tests.training.small_cell import write_small_cell
 
+ENGINES = ("queue", "slurm")
+HEADING = "## Kills"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
 DAEMON_SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 AT_ONCE = 2
@@ -45,6 +53,23 @@ _DAEMON_IS_AWAY = 3.0
 """Seconds at most."""
 _END_SECONDS = 1200
 _PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """When the kills end.
+
+    Args:
+        kills: After so many.
+        moment: Of the monotonic clock.
+    """
+
+    kills: int
+    moment: float
+
+    def is_open(self, tally: Tally) -> bool:
+        """Whether there is to be another kill after those."""
+        return tally.kills.total() < self.kills and time.monotonic() < self.moment
 
 
 class KilledStudy(ABC):
@@ -74,13 +99,13 @@ class KilledStudy(ABC):
     def kill(self, draw: random.Random) -> str | None:
         """Kill something of it; what, and by which signal, or None where there was nothing."""
 
-    def live(self, draw: random.Random, tally: Tally, kills: int) -> None:
-        """Go on, and be killed, until there were so many kills; then go on to the end."""
+    def live(self, draw: random.Random, tally: Tally, limit: Limit) -> None:
+        """Go on, and be killed, as far as the limit; then go on to the end."""
         ends = time.monotonic() + _END_SECONDS
         waits_for_training, moment = False, float("inf")
         while not self.go_on():
             self._look_at_checkpoints()
-            if tally.kills.total() < kills:
+            if limit.is_open(tally):
                 ends = time.monotonic() + _END_SECONDS
                 if moment == float("inf") and not (waits_for_training and not self._is_training()):
                     moment = time.monotonic() + draw.expovariate(1 / _MEAN_SECONDS)
@@ -257,7 +282,7 @@ def run(*words: object) -> None:
 
 def write_study(folder: Path, cells: int) -> list[Path]:
     """The configs of small cells that differ in what they train: some stop early, some come to their end."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return [
         write_small_cell(
             folder / f"cell{number}.py",
@@ -271,59 +296,102 @@ def write_study(folder: Path, cells: int) -> list[Path]:
     ]
 
 
-def live_through_kills(folder: Path, kills: int, seed: int, cells: int, *, with_slurm: bool) -> Tally:
-    """Kill studies, one after the other, until there were so many kills.
+def live_through_kills(
+    begun: Callable[[Path], KilledStudy], folder: Path, straight: Path, draw: random.Random, limit: Limit
+) -> Iterator[Tally]:
+    """Kill studies, one after the other; what was done to each.
 
     Args:
+        begun: Begins one in a folder that does not exist.
         folder: Where they are.
-        kills: How many.
-        seed: Of the random moments.
-        cells: Of a study.
-        with_slurm: Whether half of the kills are under Slurm.
+        straight: The work dirs of their cells' runs in a piece.
+        draw: Of the random moments.
+        limit: When to end.
     """
-    draw, tally = random.Random(seed), Tally()
-    configs = write_study(folder / "configs", cells)
-    straight = folder / "straight"
-    run("run", *configs, "--parallel", AT_ONCE, "--device", "cpu", "--work-dir", straight)
-    number = 0
-
-    def killed(study: KilledStudy, until: int) -> None:
-        study.live(draw, tally, until)
+    kills = 0
+    while Limit(limit.kills - kills, limit.moment).is_open(Tally()):
+        tally = Tally()
+        study = begun(Path(tempfile.mkdtemp(dir=folder)) / "runs")
+        study.live(draw, tally, Limit(limit.kills - kills, limit.moment))
         study.compare(straight, tally)
-        print(f"{type(study).__name__}: {tally}", flush=True)
+        kills += tally.kills.total()
+        yield tally
 
-    of_queue = kills // 2 if with_slurm else kills
-    while tally.kills.total() < of_queue:
-        killed(QueuedStudy(folder / str(number), configs), of_queue)
-        number += 1
-    if tally.kills.total() < kills:
-        cluster = Cluster(folder / "slurm")
+
+def of_engine(engine: str, folder: Path, cells: int, draw: random.Random, limit: Limit) -> Iterator[Tally]:
+    """Kill studies under an engine; see `live_through_kills`.
+
+    Args:
+        engine: One of `ENGINES`.
+        folder: Where they are; the runs in a piece that an earlier call has left there are taken.
+        cells: Of a study.
+        draw, limit: See there.
+    """
+    configs = write_study(folder / f"{cells}-cells", cells)
+    straight = folder / f"{cells}-straight"
+    if not straight.is_dir() or not all_complete(straight, cells):
+        run("run", *configs, "--parallel", AT_ONCE, "--device", "cpu", "--work-dir", straight)
+    if engine == "queue":
+        yield from live_through_kills(lambda path: QueuedStudy(path, configs), folder, straight, draw, limit)
+        return
+    with tempfile.TemporaryDirectory(prefix="slurm", ignore_cleanup_errors=True) as name:
+        cluster = Cluster(Path(name))
         try:
-            while tally.kills.total() < kills:
-                killed(SlurmStudy(folder / str(number), configs, cluster), kills)
-                number += 1
+            yield from live_through_kills(
+                lambda path: SlurmStudy(path, configs, cluster), folder, straight, draw, limit
+            )
         finally:
             cluster.stop()
-    return tally
+
+
+def table_of(figures: Path) -> str:
+    """The section of docs/scale.md: what was done under each engine, in all runs."""
+    rows = [json.loads(line) for line in figures.read_text().splitlines()]
+    lines = [
+        HEADING,
+        "",
+        "Written by `make kills`. Every loss, score, early stop and best checkpoint was that of a run in a piece.",
+        "",
+        "| under | kills | studies | cells | lives | iterations made again |",
+        "|---|---|---|---|---|---|",
+    ]
+    for engine in sorted({row["engine"] for row in rows}):
+        own = [row for row in rows if row["engine"] == engine]
+        kills = sum((Counter(row["kills"]) for row in own), Counter())
+        of_kind = ", ".join(f"{name} {count}" for name, count in sorted(kills.items()))
+        lives, cells, again = (sum(row[key] for row in own) for key in ("lives", "cells", "retrained"))
+        lines.append(f"| {engine} | {kills.total()}: {of_kind} | {len(own)} | {cells} | {lives} | {again} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Kill, and print what was done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=100, help="under all engines")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="kill no longer, under each engine")
+    parser.add_argument("--engine", choices=ENGINES, action="append", help="both, where there is a Slurm")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cells", type=int, default=8)
+    parser.add_argument("--cells", type=int, default=8, help="of a study")
+    parser.add_argument("--folder", type=Path, default=Path("build/kills"), help="for what is trained")
+    parser.add_argument("--figures", type=Path, default=Path("build/kills.jsonl"), help="what was done is added there")
+    parser.add_argument("--page", type=Path, help="write all the figures there")
     arguments = parser.parse_args()
     os.environ |= {"PYTHONPATH": str(_PROJECT), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    missing = missing_for_slurm()
+    engines, missing = arguments.engine or ENGINES, missing_for_slurm()
     if missing is not None:
         print(f"without Slurm: {missing}")
-    with tempfile.TemporaryDirectory(prefix="kills", ignore_cleanup_errors=True) as folder:
-        began = time.monotonic()
-        tally = live_through_kills(
-            Path(folder), arguments.kills, arguments.seed, arguments.cells, with_slurm=missing is None
-        )
-    print(f"seed {arguments.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+        engines = [engine for engine in engines if engine != "slurm"]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    draw = random.Random(arguments.seed)
+    for engine in engines:
+        limit = Limit(math.ceil(arguments.kills / len(engines)), time.monotonic() + arguments.seconds)
+        for tally in of_engine(engine, arguments.folder.absolute(), arguments.cells, draw, limit):
+            print(f"{engine}, seed {arguments.seed}: {tally}", flush=True)
+            with open(arguments.figures, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"engine": engine, "seed": arguments.seed, **vars(tally)}) + "\n")
+    if arguments.page is not None:
+        head, _, _ = arguments.page.read_text(encoding="utf-8").partition(HEADING)
+        arguments.page.write_text(f"{head.rstrip()}\n\n{table_of(arguments.figures)}", encoding="utf-8")
 
 
 if __name__ == "__main__":

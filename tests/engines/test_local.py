@@ -184,6 +184,8 @@ def test_slots_share_out_the_devices() -> None:
     assert len(slots_for(3, 1, None, on_cpu=True)) == 3
     with pytest.raises(ProvecfgError, match=r"--gpus-per-run 2, and there are 1 GPUs: 0"):
         slots_for(None, 2, ["0"], on_cpu=False)
+    with pytest.raises(ProvecfgError, match=r"--devices names 1 twice"):
+        slots_for(None, 1, ["1", "0", "1"], on_cpu=False)
 
 
 def test_run_parallel_tells_of_every_cell_and_goes_on_where_it_was(tmp_path: Path, configs, provecfg) -> None:
