@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Built, Size
+from provecfg.proof.built import Built
+from provecfg.proof.image_shape import Size
 from provecfg.proof.memory.memory_size import GIB, gib
 from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_prediction, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
