@@ -106,7 +106,7 @@ class Execution(Evaluation):
             positional: What the call gives by position.
             keywords: And by name.
             sources: What these were made of.
-            refuses_names: Whether a name that it does not take is refused here.
+            refuses_names: Whether a name that it does not take, or lacks, is refused here.
         """
         ancestors = self.info.ancestors
         for position in range(start, len(ancestors)):
@@ -116,8 +116,8 @@ class Execution(Evaluation):
                 return
             if record.parameters is None:
                 continue
-            if refuses_names and record.flow is None:
-                self._check_names(record, keywords, sources)
+            if refuses_names:
+                self._check_names(record, positional, keywords, sources)
             body = record.body("__init__")
             if body is None:
                 self.hides_attributes |= record.may_hide("__init__")
@@ -132,10 +132,19 @@ class Execution(Evaluation):
             self._run(frame, body)
             return
 
-    def _check_names(self, record: ClassRecord, keywords: dict[str, Any], sources: Sources) -> None:
-        """Refuse a keyword argument that a constructor does not take."""
-        known = [parameter.name for parameter in record.parameters or () if parameter.by_keyword]
-        for name in keywords:
+    def _check_names(
+        self, record: ClassRecord, positional: list[Any], keywords: dict[str, Any], sources: Sources
+    ) -> None:
+        """Refuse a keyword argument that a constructor does not take, and a call that lacks one that it needs."""
+        parameters = record.parameters or ()
+        by_position = (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)
+        filled = {p.name for p in [p for p in parameters if p.kind in by_position][: len(positional)]}
+        for parameter in parameters:
+            if parameter.is_required and parameter.name not in filled and parameter.name not in keywords:
+                words = f"{record.name} lacks the argument {parameter.name!r}"
+                raise RefusedError(Refusal("TypeError", words, record.dotted, (), "", is_missing=True))
+        known = [parameter.name for parameter in parameters if parameter.by_keyword]
+        for name in keywords if record.flow is None else ():
             if name not in known and not isinstance(keywords[name], Uncertain):
                 words = f"{record.name} got an unexpected keyword argument {name!r}"
                 raise RefusedError(Refusal("TypeError", words, record.dotted, tuple(sorted(sources.get(name, ()))), ""))
