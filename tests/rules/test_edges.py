@@ -121,6 +121,7 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
     [
         ("batch_size=2, sampler=dict(type='InfiniteSampler'),\n    dataset=", "mine=", "REG004", ".dataset"),
         ("dict(type='IterBasedTrainLoop', max_iters=100, val_interval=10)", "dict()", "REG107", ""),
+        ("val_cfg = dict(type='ValLoop')", "val_cfg = dict()\nrandomness = dict(sede=1)", "REG107", "randomness.sede"),
         ("optimizer=dict(type='SGD', lr=0.01)", "optimizer=dict()", "REG009", ".optimizer.type"),
         ("optimizer=dict(type='SGD', lr=0.01)", "optimizer='SGD'", "RUN007", ".optimizer"),
         ("'OHEMPixelSampler'", "'DefaultSampler'", "REG001", ".decode_head.sampler.type"),
@@ -129,6 +130,8 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
         ("dict(img_path='images/val', seg_map_path='labels/val')", "{}", "DATA004", ".dataset.data_prefix.img_path"),
         ("size=(512, 512))", "size=(512, [512]))", "DATA006", ".data_preprocessor.size"),
         ("stride=(341, 341)", "stride=(341,)", "HEAD020", ".test_cfg.stride"),
+        ("dict(type='ResNetV1c', depth=18)", "dict(type='MobileNetV2')", "HEAD015", ".decode_head.in_channels"),
+        ("depth=18", "depth=18, in_channels=30", "HEAD030", ".backbone.in_channels"),
         ("train_cfg=dict(),", "train_cfg=dict(channels=16),", "HEAD029", ".train_cfg.channels"),
     ],
 )
