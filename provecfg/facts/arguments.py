@@ -75,11 +75,20 @@ def unregistered_of(config: Lookup, parts: Iterable[Typed]) -> Iterator[tuple[Ty
             continue
         if registry.local.registers(name.rpartition(".")[2]):
             continue  # in another registry or scope, as far as the file tells
-        if not (typed.is_direct and typed.registry in _CERTAIN) and registry.registries_with(name):
+        if not _has_a_certain_registry(config, typed) and registry.registries_with(name):
             continue
         if not is_mmseg(config) and typed.registry not in _OF_MMENGINE:
             continue  # the snapshot leaves out what other libraries register only with their optional packages
         yield typed, node
+
+
+def _has_a_certain_registry(config: Lookup, typed: Typed) -> bool:
+    """Whether no other registry than the one that its place tells can build a dict."""
+    if not typed.is_direct or typed.registry in _CERTAIN:
+        return typed.is_direct
+    around = _around(typed)
+    owner = config.class_of(around) if around is not None else None
+    return typed.registry in _PARTS_OF_MODELS and owner is not None and owner.dotted.startswith("mmseg.")
 
 
 def unused_arguments_of(

@@ -17,6 +17,11 @@ _BASIC_BLOCKS: Final = frozenset({18, 34})
 """Depths whose blocks do not widen their output (mmsegmentation 1.2.2, models/backbones/resnet.py, arch_settings)."""
 
 
+_PLAIN_TRANSFORMERS: Final = frozenset({"BEiT", "MAE", "VisionTransformer"})
+"""Backbones all of whose layers hand on as many channels (mmsegmentation 1.2.2, models/backbones/vit.py)."""
+_MOBILE_NET_V2: Final = (16, 24, 32, 64, 96, 160, 320)
+"""mmsegmentation 1.2.2, models/backbones/mobilenet_v2.py, arch_settings."""
+
 _MOST_FEATURES: Final = 100
 
 
@@ -81,7 +86,12 @@ def _stage_channels(config: Lookup, backbone: Node, kind: str) -> tuple[int | No
         if isinstance(width, int) and isinstance(heads, (list, tuple)) and all(isinstance(n, int) for n in heads):
             return tuple(width * n for n in heads)
         return None
-    if kind == "MSCAN":
+    if kind == "MobileNetV2" and argument("widen_factor") == 1:
+        return _MOBILE_NET_V2
+    if kind in _PLAIN_TRANSFORMERS:
+        layers, width = argument("num_layers"), count(argument("embed_dims"))
+        return (width,) * layers if isinstance(layers, int) and 0 < layers <= _MOST_FEATURES else None
+    if kind in ("MSCAN", "PCPVT", "SVT"):
         widths = argument("embed_dims")
         return tuple(count(width) for width in widths) if isinstance(widths, (list, tuple)) else None
     if kind == "UNet":

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from provecfg.facts.lookup import Lookup
-from provecfg.mmconfig import Node
+from provecfg.mmconfig import Node, Opaque
 
 DATASET_CLASSES: Final = {
     # mmsegmentation 1.2.2 and 1.4.2, datasets/*.py, METAINFO['classes']
@@ -215,6 +215,12 @@ def pair(value: Any) -> tuple[int, int] | None:
     if first is None or second is None or first < 1 or second < 1:
         return None
     return first, second
+
+
+def is_no_pair(value: Any) -> bool:
+    """Whether a value is certain not to be two whole numbers, nor one for both."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return pair(value) is None and not any(isinstance(item, Opaque) for item in items)
 
 
 def loaders_of(config: Lookup) -> Iterator[Loader]:

@@ -10,7 +10,7 @@ import ast
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provecfg.mmconfig import DottedName, Opaque
@@ -45,17 +45,20 @@ class StatedType:
     Args:
         kinds: Names of kinds.
         items: Of a sequence's items, or None where that is not said.
+        length: Of a sequence, or None where that is not said, or several are.
     """
 
     kinds: frozenset[str]
     items: StatedType | None = None
+    length: int | None = None
 
     def __or__(self, other: StatedType) -> StatedType:
         if SEQUENCE not in self.kinds or SEQUENCE not in other.kinds:
-            items = self.items or other.items
+            items, length = self.items or other.items, self.length or other.length
         else:
             items = None if self.items is None or other.items is None else self.items | other.items
-        return StatedType(self.kinds | other.kinds, items)
+            length = self.length if self.length == other.length else None
+        return StatedType(self.kinds | other.kinds, items, length)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -90,7 +93,8 @@ def _of_node(node: ast.expr) -> StatedType | None:
     kinds = _NAMES.get(name)
     if kinds == frozenset({SEQUENCE}):
         items = [item for item in inner if not (isinstance(item, ast.Constant) and item.value is ...)]
-        return StatedType(kinds, _of_alternatives(items))
+        is_counted = len(items) == len(inner) > 1  # `Tuple[int]` is written for any number of them
+        return StatedType(kinds, _of_alternatives(items), len(items) if is_counted else None)
     return StatedType(kinds) if kinds == frozenset({DICT}) else None
 
 
@@ -142,7 +146,22 @@ def type_of(parameter: Parameter, text: str | None) -> StatedType | None:
         return None
     if parameter.default is not REQUIRED and parameter.default is not UNKNOWN_DEFAULT:
         types.append(_of_value(parameter.default))
-    return _joined(types)
+    return _joined(_completed([stated for stated in types if stated is not None]))
+
+
+def _completed(types: list[StatedType]) -> list[StatedType]:
+    """What several sources state, each with what another says of a sequence of which it says nothing itself.
+
+    `tuple` in a docstring takes nothing back from the annotation's `Tuple[int, int]`.
+    """
+    sequences = [stated for stated in types if SEQUENCE in stated.kinds]
+    items = _joined(stated.items for stated in sequences)
+    lengths = {stated.length for stated in sequences if stated.length is not None}
+    length = lengths.pop() if len(lengths) == 1 else None
+    return [
+        replace(stated, items=stated.items or items, length=length) if SEQUENCE in stated.kinds else stated
+        for stated in types
+    ]
 
 
 def _of_value(value: Any) -> StatedType | None:
@@ -171,6 +190,8 @@ def misfit(value: Any, stated: StatedType, path: str = "") -> tuple[str, StatedT
         if SEQUENCE not in stated.kinds:
             takes_several = DICT in stated.kinds and all(isinstance(item, dict) for item in value)
             return None if takes_several else (path, stated)
+        if stated.length is not None and len(value) != stated.length:
+            return path, stated
         for index, item in enumerate(value if stated.items is not None else ()):
             unfit = misfit(item, stated.items, f"{path}[{index}]") if stated.items is not None else None
             if unfit is not None:
@@ -192,7 +213,8 @@ _WORDS_OF_KINDS: Final = {
 
 def named(stated: StatedType) -> str:
     """A type in words: `an int or None`."""
-    return " or ".join(words for kind, words in _WORDS_OF_KINDS.items() if kind in stated.kinds)
+    words = {**_WORDS_OF_KINDS, SEQUENCE: f"a list or tuple of {stated.length}"} if stated.length else _WORDS_OF_KINDS
+    return " or ".join(text for kind, text in words.items() if kind in stated.kinds)
 
 
 def _takes(stated: StatedType, value: Any) -> bool:

@@ -123,7 +123,6 @@ FAULTY = (
         "mmseg#3061",
         (f"{VAL}.pipeline",),
         says="LoadAnnotations",
-        not_yet="nothing is said",
     ),
     Faulty(
         "R08/bad.py",

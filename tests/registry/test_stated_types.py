@@ -24,6 +24,8 @@ from provecfg.registry.stated_types import documented, misfit, named, stated_typ
         ("Union[str, List[Dict]]", [{"a": 1}], [["a"]], "[0]"),
         ("dict", [{"type": "A"}, {"type": "B"}], [1], ""),
         ("Literal['mean', 'none']", "sum", 1, ""),
+        ("int | Tuple[int, int]", (1, 2), (1, 2, 3), ""),
+        ("Tuple[int, ...]", (1, 2, 3), (1, None), "[1]"),
     ],
 )
 def test_a_value_fits_or_the_part_that_does_not_is_told(text: str, fitting: Any, unfit: Any, path: str) -> None:
@@ -54,6 +56,16 @@ def test_docstrings_are_read_as_they_are_written() -> None:
     assert types.keys() == {"in_channels", "concat", "sizes"}
     assert named(stated_type(types["sizes"]) or pytest.fail("open")) == "a list or tuple or an int"
     assert named(stated_type(types["concat"]) or pytest.fail("open")) == "a bool or None"
+
+
+def test_a_docstring_that_says_less_than_the_annotation_takes_nothing_back() -> None:
+    info = registry_for(release="onedl").find("Resize", "transform")
+    assert info is not None
+    stated = info.stated_types["scale"]  # `Optional[Union[int, Tuple[int, int]]]`, and `(int or tuple)`
+    assert misfit((2048, 1024), stated) is None
+    assert misfit((2048, None), stated) is not None
+    assert misfit((2048,), stated) is not None
+    assert named(stated) == "a list or tuple of 2 or an int or None"
 
 
 def test_a_default_is_taken_whatever_the_docstring_says() -> None:

@@ -84,3 +84,60 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
 )
 def test_what_may_be_meant_is_left_alone(text: str, tmp_path: Path) -> None:
     assert found(tmp_path, text) == []
+
+
+RUN = """
+default_scope = 'mmseg'
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+    backbone=dict(type='ResNetV1c', depth=18),
+    decode_head=dict(
+        type='FCNHead', in_channels=512, in_index=3, channels=16, num_classes=19,
+        sampler=dict(type='OHEMPixelSampler')),
+    train_cfg=dict(),
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+train_dataloader = dict(
+    batch_size=2, sampler=dict(type='InfiniteSampler'),
+    dataset=dict(
+        type='CityscapesDataset', data_prefix=dict(img_path='images/train', seg_map_path='labels/train'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+val_dataloader = dict(
+    batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CityscapesDataset', data_prefix=dict(img_path='images/val', seg_map_path='labels/val'),
+        pipeline=[
+            dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 1024)), dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs')]))
+val_cfg = dict(type='ValLoop')
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, val_interval=10)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "code", "key"),
+    [
+        ("batch_size=2, sampler=dict(type='InfiniteSampler'),\n    dataset=", "mine=", "REG004", ".dataset"),
+        ("dict(type='IterBasedTrainLoop', max_iters=100, val_interval=10)", "dict()", "REG107", ""),
+        ("val_cfg = dict(type='ValLoop')", "val_cfg = dict()\nrandomness = dict(sede=1)", "REG107", "randomness.sede"),
+        ("optimizer=dict(type='SGD', lr=0.01)", "optimizer=dict()", "REG009", ".optimizer.type"),
+        ("optimizer=dict(type='SGD', lr=0.01)", "optimizer='SGD'", "RUN007", ".optimizer"),
+        ("'OHEMPixelSampler'", "'DefaultSampler'", "REG001", ".decode_head.sampler.type"),
+        ("scale=(2048, 1024)), dict(type='LoadAnnotations')", "scale=(2048, 1024))", "DATA016", ".dataset.pipeline"),
+        ("scale=(2048, 1024)", "scale=(2048,)", "REG109", ".dataset.pipeline[1].scale"),
+        ("dict(img_path='images/val', seg_map_path='labels/val')", "{}", "DATA004", ".dataset.data_prefix.img_path"),
+        ("size=(512, 512))", "size=(512, [512]))", "DATA006", ".data_preprocessor.size"),
+        ("stride=(341, 341)", "stride=(341,)", "HEAD020", ".test_cfg.stride"),
+        ("dict(type='ResNetV1c', depth=18)", "dict(type='MobileNetV2')", "HEAD015", ".decode_head.in_channels"),
+        ("depth=18", "depth=18, in_channels=30", "HEAD030", ".backbone.in_channels"),
+        ("train_cfg=dict(),", "train_cfg=dict(channels=16),", "HEAD029", ".train_cfg.channels"),
+    ],
+)
+def test_one_mistake_in_a_right_run_is_told(right: str, wrong: str, code: str, key: str, tmp_path: Path) -> None:
+    assert found(tmp_path, RUN) == []
+    assert RUN.count(right) == 1
+    marks = found(tmp_path, RUN.replace(right, wrong))
+    assert code in [mark[0] for mark in marks]
+    assert any(mark[0] == code and mark[1].endswith(key) for mark in marks)

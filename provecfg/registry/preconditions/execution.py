@@ -106,7 +106,7 @@ class Execution(Evaluation):
             positional: What the call gives by position.
             keywords: And by name.
             sources: What these were made of.
-            refuses_names: Whether a name that it does not take is refused here.
+            refuses_names: Whether a name that it does not take, or lacks, is refused here.
         """
         ancestors = self.info.ancestors
         for position in range(start, len(ancestors)):
@@ -116,8 +116,8 @@ class Execution(Evaluation):
                 return
             if record.parameters is None:
                 continue
-            if refuses_names and record.flow is None:
-                self._check_names(record, keywords, sources)
+            if refuses_names:
+                self._check_call(record.dotted, record.parameters, positional, keywords, sources)
             body = record.body("__init__")
             if body is None:
                 self.hides_attributes |= record.may_hide("__init__")
@@ -132,13 +132,28 @@ class Execution(Evaluation):
             self._run(frame, body)
             return
 
-    def _check_names(self, record: ClassRecord, keywords: dict[str, Any], sources: Sources) -> None:
-        """Refuse a keyword argument that a constructor does not take."""
-        known = [parameter.name for parameter in record.parameters or () if parameter.by_keyword]
-        for name in keywords:
-            if name not in known and not isinstance(keywords[name], Uncertain):
-                words = f"{record.name} got an unexpected keyword argument {name!r}"
-                raise RefusedError(Refusal("TypeError", words, record.dotted, tuple(sorted(sources.get(name, ()))), ""))
+    def _check_call(
+        self,
+        called: str,
+        parameters: tuple[Parameter, ...],
+        positional: list[Any],
+        keywords: dict[str, Any],
+        sources: Sources,
+    ) -> None:
+        """Refuse a keyword argument that a call does not take, and a call that lacks one that it needs."""
+        name = called.rpartition(".")[2]
+        by_position = [p.name for p in parameters if p.kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)]
+        filled = by_position[: len(positional)]
+        known = [parameter.name for parameter in parameters if parameter.by_keyword]
+        takes_any = any(parameter.kind is Kind.VAR_KEYWORD for parameter in parameters)
+        for key in keywords if not takes_any else ():
+            if key not in known and not isinstance(keywords[key], Uncertain):
+                words = f"{name} got an unexpected keyword argument {key!r}"
+                raise RefusedError(Refusal("TypeError", words, called, tuple(sorted(sources.get(key, ()))), ""))
+        for parameter in parameters:
+            if parameter.is_required and parameter.name not in filled and parameter.name not in keywords:
+                words = f"{name} lacks the argument {parameter.name!r}"
+                raise RefusedError(Refusal("TypeError", words, called, (), "", is_missing=True))
 
     def call_function(
         self, record: ClassRecord, positional: list[Any], keywords: dict[str, Any], sources: Sources
@@ -181,6 +196,8 @@ class Execution(Evaluation):
                 if positional is None:
                     taken = [parameter.name for parameter in parameters if parameter.by_keyword]
                     positional, keywords = [], {key: IN_TRAINING.get(key, UNKNOWN) for key in taken}
+                else:
+                    self._check_call(f"{record.dotted}.{name}", parameters, positional, keywords, sources)
                 names = bound(parameters, positional, keywords)
                 if names is None:
                     break

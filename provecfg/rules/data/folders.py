@@ -31,7 +31,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
     """`data_prefix` says where images are under another name than mmseg's.
 
     Why it matters: mmseg reads `img_path` and `seg_map_path`. mmdet's `img` and `seg` are not read: no images are
-    found, or no labels.
+    found, or no labels. Where `data_prefix` has no `img_path` at all, None stands for the folder.
 
     Bad:
         train_dataloader = dict(
@@ -54,6 +54,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
             continue
         if not info.is_a("BaseSegDataset") and not info.is_a("BaseCDDataset"):
             continue
+        is_renamed = False
         for node in prefix:
             if node.name in ("img_path", "seg_map_path"):
                 continue
@@ -62,6 +63,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
                 near = nearest_names(node.name, ("img_path", "seg_map_path"), limit=1)
                 right = near[0] if near and node.name not in ("img_path", "seg_map_path") else None
             if right is not None and right not in prefix.value and node.name not in ("img_path2", "depth_map_path"):
+                is_renamed = True
                 yield Mark(
                     node,
                     f"{dataset.kind} does not read data_prefix.{node.name}",
@@ -69,6 +71,8 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
                     fix(f"rename it to {right}", renamed(node, right), safe=False),
                     at_key=True,
                 )
+        if facts.is_whole_run and "img_path" not in prefix.value and not is_renamed:
+            yield Mark(prefix, "data_prefix without img_path", "say where the images are", missing="img_path")
 
 
 @rule("DATA019", Severity.ERROR)

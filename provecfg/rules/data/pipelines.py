@@ -62,8 +62,8 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
 def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
     """The pipeline does not load labels, or does not pack its results.
 
-    Why it matters: without LoadAnnotations there are no labels to train on; without PackSegInputs the model is not
-    given what it reads. Either fails at the first batch.
+    Why it matters: without LoadAnnotations there are no labels to train on, or to measure with; without PackSegInputs
+    the model is not given what it reads. Either fails at the first batch.
 
     Bad:
         train_dataloader = dict(
@@ -81,8 +81,12 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
 
     Known problems: judged where all transforms are mmseg's or mmcv's.
 
-    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py.
+    Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py; evaluation/metrics/iou_metric.py, `process`.
     """
+    measures = any(
+        evaluator.kind == "IoUMetric" and facts.value(evaluator.node, "format_only", False) is False
+        for evaluator in facts.val_evaluators
+    )
     says_pipelines = facts.is_whole_run and any(dataset.transforms for _, dataset in facts.datasets)
     for loader, dataset in facts.datasets:
         pipeline = dataset.node.get("pipeline")
@@ -107,6 +111,12 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
             loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
             if not loads and loader.split == "train":
                 yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
+            if not loads and loader.split == "val" and measures:
+                yield Mark(
+                    pipeline,
+                    "the validation pipeline loads no labels, which IoUMetric reads",
+                    "add dict(type='LoadAnnotations')",
+                )
 
 
 def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.data import final_size, pair
+from provecfg.facts.data import final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
@@ -15,9 +15,10 @@ from provecfg.rules.rule import Mark, rule
 
 @rule("DATA006", Severity.WARNING)
 def padded_size_missing(facts: Facts) -> Iterator[Mark]:
-    """The data preprocessor needs either `size` or `size_divisor`.
+    """The data preprocessor needs either `size`, a pair of whole numbers, or `size_divisor`.
 
-    Why it matters: with neither, or with both, the first training batch fails an assertion.
+    Why it matters: with neither, or with both, the first training batch fails an assertion; with a size that is no
+    pair, where it is padded.
 
     Bad:
         model = dict(data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.7], std=[58.4]))
@@ -41,6 +42,9 @@ def padded_size_missing(facts: Facts) -> Iterator[Mark]:
         )
     elif len(names) == 2:
         yield Mark(node.get("size_divisor") or node, "size and size_divisor: the first batch fails", "keep one")
+    size = node.get("size")
+    if size is not None and size.is_list and is_no_pair(size.value):
+        yield Mark(size, f"size={size.value!r:.60} is no pair of whole numbers", "set size to (height, width)")
     test = node.get("test_cfg")
     if test is not None and test.is_dict and test.value:
         names = [name for name in ("size", "size_divisor") if test.value.get(name) is not None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
+from provecfg.facts.data import Dataset
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
@@ -74,7 +75,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
             backbone=dict(type='ResNetV1c', depth=18, out_indices=(0, 1, 2, 3)),
             decode_head=dict(in_channels=512, in_index=3))
 
-    Known problems: judged for ResNets, Swin, MiT, MSCAN, HRNet, UNet and FPN.
+    Known problems: judged for ResNets, MobileNetV2, ViT, BEiT, MAE, Swin, Twins, MiT, MSCAN, HRNet, UNet and FPN.
 
     Source: mmsegmentation 1.2.2, models/backbones.
     """
@@ -101,6 +102,79 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
                     fix(f"write {actual}", replaced(node, actual), safe=False) if isinstance(channels, int) else None,
                 )
                 break
+
+
+_KEEPS_CHANNELS: Final = frozenset(
+    {
+        # mmsegmentation 1.2.2, datasets/transforms, and mmcv 2.1.0, transforms
+        "GenerateEdge",
+        "LoadAnnotations",
+        "PackSegInputs",
+        "PhotoMetricDistortion",
+        "RandomChoiceResize",
+        "RandomCrop",
+        "RandomCutOut",
+        "RandomFlip",
+        "RandomResize",
+        "RandomRotate",
+        "Resize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+    }
+)
+_COLOURS: Final = 3
+
+
+@rule("HEAD030", Severity.ERROR)
+def backbone_expects_other_channels(facts: Facts) -> Iterator[Mark]:
+    """The backbone expects another number of channels than the images have.
+
+    Why it matters: LoadImageFromFile loads three, unless it is told otherwise; the backbone's first convolution fails
+    at the first iteration.
+
+    Bad:
+        model = dict(
+            type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=18, in_channels=4),
+            decode_head=dict(type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=19))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Good:
+        model = dict(
+            type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=18, in_channels=3),
+            decode_head=dict(type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=19))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Known problems: judged where every transform is known to leave the channels as they are.
+
+    Source: mmcv 2.1.0, transforms/loading.py, `LoadImageFromFile`; mmsegmentation 1.2.2, models/backbones.
+    """
+    backbone, train = facts.section("model.backbone"), facts.loader("train")
+    parts = [facts.class_of(facts.model), facts.class_of(backbone)]
+    if backbone is None or train is None or any(info is None or not info.dotted.startswith("mmseg.") for info in parts):
+        return
+    channels = facts.argument(backbone, "in_channels")
+    if type(channels) is int and channels != _COLOURS and train.datasets and all(map(_is_in_colour, train.datasets)):
+        yield Mark(
+            backbone.get("in_channels") or backbone,
+            f"the backbone expects {channels} channels, and LoadImageFromFile loads {_COLOURS}",
+            f"write {_COLOURS}, or load the images another way",
+        )
+
+
+def _is_in_colour(dataset: Dataset) -> bool:
+    """Whether a dataset's images are certain to have three channels when they reach the model."""
+    first, *others = dataset.transforms or (None,)
+    if first is None or first.type != "LoadImageFromFile":
+        return False
+    return first.value.get("color_type", "color") == "color" and all(step.type in _KEEPS_CHANNELS for step in others)
 
 
 def _is_list(value: Any) -> bool:

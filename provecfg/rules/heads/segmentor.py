@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from provecfg.facts.data import pair
+from provecfg.facts.data import is_no_pair, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
 from provecfg.findings import Severity
 from provecfg.invariants import images_for_pooled_batch_norm
+from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 from provecfg.rules.edits import fix, put, removed, replaced
 from provecfg.rules.rule import Mark, rule
+from provecfg.spelling import is_misspelling, nearest_names
 
 
 @rule("HEAD018", Severity.WARNING)
@@ -168,12 +171,80 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
             )
         elif (height_and_width := pair(node.value)) is not None:
             sizes[name] = height_and_width
+        elif is_no_pair(node.value):
+            yield Mark(node, f"{name}={node.value!r:.60} is no pair of whole numbers", f"set {name} to (height, width)")
     if len(sizes) == 2 and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True)):
         yield Mark(
             test.get("stride") or test,
             f"stride {sizes['stride']} is larger than the crop {sizes['crop_size']}: pixels between are never seen",
             "make it smaller than the crop, two thirds of it for example",
         )
+
+
+_READ: Final = {
+    # mmsegmentation 1.2.2 and 1.4.2, models/segmentors; decode_heads/point_head.py; models/data_preprocessor.py
+    ("BaseSegmentor", "test_cfg"): ("mode", "crop_size", "stride"),
+    ("PointHead", "train_cfg"): ("num_points", "oversample_ratio", "importance_sample_ratio"),
+    ("PointHead", "test_cfg"): ("subdivision_steps", "subdivision_num_points", "scale_factor"),
+    ("SegDataPreProcessor", "test_cfg"): ("size", "size_divisor"),
+}
+"""What a class, or one that inherits from it, reads of the model's `train_cfg` and `test_cfg`, and of its own."""
+
+
+@rule("HEAD029", Severity.WARNING)
+def unread_key_of_the_model(facts: Facts) -> Iterator[Mark]:
+    """Nothing reads a key of the model's `train_cfg` or `test_cfg`.
+
+    Why it matters: the segmentor and its heads look up the keys that they know and leave the others: a setting that is
+    misspelt, or that belongs to a head or to the loop, has no effect.
+
+    Bad:
+        model = dict(
+            type='EncoderDecoder',
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(type='FCNHead', in_channels=512, channels=128, num_classes=19),
+            test_cfg=dict(mode='whole', align_corners=True))
+
+    Good:
+        model = dict(
+            type='EncoderDecoder',
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(type='FCNHead', in_channels=512, channels=128, num_classes=19, align_corners=True),
+            test_cfg=dict(mode='whole'))
+
+    Known problems: judged where the segmentor and all of its heads are mmsegmentation's or provecfg's.
+
+    Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py; models/decode_heads/point_head.py.
+    """
+    model = facts.model
+    infos = [facts.class_of(node) for node in (model, *(head.node for head in facts.heads))]
+    if model is not None and facts.heads and all(info is not None and _is_of_mmseg(info) for info in infos):
+        for key in ("train_cfg", "test_cfg"):
+            yield from _unread(model.get(key), [info for info in infos if info is not None], key)
+    preprocessor = facts.preprocessor
+    info = facts.class_of(preprocessor)
+    if preprocessor is not None and info is not None and info.type_name == "SegDataPreProcessor":
+        yield from _unread(preprocessor.get("test_cfg"), [info], "test_cfg")
+
+
+def _is_of_mmseg(info: ClassInfo) -> bool:
+    return not info.is_of_user and info.dotted.startswith(("mmseg.", "provecfg."))
+
+
+def _unread(section: Node | None, readers: list[ClassInfo], key: str) -> Iterator[Mark]:
+    """The keys of a `train_cfg` or `test_cfg` that none of the classes reads; one that is None does nothing anyway."""
+    known = [name for (owner, of), names in _READ.items() if of == key for name in names if _has(readers, owner)]
+    for node in section if section is not None and section.is_dict else ():
+        if node.name in known or node.name.startswith("_") or node.value is None:
+            continue
+        near = [name for name in nearest_names(node.name, known) if is_misspelling(node.name, name)]
+        homes = [info.type_name for info in readers if node.name in info.parameters]
+        hint = f"did you mean {near[0]!r}?" if near else f"{homes[0]} takes it" if homes else "leave it out"
+        yield Mark(node, f"nothing reads {node.name!r} of {key}", hint, at_key=True, covers=node)
+
+
+def _has(infos: list[ClassInfo], name: str) -> bool:
+    return any(info.is_a(name) for info in infos)
 
 
 @rule("HEAD024", Severity.WARNING)

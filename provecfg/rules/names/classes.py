@@ -195,7 +195,7 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
     default_hooks = facts.section("default_hooks")
     parts += [(node.key, node) for node in default_hooks or () if node.is_dict]
     for key, node in parts:
-        if "type" in node.value or not node.value:
+        if "type" in node.value or (not node.value and key not in _PARTS):
             continue
         misspelt = _misspelt_type(node)
         if misspelt is not None:

@@ -10,7 +10,7 @@ from provecfg.facts.facts import Facts
 from provecfg.facts.lookup import entries
 from provecfg.facts.numbers import number, whole
 from provecfg.findings import Severity
-from provecfg.mmconfig import Node
+from provecfg.mmconfig import DottedName, Node
 from provecfg.rules.edits import fix, renamed
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import is_misspelling, nearest_names
@@ -194,9 +194,9 @@ _WHOLE: Final = ("model", "train_cfg", "train_dataloader", "default_scope")
 
 @rule("RUN007", Severity.ERROR)
 def optimizer_missing(facts: Facts) -> Iterator[Mark]:
-    """The optimizer wrapper has no optimizer.
+    """The optimizer wrapper has no optimizer, or a name in place of its dict.
 
-    Why it matters: an AssertionError before the first iteration.
+    Why it matters: an AssertionError or AttributeError before the first iteration.
 
     Bad:
         model = dict(
@@ -231,6 +231,13 @@ def optimizer_missing(facts: Facts) -> Iterator[Mark]:
     is_known = wrapper.type in _WRAPPERS and facts.value(wrapper, "constructor") in (None, *_CONSTRUCTORS)
     if is_known and "optimizer" not in wrapper.value:
         yield Mark(wrapper, "optim_wrapper has no optimizer", "give it one", missing="optimizer")
+    optimizer = wrapper.get("optimizer") if is_known else None
+    if (
+        optimizer is not None
+        and isinstance(optimizer.value, (str, int, float, list, tuple))
+        and not isinstance(optimizer.value, DottedName)
+    ):
+        yield Mark(optimizer, f"optimizer is {optimizer.value!r:.60}, and no dict that can be built", "give one dict")
 
 
 _BOUNDS: Final = {

@@ -78,6 +78,19 @@ def test_a_loop_that_is_no_dict_is_refused_by_the_runner() -> None:
     assert refusal_by_method(runner, "build_train_loop", {"loop": loop}) is None
 
 
+def test_what_a_call_lacks_is_refused_in_the_call() -> None:
+    runner = registry_for(release="onedl").find_dotted("mmengine.runner.runner.Runner")
+    assert runner is not None
+    refused = refusal_by_method(runner, "build_train_loop", {"loop": {"by_epoch": True}})
+    assert refused is not None
+    assert refused.is_missing
+    assert refused.words == "EpochBasedTrainLoop lacks the argument 'max_epochs'"
+    unknown = refusal_by_method(runner, "build_train_loop", {"loop": {"by_epoch": True, "max_iters": 100}})
+    assert unknown is not None
+    assert unknown.keys == ("loop.max_iters",)
+    assert refusal_by_method(runner, "build_train_loop", {"loop": {"by_epoch": False, "max_iters": 100}}) is None
+
+
 def test_a_table_that_other_packages_fill_is_not_known_whole() -> None:
     annotations = {"type": "mmdet.LoadAnnotations", "with_bbox": True}
     assert refusal_of("transform", {**annotations, "box_type": "qbox"}) is None  # mmrotate registers it
