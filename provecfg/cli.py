@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "Say where early stopping would have ended a finished run.",
     "class-weights": "Count the training labels, and weigh the classes by it.",
     "schema": "Print the JSON Schema of a study file.",
+    "snapshot": "Read what the installed classes accept, to judge by it.",
     "completion": "Print the lines that complete provecfg's words in a shell.",
     "lsp": "Diagnostics in an editor, by the Language Server Protocol.",
     "eval": "Count what a checkpoint predicts, and keep the counts.",

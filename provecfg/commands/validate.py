@@ -88,6 +88,7 @@ def command(
         result.write()
         terminal.note(f"{_count(len(result.applied), 'finding')} mended in {_count(len(result.files), 'file')}")
     judged = judgements()
+    _say_other_versions(terminal)
     findings = screened(judged, settings_at, says_unused=True)
     show_findings(
         findings,
@@ -100,6 +101,15 @@ def command(
         docs_url=settings.docs_url,
     )
     return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
+
+
+def _say_other_versions(terminal: Terminal) -> None:
+    """Say it where other releases are installed than the one by whose classes was judged."""
+    from provecfg.registry.release import other_versions
+
+    others = [f"{name} {here} (judged by {known})" for name, (here, known) in other_versions().items()]
+    if others:
+        terminal.note(f"installed: {', '.join(others)}; `provecfg snapshot` reads what is installed, to judge by it")
 
 
 def _unparsed(judged: Iterable[Judgement]) -> list[Finding]:

@@ -11,7 +11,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.findings.settings import settings_for
 from provecfg.registry.local_classes import NONE, LocalClasses, seen_from
 from provecfg.registry.plugin_record import PLUGIN, plugin_modules
-from provecfg.registry.release import installed_release, load
+from provecfg.registry.release import load, load_installed
 from provecfg.registry.repository import FARTHEST_FOLDER, FRESH_FOR_S, RepositoryIndex, index_of, project_of
 from provecfg.registry.tree import Registry
 from provecfg.registry.user_modules import UserModules
@@ -23,8 +23,8 @@ DEFAULT_SCOPE: Final = "mmseg"
 NO_SCOPE: Final = ""
 """Of a config that says none and whose model is not one of that scope's."""
 
-_read: dict[tuple[tuple[str, ...], tuple[Path, ...], str], UserModules] = {}
-_made: dict[tuple[int, int, str], Registry] = {}
+_read: dict[tuple[tuple[str, ...], tuple[Path, ...], Path], UserModules] = {}
+_made: dict[tuple[Path, int, int, str], Registry] = {}
 _seen: dict[tuple[Path, Path], tuple[float, LocalClasses]] = {}
 _local: dict[tuple[tuple[RepositoryIndex, ...], tuple[int, ...]], LocalClasses] = {}
 
@@ -44,7 +44,7 @@ def registry_for(
     Args:
         view: The config as read, or the module names of its `custom_imports`.
         config_path: The config's file, for modules beside it; a view brings its own.
-        release: `onedl` or `openmmlab`; else the one that is installed, else the newest.
+        release: `onedl` or `openmmlab`, as provecfg has it; else what is installed, else the newest.
     """
     scope: str | None = DEFAULT_SCOPE
     values: Mapping[Any, Any] = {}
@@ -56,8 +56,8 @@ def registry_for(
         config_path = config_path or view.path
         default_scope = values.get("default_scope")
         scope = str(default_scope) if isinstance(default_scope, str) else None
-    snapshot = load(release or installed_release())
-    key = (imports, _folders(config_path), snapshot.release) if imports else ((), (), snapshot.release)
+    snapshot = load(release) if release else load_installed()
+    key = (imports, _folders(config_path), snapshot.file) if imports else ((), (), snapshot.file)
     user = _read.get(key)
     if imports == (PLUGIN,):
         user = plugin_modules()
@@ -69,9 +69,9 @@ def registry_for(
     local = _local_classes(config_path)
 
     def registry_of_scope(scope: str) -> Registry:
-        made = _made.get((id(user), id(local), scope))
+        made = _made.get((snapshot.file, id(user), id(local), scope))
         if made is None or made.user is not user or made.local is not local:
-            made = _made[(id(user), id(local), scope)] = Registry(snapshot, user, scope, local)
+            made = _made[(snapshot.file, id(user), id(local), scope)] = Registry(snapshot, user, scope, local)
         return made
 
     if scope is not None:

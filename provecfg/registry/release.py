@@ -1,18 +1,21 @@
-"""The snapshots that come with provecfg, and which of them fits what is installed."""
+"""The snapshots that come with provecfg or were made here, and which of them fits what is installed."""
 
 from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from provecfg import __version__
+from provecfg.paths import cache_dir
 from provecfg.registry.classes import ClassRecord, Excerpts, ReadExcerpts
 from provecfg.registry.kwargs_flow import Delegate, Flow, Target
 from provecfg.registry.signatures import Parameter, parameters_from_text
@@ -25,6 +28,12 @@ DATA_DIR: Final = Path(__file__).parent / "data"
 RELEASES: Final = {"onedl": "onedl-mmsegmentation", "openmmlab": "mmsegmentation"}
 """Release sets, newest first, each with the distribution whose presence tells it."""
 
+DISTRIBUTIONS: Final = {
+    "onedl": ("onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "onedl-mmdetection"),
+    "openmmlab": ("mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "mmdet"),
+}
+"""What a snapshot of each release set is made from, beside torch."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -35,12 +44,14 @@ class Snapshot:
         packages: Version of each distribution that it was made from.
         registered: Registry name -> scope -> type name -> dotted name of the class.
         raw: Module -> name -> row of the file, read when asked for.
+        file: Where it was read from; the excerpts are beside it.
     """
 
     release: str
     packages: dict[str, str]
     registered: dict[str, dict[str, dict[str, str]]]
     raw: dict[str, dict[str, list[Any]]]
+    file: Path
     _records: dict[str, ClassRecord | None] = field(default_factory=dict)
 
     @functools.cached_property
@@ -66,7 +77,7 @@ class Snapshot:
     @functools.cached_property
     def _excerpts(self) -> dict[str, dict[str, list[Any]]]:
         try:
-            text = gzip.decompress(excerpts_file(self.release).read_bytes())
+            text = gzip.decompress(excerpts_file(self.file).read_bytes())
         except FileNotFoundError:
             return {}
         excerpts: dict[str, dict[str, list[Any]]] = json.loads(text)
@@ -88,9 +99,26 @@ class Snapshot:
         return None
 
 
-def excerpts_file(release: str, folder: Path = DATA_DIR) -> Path:
-    """Where the excerpts of a release's constructors are: module -> name -> methods, constants."""
-    return folder / f"{release}_excerpts.json.gz"
+def excerpts_file(snapshot: Path) -> Path:
+    """Where the excerpts of the constructors of a snapshot's classes are: module -> name -> methods, constants."""
+    return snapshot.with_name(f"{snapshot.stem}_excerpts.json.gz")
+
+
+def shipped_file(release: str) -> Path:
+    """The snapshot of a release set that comes with provecfg."""
+    return DATA_DIR / f"{release}.json"
+
+
+def made_file(release: str, versions: Mapping[str, str]) -> Path:
+    """Where a snapshot that was made here is kept, in the user's cache folder.
+
+    Args:
+        release: `onedl` or `openmmlab`.
+        versions: Of each distribution that it was made from.
+    """
+    # What a snapshot holds is provecfg's to read, and changes with it.
+    parts = [f"provecfg {__version__}", *(f"{name} {version}" for name, version in sorted(versions.items()))]
+    return cache_dir() / "snapshots" / f"{release}-{hashlib.sha256('; '.join(parts).encode()).hexdigest()[:16]}.json"
 
 
 def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpts | None = None) -> ClassRecord:
@@ -168,40 +196,92 @@ def _target_row(target: Target) -> list[Any]:
 
 @functools.cache
 def load(release: str) -> Snapshot:
-    """The snapshot of a release set (`onedl`, `openmmlab`)."""
-    data = json.loads((DATA_DIR / f"{release}.json").read_text(encoding="utf-8"))
-    if data["format"] != FORMAT:
-        raise ValueError(f"{release}.json has format {data['format']}, this provecfg reads {FORMAT}")
-    return Snapshot(data["release"], data["packages"], data["registered"], data["classes"])
+    """The snapshot of a release set (`onedl`, `openmmlab`) that comes with provecfg."""
+    return read_snapshot(shipped_file(release))
+
+
+def read_snapshot(file: Path) -> Snapshot:
+    """The snapshot of a file.
+
+    Raises:
+        ValueError: It is none, or one of another format.
+    """
+    data = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError(f"{file} is no snapshot of format {FORMAT}, which this provecfg reads")
+    return Snapshot(data["release"], data["packages"], data["registered"], data["classes"], file)
+
+
+@functools.cache
+def load_installed() -> Snapshot:
+    """The snapshot by which configs are judged: the one made here of what is installed, else the shipped one."""
+    release = installed_release()
+    file = made_file(release, installed_versions(release))
+    try:
+        return read_snapshot(file)
+    except (OSError, ValueError, KeyError):
+        return load(release)
+
+
+def other_versions() -> dict[str, tuple[str, str]]:
+    """What is installed, but is not what configs are judged by.
+
+    Returns:
+        Distribution -> its version here, and its version in the snapshot. Of torch any version will do: few of its
+        classes stand in configs, and they hardly change.
+    """
+    snapshot = load_installed()
+    judged_by = {_own_name(name): version for name, version in snapshot.packages.items()}
+    return {
+        name: (version, judged_by[_own_name(name)])
+        for name, version in installed_versions(snapshot.release).items()
+        if name != "torch" and judged_by.get(_own_name(name), version) != version
+    }
+
+
+def _own_name(distribution: str) -> str:
+    return distribution.removesuffix("-lite")  # mmcv without its compiled operations
+
+
+def installed_versions(release: str, path: Iterable[str] | None = None) -> dict[str, str]:
+    """The installed versions of what a snapshot is made from, without local parts such as `+cpu`.
+
+    Args:
+        release: `onedl` or `openmmlab`.
+        path: Folders to look in; `sys.path` unless given.
+    """
+    installed = _distributions_in(tuple(sys.path if path is None else path))
+    versions = {name: installed.get(name) for name in (*DISTRIBUTIONS[release], "torch")}
+    return {name: version.partition("+")[0] for name, version in versions.items() if version}
 
 
 def installed_release(path: Iterable[str] | None = None) -> str:
     """The release set that is installed, else the newest.
 
-    Only the names of the `*.dist-info` folders are looked at: importlib.metadata takes longer to import than the
-    snapshot to load.
-
     Args:
         path: Folders to look in; `sys.path` unless given.
     """
-    return _release_in(tuple(sys.path if path is None else path))
+    present = _distributions_in(tuple(sys.path if path is None else path))
+    return next(
+        (release for release, distribution in RELEASES.items() if distribution in present), next(iter(RELEASES))
+    )
 
 
 @functools.lru_cache(maxsize=8)
-def _release_in(path: tuple[str, ...]) -> str:
-    present = set()
+def _distributions_in(path: tuple[str, ...]) -> dict[str, str]:
+    """Distribution -> version, as the names of the `*.dist-info` folders have it.
+
+    importlib.metadata takes longer to import than a snapshot to load.
+    """
+    present: dict[str, str] = {}
     for folder in path:
         try:
             names = os.listdir(folder or ".")
         except OSError:
             continue
-        present |= {_distribution(name) for name in names if name.endswith((".dist-info", ".egg-info"))}
-    for release, distribution in RELEASES.items():
-        if distribution in present:
-            return release
-    return next(iter(RELEASES))
-
-
-def _distribution(folder: str) -> str:
-    name = folder.removesuffix(".dist-info").removesuffix(".egg-info").partition("-")[0]
-    return re.sub(r"[-_.]+", "-", name).lower()
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")):
+                distribution, _, version = name.removesuffix(".dist-info").removesuffix(".egg-info").partition("-")
+                # the first one on the path is the one that is imported
+                present.setdefault(re.sub(r"[-_.]+", "-", distribution).lower(), version.partition("-")[0])
+    return present

@@ -1,6 +1,6 @@
 """Make the snapshot of the installed release: what every registered class accepts.
 
-    python -m provecfg.registry.snapshot [-o FILE] [--check]
+    python -m provecfg.registry.snapshot [-o FILE] [--check] [--confined FOLDER]
 
 Imports mmengine, mmcv, mmseg and mmdet, and reads the source of every class that they register, of the parents of
 these, and of torch's modules. The result depends on the installed versions only.
@@ -13,7 +13,7 @@ import ast
 import functools
 import gzip
 import importlib
-import importlib.metadata
+import importlib.util
 import inspect
 import json
 import sys
@@ -24,16 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from provecfg.errors import ExitCode, ProvecfgError
+from provecfg.paths import write_atomically, write_bytes_atomically
+from provecfg.registry.confinement import confine
 from provecfg.registry.layout import RUNNER
-from provecfg.registry.release import DATA_DIR, FORMAT, RELEASES, excerpts_file, flow_row, installed_release
+from provecfg.registry.release import (
+    FORMAT,
+    RELEASES,
+    excerpts_file,
+    flow_row,
+    installed_release,
+    installed_versions,
+    shipped_file,
+)
 from provecfg.registry.signatures import parameters_as_text
 from provecfg.registry.source_reading import constructor_flow, defines_loss_name
 from provecfg.registry.stated_types import documented
-
-_PACKAGES = {
-    "onedl": ("onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "onedl-mmdetection"),
-    "openmmlab": ("mmengine", "mmcv", "mmcv-lite", "mmsegmentation", "mmdet"),
-}
 
 _TOP_PACKAGES = ("mmengine", "mmcv", "mmseg", "mmdet", "torch")
 
@@ -48,28 +53,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m provecfg.registry.snapshot", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, help="the file (default: the package's own)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file would change")
+    parser.add_argument("--confined", type=Path, help="write into this folder alone, and use no network")
     options = parser.parse_args(argv)
+    if options.confined is not None:
+        confine(options.confined)
     release = installed_release()
-    file = options.output or DATA_DIR / f"{release}.json"
+    file = options.output or shipped_file(release)
     try:
         data = snapshot(release)
     except ProvecfgError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    text = as_text(data)
     if options.check:
         there = file.read_text(encoding="utf-8") if file.is_file() else ""
-        if there == text:
+        if there == as_text(data):
             return ExitCode.CLEAN
         was = json.loads(there)["packages"] if there else "nothing"
-        print(f"{file} is out of date: made from {was}, installed are {versions(release)}", file=sys.stderr)
+        print(f"{file} is out of date: made from {was}, installed are {data['packages']}", file=sys.stderr)
         return ExitCode.FINDINGS
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    packed = gzip.compress(_compact(data["excerpts"]).encode(), mtime=0)
-    excerpts_file(release, file.parent).write_bytes(packed)
-    print(f"{file}: {len(text.encode())} bytes, excerpts {len(packed)}", file=sys.stderr)
+    write(data, file)
+    sizes = [written.stat().st_size for written in (file, excerpts_file(file))]
+    print(f"{file}: {sizes[0]} bytes, excerpts {sizes[1]}", file=sys.stderr)
     return ExitCode.CLEAN
+
+
+def write(data: dict[str, Any], file: Path) -> None:
+    """Write a snapshot, and its excerpts beside it.
+
+    Args:
+        data: As `snapshot` makes it.
+        file: Where to.
+    """
+    write_bytes_atomically(excerpts_file(file), gzip.compress(_compact(data["excerpts"]).encode(), mtime=0))
+    write_atomically(file, as_text(data))
 
 
 def as_text(data: dict[str, Any]) -> str:
@@ -99,9 +115,10 @@ def snapshot(release: str) -> dict[str, Any]:
     Args:
         release: `onedl` or `openmmlab`.
     """
-    if _version(RELEASES[release]) is None:
+    versions = installed_versions(release)
+    if RELEASES[release] not in versions:
         raise ProvecfgError(
-            "a snapshot needs mmengine, mmcv, mmseg and mmdet",
+            "a snapshot needs mmengine, mmcv and mmseg, and they are not installed",
             hint="pip install 'provecfg[train]', or 'provecfg[openmmlab]'",
         )
     with warnings.catch_warnings():
@@ -118,34 +135,23 @@ def snapshot(release: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "release": release,
-        "packages": versions(release),
+        "packages": versions,
         "registered": registered,
         "classes": reader.rows,
         "excerpts": excerpts,
     }
 
 
-def versions(release: str) -> dict[str, str]:
-    """The installed versions of what a snapshot is made from, without local parts such as `+cpu`."""
-    installed = {name: _version(name) for name in (*_PACKAGES[release], "torch")}
-    return {name: version.partition("+")[0] for name, version in installed.items() if version is not None}
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def import_all() -> None:
-    """Import every module of mmengine, mmcv, mmseg and mmdet that registers something."""
+    """Import every module of mmengine, mmcv, mmseg and, where it is installed, mmdet that registers something."""
     from provecfg.plugin import mmcv_ops
 
     mmcv_ops.install()
     for name in ("mmcv.ops", "mmcv.transforms", "mmcv.cnn"):
         importlib.import_module(name)
     for package in ("mmseg", "mmdet"):
+        if importlib.util.find_spec(package) is None:
+            continue
         importlib.import_module(f"{package}.utils").register_all_modules(init_default_scope=False)
     # where mmengine imports from when a name is first looked up; register_all_modules leaves out mmseg.visualization
     for root in _registries():

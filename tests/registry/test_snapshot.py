@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provecfg.registry import UNKNOWN_DEFAULT, ClassInfo, Kind, Registry, registry_for
-from provecfg.registry.release import DATA_DIR, excerpts_file
+from provecfg.registry.release import excerpts_file, shipped_file
 
 pytestmark = [
     pytest.mark.stack,
@@ -30,9 +30,9 @@ pytest.importorskip("mmseg", reason="mmseg is not installed")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A snapshot of what is installed, made as its users make it: in a process whose torch nobody has patched."""
     file = tmp_path_factory.mktemp("snapshot") / "made.json"
-    subprocess.run([sys.executable, "-m", "provecfg.registry.snapshot", "-o", file], check=True, capture_output=True)
-    made = json.loads(file.read_text(encoding="utf-8"))
-    return made | {"excerpts": gzip.decompress(excerpts_file(made["release"], file.parent).read_bytes())}
+    subprocess.run([sys.executable, "-m", "provecfg", "snapshot", "-o", file], check=True, capture_output=True)
+    made: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return made | {"excerpts": gzip.decompress(excerpts_file(file).read_bytes())}
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,12 @@ def registry(made: dict[str, Any]) -> Registry:
 def test_the_committed_snapshot_is_fresh(made: dict[str, Any]) -> None:
     from provecfg.registry.snapshot import as_text
 
-    file = DATA_DIR / f"{made['release']}.json"
+    file = shipped_file(made["release"])
     text = file.read_text(encoding="utf-8")
     if json.loads(text)["packages"] != made["packages"]:
         pytest.skip(f"{file.name} is made from {json.loads(text)['packages']}, installed are {made['packages']}")
     assert as_text(made) == text, f"run python -m provecfg.registry.snapshot, see what changed in {file.name}"
-    assert gzip.decompress(excerpts_file(made["release"]).read_bytes()) == made["excerpts"]
+    assert gzip.decompress(excerpts_file(file).read_bytes()) == made["excerpts"]
 
 
 def registered(registry: Registry) -> Iterator[tuple[ClassInfo, Any]]:
