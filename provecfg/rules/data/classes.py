@@ -37,9 +37,6 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Mark]:
         node = load.get("reduce_zero_label") if load is not None else None
         if node is None or not isinstance(node.value, bool) or dataset.reduces_zero_label is None:
             continue
-        info = facts.class_of(dataset.node, "dataset")
-        if info is not None and not info.dotted.startswith("mmseg.") and "reduce_zero_label" not in dataset.node.value:
-            continue
         if node.value is not dataset.reduces_zero_label:
             yield Mark(
                 node,
