@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
+from typing import Final
 
 from provecfg.registry.kwargs_flow import Flow, Resolve, flow_of, renamed_by_decorator
 from provecfg.registry.syntax import dotted_text, last_name, method, outer_statements
+
+# Each of a repository's folders sees its classes in another order, and reads them for itself: files are parsed once, so
+# that what is asked of a definition is the same.
+_MOST_DEFINITIONS: Final = 4096
 
 
 def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, resolve: Resolve) -> Flow | None:
@@ -27,6 +33,7 @@ def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, reso
     )
 
 
+@functools.lru_cache(maxsize=_MOST_DEFINITIONS)
 def defines_loss_name(owner: ast.ClassDef) -> bool:
     """Whether the class body gives its instances a `loss_name`."""
     if method(owner, "loss_name") is not None:
@@ -54,6 +61,7 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
     return frozenset(names)
 
 
+@functools.lru_cache(maxsize=_MOST_DEFINITIONS)
 def texts_of(owner: ast.ClassDef) -> frozenset[str]:
     """The names that a class body has as texts: keys that it may take out of a dict before it hands that on."""
     return frozenset(

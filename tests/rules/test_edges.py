@@ -25,6 +25,11 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
         ("custom_imports = dict(imports='mmseg.modells')", "REG010", "custom_imports.imports"),
         ("custom_imports = dict(imports=['mmseg.models', 'mmdet.nothing'])", "REG010", "custom_imports.imports[1]"),
         ("default_scope = 'MMSeg'", "REG011", "default_scope"),
+        (
+            "_base_ = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'\ndefault_scope = None",
+            "REG011",
+            "default_scope",
+        ),
         ("custom_hooks = [dict(type='ParamSchedulerHook')]", "RUN013", "custom_hooks[0]"),
         ("randomness = dict(seed='42')", "RUN011", "randomness.seed"),
         (

@@ -176,6 +176,45 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
         )
 
 
+@rule("HEAD031", Severity.ERROR)
+def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
+    """Mask2Former predicts in windows of an image that is padded.
+
+    Why it matters: the head resizes each window's prediction to the size of the padded image. It does not fit the
+    window's place: a RuntimeError at the first image that is larger than a window, which the first validation has.
+
+    Bad:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=dict(size_divisor=32)),
+            decode_head=dict(type='Mask2FormerHead'),
+            test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=None),
+            decode_head=dict(type='Mask2FormerHead'),
+            test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+
+    Known problems: images that are no larger than a window are not known here.
+
+    Source: mmsegmentation 1.2.2, models/decode_heads/mask2former_head.py, `predict`; mmsegmentation issue 3666.
+    """
+    test, padding = facts.section("model.test_cfg"), facts.value(facts.preprocessor, "test_cfg")
+    if facts.value(test, "mode") != "slide" or not isinstance(padding, dict) or not padding:
+        return
+    for head in facts.heads:
+        info = facts.class_of(head.node)
+        if info is not None and not info.is_of_user and info.is_a("Mask2FormerHead") and facts.preprocessor is not None:
+            yield Mark(
+                facts.preprocessor.get("test_cfg") or facts.preprocessor,
+                "images are padded, and Mask2FormerHead predicts windows of them at the size of all",
+                "set the data preprocessor's test_cfg=None, or predict with mode='whole'",
+            )
+            return
+
+
 @rule("HEAD024", Severity.WARNING)
 def backbone_loads_whole_model(facts: Facts) -> Iterator[Mark]:
     """The backbone is initialised from a checkpoint of a whole segmentation model.
