@@ -56,9 +56,8 @@ def _of_backbone(config: Lookup, backbone: Node) -> tuple[int | None, ...] | Non
         return stages
     if kind == "UNet":  # the decoder's stages, deepest first
         return stages
-    info = config.class_of(backbone)
-    if info is not None and info.is_of_user and config.registry.snapshot.record(info.dotted) is None:
-        return None  # how many maps a class of the user's gives is its own affair
+    if config.is_unknown_to_release(backbone):
+        return None  # how many maps it gives is its own affair
     indices = config.argument(backbone, "out_indices")
     if not isinstance(indices, (list, tuple)) or not all(isinstance(index, int) for index in indices):
         return None

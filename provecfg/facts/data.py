@@ -119,6 +119,14 @@ class Dataset:
         return _classes_of(info) if info is not None else None
 
     @cached_property
+    def is_of_release(self) -> bool:
+        """Whether it is the release's dataset of its name, or a copy with as many classes: of those images."""
+        info = self.config.class_of(self.node, "dataset")
+        if info is None or not info.is_of_user:
+            return True
+        return self.kind in DATASET_CLASSES and _classes_of(info) == DATASET_CLASSES[self.kind]
+
+    @cached_property
     def reduces_zero_label(self) -> bool | None:
         """Whether 0 is a label that it takes for ignored; None where neither the config nor its class tells."""
         value = self.config.argument(self.node, "reduce_zero_label", "dataset")
@@ -131,7 +139,8 @@ def _classes_of(info: ClassInfo) -> int | None:
         if record is None or record.flow == OPEN or _gives_metainfo(record):
             return None
         if record.file is not None and record.may_hide("METAINFO"):
-            return record.class_count
+            # what a class does beside being constructed may make other labels of a label map
+            return record.class_count if (record.own_names or frozenset()) <= {"METAINFO", "__init__"} else None
         if record.file is None and record.name in DATASET_CLASSES:
             return DATASET_CLASSES[record.name]
     return None

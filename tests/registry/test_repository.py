@@ -361,6 +361,15 @@ class {name}({parent}):
         ),
         ("BaseSegDataset", "Mine", "    METAINFO = dict(classes=('a', 'b'))", True, "", "DATA001"),
         ("BaseSegDataset", "Mine", "    METAINFO = dict(classes=CLASSES)", False, "", None),
+        # labels that it makes itself
+        (
+            "BaseSegDataset",
+            "Mine",
+            "    METAINFO = dict(classes=('a', 'b', 'c'))\n    def load_data_list(self): pass",
+            False,
+            "",
+            None,
+        ),
         # those of its parent
         ("CityscapesDataset", "Mine", "", False, "", "HEAD006"),
         ("CityscapesDataset", "Mine", "", False, "metainfo=dict(classes=('a', 'b')), ", None),
@@ -380,6 +389,21 @@ def test_a_dataset_of_the_users_has_the_classes_and_the_zero_label_that_it_says(
         f"train_dataloader = dict(dataset=dict(type='{name}', pipeline=[{load}]))\n",
     )
     assert found.keys() & {"HEAD006", "DATA001"} == set((told or "").split())
+
+
+def test_a_head_of_the_users_takes_what_channels_and_labels_it_will(project: Path) -> None:
+    write(
+        project / "own.py",
+        "from mmseg.models import FCNHead\nfrom mmseg.registry import MODELS\n"
+        "@MODELS.register_module()\nclass Mine(FCNHead):\n    def forward(self, x): return x[0]\n",
+    )
+    model = (
+        "model = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=50),\n"
+        "    decode_head=dict(type='{}', in_channels=7, channels=1, num_classes=3, in_index=3))\n"
+        "train_dataloader = dict(dataset=dict(type='CityscapesDataset'))\n"
+    )
+    assert codes(project / "c.py", model.format("FCNHead")).keys() >= {"HEAD006", "HEAD015"}
+    assert not codes(project / "c.py", model.format("Mine")).keys() & {"HEAD006", "HEAD015"}
 
 
 def test_how_many_maps_a_backbone_of_the_users_gives_is_its_own_affair(project: Path) -> None:

@@ -236,7 +236,7 @@ def first_class_dropped(facts: Facts) -> Iterator[Mark]:
             node = dataset.node.get("reduce_zero_label")
             if node is None or node.value is not True or dataset.node.get("metainfo") is not None:
                 continue
-            if dataset.kind in _NUMBERED_FROM_ZERO:
+            if dataset.kind in _NUMBERED_FROM_ZERO and dataset.is_of_release:
                 yield Mark(
                     node,
                     f"{dataset.kind} numbers its classes from 0, and reduce_zero_label=True drops the first",
