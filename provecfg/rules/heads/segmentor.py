@@ -215,6 +215,43 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
             return
 
 
+@rule("HEAD032", Severity.ERROR)
+def positions_of_another_size(facts: Facts) -> Iterator[Mark]:
+    """BEiT or MAE is built for images of another size than it is trained on.
+
+    Why it matters: their positions are not resized, as ViT's are. A RuntimeError at the first iteration: the size of
+    tensor a must match the size of tensor b.
+
+    Bad:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(128, 128)),
+            backbone=dict(type='MAE', img_size=(512, 512), patch_size=16))
+
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(128, 128)),
+            backbone=dict(type='MAE', img_size=(128, 128), patch_size=16))
+
+    Source: mmsegmentation 1.2.2, models/backbones/mae.py, `forward`; models/backbones/beit.py, `BEiTAttention.forward`;
+    mmsegmentation issue 1613.
+    """
+    backbone, size = facts.section("model.backbone"), pair(facts.value(facts.preprocessor, "size"))
+    info = facts.class_of(backbone)
+    if backbone is None or info is None or info.is_of_user or not info.is_a("BEiT"):
+        return
+    own, patch = pair(facts.argument(backbone, "img_size")), pair(facts.argument(backbone, "patch_size"))
+    if own is None or patch is None or size is None:
+        return
+    if [side // step for side, step in zip(own, patch, strict=True)] != [
+        side // step for side, step in zip(size, patch, strict=True)
+    ]:
+        yield Mark(
+            backbone.get("img_size") or backbone,
+            f"positions of images of {own}, and images are padded to {size}",
+            f"set img_size={size}",
+        )
+
+
 @rule("HEAD024", Severity.WARNING)
 def backbone_loads_whole_model(facts: Facts) -> Iterator[Mark]:
     """The backbone is initialised from a checkpoint of a whole segmentation model.
