@@ -236,7 +236,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
 
     Bad:
         model = dict(
-            type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
             backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
         train_dataloader = dict(
             sampler=dict(type='InfiniteSampler'),
@@ -246,7 +246,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
 
     Good:
         model = dict(
-            type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
             backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
         train_dataloader = dict(
             sampler=dict(type='InfiniteSampler'),
@@ -264,7 +264,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
     segmentor = facts.class_of(model)
     if model is None or preprocessor is None or preprocessor.type != "SegDataPreProcessor":
         return
-    if segmentor is None or segmentor.is_of_user or not segmentor.is_a("EncoderDecoder"):
+    if model.type is not None and (segmentor is None or segmentor.is_of_user or not segmentor.is_a("EncoderDecoder")):
         return
     backbone = facts.section("model.backbone")
     info = facts.class_of(backbone)

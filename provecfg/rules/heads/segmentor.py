@@ -186,14 +186,18 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
     Bad:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=dict(size_divisor=32)),
-            decode_head=dict(type='Mask2FormerHead'),
+            decode_head=dict(
+                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
+                out_channels=256),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
         val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
 
     Good:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=None),
-            decode_head=dict(type='Mask2FormerHead'),
+            decode_head=dict(
+                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
+                out_channels=256),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
         val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
 
