@@ -432,3 +432,28 @@ def test_a_loop_that_is_not_mmengines_takes_loaders_that_mmengines_refuses(
     loaders = "test_dataloader = [dict(batch_size=1, dataset=dict(type='CityscapesDataset'))]\n"
     found = codes(project / "c.py", f"test_cfg = dict(type='{loop}')\n{loaders}")
     assert ("REG107" in found) is is_refused
+
+
+def test_a_dataset_of_the_users_may_hold_others_and_a_segmentor_load_weights_twice(project: Path) -> None:
+    write(project / "mmseg" / "__init__.py")
+    write(
+        project / "mmseg" / "own.py",
+        "from mmseg.datasets import BaseSegDataset\nfrom mmseg.models import BaseSegmentor\n"
+        "from mmseg.registry import DATASETS, MODELS\n"
+        "@DATASETS.register_module()\nclass Pair:\n    def __init__(self, source, target): pass\n"
+        "@MODELS.register_module()\nclass Mine(BaseSegmentor):\n"
+        "    def __init__(self, backbone, pretrained=None): pass\n",
+    )
+    text = (
+        "model = dict(type='{}', pretrained='a.pth', backbone=dict(type='ResNet', depth=50, pretrained='b.pth'){})\n"
+        "load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]\n"
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=9)\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.0))\n"
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='{}'))\n"
+        "val_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=load))\n"
+    )
+    head = ", decode_head=dict(type='FCNHead', in_channels=2048, channels=1, num_classes=19, in_index=3)"
+    told = codes(project / "c.py", text.format("EncoderDecoder", head, "CityscapesDataset"))
+    assert told.keys() >= {"HEAD019", "DATA016"}
+    own = codes(project / "c.py", text.format("Mine", "", "Pair"))
+    assert not own.keys() & {"HEAD019", "DATA016"}

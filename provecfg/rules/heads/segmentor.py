@@ -95,7 +95,7 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
     model = facts.model
     outer = model.get("pretrained") if model is not None else None
     backbone = facts.section("model.backbone")
-    if backbone is None:
+    if backbone is None or facts.is_unknown_to_release(model):
         return
     inner, init = backbone.get("pretrained"), backbone.get("init_cfg")
     if outer is not None and isinstance(outer.value, str) and inner is not None and inner.value is not None:
