@@ -229,7 +229,7 @@ def _image_channels(facts: Facts, dataset: Dataset) -> int | None:
 
 
 @rule("DATA039", Severity.ERROR)
-def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
+def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
     """Images, data preprocessor and backbone disagree about the number of channels.
 
     Why it matters: the first image fails, in the preprocessor or in the backbone's first convolution.
