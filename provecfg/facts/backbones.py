@@ -61,6 +61,8 @@ def _of_backbone(config: Lookup, backbone: Node) -> tuple[int | None, ...] | Non
         return stages
     if kind == "UNet":  # the decoder's stages, deepest first
         return stages
+    if config.is_unknown_to_release(backbone):
+        return None  # how many maps it gives is its own affair
     indices = config.argument(backbone, "out_indices")
     if not isinstance(indices, (list, tuple)) or not all(isinstance(index, int) for index in indices):
         return None

@@ -9,6 +9,9 @@ from typing import Any, Final, Literal
 
 from provecfg.facts.lookup import Lookup
 from provecfg.mmconfig import Node, Opaque
+from provecfg.registry import ClassInfo
+from provecfg.registry.classes import ClassRecord
+from provecfg.registry.kwargs_flow import OPEN
 
 DATASET_CLASSES: Final = {
     # mmsegmentation 1.2.2 and 1.4.2, datasets/*.py, METAINFO['classes']
@@ -38,11 +41,6 @@ DATASET_CLASSES: Final = {
     "iSAIDDataset": 16,
 }
 """Number of classes that each dataset of mmseg's has by itself."""
-
-ZERO_LABEL_REDUCED: Final = frozenset(
-    {"ADE20KDataset", "ISPRSDataset", "LoveDADataset", "PascalContextDataset59", "PotsdamDataset"}
-)
-"""Datasets whose `reduce_zero_label` is True unless the config sets it (the same files)."""
 
 LABEL_LOADERS: Final = ("LoadAnnotations", "LoadEncodedAnnotations")
 """Transforms that load a label map: mmseg's, and our plugin's."""
@@ -111,18 +109,47 @@ class Dataset:
 
     @cached_property
     def classes(self) -> int | None:
-        """How many classes it has: its `metainfo`'s, else those of mmseg's class of this name."""
+        """How many classes it has: its `metainfo`'s, else those that its class has by itself."""
         names = self.node.dig("metainfo.classes")
         if names is not None:
             return len(names.value) if names.is_list else None
         if self.node.dig("metainfo") is not None and not isinstance(self.node.value["metainfo"], dict):
             return None
-        return DATASET_CLASSES.get(self.kind)
+        info = self.config.class_of(self.node, "dataset")
+        return _classes_of(info) if info is not None else None
+
+    @cached_property
+    def is_of_release(self) -> bool:
+        """Whether it is the release's dataset of its name, or a copy with as many classes: of those images."""
+        info = self.config.class_of(self.node, "dataset")
+        if info is None or not info.is_of_user:
+            return True
+        return self.kind in DATASET_CLASSES and _classes_of(info) == DATASET_CLASSES[self.kind]
 
     @cached_property
     def reduces_zero_label(self) -> bool | None:
-        value = self.config.value(self.node, "reduce_zero_label", self.kind in ZERO_LABEL_REDUCED)
+        """Whether 0 is a label that it takes for ignored; None where neither the config nor its class tells."""
+        value = self.config.argument(self.node, "reduce_zero_label", "dataset")
         return value if isinstance(value, bool) else None
+
+
+def _classes_of(info: ClassInfo) -> int | None:
+    """How many classes a dataset has by its METAINFO, its own or the nearest parent's."""
+    for record in info.ancestors:
+        if record is None or record.flow == OPEN or _gives_metainfo(record):
+            return None
+        if record.file is not None and record.may_hide("METAINFO"):
+            # what a class does beside being constructed may make other labels of a label map
+            return record.class_count if (record.own_names or frozenset()) <= {"METAINFO", "__init__"} else None
+        if record.file is None and record.name in DATASET_CLASSES:
+            return DATASET_CLASSES[record.name]
+    return None
+
+
+def _gives_metainfo(record: ClassRecord) -> bool:
+    """Whether a constructor hands a `metainfo` of its own to its parent, which goes before METAINFO."""
+    hands_on = record.flow is not None and any("metainfo" in target.given for target in record.flow.targets)
+    return hands_on or any(it.name == "metainfo" and it.default is not None for it in record.parameters or ())
 
 
 @dataclass(frozen=True)

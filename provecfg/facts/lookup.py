@@ -91,6 +91,11 @@ class Lookup:
             classes[key] = self.registry.find(name, registry, scope=scope)
         return classes[key]
 
+    def is_unknown_to_release(self, node: Node | None, registry: str = "model") -> bool:
+        """Whether a dict's class is the user's own, and no copy of one of the release's under its dotted name."""
+        info = self.class_of(node, registry)
+        return info is not None and info.is_of_user and self.registry.snapshot.record(info.dotted) is None
+
     def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
         """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN."""
         if node is None or not isinstance(node.value, dict):

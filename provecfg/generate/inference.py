@@ -20,6 +20,9 @@ def set_test_cfg(model: dict[str, Any], study: Study) -> None:
     window = inference.window or study.data.crop_size
     stride = inference.stride or tuple(max(1, side * 2 // 3) for side in window)
     model["test_cfg"] = {"mode": "slide", "crop_size": window, "stride": stride, **kept}
+    if str(model["decode_head"].get("type")).startswith("Mask2Former"):
+        # Mask2FormerHead.predict resizes each window to the padded image (mmsegmentation 1.2.2; its issue 3666)
+        model["data_preprocessor"].pop("test_cfg", None)
 
 
 def test_time_augmentation(study: Study, label_loader: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class ClassRecord:
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
         texts: Of a class of the user's, the names that its body has as texts.
+        class_count: Of a dataset of the user's, how many classes its own METAINFO names; None where it tells none.
     """
 
     module: str
@@ -85,6 +86,7 @@ class ClassRecord:
     read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
     own_names: frozenset[str] | None = None
     texts: frozenset[str] = frozenset()
+    class_count: int | None = None
 
     @property
     def dotted(self) -> str:

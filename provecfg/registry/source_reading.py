@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import ast
+import functools
+from collections.abc import Iterator
+from typing import Final
 
 from provecfg.registry.kwargs_flow import Flow, Resolve, flow_of, renamed_by_decorator
 from provecfg.registry.syntax import dotted_text, last_name, method, outer_statements
+
+# Each of a repository's folders sees its classes in another order, and reads them for itself: files are parsed once, so
+# that what is asked of a definition is the same.
+_MOST_DEFINITIONS: Final = 4096
 
 
 def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, resolve: Resolve) -> Flow | None:
@@ -26,6 +33,7 @@ def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, reso
     )
 
 
+@functools.lru_cache(maxsize=_MOST_DEFINITIONS)
 def defines_loss_name(owner: ast.ClassDef) -> bool:
     """Whether the class body gives its instances a `loss_name`."""
     if method(owner, "loss_name") is not None:
@@ -53,6 +61,7 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
     return frozenset(names)
 
 
+@functools.lru_cache(maxsize=_MOST_DEFINITIONS)
 def texts_of(owner: ast.ClassDef) -> frozenset[str]:
     """The names that a class body has as texts: keys that it may take out of a dict before it hands that on."""
     return frozenset(
@@ -60,6 +69,26 @@ def texts_of(owner: ast.ClassDef) -> frozenset[str]:
         for node in ast.walk(owner)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
     )
+
+
+def class_count(owner: ast.ClassDef) -> int | None:
+    """How many classes the `METAINFO` of a dataset's body names; None where it has none that is spelled out."""
+    for statement in owner.body:
+        if not isinstance(statement, ast.Assign) or not any(last_name(it) == "METAINFO" for it in statement.targets):
+            continue
+        for value in _values_under("classes", statement.value):
+            if isinstance(value, (ast.List, ast.Tuple)) and not any(isinstance(it, ast.Starred) for it in value.elts):
+                return len(value.elts)
+    return None
+
+
+def _values_under(key: str, node: ast.expr) -> Iterator[ast.expr]:
+    """What `dict(key=...)` or `{'key': ...}` has under a key."""
+    if isinstance(node, ast.Call) and dotted_text(node.func) == "dict":
+        yield from (keyword.value for keyword in node.keywords if keyword.arg == key)
+    elif isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        yield from (value for name, value in pairs if isinstance(name, ast.Constant) and name.value == key)
 
 
 def is_dataclass(owner: ast.ClassDef) -> bool:

@@ -12,6 +12,7 @@ from provecfg.registry.kwargs_flow import OPEN
 from provecfg.registry.outline import Module, changed_at
 from provecfg.registry.signatures import Parameter, parameters_of
 from provecfg.registry.source_reading import (
+    class_count,
     constructor_flow,
     dataclass_constructor,
     defines_loss_name,
@@ -150,6 +151,7 @@ class UserModules:
             row=node.lineno,
             own_names=names_bound(node),
             texts=texts_of(node),
+            class_count=class_count(node),
         )
 
 

@@ -108,6 +108,13 @@ def test_sizes_that_are_the_bases_crop_follow_the_studys() -> None:
     assert plan.segmentor["test_cfg"] == {"mode": "slide", "crop_size": (256, 256), "stride": (170, 170)}
 
 
+@pytest.mark.parametrize(("model", "is_padded"), [("mask2former_swin-b", False), ("segnext_mscan-b", True)])
+def test_windows_of_mask2former_are_taken_of_images_that_are_not_padded(model: str, is_padded: bool) -> None:
+    assert "test_cfg" in plan_of(model).segmentor["data_preprocessor"]
+    preprocessor = plan_of(model, inference={"mode": "slide"}).segmentor["data_preprocessor"]
+    assert ("test_cfg" in preprocessor) is is_padded
+
+
 def test_a_model_can_start_from_random_weights() -> None:
     assert "Pretrained" in str(plan_of("pspnet_r50").segmentor)
     assert "Pretrained" not in str(plan_of("pspnet_r50", pretrained=False).segmentor)

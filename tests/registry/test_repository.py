@@ -332,3 +332,128 @@ def test_a_config_of_mmcv_1_is_one_sentence(project: Path) -> None:
 def test_of_a_config_without_its_base_nothing_else_is_judged(project: Path) -> None:
     assert codes(project / "c.py", "_base_ = './gone.py'\ncustom_hooks = [dict(type='NoHook')]") == {}
     assert [one.code for one in read_config(project / "c.py").problems] == ["CFG003"]
+
+
+OWN_DATASET = """
+from mmseg.datasets import {parent}
+from mmseg.registry import DATASETS
+
+@DATASETS.register_module(force=True)
+class {name}({parent}):
+{body}
+    def __init__(self, reduce_zero_label={reduces}, **kwargs):
+        super().__init__(reduce_zero_label=reduce_zero_label, {handed}**kwargs)
+"""
+
+
+@pytest.mark.parametrize(
+    ("parent", "name", "body", "reduces", "handed", "told"),
+    [
+        # mmseg's name, and classes of its own
+        ("BaseSegDataset", "PascalVOCDataset", "    METAINFO = dict(classes=('a', 'b'), palette=[])", False, "", None),
+        (
+            "BaseSegDataset",
+            "PascalVOCDataset",
+            "    METAINFO = {'classes': ['a', 'b', 'c']}",
+            True,
+            "",
+            "HEAD006 DATA001",
+        ),
+        ("BaseSegDataset", "Mine", "    METAINFO = dict(classes=('a', 'b'))", True, "", "DATA001"),
+        ("BaseSegDataset", "Mine", "    METAINFO = dict(classes=CLASSES)", False, "", None),
+        # labels that it makes itself
+        (
+            "BaseSegDataset",
+            "Mine",
+            "    METAINFO = dict(classes=('a', 'b', 'c'))\n    def load_data_list(self): pass",
+            False,
+            "",
+            None,
+        ),
+        # those of its parent
+        ("CityscapesDataset", "Mine", "", False, "", "HEAD006"),
+        ("CityscapesDataset", "Mine", "", False, "metainfo=dict(classes=('a', 'b')), ", None),
+    ],
+)
+def test_a_dataset_of_the_users_has_the_classes_and_the_zero_label_that_it_says(
+    project: Path, parent: str, name: str, body: str, reduces: bool, handed: str, told: str | None
+) -> None:
+    write(
+        project / "own.py",
+        OWN_DATASET.format(parent=parent, name=name, body=body or "    pass", reduces=reduces, handed=handed),
+    )
+    load = "dict(type='LoadAnnotations', reduce_zero_label=False)"
+    found = codes(
+        project / "c.py",
+        "model = dict(decode_head=dict(type='FCNHead', in_channels=1, channels=1, num_classes=2))\n"
+        f"train_dataloader = dict(dataset=dict(type='{name}', pipeline=[{load}]))\n",
+    )
+    assert found.keys() & {"HEAD006", "DATA001"} == set((told or "").split())
+
+
+def test_a_head_of_the_users_takes_what_channels_and_labels_it_will(project: Path) -> None:
+    write(
+        project / "own.py",
+        "from mmseg.models import FCNHead\nfrom mmseg.registry import MODELS\n"
+        "@MODELS.register_module()\nclass Mine(FCNHead):\n    def forward(self, x): return x[0]\n",
+    )
+    model = (
+        "model = dict(type='EncoderDecoder', backbone=dict(type='ResNet', depth=50),\n"
+        "    decode_head=dict(type='{}', in_channels=7, channels=1, num_classes=3, in_index=3))\n"
+        "train_dataloader = dict(dataset=dict(type='CityscapesDataset'))\n"
+    )
+    assert codes(project / "c.py", model.format("FCNHead")).keys() >= {"HEAD006", "HEAD015"}
+    assert not codes(project / "c.py", model.format("Mine")).keys() & {"HEAD006", "HEAD015"}
+
+
+def test_how_many_maps_a_backbone_of_the_users_gives_is_its_own_affair(project: Path) -> None:
+    backbone = "@MODELS.register_module()\nclass Mine(ResNet):\n    def forward(self, x): return [x] * 6\n"
+    write(
+        project / "own.py",
+        f"from mmseg.models import ResNet\nfrom mmseg.registry import MODELS\n{backbone}",
+    )
+    model = (
+        "model = dict(type='EncoderDecoder', backbone=dict(type='{}', depth=50, out_indices=(0, 1, 2, 3)),\n"
+        "    decode_head=dict(type='FCNHead', in_channels=1, channels=1, num_classes=2, in_index=5))\n"
+    )
+    assert "HEAD014" in codes(project / "c.py", model.format("ResNet"))
+    assert "HEAD014" not in codes(project / "c.py", model.format("Mine"))
+
+
+@pytest.mark.parametrize(("loop", "is_refused"), [("TestLoop", True), ("OwnLoop", False), ("mmagic.MultiLoop", False)])
+def test_a_loop_that_is_not_mmengines_takes_loaders_that_mmengines_refuses(
+    project: Path, loop: str, is_refused: bool
+) -> None:
+    write(
+        project / "own.py",
+        "from mmengine.runner import TestLoop\nfrom mmseg.registry import LOOPS\n"
+        "@LOOPS.register_module()\nclass OwnLoop(TestLoop):\n    pass\n",
+    )
+    loaders = "test_dataloader = [dict(batch_size=1, dataset=dict(type='CityscapesDataset'))]\n"
+    found = codes(project / "c.py", f"test_cfg = dict(type='{loop}')\n{loaders}")
+    assert ("REG107" in found) is is_refused
+
+
+def test_a_dataset_of_the_users_may_hold_others_and_a_segmentor_load_weights_twice(project: Path) -> None:
+    write(project / "mmseg" / "__init__.py")
+    write(
+        project / "mmseg" / "own.py",
+        "from mmseg.datasets import BaseSegDataset\nfrom mmseg.models import BaseSegmentor\n"
+        "from mmseg.registry import DATASETS, MODELS\n"
+        "@DATASETS.register_module()\nclass Pair:\n    def __init__(self, source, target): pass\n"
+        "@MODELS.register_module()\nclass Mine(BaseSegmentor):\n"
+        "    def __init__(self, backbone, pretrained=None): pass\n",
+    )
+    text = (
+        "model = dict(type='{}', pretrained='a.pth', backbone=dict(type='ResNet', depth=50, pretrained='b.pth'){})\n"
+        "load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]\n"
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=9)\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.0))\n"
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='{}'))\n"
+        "val_dataloader = dict(dataset=dict(type='CityscapesDataset', pipeline=load))\n"
+    )
+    head = ", decode_head=dict(type='FCNHead', in_channels=2048, channels=1, num_classes=19, in_index=3)"
+    told = codes(project / "c.py", text.format("EncoderDecoder", head, "CityscapesDataset"))
+    assert told.keys() >= {"HEAD019", "DATA016"}
+    own = codes(project / "c.py", text.format("Mine", "", "Pair"))
+    assert not own.keys() & {"HEAD019", "DATA016"}

@@ -25,12 +25,42 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
         ("custom_imports = dict(imports='mmseg.modells')", "REG010", "custom_imports.imports"),
         ("custom_imports = dict(imports=['mmseg.models', 'mmdet.nothing'])", "REG010", "custom_imports.imports[1]"),
         ("default_scope = 'MMSeg'", "REG011", "default_scope"),
+        (
+            "_base_ = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'\ndefault_scope = None",
+            "REG011",
+            "default_scope",
+        ),
         ("custom_hooks = [dict(type='ParamSchedulerHook')]", "RUN013", "custom_hooks[0]"),
         ("randomness = dict(seed='42')", "RUN011", "randomness.seed"),
         (
             "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 1.999)))",
             "RUN008",
             "optim_wrapper.optimizer.betas[1]",
+        ),
+        # beside the name that is read, which a base has set
+        (
+            "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+            "    type='CityscapesDataset', data_prefix=dict(img_dir='mine', img_path='theirs', seg_map_path='gt')))",
+            "DATA004",
+            "val_dataloader.dataset.data_prefix.img_dir",
+        ),
+        # one mean is taken off each channel, and three means make three channels of one
+        *(
+            (
+                "model = dict(type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', size=(8, 8), "
+                f"mean={mean}, std={mean}),\n    backbone=dict(type='ResNetV1c', depth=50, in_channels={channels}),\n"
+                "    decode_head=dict(type='FCNHead', in_channels=2048, channels=8, num_classes=19, in_index=3))\n"
+                "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
+                f"    pipeline=[dict(type='LoadImageFromFile'), {grey}dict(type='LoadAnnotations'), "
+                "dict(type='PackSegInputs')]))",
+                "DATA039",
+                f"model.{key}",
+            )
+            for mean, grey, channels, key in (
+                ("[9.0] * 3", "dict(type='RGB2Gray', out_channels=1), ", 1, "backbone.in_channels"),
+                ("[9.0]", "dict(type='RGB2Gray', out_channels=1), ", 3, "backbone.in_channels"),
+                ("[9.0] * 4", "", 4, "data_preprocessor.mean"),
+            )
         ),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from provecfg.registry.classes import ClassRecord
+from provecfg.registry.kwargs_flow import Flow
 from provecfg.registry.preconditions.effects import calls_own_method, items_changed, may_leave, targets
 from provecfg.registry.preconditions.evaluation import MOST_STEPS, Evaluation, Frame, Sources
 from provecfg.registry.preconditions.natives import (
@@ -117,7 +118,7 @@ class Execution(Evaluation):
             if record.parameters is None:
                 continue
             if refuses_names:
-                self._check_call(record.dotted, record.parameters, positional, keywords, sources)
+                self._check_call(record.dotted, record.parameters, positional, keywords, sources, record.flow)
             body = record.body("__init__")
             if body is None:
                 self.hides_attributes |= record.may_hide("__init__")
@@ -139,13 +140,26 @@ class Execution(Evaluation):
         positional: list[Any],
         keywords: dict[str, Any],
         sources: Sources,
+        flow: Flow | None = None,
     ) -> None:
-        """Refuse a keyword argument that a call does not take, and a call that lacks one that it needs."""
+        """Refuse a keyword argument that a call does not take, and a call that lacks one that it needs.
+
+        Args:
+            called: Dotted name of the class, function or method.
+            parameters: Of its signature.
+            positional: What it is given by position.
+            keywords: What it is given by name.
+            sources: Which arguments of the config went into each of `keywords`.
+            flow: What its `**kwargs`, or a decorator that renames old arguments, make of further names.
+        """
         name = called.rpartition(".")[2]
         by_position = [p.name for p in parameters if p.kind in (Kind.POSITIONAL_ONLY, Kind.POSITIONAL_OR_KEYWORD)]
         filled = by_position[: len(positional)]
         known = [parameter.name for parameter in parameters if parameter.by_keyword]
         takes_any = any(parameter.kind is Kind.VAR_KEYWORD for parameter in parameters)
+        if flow is not None:
+            known += [*flow.reads, *flow.sets]
+            takes_any = takes_any or not flow.refuses
         for key in keywords if not takes_any else ():
             if key not in known and not isinstance(keywords[key], Uncertain):
                 words = f"{name} got an unexpected keyword argument {key!r}"

@@ -37,9 +37,6 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Mark]:
         node = load.get("reduce_zero_label") if load is not None else None
         if node is None or not isinstance(node.value, bool) or dataset.reduces_zero_label is None:
             continue
-        info = facts.class_of(dataset.node, "dataset")
-        if info is not None and not info.dotted.startswith("mmseg.") and "reduce_zero_label" not in dataset.node.value:
-            continue
         if node.value is not dataset.reduces_zero_label:
             yield Mark(
                 node,
@@ -239,7 +236,7 @@ def first_class_dropped(facts: Facts) -> Iterator[Mark]:
             node = dataset.node.get("reduce_zero_label")
             if node is None or node.value is not True or dataset.node.get("metainfo") is not None:
                 continue
-            if dataset.kind in _NUMBERED_FROM_ZERO:
+            if dataset.kind in _NUMBERED_FROM_ZERO and dataset.is_of_release:
                 yield Mark(
                     node,
                     f"{dataset.kind} numbers its classes from 0, and reduce_zero_label=True drops the first",

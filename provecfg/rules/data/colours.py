@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from provecfg.facts.data import Dataset
 from provecfg.facts.facts import Facts
-from provecfg.facts.numbers import number
+from provecfg.facts.numbers import count, number
 from provecfg.findings import Severity
 from provecfg.rules.edits import fix, put
 from provecfg.rules.rule import Mark, rule
@@ -174,3 +175,121 @@ def deviation_not_positive(facts: Facts) -> Iterator[Mark]:
     std = _triple(facts.value(node, "std"))
     if node is not None and std is not None and min(std) <= 0:
         yield Mark(node.get("std") or node, f"the images are divided by {min(std):g}", "ImageNet's are near 58")
+
+
+_THREE: Final = ("color", "color_ignore_orientation")
+_ONE: Final = ("grayscale", "grayscale_ignore_orientation")
+_ANY_COLOUR_TYPE: Final = ("cv2", "pillow", "turbojpeg")
+"""Backends that make as many channels as `color_type` says (mmcv 2.1.0, image/io.py); tifffile leaves them alone."""
+
+_SAME_CHANNELS: Final = frozenset(
+    {
+        # mmsegmentation 1.2.2, datasets/transforms; mmcv 2.1.0, transforms
+        "LoadAnnotations",
+        "Resize",
+        "RandomResize",
+        "RandomChoiceResize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+        "RandomCrop",
+        "RandomFlip",
+        "RandomRotate",
+        "RandomCutOut",
+        "Pad",
+        "PhotoMetricDistortion",
+        "CLAHE",
+        "AdjustGamma",
+        "Rerange",
+        "GenerateEdge",
+        "PackSegInputs",
+    }
+)
+
+
+def _image_channels(facts: Facts, dataset: Dataset) -> int | None:
+    """Channels of what a pipeline makes of an image; None where a transform is not known."""
+    channels = None
+    for node in dataset.transforms:
+        info = facts.class_of(node, "transform")
+        if info is None or info.is_of_user:
+            return None
+        if node.type == "LoadImageFromFile":
+            colour_type = facts.value(node, "color_type", "color")
+            if facts.value(node, "imdecode_backend", "cv2") not in _ANY_COLOUR_TYPE:
+                return None
+            channels = 3 if colour_type in _THREE else 1 if colour_type in _ONE else None
+        elif node.type == "RGB2Gray":
+            out = facts.value(node, "out_channels")
+            channels = channels if out is None else count(out)
+        elif node.type not in _SAME_CHANNELS:
+            return None
+        if channels is None:
+            return None
+    return channels
+
+
+@rule("DATA039", Severity.ERROR)
+def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
+    """Images, data preprocessor and backbone disagree about the number of channels.
+
+    Why it matters: the first image fails, in the preprocessor or in the backbone's first convolution.
+
+    Bad:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[
+                    dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='LoadAnnotations'),
+                    dict(type='PackSegInputs')]))
+
+    Known problems: classes of the user's, and transforms that may add or drop channels, are left alone.
+
+    Source: mmsegmentation 1.2.2, models/data_preprocessor.py, `forward`; mmsegmentation issue 3275.
+    """
+    model, preprocessor = facts.model, facts.preprocessor
+    segmentor = facts.class_of(model)
+    if model is None or preprocessor is None or preprocessor.type != "SegDataPreProcessor":
+        return
+    if model.type is not None and (segmentor is None or segmentor.is_of_user or not segmentor.is_a("EncoderDecoder")):
+        return
+    backbone = facts.section("model.backbone")
+    info = facts.class_of(backbone)
+    wanted = count(facts.argument(backbone, "in_channels"))
+    means = facts.value(preprocessor, "mean")
+    if backbone is None or info is None or info.is_of_user or wanted is None:
+        return
+    if means is not None and _triple(means) is None:
+        return
+    for loader, dataset in facts.datasets:
+        channels = _image_channels(facts, dataset)
+        if channels is None:
+            continue
+        where = f"images of {loader.split}_dataloader have {channels} channel{'s' * (channels != 1)}"
+        handed_on = channels if means is None else max(channels, len(means))
+        if means is not None and channels != len(means) and 1 not in (channels, len(means)):
+            yield Mark(
+                preprocessor.get("mean") or preprocessor, f"{where}, mean {len(means)}", "give a mean for each channel"
+            )
+            return
+        if handed_on != wanted:
+            made = "" if handed_on == channels else f", and {handed_on} once the mean is taken off"
+            yield Mark(
+                backbone.get("in_channels") or backbone,
+                f"{where}{made}; the backbone takes {wanted}",
+                f"set in_channels={handed_on}, or load images of {wanted}",
+            )
+            return

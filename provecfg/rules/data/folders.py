@@ -45,30 +45,33 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
                 type='CityscapesDataset',
                 data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')))
 
+    Known problems: a class of the user's that has the key as a text anywhere is taken to read it.
+
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
     """
     for _, dataset in facts.datasets:
         prefix = dataset.node.get("data_prefix")
         info = facts.class_of(dataset.node, "dataset")
-        if prefix is None or not prefix.is_dict or info is None or not info.dotted.startswith("mmseg."):
+        if prefix is None or not prefix.is_dict or info is None or None in info.ancestors or info.open:
             continue
         if not info.is_a("BaseSegDataset") and not info.is_a("BaseCDDataset"):
             continue
         is_renamed = False
         for node in prefix:
-            if node.name in ("img_path", "seg_map_path"):
+            if node.name in ("img_path", "seg_map_path") or info.may_take_out(node.name):
                 continue
             right = _PREFIXES.get(node.name)
             if right is None:
                 near = nearest_names(node.name, ("img_path", "seg_map_path"), limit=1)
-                right = near[0] if near and node.name not in ("img_path", "seg_map_path") else None
-            if right is not None and right not in prefix.value and node.name not in ("img_path2", "depth_map_path"):
+                right = near[0] if near else None
+            if right is not None and node.name not in ("img_path2", "depth_map_path"):
                 is_renamed = True
+                is_set, name = right in prefix.value, f"rename it to {right}"
                 yield Mark(
                     node,
                     f"{dataset.kind} does not read data_prefix.{node.name}",
-                    f"it is {right}",
-                    fix(f"rename it to {right}", renamed(node, right), safe=False),
+                    f"it reads {right}, which stays {prefix.value[right]!r}" if is_set else f"it is {right}",
+                    None if is_set else fix(name, renamed(node, right), safe=False),
                     at_key=True,
                 )
         if facts.is_whole_run and "img_path" not in prefix.value and not is_renamed:

@@ -93,6 +93,8 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
         of_dataset = facts.class_of(dataset.node, "dataset")
         if of_dataset is None or not of_dataset.dotted.startswith("mmseg."):
             continue
+        if not _is_released(facts, of_dataset):
+            continue  # it may hold others under keys of its own
         if pipeline is None and dataset.outer_pipeline is None and says_pipelines:
             yield Mark(
                 dataset.node, "no pipeline: images are neither loaded nor packed", "give it one", missing="pipeline"

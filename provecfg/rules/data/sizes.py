@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.data import final_size, is_no_pair, pair
+from provecfg.facts.data import Dataset, final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
@@ -136,7 +136,7 @@ def images_do_not_stack(facts: Facts) -> Iterator[Mark]:
         after = final_size(dataset.transforms)
         if after is None or after.height is not None or after.at is None:
             continue
-        if after.at.type not in ("RandomResize", "RandomChoiceResize") and dataset.kind not in _MIXED_SIZES:
+        if after.at.type not in ("RandomResize", "RandomChoiceResize") and not _has_mixed_sizes(dataset):
             continue  # images of one size stay of one size
         largest = _largest(after.at)
         if largest is not None and largest[0] <= min(size) and largest[1] <= max(size):
@@ -212,6 +212,10 @@ def crop_larger_than_size(facts: Facts) -> Iterator[Mark]:
                 f"crops of {height} x {width}, and the data preprocessor pads to {size[0]} x {size[1]}",
                 f"set the data preprocessor's size to {(height, width)}",
             )
+
+
+def _has_mixed_sizes(dataset: Dataset) -> bool:
+    return dataset.kind in _MIXED_SIZES and dataset.is_of_release
 
 
 @rule("DATA038", Severity.WARNING)
@@ -301,7 +305,7 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
     """
     for loader, dataset in facts.datasets:
         size = loader.batch_size
-        if loader.split == "train" or size is None or size < 2 or dataset.kind not in _MIXED_SIZES:
+        if loader.split == "train" or size is None or size < 2 or not _has_mixed_sizes(dataset):
             continue
         after = final_size(dataset.transforms)
         if after is not None and dataset.transforms and not after.is_fixed:

@@ -84,7 +84,7 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
         return
     for head in facts.heads:
         in_index, channels = _indices(head), facts.value(head.node, "in_channels")
-        if in_index is None or head.is_mask_head:
+        if in_index is None or head.is_mask_head or facts.is_unknown_to_release(head.node):
             continue
         wanted = [channels] if isinstance(channels, int) else list(channels) if _is_list(channels) else []
         indices = in_index[1]

@@ -39,8 +39,8 @@ def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Mark]:
     if not counts or len(known_counts) != len(counts):
         return
     most, classes = max(known_counts), head.num_classes
-    if not more and not head.calls_losses_plainly:
-        return  # heads that train on sets of masks map the labels themselves
+    if not more and (not head.calls_losses_plainly or facts.is_unknown_to_release(head.node)):
+        return  # heads that train on sets of masks map the labels themselves, and any other may
     if classes == most or (classes > most) is not more or (classes == 1 and most == 2):
         return
     if more and head.has_own_outputs:

@@ -98,7 +98,7 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
     model = facts.model
     outer = model.get("pretrained") if model is not None else None
     backbone = facts.section("model.backbone")
-    if backbone is None:
+    if backbone is None or facts.is_unknown_to_release(model):
         return
     inner, init = backbone.get("pretrained"), backbone.get("init_cfg")
     if outer is not None and isinstance(outer.value, str) and inner is not None and inner.value is not None:
@@ -245,6 +245,86 @@ def _unread(section: Node | None, readers: list[ClassInfo], key: str) -> Iterato
 
 def _has(infos: list[ClassInfo], name: str) -> bool:
     return any(info.is_a(name) for info in infos)
+
+
+@rule("HEAD031", Severity.ERROR)
+def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
+    """Mask2Former predicts in windows of an image that is padded.
+
+    Why it matters: the head resizes each window's prediction to the size of the padded image. It does not fit the
+    window's place: a RuntimeError at the first image that is larger than a window, which the first validation has.
+
+    Bad:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=dict(size_divisor=32)),
+            decode_head=dict(
+                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
+                out_channels=256),
+            test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=None),
+            decode_head=dict(
+                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
+                out_channels=256),
+            test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
+        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+
+    Known problems: images that are no larger than a window are not known here.
+
+    Source: mmsegmentation 1.2.2, models/decode_heads/mask2former_head.py, `predict`; mmsegmentation issue 3666.
+    """
+    test, padding = facts.section("model.test_cfg"), facts.value(facts.preprocessor, "test_cfg")
+    if facts.value(test, "mode") != "slide" or not isinstance(padding, dict) or not padding:
+        return
+    for head in facts.heads:
+        info = facts.class_of(head.node)
+        if info is not None and not info.is_of_user and info.is_a("Mask2FormerHead") and facts.preprocessor is not None:
+            yield Mark(
+                facts.preprocessor.get("test_cfg") or facts.preprocessor,
+                "images are padded, and Mask2FormerHead predicts windows of them at the size of all",
+                "set the data preprocessor's test_cfg=None, or predict with mode='whole'",
+            )
+            return
+
+
+@rule("HEAD032", Severity.ERROR)
+def positions_of_another_size(facts: Facts) -> Iterator[Mark]:
+    """BEiT or MAE is built for images of another size than it is trained on.
+
+    Why it matters: their positions are not resized, as ViT's are. A RuntimeError at the first iteration: the size of
+    tensor a must match the size of tensor b.
+
+    Bad:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(128, 128)),
+            backbone=dict(type='MAE', img_size=(512, 512), patch_size=16))
+
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(128, 128)),
+            backbone=dict(type='MAE', img_size=(128, 128), patch_size=16))
+
+    Source: mmsegmentation 1.2.2, models/backbones/mae.py, `forward`; models/backbones/beit.py, `BEiTAttention.forward`;
+    mmsegmentation issue 1613.
+    """
+    backbone, size = facts.section("model.backbone"), pair(facts.value(facts.preprocessor, "size"))
+    info = facts.class_of(backbone)
+    if backbone is None or info is None or info.is_of_user or not info.is_a("BEiT"):
+        return
+    own, patch = pair(facts.argument(backbone, "img_size")), pair(facts.argument(backbone, "patch_size"))
+    if own is None or patch is None or size is None:
+        return
+    if [side // step for side, step in zip(own, patch, strict=True)] != [
+        side // step for side, step in zip(size, patch, strict=True)
+    ]:
+        yield Mark(
+            backbone.get("img_size") or backbone,
+            f"positions of images of {own}, and images are padded to {size}",
+            f"set img_size={size}",
+        )
 
 
 @rule("HEAD024", Severity.WARNING)

@@ -304,14 +304,16 @@ def no_scope(facts: Facts) -> Iterator[Mark]:
                 f"did you mean {near[0]!r}?",
                 fix(f"write {near[0]!r}", replaced(node, near[0]), safe=True),
             )
-    elif node is None and all(facts.section(key) for key in ("model", "train_cfg", "train_dataloader")):
+    elif (node is None or node.value is None) and all(
+        facts.section(key) for key in ("model", "train_cfg", "train_dataloader")
+    ):
         model = facts.get("model.type")
         if model is not None and type(model.value) is str and model.value in _SEGMENTORS:
             yield Mark(
-                facts.root,
+                node or facts.root,
                 f"no default_scope: {model.value} is looked for among mmengine's own classes",
                 "set default_scope='mmseg'",
-                missing="default_scope",
+                missing="default_scope" if node is None else "",
             )
 
 
