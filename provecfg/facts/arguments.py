@@ -11,6 +11,7 @@ from provecfg.facts.typed import Typed, typed_nodes
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
 from provecfg.registry.accepted import accepted, argument_name
+from provecfg.registry.layout import DATA_LOADER, LOADERS
 from provecfg.registry.stated_types import StatedType, misfit
 
 _CERTAIN: Final = frozenset(
@@ -135,18 +136,22 @@ class Misfit(NamedTuple):
 
 
 def misfits_of(config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]) -> Iterator[Misfit]:
-    """The values of a kind that their class does not state."""
+    """The values of a kind that their class does not state; a data loader's section goes to torch's class."""
     registry_at = {id(typed.node.value): typed.registry for typed in parts}
     misdescribed = accepted(config.registry.snapshot.release).misdescribed
-    for typed, info in classes:
-        if info.is_of_user or not info.stated_types or not is_built_as_it_stands(config, typed, registry_at):
+    built = [(typed.node, info) for typed, info in classes if is_built_as_it_stands(config, typed, registry_at)]
+    data_loader = config.registry.find_dotted(DATA_LOADER)
+    if data_loader is not None:
+        built += [(node, data_loader) for key in LOADERS if (node := config.section(key)) is not None]
+    for section, info in built:
+        if info.is_of_user or not info.stated_types:
             continue
-        for key, value in typed.node.value.items():
+        for key, value in section.value.items():
             stated = info.stated_types.get(key)
             unfit = None if stated is None else misfit(value, stated)
             if unfit is not None and argument_name(info.dotted, key) not in misdescribed:
                 path, stated_there = unfit
-                node = Node(value, typed.node, key)
+                node = Node(value, section, key)
                 yield Misfit(info, key, (node.dig(path) if path else None) or node, stated_there)
 
 

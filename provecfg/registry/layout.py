@@ -193,6 +193,12 @@ NEEDED_BY_TRAINING: Final = (
 RUNNER: Final = "mmengine.runner.runner.Runner"
 """The class that a config's top level is given to."""
 
+LOADERS: Final = ("train_dataloader", "val_dataloader", "test_dataloader")
+"""Top-level keys of data loaders."""
+
+DATA_LOADER: Final = "torch.utils.data.dataloader.DataLoader"
+"""The class that mmengine's Runner makes of a data loader's section."""
+
 RUNNER_METHODS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         # mmengine 0.10.7, runner/runner.py

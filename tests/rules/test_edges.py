@@ -161,6 +161,8 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
         ("size=(512, 512))", "size=(512, [512]))", "DATA006", ".data_preprocessor.size"),
         ("stride=(341, 341)", "stride=(341,)", "HEAD020", ".test_cfg.stride"),
         ("dict(type='ResNetV1c', depth=18)", "dict(type='MobileNetV2')", "HEAD015", ".decode_head.in_channels"),
+        ("batch_size=1,", "batch_size=1, pin_memory='False',", "REG005", "val_dataloader.pin_memory"),
+        ("batch_size=1,", "batch_size=1, persistent_workers=[False],", "REG108", "persistent_workers"),
         ("depth=18", "depth=18, in_channels=30", "HEAD030", ".backbone.in_channels"),
         ("train_cfg=dict(),", "train_cfg=dict(channels=16),", "HEAD029", ".train_cfg.channels"),
     ],

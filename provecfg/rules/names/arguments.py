@@ -13,7 +13,7 @@ from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
-from provecfg.registry.layout import DEFAULT_HOOKS, OLD_KEYS, TOP_LEVEL
+from provecfg.registry.layout import DATA_LOADER, DEFAULT_HOOKS, OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
 from provecfg.rules.rule import Mark, rule
 from provecfg.spelling import first_few, is_misspelling, nearest_names
@@ -232,10 +232,13 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures; of a list's item, the numbers beside it.
     """
-    for typed, info in facts.classes:
-        for key, value in typed.node.value.items():
+    built = [(typed.node, info) for typed, info in facts.classes]
+    data_loader = facts.registry.find_dotted(DATA_LOADER)
+    built += [(loader.node, data_loader) for loader in facts.loaders if data_loader is not None]
+    for section, info in built:
+        for key, value in section.value.items():
             if isinstance(value, (list, tuple)):
-                yield from _quoted_items(Node(value, typed.node, key))
+                yield from _quoted_items(Node(value, section, key))
             if not isinstance(value, str) or key == "type":
                 continue
             meant = _QUOTED.get(value, _parsed(value))
@@ -245,7 +248,7 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
             default = parameter.default if parameter is not None else None
             if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
                 continue
-            node = Node(value, typed.node, key)
+            node = Node(value, section, key)
             yield Mark(
                 node,
                 f"{key} is the text {value!r}, not {meant!r}",
@@ -362,7 +365,7 @@ def _homes(facts: Facts, name: str) -> list[str]:
         for typed, info in facts.classes
         if typed.node.key in TOP_LEVEL and name in info.parameters and name not in typed.node.value
     ]
-    data_loader = facts.registry.find_dotted("torch.utils.data.dataloader.DataLoader")
+    data_loader = facts.registry.find_dotted(DATA_LOADER)
     if data_loader is not None and name in data_loader.parameters:
         homes += [loader.node.key for loader in facts.loaders if name not in loader.node.value]
     return homes
