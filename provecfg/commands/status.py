@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.errors import ExitCode
+from provecfg.errors import ExitCode, ProvecfgError
 
 _WATCH_SECONDS = 5.0
 
@@ -28,7 +28,10 @@ def command(folder: Path, watch: bool, output_format: str, terminal: Terminal) -
     from provecfg.ledger.status_table import as_json, as_table
 
     while True:
-        statuses = statuses_of(folder, lambda error: terminal.failure(f"the engine was not heard: {error.message}"))
+        silences: list[ProvecfgError] = []
+        statuses = statuses_of(folder, silences.append)
+        for message in dict.fromkeys(error.message for error in silences):  # of each submission that was asked about
+            terminal.failure(f"the engine was not heard: {message}")
         if watch and terminal.colors_output:
             click.clear()
         terminal.result(as_json(statuses) if output_format == "json" else as_table(statuses))

@@ -132,7 +132,10 @@ def require_study(study_dir: Path) -> Study:
     """
     study = read_study(study_dir)
     if study is None:
-        raise ProvecfgError(f"{study_dir} holds no submitted study: there is no {FILENAME}")
+        raise ProvecfgError(
+            f"{study_dir} holds no submitted study: there is no {FILENAME}",
+            hint="name the --study-dir of `provecfg submit`; what `provecfg run` trains goes on by the same command",
+        )
     return study
 
 

@@ -1,7 +1,8 @@
 """Submitting a study of a thousand cells, and asking where they stand: `python tests/benchmarks/bench_scale.py`.
 
 The 24 generated configs with 42 seeds each, every one with a fresh receipt; `sbatch` and `squeue` are lines of shell,
-so what is measured is provecfg.
+so what is measured is provecfg. The bounds are held against processor time, all processes taken together: on an idle
+machine the clock says no more, whatever else one has to do.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ def main() -> int:
         ("submission", submitting, of_submission, SUBMIT_SECONDS),
         ("status", status, of_status, STATUS_SECONDS),
     ):
-        took = f"{seconds:.1f} s ({processor:.1f} s of processor)"
-        print(f"{name} of {len(configs)} cells: {took}, must be under {bound:.0f}")
-    return int(submitting > SUBMIT_SECONDS or status > STATUS_SECONDS)
+        took = f"{processor:.1f} s of processor, must be under {bound:.0f} ({seconds:.1f} s by the clock)"
+        print(f"{name} of {len(configs)} cells: {took}")
+    return int(of_submission > SUBMIT_SECONDS or of_status > STATUS_SECONDS)
 
 
 if __name__ == "__main__":

@@ -64,13 +64,15 @@ def test_what_is_submitted_is_frozen_and_stands_where_the_engine_says_also_when_
 
 def test_a_scheduler_that_does_not_answer_is_named_and_nothing_is_submitted_twice(tmp_path: Path, provecfg) -> None:
     provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    Path("bin/squeue").write_text("#!/bin/sh\nexit 0\n")
+    provecfg("resume", "study")
     Path("bin/squeue").write_text("#!/bin/sh\necho 'squeue: error: Unable to contact slurm controller' >&2; exit 1\n")
     code, out, err = provecfg("status", "study")
     assert (code, out.splitlines()[-1]) == (0, "1 cell: 1 waiting")
     assert err == "the engine was not heard: squeue: error: Unable to contact slurm controller\n"
     code, _, err = provecfg("resume", "study")
     assert code == ExitCode.FINDINGS
-    assert len(submissions_of(Path("study"))) == 1
+    assert len(submissions_of(Path("study"))) == 2
     console = next(Path("study/cells").iterdir()) / "console.log"
     console.write_text("trains\n")
     assert provecfg("logs", "study", "one")[:2] == (0, f"==> {console} <==\ntrains\n")

@@ -19,7 +19,8 @@ from provecfg.training.lease import process_start
 
 _COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 
-# Slurm starts a requeued job two minutes later, but for cred_expire (seconds).
+# Slurm starts a requeued job two minutes later, but for cred_expire (seconds). A machine that is busy with other things
+# answers late: by the usual MessageTimeout (10), TCPTimeout (2) and BatchStartTimeout (10) Slurm would give it up.
 _CONF = """\
 ClusterName=provecfgtest
 SlurmctldHost={host}(127.0.0.1)
@@ -47,6 +48,9 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 MinJobAge=3600
+MessageTimeout=60
+TCPTimeout=20
+BatchStartTimeout=60
 KillWait=5
 JobRequeue=1
 MaxArraySize=1001
@@ -184,7 +188,7 @@ class Cluster:
         return [process for process in processes if process != os.getpid()]
 
     @staticmethod
-    def wait_until(claim, what: str, seconds: float = 40.0) -> None:
+    def wait_until(claim, what: str, seconds: float = 120.0) -> None:
         """Wait until something is so.
 
         Raises:
@@ -206,7 +210,7 @@ def _which(name: str) -> str | None:
 
 def _run(*words: str) -> str:
     return subprocess.run(
-        [_which(words[0]) or words[0], *words[1:]], capture_output=True, text=True, timeout=30, check=True
+        [_which(words[0]) or words[0], *words[1:]], capture_output=True, text=True, timeout=60, check=True
     ).stdout
 
 

@@ -63,32 +63,26 @@ def test_an_array_is_throttled_and_the_failure_of_one_task_ends_no_other(
     study.cluster.wait_until(lambda: len(study.record("nan").attempts) == 2, "another attempt")
 
 
-def test_a_warning_of_the_time_limit_requeues_a_cell_and_it_goes_on_where_it_was(
+def test_a_cell_goes_on_where_it_was_after_the_warning_of_a_time_limit_and_after_preemption(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = SubmittedStudy(cluster, tmp_path, configs("long"))
-    study.wait_for_iteration("long", 3)
-    assert study.states() == {"long": "running"}
-    subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_0"], check=True)
-    study.wait_for(long="queued")
-    study.wait_for(long="finished")
-    assert study.lives("long") == ["interrupted", "finished"]
-    first, second = study.record("long").attempts
-    assert first.requeue
-    assert second.job is not None
-    assert second.job.restarts == 1
-
-
-def test_preemption_loses_nothing_and_slurm_starts_the_cell_again(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = SubmittedStudy(cluster, tmp_path, configs("ages"))
+    study = SubmittedStudy(cluster, tmp_path, configs("ages", "long"))
     study.wait_for_iteration("ages", 2)
+    study.wait_for_iteration("long", 3)
+    assert study.states() == {"ages": "running", "long": "running"}
+    subprocess.run(["scancel", "--batch", "--signal=USR1", f"{study.job()}_1"], check=True)
+    study.wait_for(long="queued")
     urgent = ["sbatch", "--partition=urgent", "--gres=gpu:2", "--output=/dev/null", "--wrap=sleep 1"]
     subprocess.run(urgent, check=True, capture_output=True)
+    study.wait_for(long="finished")
+    assert study.lives("long") == ["interrupted", "finished"]
     cluster.wait_until(lambda: len(study.record("ages").attempts) == 2, "another attempt")
     assert provecfg("cancel", study.dir) == 0
     study.wait_for(ages="interrupted")
     assert study.lives("ages") == ["interrupted", "interrupted"]
-    assert not study.record("ages").attempts[0].requeue
+    warned, preempted = (study.record(name).attempts for name in ("long", "ages"))
+    assert [warned[0].requeue, preempted[0].requeue] == [True, False]
+    assert [attempts[1].job and attempts[1].job.restarts for attempts in (warned, preempted)] == [1, 1]
 
 
 def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path: Path, configs) -> None:
@@ -134,13 +128,3 @@ def test_three_equal_failures_stop_the_submission(cluster: Cluster, tmp_path: Pa
     cluster.wait_until(lambda: "queued" not in study.states().values(), "the end of what waited")
     assert "3 cells have failed alike: the loss is nan in iteration 1" in study.printed()
     assert not list(study.work_dir("quick2").iterdir())
-
-
-def test_a_moved_study_and_a_changed_config_are_seen(cluster: Cluster, tmp_path: Path, configs) -> None:
-    paths = configs("quick")
-    study = SubmittedStudy(cluster, tmp_path, paths)
-    study.wait_for(quick="finished")
-    paths[0].write_text(paths[0].read_text().replace("lr=0.01", "lr=0.02"))
-    assert [status.is_stale for status in statuses_of(study.dir)] == [True]
-    study.dir = study.dir.rename(tmp_path / "elsewhere")
-    assert study.states() == {"quick": "finished"}
