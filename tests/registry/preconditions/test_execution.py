@@ -9,6 +9,7 @@ import pytest
 from provecfg.mmconfig import Opaque
 from provecfg.registry import registry_for
 from provecfg.registry.preconditions import Refusal, refusal, refusal_by_method
+from provecfg.registry.release import RELEASES
 
 HEAD = {"type": "FCNHead", "in_channels": 64, "channels": 32, "num_classes": 19}
 NORM = {"type": "BN", "requires_grad": True}
@@ -32,27 +33,35 @@ REFUSED = [
 ]
 
 
-def refusal_of(kind: str, values: dict[str, Any]) -> Refusal | None:
-    info = registry_for(release="onedl").find(values["type"], kind)
+def refusal_of(kind: str, values: dict[str, Any], release: str = "onedl") -> Refusal | None:
+    info = registry_for(release=release).find(values["type"], kind)
     assert info is not None
     return refusal(info, values)
 
 
+@pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(("kind", "values", "_", "key"), REFUSED, ids=lambda value: None)
 def test_a_value_is_refused_with_the_argument_it_is_about(
-    kind: str, values: dict[str, Any], _: dict[str, Any], key: str
+    kind: str, values: dict[str, Any], _: dict[str, Any], key: str, release: str
 ) -> None:
-    refused = refusal_of(kind, values)
+    refused = refusal_of(kind, values, release)
     assert refused is not None
     assert key in {path.partition(".")[0].partition("[")[0] for path in refused.keys}
     assert refused.words
 
 
+@pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(("kind", "values", "mended", "_"), REFUSED, ids=lambda value: None)
 def test_the_same_with_a_right_value_is_accepted(
-    kind: str, values: dict[str, Any], mended: dict[str, Any], _: str
+    kind: str, values: dict[str, Any], mended: dict[str, Any], _: str, release: str
 ) -> None:
-    assert refusal_of(kind, values | mended) is None
+    assert refusal_of(kind, values | mended, release) is None
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_old_name_that_a_decorator_renames_is_accepted_where_it_is_handed_on(release: str) -> None:
+    # KernelUpdateHead calls mmcv's FFN with `dropout`, which is `ffn_drop` today
+    assert refusal_of("model", {"type": "KernelUpdateHead", "dropout": 0.3}, release) is None
 
 
 @pytest.mark.parametrize(("kind", "values", "_", "key"), REFUSED, ids=lambda value: None)
