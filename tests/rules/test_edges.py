@@ -59,7 +59,7 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
             for mean, grey, channels, key in (
                 ("[9.0] * 3", "dict(type='RGB2Gray', out_channels=1), ", 1, "backbone.in_channels"),
                 ("[9.0]", "dict(type='RGB2Gray', out_channels=1), ", 3, "backbone.in_channels"),
-                ("[9.0] * 4", "", 4, "data_preprocessor.mean"),
+                ("[9.0] * 4", "", 3, "data_preprocessor.mean"),
             )
         ),
     ],

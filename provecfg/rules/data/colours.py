@@ -230,23 +230,14 @@ def _image_channels(facts: Facts, dataset: Dataset) -> int | None:
 
 @rule("DATA039", Severity.ERROR)
 def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
-    """Images, data preprocessor and backbone disagree about the number of channels.
+    """Images, the mean that is taken off them, and the backbone disagree about the number of channels.
 
-    Why it matters: the first image fails, in the preprocessor or in the backbone's first convolution.
+    Why it matters: three means taken off a grey image make three channels of it; the backbone's first convolution, or
+    the subtraction itself, fails at the first image.
 
     Bad:
         model = dict(
-            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
-            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
-        train_dataloader = dict(
-            sampler=dict(type='InfiniteSampler'),
-            dataset=dict(
-                type='CityscapesDataset',
-                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
-
-    Good:
-        model = dict(
-            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512)),
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7] * 3, std=[58.4] * 3),
             backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
         train_dataloader = dict(
             sampler=dict(type='InfiniteSampler'),
@@ -256,7 +247,20 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
                     dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='LoadAnnotations'),
                     dict(type='PackSegInputs')]))
 
-    Known problems: classes of the user's, and transforms that may add or drop channels, are left alone.
+    Good:
+        model = dict(
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7], std=[58.4]),
+            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[
+                    dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='LoadAnnotations'),
+                    dict(type='PackSegInputs')]))
+
+    Known problems: classes of the user's, and transforms that may add or drop channels, are left alone. Images in
+    colour are held against the backbone by another rule.
 
     Source: mmsegmentation 1.2.2, models/data_preprocessor.py, `forward`; mmsegmentation issue 3275.
     """
@@ -285,7 +289,7 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
                 preprocessor.get("mean") or preprocessor, f"{where}, mean {len(means)}", "give a mean for each channel"
             )
             return
-        if handed_on != wanted:
+        if channels != 3 and handed_on != wanted:
             made = "" if handed_on == channels else f", and {handed_on} once the mean is taken off"
             yield Mark(
                 backbone.get("in_channels") or backbone,
