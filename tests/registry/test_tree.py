@@ -20,8 +20,6 @@ def found(registry: Registry, name: str, kind: str = "model") -> ClassInfo:
 
 def test_a_snapshot_is_small() -> None:
     assert {file.stem for file in DATA_DIR.glob("*.json")} == {
-        "plugin", *RELEASES, *(f"{release}_accepted" for release in RELEASES)
-    }
         "plugin",
         *RELEASES,
         *(f"{release}_accepted" for release in RELEASES),
