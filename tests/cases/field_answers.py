@@ -108,14 +108,12 @@ FAULTY = (
         "labels are loaded in the dataset and again in its wrapper, and transformed twice",
         "mmseg#2452",
         (f"{TRAIN}.pipeline[0]", f"{TRAIN}.pipeline[1]"),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R05/bad2.py",
         "labels are loaded twice in one pipeline, and transformed twice",
         "mmseg#2452",
         (f"{TRAIN}.pipeline[1]", f"{TRAIN}.pipeline[2]"),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R07/bad.py",

@@ -218,6 +218,38 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
                 yield Mark(transform, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")
 
 
+@rule("DATA040", Severity.ERROR)
+def labels_loaded_twice(facts: Facts) -> Iterator[Mark]:
+    """A training pipeline loads the labels twice.
+
+    Why it matters: each loading enters them once more into the list of what moves with the image. A flip then turns
+    them back, and a crop cuts what is cut already: they lie elsewhere than the image, which trains, or fails.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='LoadAnnotations'),
+                dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'),
+            dataset=dict(type='CityscapesDataset', pipeline=[
+                dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs')]))
+
+    Known problems: a wrapper's pipeline counts as the continuation of its dataset's.
+
+    Source: mmsegmentation 1.2.2, datasets/transforms/loading.py, `LoadAnnotations._load_seg_map`; issue 2452.
+    """
+    for loader, dataset in _whole_pipelines(facts):
+        loads = [transform for transform in dataset.transforms if transform.type == "LoadAnnotations"]
+        moves = any(transform.type in _MOVING for transform in dataset.transforms)
+        if loader.split == "train" and len(loads) > 1 and moves:
+            yield Mark(loads[1], "the labels are loaded a second time", "leave it out")
+
+
 @rule("DATA027", Severity.ERROR)
 def packed_too_early(facts: Facts) -> Iterator[Mark]:
     """A transform comes after the one that packs the results.
