@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ Counts = NDArray[np.int64]
 INTERSECTION, PREDICTION, LABEL = range(3)
 """Last axis of regions and bands: pixels that both give to the class, that the prediction does, that the label does."""
 
+_Strip = tuple[slice, NDArray[np.uint8], NDArray[np.uint8]]
+"""Rows of a map, and the `band_levels` of prediction and label there."""
 _UINT8: Final = 2**8 - 1
 _UINT16: Final = 2**16 - 1
 _MOST_IN_UINT8: Final = 252
@@ -137,29 +139,35 @@ def _count_bands(
 ) -> tuple[Counts, Counts]:
     """`_confusion`, and (num_classes, W, 3) pixels in the bands."""
     levels = len(widths) + 1
-    sides = (num_classes + 2, num_classes + 1, levels**2)
-    in_one_go = math.prod(sides) <= _UINT16
-    whole = np.zeros(sides if in_one_go else (0, 0, 0), np.int64)
-    by_level = np.zeros((num_classes + 2, levels, 3), np.int64)
-    for rows, of_prediction, of_label in _levels(predicted, labelled, num_classes, widths, convention, scratch):
-        if in_one_go:
-            both = np.multiply(of_prediction, np.uint8(levels), out=scratch.array("both", of_label.shape, np.uint8))
-            both += of_label
-            whole += _histogram((labelled[rows], predicted[rows], both), sides, scratch)
-        else:
-            by_level += _by_level(predicted[rows], labelled[rows], of_prediction, of_label, by_level.shape, scratch)
-    if not in_one_go:
+    strips = _levels(predicted, labelled, num_classes, widths, convention, scratch)
+    if (num_classes + 2) * (num_classes + 1) * levels**2 > _UINT16:
         confusion = _confusion(predicted, labelled, num_classes, scratch)
-        return confusion, by_level[:num_classes, :-1].cumsum(axis=1)
-    whole = whole[: num_classes + 1].reshape(num_classes + 1, num_classes + 1, levels, levels)
+        return confusion, _bands(predicted, labelled, num_classes, levels, strips, scratch)
+    pixels = np.zeros((num_classes + 2, num_classes + 1, levels, levels), np.int64)
+    for rows, of_prediction, of_label in strips:
+        # Two maps of 8 bits are put together faster than either is with one of 16.
+        both = np.multiply(of_prediction, np.uint8(levels), out=scratch.array("both", of_label.shape, np.uint8))
+        both += of_label
+        sides = (num_classes + 2, num_classes + 1, levels**2)
+        pixels += _histogram((labelled[rows], predicted[rows], both), sides, scratch).reshape(pixels.shape)
+    return _sums(pixels[: num_classes + 1])
+
+
+def _sums(pixels: Counts) -> tuple[Counts, Counts]:
+    """(C + 1, C + 1) confusion, and (C, W, 3) pixels in the bands.
+
+    Args:
+        pixels: (C + 1, C + 1, W + 1, W + 1) by label, prediction, and the levels of prediction and label.
+    """
+    classes = np.arange(len(pixels) - 1)
     # A pixel is in the bands of both maps from the level on at which it is in that of the second.
-    agreeing = whole[np.arange(num_classes), np.arange(num_classes)].cumsum(axis=1).cumsum(axis=2)
+    agreeing = pixels[classes, classes].cumsum(axis=1).cumsum(axis=2)
     bands = [
         agreeing.diagonal(axis1=1, axis2=2),
-        whole.sum(axis=(0, 3))[:num_classes].cumsum(axis=1),
-        whole.sum(axis=(1, 2))[:num_classes].cumsum(axis=1),
+        pixels.sum(axis=(0, 3))[:-1].cumsum(axis=1),
+        pixels.sum(axis=(1, 2))[:-1].cumsum(axis=1),
     ]
-    return whole.sum(axis=(2, 3)), np.stack(bands, axis=-1)[:, :-1]
+    return pixels.sum(axis=(2, 3)), np.stack(bands, axis=-1)[:, :-1]
 
 
 def _levels(
@@ -169,8 +177,8 @@ def _levels(
     widths: tuple[int, ...],
     convention: BoundaryConvention,
     scratch: Scratch,
-) -> Iterator[tuple[slice, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Of each strip, its rows, and the `band_levels` of prediction and label there."""
+) -> Iterator[_Strip]:
+    """The strips of both maps."""
     height, width = labelled.shape
     halo = max(widths)
     for rows in _strips(height, width):
@@ -184,30 +192,29 @@ def _levels(
         yield rows, of_prediction, of_label
 
 
-def _by_level(
+def _bands(
     predicted: Labels,
     labelled: Labels,
-    of_prediction: NDArray[np.uint8],
-    of_label: NDArray[np.uint8],
-    shape: tuple[int, int, int],
+    num_classes: int,
+    levels: int,
+    strips: Iterable[_Strip],
     scratch: Scratch,
 ) -> Counts:
-    """Pixels of each class at each level, of a strip, where there are too many classes for one histogram.
-
-    Args:
-        predicted, labelled: The maps.
-        of_prediction, of_label: Their levels; the first is changed.
-        shape: (classes + 2, levels, 3), of the result.
-        scratch: Memory to work in.
-    """
-    outside = np.uint8(shape[1] - 1)
-    # A pixel that is not to be counted is put where no band reaches.
-    nowhere = scratch.array("nowhere", labelled.shape, np.uint8)
-    of_both = np.maximum(of_prediction, of_label, out=scratch.array("both", labelled.shape, np.uint8))
-    np.maximum(of_both, np.multiply(predicted != labelled, outside, out=nowhere), out=of_both)
-    np.maximum(of_prediction, np.multiply(labelled == shape[0] - 1, outside, out=nowhere), out=of_prediction)
-    pairs = ((labelled, of_both), (predicted, of_prediction), (labelled, of_label))
-    return np.stack([_histogram(pair, shape[:2], scratch) for pair in pairs], axis=-1)
+    """(num_classes, W, 3) pixels in the bands, where there are too many classes for one histogram of all."""
+    shape, outside = (num_classes + 2, levels), np.uint8(levels - 1)
+    by_level = np.zeros((*shape, 3), np.int64)
+    for rows, of_prediction, of_label in strips:
+        own_predicted, own_labelled = predicted[rows], labelled[rows]
+        # A pixel that is not to be counted is put where no band reaches.
+        nowhere = scratch.array("nowhere", own_labelled.shape, np.uint8)
+        of_both = np.maximum(of_prediction, of_label, out=scratch.array("both", own_labelled.shape, np.uint8))
+        np.maximum(of_both, np.multiply(own_predicted != own_labelled, outside, out=nowhere), out=of_both)
+        np.multiply(own_labelled == num_classes + 1, outside, out=nowhere)
+        np.maximum(of_prediction, nowhere, out=of_prediction)
+        pairs = ((own_labelled, of_both), (own_predicted, of_prediction), (own_labelled, of_label))
+        for index, pair in enumerate(pairs):
+            by_level[..., index] += _histogram(pair, shape, scratch)
+    return by_level[:num_classes, :-1].cumsum(axis=1)
 
 
 def _to_classes(

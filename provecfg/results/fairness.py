@@ -135,12 +135,12 @@ def _odd_ones_out(groups: Sequence[_Group]) -> dict[int, str]:
 
 def _comparisons(configs: Sequence[Compared]) -> Iterator[Comparison]:
     """Those of cells that differ along one axis. Where nothing says what a study varied, its axes are taken broadly."""
-    for configs_of, said in (
+    for configs_of, varied in (
         ([config for config in configs if config.study], ()),
         ([config for config in configs if not config.study], tuple(AXES)),
     ):
         if len(configs_of) > 1:
-            for comparison in compare(configs_of, said):
+            for comparison in compare(configs_of, varied):
                 if comparison.was_declared and comparison.declared in AXES:
                     yield comparison
 

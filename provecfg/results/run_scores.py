@@ -106,7 +106,7 @@ def score_run(run: Run) -> RunScores:
         best=best.iteration,
         last=judged[-1].iteration,
         averaged=len(chosen[Moment.LAST_FOUR]),
-        scores={moment: _means([rows[one.iteration] for one in own]) for moment, own in chosen.items()},
+        scores={moment: _means([rows[validation.iteration] for validation in own]) for moment, own in chosen.items()},
     )
     averaged = [of_counts.get(validation.iteration) for validation in chosen[Moment.LAST_FOUR]]
     final = averaged[-1]

@@ -139,9 +139,9 @@ def read_run(work_dir: Path) -> Run:
     attempts = [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
     last = attempts[-1] if attempts else {}
     config = _config(work_dir, name)
-    told, best, versions = (_mapping(record.get(key)) for key in ("config", "best", "versions"))
+    origin, best, versions = (_mapping(record.get(key)) for key in ("config", "best", "versions"))
     max_iters, seed = _count(record.get("max_iters")), _count(record.get("seed"))
-    cell = _cell(told.get("cell"))
+    cell = _cell(origin.get("cell"))
     if config is not None and not record:
         cell, max_iters, seed = read_foreign_config(config)
     counts, evaluations = _counts(work_dir, problems)
@@ -150,7 +150,7 @@ def read_run(work_dir: Path) -> Run:
         name=name,
         path=work_dir,
         state=State.UNKNOWN,
-        study=str(told.get("study") or ""),
+        study=str(origin.get("study") or ""),
         cell=cell,
         config=config,
         validations=tuple(_finite(log.validations, problems)) if log is not None else (),
@@ -271,11 +271,11 @@ def _training(lines: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[tuple[
     return losses, max((value for value in memory if value), default=None)
 
 
-def _cell(told: Any) -> dict[str, str]:
+def _cell(coordinates: Any) -> dict[str, str]:
     """The cell as a record has it, if it has all axes."""
-    if not isinstance(told, Mapping) or not set(Coordinates._fields) <= set(told):
+    if not isinstance(coordinates, Mapping) or not set(Coordinates._fields) <= set(coordinates):
         return {}
-    return {axis: str(told[axis]) for axis in Coordinates._fields}
+    return {axis: str(coordinates[axis]) for axis in Coordinates._fields}
 
 
 def _text(value: Any) -> str | None:

@@ -49,14 +49,14 @@ def image_differences(results: StudyResults) -> list[ImageDifference]:
     if results.reference not in means:
         return []
     names, reference = list(counted[0].counts.values())[-1].read().image_names.tolist(), means[results.reference]
-    found = []
+    shown = []
     for loss, own in means.items():
         differences = np.nan_to_num(own - reference)
         for index in np.argsort(-np.abs(differences), kind="stable")[:SHOWN].tolist():
             if loss != results.reference and differences[index]:
                 pairs = _pairs(results, loss, index, float(np.sign(differences[index])))
-                found.append(ImageDifference(loss, names[index], float(reference[index]), float(own[index]), pairs))
-    return found
+                shown.append(ImageDifference(loss, names[index], float(reference[index]), float(own[index]), pairs))
+    return shown
 
 
 def _pairs(results: StudyResults, loss: str, index: int, sign: float) -> tuple[tuple[Cell, Cell], ...]:
