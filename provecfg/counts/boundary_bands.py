@@ -58,6 +58,7 @@ def band_levels(
     convention: BoundaryConvention,
     scratch: Scratch,
     name: str = "levels",
+    rows: slice = slice(None),
 ) -> NDArray[np.uint8]:
     """For each pixel, how many of the widths are too narrow for a band to reach it.
 
@@ -68,18 +69,20 @@ def band_levels(
         convention: What else is a boundary.
         scratch: Memory to work in, which keeps the result.
         name: Of the result in `scratch`.
+        rows: Those of the map that are asked for, R of them.
 
     Returns:
-        (H, W), in [0, len(widths)]: a pixel is in the band of `widths[k]` where it is at most k. Where ignored, any.
+        (R, W), in [0, len(widths)]: a pixel is in the band of `widths[k]` where it is at most k. Where ignored, any.
         The next of the same name overwrites it.
     """
     import cv2
 
     low, high = _extremes(labels, ignored, convention, scratch)
-    inside = np.s_[1:-1, 1:-1] if convention.image_border else np.s_[:, :]
-    levels = scratch.array(name, labels.shape, np.uint8)
+    frame = int(convention.image_border)
+    inside = np.s_[frame : frame + labels.shape[0], frame : frame + labels.shape[1]]
+    levels = scratch.array(name, labels[rows].shape, np.uint8)
     levels.fill(0)
-    uniform = scratch.array("uniform", labels.shape, np.uint8)
+    uniform = scratch.array("uniform", levels.shape, np.uint8)
     reach = 0
     for width in widths:
         if width > reach:
@@ -87,7 +90,7 @@ def band_levels(
             # Beyond the map stand its outermost squares once more, which hold nothing that a wider one does not.
             cv2.erode(low, square, dst=low, borderType=cv2.BORDER_REPLICATE)
             cv2.dilate(high, square, dst=high, borderType=cv2.BORDER_REPLICATE)
-            cv2.compare(low[inside], high[inside], cv2.CMP_EQ, dst=uniform)
+            cv2.compare(low[inside][rows], high[inside][rows], cv2.CMP_EQ, dst=uniform)
             reach = width
         np.subtract(levels, uniform, out=levels)  # OpenCV's true is 255, in 8 bits -1
     return levels

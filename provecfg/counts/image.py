@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ Counts = NDArray[np.int64]
 INTERSECTION, PREDICTION, LABEL = range(3)
 """Last axis of regions and bands: pixels that both give to the class, that the prediction does, that the label does."""
 
+_Strip = tuple[slice, NDArray[np.uint8], NDArray[np.uint8]]
+"""Rows of a map, and the `band_levels` of prediction and label there."""
 _UINT8: Final = 2**8 - 1
 _UINT16: Final = 2**16 - 1
 _MOST_IN_UINT8: Final = 252
@@ -85,19 +88,20 @@ def count_image(
     scratch = scratch or Scratch()
     kind = np.uint8 if num_classes <= _MOST_IN_UINT8 else np.uint16
     predicted, labelled = (scratch.array(which, label.shape, kind) for which in ("predicted", "labelled"))
-    confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
     for rows in _strips(height, width):
         _to_classes(prediction[rows], num_classes, None, predicted[rows], scratch)
         _to_classes(label[rows], num_classes, ignore_index, labelled[rows], scratch)
-        confusion += _histogram(labelled[rows], predicted[rows], *confusion.shape, scratch)
-    confusion = confusion[: num_classes + 1]
+    widths = () if boundaries is None else band_widths(height, width)
+    if boundaries is None:
+        confusion, bands = (
+            _confusion(predicted, labelled, num_classes, scratch),
+            np.zeros((num_classes, 0, 3), np.int64),
+        )
+    else:
+        confusion, bands = _count_bands(predicted, labelled, num_classes, widths, boundaries, scratch)
     regions = np.stack([confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)], axis=-1)[:num_classes]
     classes = np.flatnonzero(regions.any(axis=-1))
     codes = np.flatnonzero(confusion)
-    widths = () if boundaries is None else band_widths(height, width)
-    bands = np.zeros((num_classes, 0, 3), np.int64)
-    if boundaries is not None:
-        bands = _count_bands(predicted, labelled, num_classes, widths, boundaries, scratch)
     return ImageCounts(
         name=name,
         height=height,
@@ -117,6 +121,14 @@ def _strips(height: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
+def _confusion(predicted: Labels, labelled: Labels, num_classes: int, scratch: Scratch) -> Counts:
+    """(num_classes + 1, num_classes + 1) pixels by label and prediction, without the ignored."""
+    confusion = np.zeros((num_classes + 2, num_classes + 1), np.int64)
+    for rows in _strips(*labelled.shape):
+        confusion += _histogram((labelled[rows], predicted[rows]), confusion.shape, scratch)
+    return confusion[: num_classes + 1]
+
+
 def _count_bands(
     predicted: Labels,
     labelled: Labels,
@@ -124,30 +136,85 @@ def _count_bands(
     widths: tuple[int, ...],
     convention: BoundaryConvention,
     scratch: Scratch,
-) -> Counts:
-    """(num_classes, W, 3) pixels in the bands."""
+) -> tuple[Counts, Counts]:
+    """`_confusion`, and (num_classes, W, 3) pixels in the bands."""
+    levels = len(widths) + 1
+    strips = _levels(predicted, labelled, num_classes, widths, convention, scratch)
+    if (num_classes + 2) * (num_classes + 1) * levels**2 > _UINT16:
+        confusion = _confusion(predicted, labelled, num_classes, scratch)
+        return confusion, _bands(predicted, labelled, num_classes, levels, strips, scratch)
+    pixels = np.zeros((num_classes + 2, num_classes + 1, levels, levels), np.int64)
+    for rows, of_prediction, of_label in strips:
+        # Two maps of 8 bits are put together faster than either is with one of 16.
+        both = np.multiply(of_prediction, np.uint8(levels), out=scratch.array("both", of_label.shape, np.uint8))
+        both += of_label
+        sides = (num_classes + 2, num_classes + 1, levels**2)
+        pixels += _histogram((labelled[rows], predicted[rows], both), sides, scratch).reshape(pixels.shape)
+    return _sums(pixels[: num_classes + 1])
+
+
+def _sums(pixels: Counts) -> tuple[Counts, Counts]:
+    """(C + 1, C + 1) confusion, and (C, W, 3) pixels in the bands.
+
+    Args:
+        pixels: (C + 1, C + 1, W + 1, W + 1) by label, prediction, and the levels of prediction and label.
+    """
+    classes = np.arange(len(pixels) - 1)
+    # A pixel is in the bands of both maps from the level on at which it is in that of the second.
+    agreeing = pixels[classes, classes].cumsum(axis=1).cumsum(axis=2)
+    bands = [
+        agreeing.diagonal(axis1=1, axis2=2),
+        pixels.sum(axis=(0, 3))[:-1].cumsum(axis=1),
+        pixels.sum(axis=(1, 2))[:-1].cumsum(axis=1),
+    ]
+    return pixels.sum(axis=(2, 3)), np.stack(bands, axis=-1)[:, :-1]
+
+
+def _levels(
+    predicted: Labels,
+    labelled: Labels,
+    num_classes: int,
+    widths: tuple[int, ...],
+    convention: BoundaryConvention,
+    scratch: Scratch,
+) -> Iterator[_Strip]:
+    """The strips of both maps."""
     height, width = labelled.shape
-    outside, halo = len(widths), max(widths)
-    by_level = np.zeros((num_classes + 2, outside + 1, 3), np.int64)
+    halo = max(widths)
     for rows in _strips(height, width):
         # What is further away than the widest band changes nothing in it, nor does an end of the map that is.
         seen = slice(max(0, rows.start - halo), min(height, rows.stop + halo))
         inner = slice(rows.start - seen.start, rows.stop - seen.start)
         shape = labelled[seen].shape
         ignored = np.equal(labelled[seen], num_classes + 1, out=scratch.array("ignored", shape, np.bool_))
-        of_prediction = band_levels(predicted[seen], ignored, widths, convention, scratch, "of prediction")[inner]
-        of_label = band_levels(labelled[seen], ignored, widths, convention, scratch, "of label")[inner]
-        own_predicted, own_labelled, own_ignored = predicted[rows], labelled[rows], ignored[inner]
+        of_prediction = band_levels(predicted[seen], ignored, widths, convention, scratch, "of prediction", inner)
+        of_label = band_levels(labelled[seen], ignored, widths, convention, scratch, "of label", inner)
+        yield rows, of_prediction, of_label
+
+
+def _bands(
+    predicted: Labels,
+    labelled: Labels,
+    num_classes: int,
+    levels: int,
+    strips: Iterable[_Strip],
+    scratch: Scratch,
+) -> Counts:
+    """(num_classes, W, 3) pixels in the bands, where there are too many classes for one histogram of all."""
+    shape, outside = (num_classes + 2, levels), np.uint8(levels - 1)
+    by_level = np.zeros((*shape, 3), np.int64)
+    for rows, of_prediction, of_label in strips:
+        own_predicted, own_labelled = predicted[rows], labelled[rows]
         # A pixel that is not to be counted is put where no band reaches.
         nowhere = scratch.array("nowhere", own_labelled.shape, np.uint8)
-        of_both = np.maximum(of_prediction, of_label, out=scratch.array("of both", own_labelled.shape, np.uint8))
-        np.maximum(of_both, np.multiply(own_predicted != own_labelled, np.uint8(outside), out=nowhere), out=of_both)
-        np.maximum(of_prediction, np.multiply(own_ignored, np.uint8(outside), out=nowhere), out=of_prediction)
-        for index, (classes, levels) in enumerate(
-            ((own_labelled, of_both), (own_predicted, of_prediction), (own_labelled, of_label))
-        ):
-            by_level[..., index] += _histogram(classes, levels, num_classes + 2, outside + 1, scratch)
-    return by_level[:num_classes, :outside].cumsum(axis=1)
+        of_both = np.maximum(of_prediction, of_label, out=scratch.array("both", own_labelled.shape, np.uint8))
+        np.maximum(of_both, np.multiply(own_predicted != own_labelled, outside, out=nowhere), out=of_both)
+        np.multiply(own_labelled == num_classes + 1, outside, out=nowhere)
+        np.maximum(of_prediction, nowhere, out=of_prediction)
+        pairs = ((own_labelled, of_both), (own_predicted, of_prediction), (own_labelled, of_label))
+        for index, pair in enumerate(pairs):
+            by_level[..., index] += _histogram(pair, shape, scratch)
+    return by_level[:num_classes, :-1].cumsum(axis=1)
 
 
 def _to_classes(
@@ -176,16 +243,28 @@ def _to_classes(
     np.copyto(classes, told, casting="unsafe")
 
 
-def _histogram(rows: Labels, columns: Labels, height: int, width: int, scratch: Scratch) -> Counts:
-    """(height, width) pixels with each pair of values."""
-    bins = height * width
-    if bins <= _UINT16 and rows.size < _EXACT_FLOAT32:
+def _histogram(parts: Sequence[Labels], shape: tuple[int, ...], scratch: Scratch) -> Counts:
+    """Pixels with each combination of values.
+
+    Args:
+        parts: Maps of the same size.
+        shape: Of the result: how many values each of them may have.
+        scratch: Memory to work in.
+    """
+    first, *others = parts
+    bins = math.prod(shape)
+    if bins <= _UINT16 and first.size < _EXACT_FLOAT32:
         import cv2
 
         kind = np.uint8 if bins <= _UINT8 else np.uint16
-        codes = np.multiply(rows, kind(width), out=scratch.array("codes", rows.shape, kind), dtype=kind)
-        codes += columns
+        codes = scratch.array("codes", first.shape, kind)
+        np.copyto(codes, first)
+        for part, size in zip(others, shape[1:], strict=True):
+            codes *= kind(size)
+            codes += part
         # Three times as fast as np.bincount; it returns float32, which is exact for so few pixels.
-        return np.asarray(cv2.calcHist([codes], [0], None, [bins], [0, bins]), np.int64).reshape(height, width)
-    codes_of_any_size = rows.astype(np.int64) * width + columns
-    return np.bincount(codes_of_any_size.ravel(), minlength=bins).astype(np.int64).reshape(height, width)
+        return np.asarray(cv2.calcHist([codes], [0], None, [bins], [0, bins]), np.int64).reshape(shape)
+    codes_of_any_size = first.astype(np.int64)
+    for part, size in zip(others, shape[1:], strict=True):
+        codes_of_any_size = codes_of_any_size * size + part
+    return np.bincount(codes_of_any_size.ravel(), minlength=bins).astype(np.int64).reshape(shape)

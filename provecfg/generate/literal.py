@@ -4,10 +4,12 @@ would be too long."""
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 WIDTH = 110
+_SCALARS = frozenset({bool, int, float, str, type(None)})
 
 
 def literal(value: Any, column: int = 0, indent: int = 0) -> str:
@@ -21,66 +23,56 @@ def literal(value: Any, column: int = 0, indent: int = 0) -> str:
     Raises:
         TypeError: A value of another type, named.
     """
-    flat = _flat(value)
-    if column + len(flat) <= WIDTH:
+    if type(value) in _SCALARS:
+        return repr(value)
+    flat = _flat(value, WIDTH - column)
+    if flat is not None:
         return flat
-    if isinstance(value, Mapping):
-        if _all_keywords(value):
-            parts = ((f"{key}=", item) for key, item in value.items())
-            return _broken("dict(", parts, ")", indent)
-        return _broken("{", ((f"{key!r}: ", item) for key, item in value.items()), "}", indent)
-    if isinstance(value, list):
-        return _broken("[", (("", item) for item in value), "]", indent)
+    opening, parts, closing = _container(value)
     if isinstance(value, tuple):
-        return _broken("(", (("", item) for item in value), ")", indent)
-    return flat
-
-
-def _broken(opening: str, parts: Iterable[tuple[str, Any]], closing: str, indent: int) -> str:
+        closing = ")"  # each item of a broken one ends in a comma
     inner = indent + 4
     pad = " " * inner
     lines = [f"{pad}{prefix}{literal(item, inner + len(prefix) + 1, inner)}," for prefix, item in parts]
     return "\n".join([opening, *lines, " " * indent + closing])
 
 
-def _flat(value: Any) -> str:
-    write = _FLAT.get(type(value))
-    if write is not None:
-        return write(value)
+def _flat(value: Any, room: int) -> str | None:
+    """The value on one line; None where that is longer than `room`, as soon as it is."""
+    if type(value) in _SCALARS:
+        text = repr(value)
+        return text if len(text) <= room else None
+    opening, parts, closing = _container(value)
+    left = room - len(opening) - len(closing)
+    items = []
+    for prefix, item in parts:
+        flat = _flat(item, left - len(prefix))
+        if flat is None:
+            return None
+        items.append(f"{prefix}{flat}")
+        left -= len(items[-1]) + len(", ")
+    text = f"{opening}{', '.join(items)}{closing}"
+    return text if len(text) <= room else None
+
+
+def _container(value: Any) -> tuple[str, Iterable[tuple[str, Any]], str]:
+    """How a container begins, its items with what stands before each, and how it ends.
+
+    Raises:
+        TypeError: The value is none.
+    """
     if isinstance(value, Mapping):
-        return _flat_mapping(value)
+        if all(map(_is_keyword_argument, value)):
+            return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
+        return "{", [(f"{key!r}: ", item) for key, item in value.items()], "}"
+    if type(value) is list:
+        return "[", [("", item) for item in value], "]"
+    if type(value) is tuple:
+        return "(", [("", item) for item in value], ",)" if len(value) == 1 else ")"
     raise TypeError(f"no literal for {type(value).__name__} {value!r}")
 
 
-def _flat_mapping(value: Mapping[Any, Any]) -> str:
-    if _all_keywords(value):
-        return f"dict({', '.join([f'{key}={_flat(item)}' for key, item in value.items()])})"
-    return f"{{{', '.join([f'{key!r}: {_flat(item)}' for key, item in value.items()])}}}"
-
-
-def _flat_list(value: list[Any]) -> str:
-    return f"[{', '.join([_flat(item) for item in value])}]"
-
-
-def _flat_tuple(value: tuple[Any, ...]) -> str:
-    inside = ", ".join([_flat(item) for item in value])
-    return f"({inside},)" if len(value) == 1 else f"({inside})"
-
-
-def _all_keywords(value: Mapping[Any, Any]) -> bool:
+@lru_cache(maxsize=4096)
+def _is_keyword_argument(key: Any) -> bool:
     # Python normalises other letters: the keyword `ª` is `a`.
-    return all(
-        isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key) for key in value
-    )
-
-
-_FLAT: dict[type, Callable[[Any], str]] = {
-    bool: repr,
-    int: repr,
-    float: repr,
-    str: repr,
-    type(None): repr,
-    dict: _flat_mapping,
-    list: _flat_list,
-    tuple: _flat_tuple,
-}
+    return isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key)

@@ -19,13 +19,9 @@ from provecfg.files import read_text
 from provecfg.mmconfig import read_config
 from provecfg.results.runs import Run
 
-_OF_ITS_OWN: Final = re.compile(
-    r"^(?:work_dir|randomness|experiment_name|load_from|resume) = .*\n|^#.*\n", re.MULTILINE
-)
-"""Lines of a config as mmengine writes it that each run has of its own, where they are a line."""
-_EXPERIMENT: Final = re.compile(r"^experiment_name = ('[^'\n]+')$", re.MULTILINE)
-_GOES_ON: Final = re.compile(r"^resume = True$", re.MULTILINE)
-_STARTS_FROM: Final = re.compile(r"^load_from = (?!None$).*$", re.MULTILINE)
+_OF_ITS_OWN: Final = ("work_dir = ", "randomness = ", "experiment_name = ", "load_from = ", "resume = ", "#")
+"""Begin the lines of a config as mmengine writes it that each run has of its own, where they are a line."""
+_EXPERIMENT: Final = re.compile(r"experiment_name = ('[^']+')")
 
 
 @dataclass(frozen=True)
@@ -97,11 +93,16 @@ def _but_seed(cell: Mapping[str, str]) -> tuple[str, ...]:
 
 def _without_its_own(text: str) -> str:
     """A config's text without what differs from run to run: its seed, its names, and the checkpoint it went on from."""
-    name = _EXPERIMENT.search(text)
+    lines = text.splitlines()
+    own = [line for line in lines if line.startswith(_OF_ITS_OWN)]
+    shared = "\n".join(line for line in lines if not line.startswith(_OF_ITS_OWN))
+    name = next(filter(None, map(_EXPERIMENT.fullmatch, own)), None)
     if name is not None:
-        text = text.replace(name[1], "''")
-    started_from = [] if _GOES_ON.search(text) else _STARTS_FROM.findall(text)
-    return "\n".join([_OF_ITS_OWN.sub("", text), *started_from])
+        shared = shared.replace(name[1], "''")
+    if "resume = True" in own:
+        return shared
+    started_from = [line for line in own if line.startswith("load_from = ") and line != "load_from = None"]
+    return "\n".join([shared, *started_from])
 
 
 def _odd_ones_out(groups: Sequence[_Group]) -> dict[int, str]:
@@ -134,12 +135,12 @@ def _odd_ones_out(groups: Sequence[_Group]) -> dict[int, str]:
 
 def _comparisons(configs: Sequence[Compared]) -> Iterator[Comparison]:
     """Those of cells that differ along one axis. Where nothing says what a study varied, its axes are taken broadly."""
-    for configs_of, said in (
+    for configs_of, varied in (
         ([config for config in configs if config.study], ()),
         ([config for config in configs if not config.study], tuple(AXES)),
     ):
         if len(configs_of) > 1:
-            for comparison in compare(configs_of, said):
+            for comparison in compare(configs_of, varied):
                 if comparison.was_declared and comparison.declared in AXES:
                     yield comparison
 

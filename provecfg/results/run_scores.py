@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Final
 
@@ -15,13 +15,12 @@ from provecfg.counts.boundary_bands import FRACTIONS
 from provecfg.counts.calibration import BINS
 from provecfg.counts.counts_file import CountsFile
 from provecfg.counts.image import LABEL, Counts
-from provecfg.counts.validation import ValidationCounts
 from provecfg.errors import ProvecfgError
 from provecfg.facts.metrics import better
 from provecfg.parallel import map_in_processes
 from provecfg.proof.stopping.finished_log import Validation
 from provecfg.results.runs import Run
-from provecfg.results.scores import METRIC, METRICS, Scores, boundary_iou, class_iou, finite_mean
+from provecfg.results.scores import METRICS, Scores, ValidationScores, pixel_accuracy
 
 LAST: Final = 4
 """Validations at the end of a run that its score is averaged over."""
@@ -53,6 +52,8 @@ class RunScores:
         calibration: (BINS, 3) of the last validation.
         confusion: (C + 1, C + 1) of the last validation, by label and prediction; empty where there are no counts.
         labels: (C,) labelled pixels of each class.
+        image_iou: (N,) mean IoU of each image at the last validation, in the order of its counts; empty where there are
+            none.
         problem: Why it cannot be used, or "".
     """
 
@@ -68,6 +69,7 @@ class RunScores:
     calibration: Counts = field(default_factory=lambda: np.zeros((BINS, 3), np.int64))
     confusion: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     labels: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    image_iou: Scores = field(default_factory=lambda: np.zeros(0))
     problem: str = ""
 
 
@@ -91,34 +93,42 @@ def score_run(run: Run) -> RunScores:
     chosen = {Moment.BEST: [best], Moment.LAST: judged[-1:], Moment.LAST_FOUR: judged[-LAST:]}
     looked_at = {validation.iteration: validation for validations in chosen.values() for validation in validations}
     try:
-        counts = {
-            iteration: _counts_of(run.counts[iteration], validation)
+        of_counts = {
+            iteration: _scores_of(run.counts[iteration], validation)
             for iteration, validation in looked_at.items()
             if iteration in run.counts
         }
     except ProvecfgError as error:
         return RunScores(goal, problem=error.message)
-    rows = {iteration: _row(validation, counts.get(iteration)) for iteration, validation in looked_at.items()}
-    scores = {moment: _means([rows[one.iteration] for one in validations]) for moment, validations in chosen.items()}
-    head = RunScores(goal, best.iteration, judged[-1].iteration, len(chosen[Moment.LAST_FOUR]), scores)
-    last = [counts.get(validation.iteration) for validation in chosen[Moment.LAST_FOUR]]
-    kept = [one for one in last if one is not None]
-    if len(kept) < len(last):
-        return head
-    final = kept[-1]
-    return RunScores(
-        head.goal,
-        head.best,
-        head.last,
-        head.averaged,
-        head.scores,
-        classes=final.classes,
-        class_iou=_averaged(kept, lambda one: class_iou(one.totals)),
-        class_boundary_iou=_averaged(kept, lambda one: boundary_iou(one, 0.005)),
-        boundary_by_width=_averaged(kept, _boundary_by_width),
-        calibration=final.calibration.sum(axis=0) if len(final.calibration) else np.zeros((BINS, 3), np.int64),
-        confusion=final.confusion,
-        labels=final.totals[:, LABEL],
+    rows = {iteration: _row(validation, of_counts.get(iteration)) for iteration, validation in looked_at.items()}
+    scored = RunScores(
+        goal,
+        best=best.iteration,
+        last=judged[-1].iteration,
+        averaged=len(chosen[Moment.LAST_FOUR]),
+        scores={moment: _means([rows[validation.iteration] for validation in own]) for moment, own in chosen.items()},
+    )
+    averaged = [of_counts.get(validation.iteration) for validation in chosen[Moment.LAST_FOUR]]
+    final = averaged[-1]
+    if final is None:
+        return scored
+    scored = replace(scored, image_iou=final.image_iou)
+    kept = [scores for scores in averaged if scores is not None]
+    return _with_classes(scored, kept) if len(kept) == len(averaged) else scored
+
+
+def _with_classes(scored: RunScores, validations: Sequence[ValidationScores]) -> RunScores:
+    """The scores with those of classes and bands, averaged over validations, and the sums of the last of these."""
+    counts = validations[-1].counts
+    return replace(
+        scored,
+        classes=counts.classes,
+        class_iou=_mean([scores.class_iou for scores in validations]),
+        class_boundary_iou=_mean([scores.band_iou[FRACTIONS.index(0.005)] for scores in validations]),
+        boundary_by_width=_mean([scores.band_miou for scores in validations]),
+        calibration=counts.calibration.sum(axis=0) if len(counts.calibration) else np.zeros((BINS, 3), np.int64),
+        confusion=counts.confusion,
+        labels=counts.totals[:, LABEL],
     )
 
 
@@ -130,25 +140,25 @@ def goal_of(run: Run) -> str | None:
     return next((name for name in logged if name.rpartition("/")[2] == "mIoU"), None)
 
 
-def _counts_of(file: CountsFile, validation: Validation) -> ValidationCounts:
-    """The counts of a validation.
+def _scores_of(file: CountsFile, validation: Validation) -> ValidationScores:
+    """The scores of a validation from its counts.
 
     Raises:
         ProvecfgError: They are damaged, or of another validation than the log's.
     """
-    counts = file.regions_and_sums
+    counts = file.read_regions_and_sums()
     prefix = file.occasion.prefix
     name = f"{prefix}/aAcc" if prefix else "aAcc"  # unlike mIoU, the same however classes are averaged
-    logged, own = validation.metrics.get(name, math.nan), METRIC["aAcc"].score(counts)
+    logged, own = validation.metrics.get(name, math.nan), pixel_accuracy(counts)
     if abs(own - logged) > _ROUNDED:
         raise ProvecfgError(f"{file.path.name} gives {name} {own:.2f}, and the log says {logged:.2f}")
-    return counts
+    return ValidationScores(counts)
 
 
-def _row(validation: Validation, counts: ValidationCounts | None) -> dict[str, float]:
+def _row(validation: Validation, scores: ValidationScores | None) -> dict[str, float]:
     """Each metric of `METRICS` at a validation, from its counts, else as logged; NaN where neither has it."""
-    if counts is not None:
-        return {metric.key: metric.score(counts) for metric in METRICS}
+    if scores is not None:
+        return {metric.key: metric.of(scores) for metric in METRICS}
     logged = {name.rpartition("/")[2]: value for name, value in validation.metrics.items()}
     return {metric.key: logged.get(metric.key, math.nan) for metric in METRICS}
 
@@ -159,12 +169,6 @@ def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {key: value for key, value in means.items() if math.isfinite(value)}
 
 
-def _boundary_by_width(counts: ValidationCounts) -> Scores:
-    """(F,) Boundary mIoU in each band of `FRACTIONS`, NaN where none were counted."""
-    if not len(counts.band_sums):
-        return np.full(len(FRACTIONS), np.nan)
-    return np.array([finite_mean(of_band) for of_band in class_iou(counts.band_sums)])
-
-
-def _averaged(counts: Sequence[ValidationCounts], score: Callable[[ValidationCounts], Scores]) -> Scores:
-    return np.asarray(np.stack([score(one) for one in counts]).mean(axis=0))
+def _mean(arrays: Sequence[Scores]) -> Scores:
+    """The mean over validations, NaN where it is that in one of them."""
+    return np.asarray(np.stack(arrays).mean(axis=0))

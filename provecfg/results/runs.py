@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from provecfg.counts.counts_file import FOLDER, CountsFile, read_counts_file
 from provecfg.errors import ProvecfgError
-from provecfg.files import open_regular, read_json
+from provecfg.files import read_json
 from provecfg.header import Coordinates
 from provecfg.parallel import map_in_processes
-from provecfg.proof.stopping.finished_log import FinishedLog, Validation, json_objects, read_log
+from provecfg.proof.stopping.finished_log import FinishedLog, Validation, read_log
 from provecfg.results.foreign_configs import read_foreign_config
 from provecfg.training import record as records
 
@@ -24,7 +24,6 @@ _MOST_POINTS: Final = 100
 """Points of a curve of training that are kept."""
 _DEEPEST: Final = 3
 """Folders below a target in which runs are looked for."""
-_LOSS_MARK: Final = b'"loss"'
 
 
 class State(enum.Enum):
@@ -140,18 +139,18 @@ def read_run(work_dir: Path) -> Run:
     attempts = [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
     last = attempts[-1] if attempts else {}
     config = _config(work_dir, name)
-    told, best, versions = (_mapping(record.get(key)) for key in ("config", "best", "versions"))
+    origin, best, versions = (_mapping(record.get(key)) for key in ("config", "best", "versions"))
     max_iters, seed = _count(record.get("max_iters")), _count(record.get("seed"))
-    cell = _cell(told.get("cell"))
+    cell = _cell(origin.get("cell"))
     if config is not None and not record:
         cell, max_iters, seed = read_foreign_config(config)
     counts, evaluations = _counts(work_dir, problems)
-    losses, memory_mb = _training(log.files if log is not None else ())
+    losses, memory_mb = _training(log.training if log is not None else ())
     run = Run(
         name=name,
         path=work_dir,
         state=State.UNKNOWN,
-        study=str(told.get("study") or ""),
+        study=str(origin.get("study") or ""),
         cell=cell,
         config=config,
         validations=tuple(_finite(log.validations, problems)) if log is not None else (),
@@ -255,22 +254,12 @@ def _config(work_dir: Path, name: str) -> Path | None:
     return files[0] if len(files) == 1 else None
 
 
-def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]], int | None]:
-    """The terms of the loss over the run, and the memory, from mmengine's JSON lines; of other logs nothing."""
-    lines: list[bytes] = []
-    for file in files:
-        try:
-            with open_regular(file) as stream:
-                lines += [line for line in stream if _LOSS_MARK in line and line.lstrip().startswith(b"{")]
-        except OSError:
-            continue
+def _training(lines: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[tuple[int, float]]], int | None]:
+    """The terms of the loss over the run, and the memory, from lines of training as mmengine logs them."""
+    lines = [line for line in lines if "loss" in line]
     step = max(1, len(lines) // _MOST_POINTS)
-    rows: dict[int, Mapping[str, Any]] = {}
-    objects, _ = json_objects([line.decode(errors="replace") for line in [*lines[step - 1 :: step], *lines[-1:]]])
-    for line_of_run in objects:
-        iteration = _count(line_of_run.get("iter") or line_of_run.get("step"))
-        if iteration is not None:
-            rows[iteration] = line_of_run  # what a resumed run did again counts as it did it
+    # What a resumed run did again counts as it did it.
+    rows = {line["iter"]: line for line in [*lines[step - 1 :: step], *lines[-1:]]}
     losses: dict[str, list[tuple[int, float]]] = {}
     for iteration, row in sorted(rows.items()):
         for key, value in row.items():
@@ -282,11 +271,11 @@ def _training(files: Sequence[Path]) -> tuple[dict[str, list[tuple[int, float]]]
     return losses, max((value for value in memory if value), default=None)
 
 
-def _cell(told: Any) -> dict[str, str]:
+def _cell(coordinates: Any) -> dict[str, str]:
     """The cell as a record has it, if it has all axes."""
-    if not isinstance(told, Mapping) or not set(Coordinates._fields) <= set(told):
+    if not isinstance(coordinates, Mapping) or not set(Coordinates._fields) <= set(coordinates):
         return {}
-    return {axis: str(told[axis]) for axis in Coordinates._fields}
+    return {axis: str(coordinates[axis]) for axis in Coordinates._fields}
 
 
 def _text(value: Any) -> str | None:

@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 ALPHA: Final = 0.05
 """Chance, at most, that a study without any effect names one of its losses better or worse."""
@@ -31,6 +31,8 @@ FEWEST_BLOCKS: Final = 4
 FEWEST_SEEDS: Final = 5
 MOST_SEEDS: Final = 200
 """More seeds than anybody trains: where so many would not do, seeds are no remedy."""
+_HALVINGS: Final = 50
+"""Until two numbers that are not far apart are the same to twelve digits."""
 _MOST_EXACT: Final = 14
 """Differences up to which all 2**n flips of their signs are counted."""
 
@@ -272,9 +274,16 @@ def _or_zero(chance: float) -> float:
 def smallest_effect(sd: float, count: int, alpha: float = ALPHA) -> float:
     """The smallest effect that a two-sided t-test of differences finds with `POWER`; arguments as of `power`."""
     critical = float(special.stdtrit(count - 1, 1 - alpha / 2))
-    most = (2 * critical + 10.0) / math.sqrt(count)  # in units of sd; found nearly for certain
-    root = optimize.brentq(lambda ratio: power(ratio, 1.0, count, alpha) - POWER, 1e-6, most)
-    return float(root) * sd
+    # In units of sd: next to nothing, and what is found nearly for certain. To import scipy.optimize takes longer than
+    # to halve what is between them.
+    low, high = 0.0, (2 * critical + 10.0) / math.sqrt(count)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if power(middle, 1.0, count, alpha) < POWER:
+            low = middle
+        else:
+            high = middle
+    return high * sd
 
 
 def smallest_effect_of(comparison: Comparison) -> float | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_equal_counts_are_equal_files() -> None:
 
 
 def test_what_scores_need_is_read_alone(file: Path) -> None:
-    whole, part = read_counts(file), read_counts_file(file).regions_and_sums
+    whole, part = read_counts(file), read_counts_file(file).read_regions_and_sums()
     assert part.image_names.size == part.bands.size == 0
     assert part.num_images == 6
     assert np.array_equal(part.totals, whole.totals)
@@ -201,3 +202,22 @@ def test_another_version_of_the_format_is_named(file: Path) -> None:
     np.savez(file, **arrays)
     with pytest.raises(ProvecfgError, match="of format 7, this provecfg reads 1"):
         read_counts_file(file)
+
+
+def test_a_changed_byte_is_noticed(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        member = archive.getinfo("regions.npy")
+        # Before the packed bytes stand a header of 30 bytes, the name, and what NumPy adds for large files.
+        at = member.header_offset + 30 + len(member.filename) + 20 + member.compress_size // 2
+    data[at] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ProvecfgError, match=r"no whole file of counts: (its checksum is wrong|Error -3)"):
+        read_counts(file)
+
+
+def test_a_file_without_one_of_its_arrays_is_named(file: Path) -> None:
+    arrays = {name: values for name, values in np.load(file).items() if name != "confusion"}
+    np.savez(file, **arrays)
+    with pytest.raises(ProvecfgError, match="no whole file of counts: it has no confusion"):
+        read_counts(file)

@@ -30,8 +30,8 @@ def test_the_images_of_the_greatest_difference_come_first(results: StudyResults)
     assert [abs(one.difference) for one in differences] == sorted(abs(one.difference) for one in differences)[::-1]
     for one in differences:
         index = int(one.image[0])
-        own = [image_iou(list(cell.run.counts.values())[-1].counts)[index] for cell, _ in one.pairs if cell.run]
-        base = [image_iou(list(cell.run.counts.values())[-1].counts)[index] for _, cell in one.pairs if cell.run]
+        own = [image_iou(list(cell.run.counts.values())[-1].read())[index] for cell, _ in one.pairs if cell.run]
+        base = [image_iou(list(cell.run.counts.values())[-1].read())[index] for _, cell in one.pairs if cell.run]
         assert one.difference == pytest.approx(np.mean(own) - np.mean(base), abs=1e-9)
         assert (np.array(own) - base).tolist() == sorted((np.array(own) - base).tolist(), reverse=True)
     for cell, other in differences[0].pairs:

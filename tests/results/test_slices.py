@@ -34,7 +34,7 @@ def test_a_slice_is_the_score_of_its_images_alone(results: StudyResults) -> None
         of_city = np.arange(2) == index
         for loss, score in row["scores"].items():
             runs = [cell.run for cell in results.included if cell.coordinates["loss"] == loss]
-            own = [METRIC["mIoU"].score(list(run.counts.values())[-1].counts.subset(of_city)) for run in runs if run]
+            own = [METRIC["mIoU"].score(list(run.counts.values())[-1].read().subset(of_city)) for run in runs if run]
             assert len(own) == 4
             assert score == pytest.approx(np.mean(own), abs=1e-9)
     low, high = sorted(row["scores"]["ce"] for row in part["rows"])

@@ -51,6 +51,7 @@ class FinishedLog:
         validations: In the order of the run, each once.
         last_iteration: The last that was logged.
         seconds: Of an iteration, the median; None where the log does not say.
+        training: Lines of training as they were logged, oldest first; none of a text log.
         broken_lines: Lines that could not be read.
     """
 
@@ -58,6 +59,7 @@ class FinishedLog:
     validations: list[Validation] = field(default_factory=list)
     last_iteration: int = 0
     seconds: float | None = None
+    training: Sequence[Mapping[str, Any]] = ()
     broken_lines: int = 0
 
     @property
@@ -110,7 +112,8 @@ class _Part:
 
     file: Path
     records: Sequence[_Record]
-    broken_lines: int
+    training: Sequence[Mapping[str, Any]] = ()
+    broken_lines: int = 0
 
     @property
     def begin(self) -> int:
@@ -159,6 +162,7 @@ def _joined(parts: Sequence[_Part]) -> FinishedLog:
     log.last_iteration = max((record.iteration for part in parts for record in part.records), default=0)
     spent = [record.seconds for part in parts for record in part.records if record.seconds is not None]
     log.seconds = median(spent) if spent else None
+    log.training = [line for part in parts for line in part.training]
     return log
 
 
@@ -169,12 +173,13 @@ def _part(file: Path) -> _Part:
         raise ProvecfgError(f"cannot read {file}: {error.strerror or error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and lines[0].lstrip().startswith("{"):
-        objects, broken = json_objects(lines)
-        return _Part(file, list(_from_objects(objects)), broken)
-    return _Part(file, list(_from_text(lines)), 0)
+        objects, broken = _json_objects(lines)
+        training = [line for line in objects if _is_count(line.get("iter"))]
+        return _Part(file, list(_from_objects(objects)), training, broken)
+    return _Part(file, list(_from_text(lines)))
 
 
-def json_objects(lines: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+def _json_objects(lines: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
     """The objects of JSON lines, and how many lines hold none: a run that was killed leaves half a one."""
     try:
         values = json.loads(f"[{','.join(lines)}]")  # several times as fast as each line by itself

@@ -126,12 +126,12 @@ def _copied(table: Table) -> dict[str, Any]:
 
 
 def _verdicts(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    metrics = dict.fromkeys(one["metric"] for one in data["verdicts"])
+    metrics = dict.fromkeys(verdict["metric"] for verdict in data["verdicts"])
     return [
         {
             "title": METRIC[key].title,
             "is_primary": key == PRIMARY,
-            "verdicts": [one for one in data["verdicts"] if one["metric"] == key],
+            "verdicts": [verdict for verdict in data["verdicts"] if verdict["metric"] == key],
         }
         for key in metrics
     ]
@@ -165,9 +165,9 @@ def forest_plots(data: Mapping[str, Any]) -> list[tuple[str, str]]:
             colour = _colour(data, row["loss"])
             rows += [
                 svg.Interval(
-                    f"{row['loss']}  {one['block']}", one["difference"], one["low"], one["high"], colour=colour
+                    f"{row['loss']}  {block['block']}", block["difference"], block["low"], block["high"], colour=colour
                 )
-                for one in row["blocks"]
+                for block in row["blocks"]
             ]
             if row["effect"] is not None:
                 label = f"{row['loss']}, {100 * row['level']:.1f} %" if row["level"] else f"{row['loss']}, no test"
@@ -300,9 +300,9 @@ def _calibration(data: Mapping[str, Any]) -> Markup | None:
     by_loss = data["calibration"]
     if by_loss is None:
         return None
-    least = min(one["confidence"] for bins in by_loss.values() for one in bins)
+    least = min(bin["confidence"] for bins in by_loss.values() for bin in bins)
     series = [
-        svg.Series(loss, [(one["confidence"], one["right"]) for one in bins], colour=_colour(data, loss))
+        svg.Series(loss, [(bin["confidence"], bin["right"]) for bin in bins], colour=_colour(data, loss))
         for loss, bins in by_loss.items()
     ]
     series.append(svg.Series("calibrated", [(least, least), (100.0, 100.0)], colour=svg.COLOURS - 1))

@@ -128,8 +128,12 @@ def line_chart(
     """
     legend = 16 * math.ceil(len(series) / 2) if len(series) > 1 else 0
     drawing = _Drawing(width, height + legend, title)
-    xs = [x for one in series for x, _ in one.points]
-    ys = [y for one in series for y in (*(y for _, y in one.points), *(end for _, *ends in one.band for end in ends))]
+    xs = [x for curve in series for x, _ in curve.points]
+    ys = [
+        y
+        for curve in series
+        for y in (*(y for _, y in curve.points), *(end for _, *ends in curve.band for end in ends))
+    ]
     x_scale = _Scale(*_range(xs, 0.0), 46, width - 8)
     y_scale = _Scale(*_range(ys, 0.05), height - 34, 10)
     for tick in y_scale.ticks(5):
@@ -140,21 +144,21 @@ def line_chart(
     drawing.path([(46, 10), (46, height - 34), (width - 8, height - 34)], "axis")
     drawing.text((width + 46) / 2, height - 6, x_label, "middle")
     drawing.text(4, 9, y_label)
-    for index, one in enumerate(series):
-        colour = f"c{one.colour % COLOURS}"
-        if len(one.band) > 1:
-            low = [(x_scale(x), y_scale(low)) for x, low, _ in one.band]
-            high = [(x_scale(x), y_scale(high)) for x, _, high in reversed(one.band)]
+    for index, curve in enumerate(series):
+        colour = f"c{curve.colour % COLOURS}"
+        if len(curve.band) > 1:
+            low = [(x_scale(x), y_scale(low)) for x, low, _ in curve.band]
+            high = [(x_scale(x), y_scale(high)) for x, _, high in reversed(curve.band)]
             drawing.path([*low, *high], f"b {colour}", close=True)
-        if one.points:
-            points = [(x_scale(x), y_scale(y)) for x, y in one.points]
-            drawing.path(points, f"l {colour}", _DASHES[one.colour % COLOURS])
-        for x, y in one.marks:
+        if curve.points:
+            points = [(x_scale(x), y_scale(y)) for x, y in curve.points]
+            drawing.path(points, f"l {colour}", _DASHES[curve.colour % COLOURS])
+        for x, y in curve.marks:
             drawing.parts.append(f'<circle class="d {colour}" cx="{x_scale(x)}" cy="{y_scale(y)}" r="3.5"/>')
         if legend:
             left, top = 46 + (index % 2) * (width - 54) // 2, height + 12 + 16 * (index // 2)
-            drawing.path([(left, top - 4), (left + 22, top - 4)], f"l {colour}", _DASHES[one.colour % COLOURS])
-            drawing.text(left + 28, top, one.label)
+            drawing.path([(left, top - 4), (left + 22, top - 4)], f"l {colour}", _DASHES[curve.colour % COLOURS])
+            drawing.text(left + 28, top, curve.label)
     return str(drawing)
 
 

@@ -66,23 +66,27 @@ def _further_tables(data: Mapping[str, Any]) -> list[Table]:
 
 def _better(data: Mapping[str, Any], metric: str) -> set[str]:
     """Losses that are better than the reference by a metric."""
-    return {one["loss"] for one in data["verdicts"] if one["metric"] == metric and one["outcome"] == "better"}
+    return {
+        verdict["loss"]
+        for verdict in data["verdicts"]
+        if verdict["metric"] == metric and verdict["outcome"] == "better"
+    }
 
 
 def _verdicts(data: Mapping[str, Any]) -> Table:
     rows = []
-    for one in data["verdicts"]:
-        interval, p = one["interval"], one["p_holm"]
+    for verdict in data["verdicts"]:
+        interval, p = verdict["interval"], verdict["p_holm"]
         rows.append(
             [
-                one["loss"],
-                METRIC[one["metric"]].title,
-                one["outcome"],
-                number(one["effect"], signed=True),
+                verdict["loss"],
+                METRIC[verdict["metric"]].title,
+                verdict["outcome"],
+                number(verdict["effect"], signed=True),
                 f"{number(interval[0], signed=True)} to {number(interval[1], signed=True)}" if interval else _NOT_KNOWN,
                 "< 0.001" if p is not None and p < 0.001 else _NOT_KNOWN if p is None else f"{p:.3f}",
-                number(one["smallest_effect"]),
-                one["design"],
+                number(verdict["smallest_effect"]),
+                verdict["design"],
             ]
         )
     reference = data["study"]["reference"]
@@ -213,13 +217,13 @@ def image_table(data: Mapping[str, Any]) -> Table | None:
         ["image", "loss", data["study"]["reference"], "the loss", "difference"],
         [
             [
-                one["image"],
-                one["loss"],
-                number(one["reference"]),
-                number(one["score"]),
-                number(one["difference"], signed=True),
+                image["image"],
+                image["loss"],
+                number(image["reference"]),
+                number(image["score"]),
+                number(image["difference"], signed=True),
             ]
-            for one in data["images"]
+            for image in data["images"]
         ],
     )
 

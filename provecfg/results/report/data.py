@@ -193,7 +193,7 @@ def _by_loss(results: StudyResults) -> dict[str, Any]:
 def _by_place(results: StudyResults) -> dict[str, Any]:
     """Mean, standard deviation and number of runs of each place and loss, at each moment, by the primary metric."""
 
-    def told(cells: Sequence[Cell], moment: Moment) -> dict[str, Any] | None:
+    def summary(cells: Sequence[Cell], moment: Moment) -> dict[str, Any] | None:
         values = scores_of(cells, PRIMARY, moment)
         if not values:
             return None
@@ -203,7 +203,7 @@ def _by_place(results: StudyResults) -> dict[str, Any]:
         {
             "place": place,
             "cells": {
-                moment.value: [told(by_loss.get(loss, []), moment) for loss in results.losses] for moment in Moment
+                moment.value: [summary(by_loss.get(loss, []), moment) for loss in results.losses] for moment in Moment
             },
         }
         for place, by_loss in results.by_place.items()
@@ -262,15 +262,15 @@ def _welch_interval(own: Sequence[float], base: Sequence[float]) -> tuple[float 
 
 def _boundary_conventions(results: StudyResults) -> list[dict[str, bool]]:
     """What was a boundary, each convention that was used once."""
-    found = []
+    conventions = []
     for cell in results.included:
         for file in cell.run.counts.values() if cell.run is not None else ():
-            convention = file.about["boundaries"]
-            if convention is not None:
-                told = {key: bool(convention[key]) for key in ("image_border", "ignored_border")}
-                if told not in found:
-                    found.append(told)
-    return found
+            boundaries = file.about["boundaries"]
+            if boundaries is not None:
+                convention = {key: bool(boundaries[key]) for key in ("image_border", "ignored_border")}
+                if convention not in conventions:
+                    conventions.append(convention)
+    return conventions
 
 
 def _versions(results: StudyResults) -> dict[str, list[str]]:

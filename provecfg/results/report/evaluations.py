@@ -60,7 +60,7 @@ def _set_of(occasion: Occasion) -> tuple[str, str]:
 def _scores(file: CountsFile) -> Scores:
     """(M,) of `METRICS_OF_EVALUATIONS`; empty for a file that is damaged."""
     try:
-        counts = file.regions_and_sums
+        counts = file.read_regions_and_sums()
     except ProvecfgError:
         return np.zeros(0)
     return np.array([METRIC[key].score(counts) for key in METRICS_OF_EVALUATIONS])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from provecfg.counts.counts_file import CountsFile
-from provecfg.parallel import map_in_processes
-from provecfg.results.report.places import by_work_dir, mean_over_places
-from provecfg.results.scores import Scores, image_iou
+from provecfg.results.report.places import mean_over_places
+from provecfg.results.scores import Scores
 from provecfg.results.study import Cell, StudyResults
 
 SHOWN: Final = 3
@@ -45,44 +42,37 @@ class ImageDifference:
 
 def image_differences(results: StudyResults) -> list[ImageDifference]:
     """The `SHOWN` images of the greatest difference, of each loss; none where images were not counted."""
-    files = {
-        cell.run.path: list(cell.run.counts.values())[-1]
-        for cell in results.included
-        if cell.run is not None and cell.run.counts
-    }
-    if not files or not results.reference or len(results.axes["dataset"]) != 1:
+    counted = [cell.run for cell in results.included if cell.run is not None and cell.run.counts]
+    if not counted or not results.reference or len(results.axes["dataset"]) != 1:
         return []
-    by_path = dict(zip(files, map_in_processes(_image_scores, list(files.values())), strict=True))
-    scores_of = by_work_dir(by_path)
-    means = mean_over_places(results, scores_of)
+    means = mean_over_places(results, _image_iou)
     if results.reference not in means:
         return []
-    names, reference = next(iter(files.values())).counts.image_names.tolist(), means[results.reference]
-    found = []
+    names, reference = list(counted[0].counts.values())[-1].read().image_names.tolist(), means[results.reference]
+    shown = []
     for loss, own in means.items():
         differences = np.nan_to_num(own - reference)
         for index in np.argsort(-np.abs(differences), kind="stable")[:SHOWN].tolist():
             if loss != results.reference and differences[index]:
-                pairs = _pairs(results, loss, scores_of, index, float(np.sign(differences[index])))
-                found.append(ImageDifference(loss, names[index], float(reference[index]), float(own[index]), pairs))
-    return found
+                pairs = _pairs(results, loss, index, float(np.sign(differences[index])))
+                shown.append(ImageDifference(loss, names[index], float(reference[index]), float(own[index]), pairs))
+    return shown
 
 
-def _pairs(
-    results: StudyResults, loss: str, scores_of: Callable[[Cell], Scores], index: int, sign: float
-) -> tuple[tuple[Cell, Cell], ...]:
+def _pairs(results: StudyResults, loss: str, index: int, sign: float) -> tuple[tuple[Cell, Cell], ...]:
+    """Cells of the loss and of the reference, those first whose difference on an image is the most of this sign."""
     pairs = []
     for by_loss in results.by_place.values():
         of_reference = {cell.coordinates["seed"]: cell for cell in by_loss.get(results.reference, [])}
         for cell in by_loss.get(loss, []):
             other = of_reference.get(cell.coordinates["seed"])
             if other is not None:
-                difference = scores_of(cell)[index] - scores_of(other)[index]
+                difference = _image_iou(cell)[index] - _image_iou(other)[index]
                 pairs.append((sign * float(np.nan_to_num(difference)), cell, other))
     pairs.sort(key=lambda pair: -pair[0])
     return tuple((cell, other) for _, cell, other in pairs)
 
 
-def _image_scores(file: CountsFile) -> Scores:
-    """(N,) mIoU of each image over the classes that are labelled in it."""
-    return image_iou(file.regions_and_sums)
+def _image_iou(cell: Cell) -> Scores:
+    """(N,) mIoU of each image; empty where it was not counted."""
+    return cell.scores.image_iou if cell.scores is not None else np.zeros(0)

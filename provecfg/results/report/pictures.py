@@ -56,7 +56,7 @@ def pictures_of(difference: ImageDifference, predictions: Path) -> Pictures | st
     """
     name = f"{PurePosixPath(difference.image).stem}.png"
     for cell, other in difference.pairs:
-        files = [predictions / one.name / name for one in (other, cell)]
+        files = [predictions / run.name / name for run in (other, cell)]
         if all(file.is_file() for file in files):
             try:
                 return _pictures(difference, cell, other, files)

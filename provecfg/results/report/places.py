@@ -14,8 +14,8 @@ from provecfg.results.study import Cell, StudyResults
 
 def scores_of(cells: Iterable[Cell], metric: str, moment: Moment) -> list[float]:
     """The scores of those cells that have the metric at the moment."""
-    found = (cell.scores.scores.get(moment, {}).get(metric) for cell in cells if cell.scores is not None)
-    return [value for value in found if value is not None]
+    values = (cell.scores.scores.get(moment, {}).get(metric) for cell in cells if cell.scores is not None)
+    return [value for value in values if value is not None]
 
 
 def by_work_dir(arrays: Mapping[Path, Scores]) -> Callable[[Cell], Scores]:

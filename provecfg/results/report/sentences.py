@@ -85,19 +85,21 @@ def _what_would_decide(comparison: Comparison, block: str) -> list[str]:
 def limits(results: StudyResults) -> list[str]:
     """What the study cannot say."""
     included = results.included
-    said = []
+    sentences = []
     for axis, noun in (("dataset", "dataset"), ("strategy", "augmentation strategy"), ("model", "model")):
         values = list(dict.fromkeys(cell.coordinates[axis] for cell in included))
         if len(values) == 1:
-            said.append(f"Nothing of it is about another {noun} than {values[0]}.")
+            sentences.append(f"Nothing of it is about another {noun} than {values[0]}.")
     if any(verdict.comparison.design is Design.BLOCKS for verdict in results.verdicts):
-        said.append(
+        sentences.append(
             f"A verdict is about the mean over {results.block}s like these; a loss that is better on average may be "
             "worse for one of them."
         )
     excluded = len(results.cells) - len(included)
     if excluded:
-        said.append(f"{excluded} of {len(results.cells)} cells enter no mean and no test, for the reasons given below.")
+        sentences.append(
+            f"{excluded} of {len(results.cells)} cells enter no mean and no test, for the reasons given below."
+        )
     if not results.reference:
-        said.append("It has one loss, so there is nothing to compare.")
-    return said
+        sentences.append("It has one loss, so there is nothing to compare.")
+    return sentences

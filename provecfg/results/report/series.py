@@ -99,7 +99,11 @@ def _history(cell: Cell) -> list[tuple[int, float]]:
     if cell.run is None or cell.scores is None or cell.scores.goal is None:
         return []
     goal = cell.scores.goal
-    return [(one.iteration, one.metrics[goal]) for one in cell.run.validations if goal in one.metrics]
+    return [
+        (validation.iteration, validation.metrics[goal])
+        for validation in cell.run.validations
+        if goal in validation.metrics
+    ]
 
 
 def score_curves(results: StudyResults) -> list[dict[str, Any]]:
@@ -176,7 +180,7 @@ def costs(results: StudyResults) -> list[dict[str, Any]]:
                 if cell.run is not None and cell.run.seconds is not None
             ]
             memory = [cell.run.memory_mb for cell in cells if cell.run is not None and cell.run.memory_mb]
-            nearly = [found for cell in cells if (found := _nearly_final(cell)) is not None]
+            nearly = [iteration for cell in cells if (iteration := _nearly_final(cell)) is not None]
             batch = _batch_size(cells[0]) if cells else None
             if cells:
                 rows.append(

@@ -52,7 +52,7 @@ def slice_scores(results: StudyResults, attributes: Attributes | None = None) ->
     }
     if not files or len(results.axes["dataset"]) != 1:
         return []
-    names = next(iter(files.values())).counts.image_names.tolist()
+    names = next(iter(files.values())).read().image_names.tolist()
     slicings = list(_slicings(names, attributes or {}))
     if not slicings:
         return []
@@ -99,7 +99,7 @@ def _slicings(names: Sequence[str], attributes: Attributes) -> list[_Slicing]:
 def _scores_of(job: tuple[CountsFile, Sequence[_Slicing]]) -> list[Scores]:
     """Of each slicing, (V,) the mIoU on the images of each value."""
     file, slicings = job
-    counts = file.regions_and_sums
+    counts = file.read_regions_and_sums()
     classes, scores = len(counts.classes), []
     for slicing in slicings:
         cell = slicing.value_of_image[counts.image_of_row] * classes + counts.row_classes
