@@ -40,29 +40,36 @@ def cluster() -> Iterator[Cluster]:
 def test_a_cell_that_trains_on_one_host_is_left_alone_by_a_task_on_another(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = SubmittedStudy(cluster, tmp_path, configs("long"))
-    study.wait_for_iteration("long", 1)
+    study = SubmittedStudy(cluster, tmp_path, configs("ages"))
+    study.wait_for_iteration("ages", 1)
     first = submissions_of(study.dir)[0]
     submit(study.dir, require_study(study.dir), first.tasks[0], profile_in(first))
     cluster.wait_until(lambda: "elsewhere: already being trained by process" in study.printed(), "the second task")
-    assert f"on {study.record('long').attempts[0].host} (slurm job {study.job()}_0)" in study.printed()
-    study.wait_for(long="finished")
-    assert study.lives("long") == ["finished"]
+    assert f"on {study.record('ages').attempts[0].host} (slurm job {study.job()}_0)" in study.printed()
+    assert provecfg("cancel", study.dir) == 0
+    study.wait_for(ages="interrupted")
+    assert study.lives("ages") == ["interrupted"]
 
 
-def test_a_cell_of_a_node_that_dies_goes_on_on_another(cluster: Cluster, tmp_path: Path, configs) -> None:
-    study = SubmittedStudy(cluster, tmp_path, configs("long"))
+@pytest.mark.parametrize("is_requeued", [True, False])
+def test_a_cell_of_a_node_that_dies_goes_on_on_another(
+    cluster: Cluster, tmp_path: Path, configs, is_requeued: bool
+) -> None:
+    site = {} if is_requeued else {"requeue": False, "no-requeue": True}
+    study = SubmittedStudy(cluster, tmp_path, configs("long"), slurm_additional=site)
     study.wait_for_iteration("long", 3)
     node = study.record("long").attempts[0].host
     assert node in cluster.nodes
     cluster.lose(node)
-    study.wait_for(long="queued")
+    study.wait_for(long="queued" if is_requeued else "lost")
+    if not is_requeued:
+        assert provecfg("resume", study.dir) == 0
     study.wait_for(long="finished")
     assert study.lives("long") == ["lost", "finished"]
     first, second = study.record("long").attempts
     assert {first.host, second.host} == set(cluster.nodes)
     assert second.job is not None
-    assert second.job.restarts == 1
+    assert second.job.restarts == int(is_requeued)
     cluster.start(node)
     cluster.wait_until_idle()
 
