@@ -107,6 +107,10 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
         "custom_imports = dict(imports=['roads'], allow_failed_imports=True)\n"
         "model = dict(type='EncoderDecoder', pretrained='a.pth', "
         "backbone=dict(type='RoadNet', init_cfg=dict(type='Pretrained', checkpoint='b.pth')))",
+        # labels that are loaded again once the image has its size
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+        "    type='CityscapesDataset', pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
+        "    dict(type='Resize', scale=(64, 64)), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))",
         # a hook that is written out twice, since a variable held it
         "earliest = dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')\n"
         "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]",

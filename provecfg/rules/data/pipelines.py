@@ -45,10 +45,13 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
         if loader.split == "train":
             continue
         load = None
-        for node in dataset.transforms:
+        for index, node in enumerate(dataset.transforms):
             kind = node.type
+            rest = dataset.transforms[index + 1 :]
             if kind in LABEL_LOADERS:
                 load = node
+            elif any(each.type in LABEL_LOADERS or _is_of_user(facts, each) for each in rest):
+                continue  # labels are loaded again, or made to fit
             elif kind in _RESIZING and load is not None:
                 yield Mark(
                     load,
@@ -130,6 +133,11 @@ def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
             infos = [facts.class_of(transform, "transform") for transform in dataset.transforms]
             if infos and all(info is not None and _is_released(facts, info) for info in infos):
                 yield loader, dataset
+
+
+def _is_of_user(facts: Facts, transform: Node) -> bool:
+    info = facts.class_of(transform, "transform")
+    return info is not None and not _is_released(facts, info)
 
 
 def _is_released(facts: Facts, info: ClassInfo) -> bool:
