@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,12 +18,15 @@ from provecfg.findings import Finding, is_failure
 from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
 from provecfg.mmconfig.problems import SYNTAX_ERROR, UNREADABLE_FILE, UNREADABLE_TEXT
-from provecfg.parallel import map_in_processes
+from provecfg.parallel import map_in_processes, processors
 from provecfg.targets import files_of
 from provecfg.validate import judge_for_fixes, judgement_of
 
 if TYPE_CHECKING:
     from provecfg.findings.edits import FixResult
+
+_MOST_NEIGHBOURS: Final = 16
+"""Files in a row that one process judges."""
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -76,8 +80,15 @@ def command(
     files = files_of(targets, here)
 
     def judgements() -> list[Judgement]:
-        # Forking pays from a few files on.
-        return map_in_processes(lambda file: judgement_of(file, options), files, None if len(files) >= 8 else 1)
+        # Neighbours are judged by one process, since they have most in common: bases, and what is known of their parts.
+        length = max(1, min(_MOST_NEIGHBOURS, len(files) // (8 * processors())))
+        neighbours = [files[start : start + length] for start in range(0, len(files), length)]
+        judged = map_in_processes(
+            lambda some: [judgement_of(file, options) for file in some],
+            neighbours,
+            None if len(files) >= 8 else 1,  # forking pays from a few files on
+        )
+        return list(itertools.chain.from_iterable(judged))
 
     if diff or fix:
         from provecfg.findings.fixes import apply_fixes

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.model import is_mmseg
-from provecfg.facts.typed import Typed, typed_nodes
+from provecfg.facts.parts import Part
+from provecfg.facts.typed import Containers, Typed, containers_in, typed_nodes
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
 from provecfg.registry.accepted import accepted, argument_name
 from provecfg.registry.layout import DATA_LOADER, LOADERS
-from provecfg.registry.stated_types import StatedType, misfit
+from provecfg.registry.stated_types import StatedType
 
 _CERTAIN: Final = frozenset(
     {
@@ -50,37 +51,86 @@ class UnusedArgument(NamedTuple):
 
 def typed_of(config: Lookup) -> tuple[Typed, ...]:
     """Every dict with a `type`, with the registry that builds it; of another library's models, none."""
-    typed = typed_nodes(config.root)
+    known = config.class_cache.known
+
+    def containers_of(value: Any, key: str, registry: str) -> Containers:
+        return known((key, registry), value, lambda value: containers_in(value, key, registry))
+
+    typed = typed_nodes(config.root, containers_of)
     if is_mmseg(config):
         return tuple(typed)
     return tuple(part for part in typed if part.registry not in _PARTS_OF_MODELS)
 
 
-def classes_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Typed, ClassInfo]]:
-    """Those whose class is known, with it."""
-    for part in typed:
-        info = config.class_of(part.node, part.registry)
+def parts_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Typed, Part]]:
+    """Those whose class is known, with what follows of it and of their dict alone."""
+    cache = config.class_cache
+    for place in typed:
+        info = config.class_of(place.node, place.registry)
         if info is not None:
-            yield part, info
+            yield place, cache.part(place.node.value, info)
 
 
-def unregistered_of(config: Lookup, parts: Iterable[Typed]) -> Iterator[tuple[Typed, Node]]:
-    """Dicts whose class is registered nowhere that was read, each with its `type`."""
+def unregistered_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Typed, Node]]:
+    """Dicts whose class is registered nowhere that was read, each with its `type`.
+
+    Args:
+        config: The config.
+        typed: Those of its dicts whose class is not known.
+    """
     registry = config.registry
-    for typed in parts:
-        node = typed.node.get("type")
+    for place in typed:
+        node = place.node.get("type")
         name = node.value if node is not None else None
         if node is None or not isinstance(name, str) or isinstance(name, DottedName):
             continue
-        if config.class_of(typed.node, typed.registry) is not None or not registry.knows_scope(name):
-            continue
-        if registry.local.registers(name.rpartition(".")[2]):
+        if not registry.knows_scope(name) or registry.local.registers(name.rpartition(".")[2]):
             continue  # in another registry or scope, as far as the file tells
-        if not _has_a_certain_registry(config, typed) and registry.registries_with(name):
+        if not _has_a_certain_registry(config, place) and registry.registries_with(name):
             continue
-        if not is_mmseg(config) and typed.registry not in _OF_MMENGINE:
+        if not is_mmseg(config) and place.registry not in _OF_MMENGINE:
             continue  # the snapshot leaves out what other libraries register only with their optional packages
-        yield typed, node
+        yield place, node
+
+
+def built_as_they_stand(
+    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
+) -> Iterator[tuple[Typed, Part]]:
+    """The parts whose dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
+    owners = Owners(config, typed)
+    for place, part in parts:
+        if place.is_direct or not owners.are_the_users(place):
+            yield place, part
+
+
+class Owners:
+    """The classes of the dicts that dicts stand in.
+
+    Args:
+        config: The config.
+        typed: Its dicts with a `type`.
+    """
+
+    def __init__(self, config: Lookup, typed: Iterable[Typed]) -> None:
+        self._config = config
+        # by the id of the dict, which the config holds, so that the id stays its own
+        self._registry_at = {id(place.node.value): place.registry for place in typed}
+
+    def of(self, typed: Typed) -> ClassInfo | None:
+        """The class of the dict that this one stands in."""
+        around = _around(typed)
+        return None if around is None else self._class_of(around, typed)
+
+    def are_the_users(self, typed: Typed) -> bool:
+        """Whether the dict stands in one that is the user's to interpret, or nobody's who is known."""
+        around = _around(typed)
+        if around is None:
+            return False
+        owner = self._class_of(around, typed)
+        return owner is None or owner.is_of_user
+
+    def _class_of(self, around: Node, typed: Typed) -> ClassInfo | None:
+        return self._config.class_of(around, self._registry_at.get(id(around.value), typed.registry))
 
 
 def _has_a_certain_registry(config: Lookup, typed: Typed) -> bool:
@@ -93,30 +143,21 @@ def _has_a_certain_registry(config: Lookup, typed: Typed) -> bool:
 
 
 def unused_arguments_of(
-    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]
+    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
 ) -> Iterator[UnusedArgument]:
-    """The arguments that their classes do not use."""
-    fates = config.class_cache.fates
-    # by the id of the dict, which the config holds, so that the id stays its own
-    registry_at = {id(typed.node.value): typed.registry for typed in parts}
-    for typed, info in classes:
-        if not is_built_as_it_stands(config, typed, registry_at):
-            continue
-        values, slot = typed.node.value, typed.slot
-        of_class = fates.get((id(info), slot))
-        if of_class is None:
-            of_class = {}
-            if not any(record is not None and record.flow and record.flow.delegates for record in info.ancestors):
-                fates[id(info), slot] = of_class  # the cache holds the class, so that its id stays its own
-        for key in values:
-            fate = of_class.get(key)
-            if fate is None:
-                fate = of_class[key] = info.fate(key, values, slot=slot) if isinstance(key, str) else Fate.UNKNOWN
-            if fate is Fate.REFUSED or fate is Fate.SWALLOWED:
-                owner = _owner_of(config, typed, registry_at)
-                if owner is not None and owner.may_take_out(key):
-                    continue
-                yield UnusedArgument(typed, info, Node(values[key], typed.node, key), fate)
+    """The arguments that their classes do not use.
+
+    Args:
+        config: The config.
+        typed: Its dicts with a `type`.
+        parts: Those that are built as they stand.
+    """
+    owners = Owners(config, typed)
+    for place, part in parts:
+        for key, fate in part.unused(place.slot):
+            owner = owners.of(place)
+            if owner is None or not owner.may_take_out(key):
+                yield UnusedArgument(place, part.info, Node(part.value[key], place.node, key), fate)
 
 
 class Misfit(NamedTuple):
@@ -135,41 +176,30 @@ class Misfit(NamedTuple):
     stated: StatedType
 
 
-def misfits_of(config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]]) -> Iterator[Misfit]:
-    """The values of a kind that their class does not state; a data loader's section goes to torch's class."""
-    registry_at = {id(typed.node.value): typed.registry for typed in parts}
+def misfits_of(config: Lookup, parts: Iterable[tuple[Typed, Part]]) -> Iterator[Misfit]:
+    """The values of a kind that their class does not state; a data loader's section goes to torch's class.
+
+    Args:
+        config: The config.
+        parts: Its parts that are built as they stand.
+    """
     misdescribed = accepted(config.registry.snapshot.release).misdescribed
-    built = [(typed.node, info) for typed, info in classes if is_built_as_it_stands(config, typed, registry_at)]
-    data_loader = config.registry.find_dotted(DATA_LOADER)
-    if data_loader is not None:
-        built += [(node, data_loader) for key in LOADERS if (node := config.section(key)) is not None]
-    for section, info in built:
-        if info.is_of_user or not info.stated_types:
+    for section, part in [*((place.node, part) for place, part in parts), *loader_parts_of(config)]:
+        if part.info.is_of_user:
             continue
-        for key, value in section.value.items():
-            stated = info.stated_types.get(key)
-            unfit = None if stated is None else misfit(value, stated)
-            if unfit is not None and argument_name(info.dotted, key) not in misdescribed:
-                path, stated_there = unfit
-                node = Node(value, section, key)
-                yield Misfit(info, key, (node.dig(path) if path else None) or node, stated_there)
+        for key, path, stated in part.misfits:
+            if argument_name(part.info.dotted, key) not in misdescribed:
+                node = Node(part.value[key], section, key)
+                yield Misfit(part.info, key, (node.dig(path) if path else None) or node, stated)
 
 
-def is_built_as_it_stands(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> bool:
-    """Whether a dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
-    if typed.is_direct:
-        return True
-    around = _around(typed)
-    if around is None:
-        return True
-    owner = config.class_of(around, registry_at.get(id(around.value), typed.registry))
-    return owner is not None and not owner.is_of_user
-
-
-def _owner_of(config: Lookup, typed: Typed, registry_at: Mapping[int, str]) -> ClassInfo | None:
-    """The class of the dict that this one stands in."""
-    around = _around(typed)
-    return None if around is None else config.class_of(around, registry_at.get(id(around.value), typed.registry))
+def loader_parts_of(config: Lookup) -> Iterator[tuple[Node, Part]]:
+    """The sections of data loaders, whose values go to torch's class, which no `type` names."""
+    data_loader = config.registry.find_dotted(DATA_LOADER)
+    for key in LOADERS if data_loader is not None else ():
+        node = config.section(key)
+        if node is not None and data_loader is not None:
+            yield node, config.class_cache.part(node.value, data_loader)
 
 
 def _around(typed: Typed) -> Node | None:

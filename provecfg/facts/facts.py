@@ -8,8 +8,9 @@ from functools import cached_property
 from provecfg.facts.arguments import (
     Misfit,
     UnusedArgument,
-    classes_of,
+    built_as_they_stand,
     misfits_of,
+    parts_of,
     typed_of,
     unregistered_of,
     unused_arguments_of,
@@ -28,11 +29,11 @@ from provecfg.facts.lookup import Lookup
 from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
 from provecfg.facts.padding import Padding, padding_of
+from provecfg.facts.parts import Part
 from provecfg.facts.refusals import Refused, innermost, refused_sections_of, refused_values_of
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
-from provecfg.registry import ClassInfo
 from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS
 
 
@@ -179,24 +180,31 @@ class Facts(Lookup):
         return typed_of(self)
 
     @cached_property
-    def classes(self) -> tuple[tuple[Typed, ClassInfo], ...]:
-        """Those whose class is known, with it."""
-        return tuple(classes_of(self, self.typed))
+    def parts(self) -> tuple[tuple[Typed, Part], ...]:
+        """Those whose class is known, with what follows of it and of their dict alone."""
+        return tuple(parts_of(self, self.typed))
+
+    @cached_property
+    def _built_parts(self) -> tuple[tuple[Typed, Part], ...]:
+        return tuple(built_as_they_stand(self, self.typed, self.parts))
 
     @cached_property
     def unused_arguments(self) -> tuple[UnusedArgument, ...]:
         """Arguments that their class refuses or drops."""
-        return tuple(unused_arguments_of(self, self.typed, self.classes))
+        return tuple(unused_arguments_of(self, self.typed, self._built_parts))
 
     @cached_property
     def misfits(self) -> tuple[Misfit, ...]:
         """Values of a kind that their class does not state."""
-        return tuple(misfits_of(self, self.typed, self.classes))
+        return tuple(misfits_of(self, self._built_parts))
 
     @cached_property
     def unregistered(self) -> tuple[tuple[Typed, Node], ...]:
         """Dicts whose class is registered nowhere that was read, each with its `type`."""
-        return tuple(unregistered_of(self, self.typed))
+        if len(self.parts) == len(self.typed):
+            return ()
+        known = {id(typed) for typed, _ in self.parts}
+        return tuple(unregistered_of(self, [typed for typed in self.typed if id(typed) not in known]))
 
     @cached_property
     def is_whole_run(self) -> bool:
@@ -206,6 +214,6 @@ class Facts(Lookup):
     @cached_property
     def refusals(self) -> tuple[Refused, ...]:
         """Parts of the config that their class, or mmengine's Runner, is certain to refuse."""
-        values = refused_values_of(self, self.typed, self.classes, is_whole_run=self.is_whole_run)
+        values = refused_values_of(self, self._built_parts, is_whole_run=self.is_whole_run)
         sections = refused_sections_of(self, is_whole_run=self.is_whole_run)
         return tuple(innermost([*values, *sections]))

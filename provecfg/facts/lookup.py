@@ -47,6 +47,7 @@ class Lookup:
         self.view = view
         self.root = view.root
         self._registry = registry
+        self._nodes: dict[str, Node | None] = {}
 
     @cached_property
     def registry(self) -> Registry:
@@ -60,11 +61,13 @@ class Lookup:
 
     def get(self, key: str) -> Node | None:
         """A node by its dotted path."""
-        return self.root.dig(key)
+        if key not in self._nodes:
+            self._nodes[key] = self.root.dig(key)
+        return self._nodes[key]
 
     def section(self, key: str) -> Node | None:
         """A dict by its dotted path, or None."""
-        node = self.root.dig(key)
+        node = self.get(key)
         return node if node is not None and node.is_dict else None
 
     @staticmethod

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from provecfg.facts.arguments import is_built_as_it_stands
 from provecfg.facts.lookup import Lookup
+from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
-from provecfg.registry import ClassInfo
 from provecfg.registry.accepted import accepted, digest
-from provecfg.registry.layout import RUNNER, RUNNER_METHODS
+from provecfg.registry.layout import RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
 from provecfg.registry.tree import ROOT_SCOPE
 
@@ -36,37 +35,36 @@ class Refused(NamedTuple):
     arguments: tuple[Node, ...]
 
 
-def refused_values_of(
-    config: Lookup, parts: Iterable[Typed], classes: Iterable[tuple[Typed, ClassInfo]], *, is_whole_run: bool
-) -> Iterator[Refused]:
+def refused_values_of(config: Lookup, parts: Iterable[tuple[Typed, Part]], *, is_whole_run: bool) -> Iterator[Refused]:
     """Dicts that their class is certain to refuse.
 
     Args:
         config: The config.
-        parts: Its dicts with a `type`.
-        classes: Those whose class is known.
+        parts: Its parts that are built as they stand.
         is_whole_run: Whether what the config does not say is said nowhere else.
     """
-    registry_at = {id(typed.node.value): typed.registry for typed in parts}
-    for typed, info in classes:
-        if (
-            _is_passed_over(config, typed.node)
-            or not has_excerpt(info)
-            or not is_built_as_it_stands(config, typed, registry_at)
-        ):
-            continue
-        part = f"{info.dotted} {'whole' if typed.is_direct else 'part'} {typed.node.value!r}"
-        refused = _known(config, part, functools.partial(refusal, info, typed.node.value, is_whole=typed.is_direct))
-        if refused is None:
+    for typed, part in parts:
+        if typed.is_direct not in part.refusals:
+            part.refusals[typed.is_direct] = _refusal_of(config, part, is_whole=typed.is_direct)
+        refused = part.refusals[typed.is_direct]
+        if refused is None or _is_passed_over(config, typed.node):
             continue
         arguments = _nodes_at(typed.node, refused.keys)
         if is_whole_run or not _is_about_absence(refused, arguments):
-            yield Refused(typed.node, info.type_name, refused, arguments)
+            yield Refused(typed.node, part.info.type_name, refused, arguments)
+
+
+def _refusal_of(config: Lookup, part: Part, *, is_whole: bool) -> Refusal | None:
+    info, value = part.info, part.value
+    if not has_excerpt(info):
+        return None
+    text = f"{info.dotted} {'whole' if is_whole else 'part'} {value!r}"
+    return _known(config, text, functools.partial(refusal, info, value, is_whole=is_whole))
 
 
 def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
     """Top-level values that mmengine's Runner is certain to refuse; see `refused_values_of`."""
-    runner = config.registry.find_dotted(RUNNER)
+    runner = config.class_cache.runner
     if runner is None:
         return
     values = config.root.value
@@ -76,11 +74,15 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
         if refused is not None:
             yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
     for key, (method, argument) in RUNNER_METHODS.items():
-        node = config.root.get(key)
+        node = config.get(key)
         if node is None or node.value is None or not _is_for_the_runner(config, key):
             continue
-        part = f"{method} {node.value!r}"
-        refused = _known(config, part, functools.partial(refusal_by_method, runner, method, {argument: node.value}))
+
+        def refusal_of(value: Any, method: str = method, argument: str = argument) -> Refusal | None:
+            follow = functools.partial(refusal_by_method, runner, method, {argument: value})
+            return _known(config, f"{method} {value!r}", follow)
+
+        refused = config.class_cache.known(method, node.value, refusal_of)
         if refused is None:
             continue
         arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,38 +80,104 @@ _DIRECT_SLOTS: Final = frozenset(
 _DEEPEST: Final = 60
 
 
-def typed_nodes(root: Node) -> list[Typed]:
-    """All of them, in the order of the config; an object that stands at several places, once."""
+@dataclass(slots=True)
+class _Container:
+    """A dict, list or tuple of a section that may hold a dict with a `type`, or is one.
+
+    Args:
+        outer: Index of the one that it stands in, among the section's; -1 for the section itself.
+        step: Its key or index there.
+        value: It.
+        typed: Registry, slot and whether it is direct, of one that names a class; see `Typed`.
+        end: Index after the last of those in it.
+    """
+
+    outer: int
+    step: Any
+    value: Any
+    typed: tuple[str, str, bool] | None
+    end: int
+
+
+Containers = tuple[_Container, ...]
+
+
+def containers_in(value: Any, key: str, registry: str) -> Containers:
+    """What stands in a section of the top level, outer ones first.
+
+    Args:
+        value: The section.
+        key: Its key.
+        registry: The registry that builds it, or ''.
+    """
+    containers: list[_Container] = []
+    _collect(value, registry, key, -1, None, containers, set(), 0)
+    return tuple(containers)
+
+
+def _collect(
+    value: Any,
+    registry: str,
+    slot: str,
+    outer: int,
+    step: Any,
+    containers: list[_Container],
+    seen: set[int],
+    depth: int,
+) -> None:
+    is_dict = isinstance(value, dict)
+    if depth > _DEEPEST or (is_dict and id(value) in seen):
+        return
+    index = len(containers)
+    type_name = value.get("type", IMPLIED_TYPES.get(slot) if depth == 0 else None) if is_dict else None
+    if is_dict:
+        seen.add(id(value))
+    typed = (registry, slot, slot in _DIRECT_SLOTS) if registry and isinstance(type_name, str) else None
+    container = _Container(outer, step, value, typed, 0)
+    containers.append(container)
+    if typed is None or type_name != "Albu":  # its transforms are albumentations'
+        for key, child in value.items() if is_dict else enumerate(value):
+            if child and _may_hold_a_dict(child):
+                inner = _registry_and_slot(registry, slot, key) if is_dict else (registry, slot)
+                _collect(child, *inner, index, key, containers, seen, depth + 1)
+    container.end = len(containers)
+
+
+def _may_hold_a_dict(value: Any) -> bool:
+    if isinstance(value, dict):
+        return True
+    return isinstance(value, (list, tuple)) and any(isinstance(item, (dict, list, tuple)) for item in value)
+
+
+def typed_nodes(root: Node, containers_of: Callable[[Any, str, str], Containers] = containers_in) -> list[Typed]:
+    """All of them, in the order of the config; an object that stands at several places, once.
+
+    Args:
+        root: The top of the config.
+        containers_of: `containers_in`, which may remember.
+    """
     typed: list[Typed] = []
     seen: set[int] = set()
     for key, registry in _BUILT.items():
-        node = root.get(key)
-        if node is not None and isinstance(node.value, (dict, list, tuple)):
-            _collect(node, registry, key, typed, seen, 0)
+        section = root.get(key)
+        if section is None or not (section.is_dict or section.is_list):
+            continue
+        containers = containers_of(section.value, key, registry)
+        nodes: dict[int, Node] = {}
+        index = 0
+        while index < len(containers):
+            container = containers[index]
+            if isinstance(container.value, dict):
+                if id(container.value) in seen:
+                    index = container.end
+                    continue
+                seen.add(id(container.value))
+            outer = nodes.get(container.outer)
+            node = nodes[index] = section if outer is None else Node(container.value, outer, container.step)
+            if container.typed is not None:
+                typed.append(Typed(node, *container.typed))
+            index += 1
     return typed
-
-
-def _collect(node: Node, registry: str, slot: str, typed: list[Typed], seen: set[int], depth: int) -> None:
-    value = node.value
-    if depth > _DEEPEST:
-        return
-    if not isinstance(value, dict):
-        for index, child in enumerate(value):
-            if child and isinstance(child, (dict, list, tuple)):
-                _collect(Node(child, node, index), registry, slot, typed, seen, depth + 1)
-        return
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    type_name = value.get("type", IMPLIED_TYPES.get(slot) if depth == 0 else None)
-    if registry and isinstance(type_name, str):
-        typed.append(Typed(node, registry, slot, slot in _DIRECT_SLOTS))
-        if type_name == "Albu":
-            return  # its transforms are albumentations'
-    for key, child in value.items():
-        if child and isinstance(child, (dict, list, tuple)):
-            child_registry, child_slot = _registry_and_slot(registry, slot, key)
-            _collect(Node(child, node, key), child_registry, child_slot, typed, seen, depth + 1)
 
 
 def _registry_and_slot(registry: str, slot: str, key: Any) -> tuple[str, str]:

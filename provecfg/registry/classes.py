@@ -88,7 +88,7 @@ class ClassRecord:
     texts: frozenset[str] = frozenset()
     class_count: int | None = None
 
-    @property
+    @cached_property
     def dotted(self) -> str:
         return f"{self.module}.{self.name}"
 
@@ -153,7 +153,7 @@ class ClassInfo:
     record: ClassRecord
     records: Records
     find: Callable[[str, str], ClassInfo | None]
-    _fates: dict[str, Fate] = field(default_factory=dict, compare=False, repr=False)
+    _fates: dict[tuple[str, str], Fate] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def dotted(self) -> str:
@@ -229,13 +229,16 @@ class ClassInfo:
             values: The config dict it stands in; some classes hand their arguments to a class that another key names.
             slot: The key that the dict itself stands under (`norm_cfg`).
         """
-        if key in ALWAYS_TAKEN or key in TAKEN.get(self.registry, ()) or key in taken_in_slot(slot):
-            return Fate.USED
-        if self._asks_its_values:
-            return _fate(self, 0, key, 0, values or {}, 0)
-        if key not in self._fates:
-            self._fates[key] = _fate(self, 0, key, 0, {}, 0)
-        return self._fates[key]
+        fate = self._fates.get((key, slot))
+        if fate is None:
+            if key in ALWAYS_TAKEN or key in TAKEN.get(self.registry, ()) or key in taken_in_slot(slot):
+                fate = Fate.USED
+            elif self._asks_its_values:
+                return _fate(self, 0, key, 0, values or {}, 0)
+            else:
+                fate = _fate(self, 0, key, 0, {}, 0)
+            self._fates[key, slot] = fate
+        return fate
 
     @cached_property
     def _asks_its_values(self) -> bool:

@@ -64,6 +64,8 @@ class _Literals:
     """Evaluate the literals that defaults are written in; anything else raises ValueError."""
 
     def value(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self._call(node.func.id, node)
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
@@ -121,11 +123,15 @@ def parameters_of(arguments: ast.arguments, *, origin: str, skip_first: bool) ->
             name=arg.arg,
             kind=kind,
             default=REQUIRED if default is None else default_value(default),
-            annotation=None if arg.annotation is None else ast.unparse(arg.annotation),
+            annotation=None if arg.annotation is None else _source_of(arg.annotation),
             origin=origin,
         )
         for arg, kind, default in rows
     )
+
+
+def _source_of(annotation: ast.expr) -> str:
+    return annotation.id if isinstance(annotation, ast.Name) else ast.unparse(annotation)  # most are a name
 
 
 def parameters_from_text(text: str, *, origin: str) -> tuple[Parameter, ...]:

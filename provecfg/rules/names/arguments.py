@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.arguments import UnusedArgument
+from provecfg.facts.arguments import UnusedArgument, loader_parts_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
@@ -201,7 +201,8 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release; mmengine 0.10.7, config/config.py, `ConfigDict.pop`.
     """
-    for typed, info in facts.classes:
+    for typed, part in facts.parts:
+        info = part.info
         if not typed.is_direct or not info.required or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more
         values = typed.node.value
@@ -232,19 +233,16 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures; of a list's item, the numbers beside it.
     """
-    built = [(typed.node, info) for typed, info in facts.classes]
-    data_loader = facts.registry.find_dotted(DATA_LOADER)
-    built += [(loader.node, data_loader) for loader in facts.loaders if data_loader is not None]
-    for section, info in built:
-        for key, value in section.value.items():
-            if isinstance(value, (list, tuple)):
+    for section, part in [*((typed.node, part) for typed, part in facts.parts), *loader_parts_of(facts)]:
+        for key in part.texts:
+            value = part.value[key]
+            if not isinstance(value, str):
                 yield from _quoted_items(Node(value, section, key))
-            if not isinstance(value, str) or key == "type":
                 continue
             meant = _QUOTED.get(value, _parsed(value))
             if meant is None and value != "None":
                 continue
-            parameter = info.parameters.get(key)
+            parameter = part.info.parameters.get(key)
             default = parameter.default if parameter is not None else None
             if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
                 continue
@@ -259,10 +257,12 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
 
 def _quoted_items(numbers: Node) -> Iterator[Mark]:
-    """Items of a list of numbers that stand in quotes."""
+    """Items of a list of numbers that stand in quotes.
+
+    Args:
+        numbers: A list with a text in it.
+    """
     values = numbers.value
-    if not any(isinstance(value, str) for value in values):
-        return
     if not all(isinstance(value, (int, float)) or _meant(value) is not None for value in values):
         return
     if any(isinstance(value, (int, float)) for value in values):
@@ -362,8 +362,8 @@ def _homes(facts: Facts, name: str) -> list[str]:
         return ["default_hooks"]
     homes = [
         typed.node.key
-        for typed, info in facts.classes
-        if typed.node.key in TOP_LEVEL and name in info.parameters and name not in typed.node.value
+        for typed, part in facts.parts
+        if typed.node.key in TOP_LEVEL and name in part.info.parameters and name not in part.value
     ]
     data_loader = facts.registry.find_dotted(DATA_LOADER)
     if data_loader is not None and name in data_loader.parameters:
