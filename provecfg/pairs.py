@@ -154,14 +154,18 @@ def _chosen(pairs: Sequence[Pair], path: Path, lines: Sequence[tuple[int, str]])
                 known.setdefault(name, []).append(pair)
     chosen = []
     for number, line in lines:
-        found = known.get(line) or known.get(_columns(line)[0]) or []
-        if len(found) != 1:
-            what = "no image" if not found else f"{len(found)} images, such as {found[0].image} and {found[1].image}"
+        matches = known.get(line) or known.get(_columns(line)[0]) or []
+        if len(matches) != 1:
+            what = (
+                "no image"
+                if not matches
+                else f"{len(matches)} images, such as {matches[0].image} and {matches[1].image}"
+            )
             raise ProvecfgError(
                 f"line {number} of {str(path)!r}, {line!r}, names {what}",
-                hint=_such_as(pairs) if not found else "name them by their paths below the root",
+                hint=_such_as(pairs) if not matches else "name them by their paths below the root",
             )
-        chosen.append(found[0])
+        chosen.append(matches[0])
     return chosen
 
 

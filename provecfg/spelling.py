@@ -42,21 +42,21 @@ def nearest_names(wrong: str, known: Iterable[str], *, limit: int = 3) -> list[s
 
 def is_misspelling(wrong: str, right: str) -> bool:
     """Whether the names differ by a letter or two, an ending or an underscore."""
-    one, other = wrong.lower().replace("_", ""), right.lower().replace("_", "")
-    if one == other or one.rstrip("s") == other.rstrip("s"):
+    first, second = wrong.lower().replace("_", ""), right.lower().replace("_", "")
+    if first == second or first.rstrip("s") == second.rstrip("s"):
         return True
-    return abs(len(one) - len(other)) <= 2 and _distance(one, other) <= (2 if len(other) > 6 else 1)
+    return abs(len(first) - len(second)) <= 2 and _distance(first, second) <= (2 if len(second) > 6 else 1)
 
 
-def _distance(one: str, other: str) -> int:
+def _distance(first: str, second: str) -> int:
     """Edits of one letter, or swaps of two neighbours, that make one out of the other."""
     before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
         before, last, row = row, before, [i]
-        for j, b in enumerate(other, 1):
+        for j, b in enumerate(second, 1):
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1]

@@ -44,7 +44,7 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
     Raises:
         ProvecfgError: A target that does not exist, or stands for nothing.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for target in targets:
         if not target:
             raise ProvecfgError("'' names no file", hint="name a config, a study, a folder of them, or `configs`")
@@ -53,14 +53,14 @@ def files_of(targets: Iterable[str], here: Path) -> list[Path]:
             below = [file for file in _below(path) if _looks_like_study(file) or is_config(file)]
             if not below:
                 raise ProvecfgError(f"no config and no study below {target}")
-            found.update(dict.fromkeys(below))
+            files.update(dict.fromkeys(below))
         elif os.path.lexists(path):
-            found[path] = None
+            files[path] = None
         elif target == CONFIGS:
-            found.update(dict.fromkeys(_of_project(here)))
+            files.update(dict.fromkeys(_of_project(here)))
         else:
             raise ProvecfgError(f"{target} does not exist")
-    return list(found)
+    return list(files)
 
 
 def is_study(path: Path, text: str | None = None) -> bool:

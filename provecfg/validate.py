@@ -50,8 +50,8 @@ def judgement_of(
 
 def judgement_of_view(view: ConfigView) -> Judgement:
     """Judge a config that was read."""
-    found = [with_override(finding, view) for finding in (*view.problems, *judge(view))]
-    return Judgement(view.path, tuple(found), {file: view.sources(file) for file in view.files})
+    findings = [with_override(finding, view) for finding in (*view.problems, *judge(view))]
+    return Judgement(view.path, tuple(findings), {file: view.sources(file) for file in view.files})
 
 
 def judge_for_fixes(

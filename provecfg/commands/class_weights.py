@@ -138,10 +138,10 @@ def _dataset_of(study_path: Path | None, name: str | None, data_root: Path | Non
 
 def _summary(counts: LabelCounts, classes: tuple[str, ...], output: Path | None) -> str:
     absent = [name for name, count in zip(classes, counts.classes, strict=True) if not count.pixels]
-    said = f"{counts.files} label maps, {len(classes) - len(absent)} of {len(classes)} classes occur"
+    summary = f"{counts.files} label maps, {len(classes) - len(absent)} of {len(classes)} classes occur"
     if absent:
-        said += f" (not {', '.join(absent)})"
-    return said if output is None else f"{said}; wrote {output}"
+        summary += f" (not {', '.join(absent)})"
+    return summary if output is None else f"{summary}; wrote {output}"
 
 
 def _require(*packages: str) -> None:

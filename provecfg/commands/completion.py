@@ -24,7 +24,7 @@ def command(shell: str, terminal: Terminal) -> int:
       provecfg completion fish > ~/.config/fish/completions/provecfg.fish
     """
     whole = click.get_current_context().find_root().command
-    found = get_completion_class(shell)
-    assert found is not None  # click has these three
-    terminal.result(found(whole, {}, "provecfg", _VARIABLE).source().rstrip("\n"))
+    shell_completion = get_completion_class(shell)
+    assert shell_completion is not None  # click has these three
+    terminal.result(shell_completion(whole, {}, "provecfg", _VARIABLE).source().rstrip("\n"))
     return ExitCode.CLEAN

@@ -71,11 +71,11 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
                 f"{path} is there already, and nothing is overwritten",
                 hint="write elsewhere with -o FILE; hold the data against it with --check",
             )
-    found = recognised(folder, name, shows_progress=shows_progress)
-    survey = survey_of(_dataset(found.entry), folder, shows_progress=shows_progress)
-    settings = _settings(found, survey)
+    recognition = recognised(folder, name, shows_progress=shows_progress)
+    survey = survey_of(_dataset(recognition.entry), folder, shows_progress=shows_progress)
+    settings = _settings(recognition, survey)
     observations = observations_of(survey)
-    text = study_text(folder, found, settings, observations, sheet_path.name)
+    text = study_text(folder, recognition, settings, observations, sheet_path.name)
     study, findings = read_study(output, text=text)
     if study is None:
         raise ProvecfgError("the study of this folder has mistakes: " + "; ".join(f.message for f in findings))
@@ -135,8 +135,8 @@ def _dataset(entry: dict[str, Any]) -> Dataset:
     return dataset_of(study.datasets[0])
 
 
-def _settings(found: Recognised, survey: Survey) -> dict[str, Any]:
-    """What the sizes of the images decide; their evidence goes to `found`."""
+def _settings(recognition: Recognised, survey: Survey) -> dict[str, Any]:
+    """What the sizes of the images decide; their evidence goes to `recognition`."""
     from collections import Counter
 
     sizes = Counter(
@@ -147,14 +147,16 @@ def _settings(found: Recognised, survey: Survey) -> dict[str, Any]:
     (width, height), count = sizes.most_common(1)[0]
     settings: dict[str, Any] = {}
     own = survey.dataset.resize_scale[0]
-    if not found.catalog or not own / _OTHER_SCALE <= width <= own * _OTHER_SCALE:
-        found.entry["resize_scale"] = [max(width, _SMALLEST_CROP), max(height, _SMALLEST_CROP)]
-        found.because("resize_scale", f"{count} of {sum(sizes.values())} images are {width}x{height}, width first")
+    if not recognition.catalog or not own / _OTHER_SCALE <= width <= own * _OTHER_SCALE:
+        recognition.entry["resize_scale"] = [max(width, _SMALLEST_CROP), max(height, _SMALLEST_CROP)]
+        recognition.because(
+            "resize_scale", f"{count} of {sum(sizes.values())} images are {width}x{height}, width first"
+        )
     smallest = min(min(size) for size in sizes)
     if smallest < _CROP:
         side = max(_SMALLEST_CROP, smallest // _SMALLEST_CROP * _SMALLEST_CROP)
         settings["crop_size"] = [side, side]
-        found.because("crop_size", f"the smallest image has a side of {smallest} pixels")
+        recognition.because("crop_size", f"the smallest image has a side of {smallest} pixels")
     return settings
 
 
@@ -171,7 +173,7 @@ def _block(key: str, value: Any) -> list[str]:
 
 def study_text(
     folder: Path,
-    found: Recognised,
+    recognition: Recognised,
     settings: dict[str, Any],
     observations: list[Observation],
     sheet: str,
@@ -180,7 +182,7 @@ def study_text(
 
     Args:
         folder: What was looked at.
-        found: What it was recognised as.
+        recognition: What it was recognised as.
         settings: Of the study's `data`.
         observations: What is strange.
         sheet: File name of the contact sheet.
@@ -189,16 +191,16 @@ def study_text(
         f"# yaml-language-server: $schema={SHIPPED_SCHEMA.name}",
         f"# What provecfg init made of {folder}. Look at {sheet} first: are the labels on what they name?",
         "# Comments say what a line was recognised by; change what is wrong, and leave the rest.",
-        f"name: {found.entry['name']}-study",
+        f"name: {recognition.entry['name']}-study",
         "datasets:",
     ]
-    for index, (key, value) in enumerate(found.entry.items()):
-        lines += [f"    # {reason}" for reason in found.evidence.get(key, ())]
+    for index, (key, value) in enumerate(recognition.entry.items()):
+        lines += [f"    # {reason}" for reason in recognition.evidence.get(key, ())]
         first, *rest = _block(key, value)
         lines.append(f"  {'- ' if index == 0 else '  '}{first}")
         lines += [f"    {line}" for line in rest]
     if settings:
-        lines += [f"# {reason}" for key in settings for reason in found.evidence.get(key, ())]
+        lines += [f"# {reason}" for key in settings for reason in recognition.evidence.get(key, ())]
         lines += _block("data", settings)
     if observations:
         lines += ["", "# What is strange:", *(f"# {line}" for o in observations for line in str(o).split("\n"))]

@@ -148,13 +148,13 @@ def _as_data(question: Any, answers: Sequence[Answer], hours: Sequence[Hours], c
         "contexts": question.contexts,
         "plans": [
             {
-                "seed_sd": one.run_sd,
-                "seeds": one.seeds,
-                "cells": None if one.seeds is None else cells * one.seeds,
+                "seed_sd": answer.run_sd,
+                "seeds": answer.seeds,
+                "cells": None if answer.seeds is None else cells * answer.seeds,
                 "hours": time,
-                "smallest_effects": {str(seeds): effect for seeds, effect in one.smallest.items()},
+                "smallest_effects": {str(seeds): effect for seeds, effect in answer.smallest.items()},
             }
-            for one, time in zip(answers, hours, strict=True)
+            for answer, time in zip(answers, hours, strict=True)
         ],
     }
 
@@ -172,17 +172,17 @@ def _as_text(
         + (f", {question.contexts} datasets and strategies" if question.contexts > 1 else ""),
         f"to find {question.effect:g} points of mIoU in four studies of five:",
     ]
-    for one, time in zip(answers, hours, strict=True):
-        said = f" ({source})" if source else ""
+    for answer, time in zip(answers, hours, strict=True):
+        origin = f" ({source})" if source else ""
         lines.append("")
-        lines.append(f"sd of a training {one.run_sd:.2f} points{said}")
-        if one.seeds is None:
+        lines.append(f"sd of a training {answer.run_sd:.2f} points{origin}")
+        if answer.seeds is None:
             lines.append("  no number of seeds that anybody trains would do")
         else:
-            lines.append(f"  {one.seeds} seed{'s' * (one.seeds != 1)} a cell, {cells * one.seeds} runs")
+            lines.append(f"  {answer.seeds} seed{'s' * (answer.seeds != 1)} a cell, {cells * answer.seeds} runs")
             told = "unknown until runs of each model were measured (--measured)" if time is None else in_words(time)
             lines.append(f"  hours of training, from the earliest stop to the last iteration: {told}")
-        lines.append(f"  {_smallest(one.smallest)}")
+        lines.append(f"  {_smallest(answer.smallest)}")
     if not source:
         lines.append("")
         lines.append("How much trainings vary is not known: give --seed-sd, or --measured with some runs.")

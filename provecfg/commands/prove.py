@@ -168,11 +168,11 @@ def _configs(targets: Sequence[str]) -> list[Path]:
                 f"{target} is a study, and configs are proved",
                 hint=f"provecfg generate {target}, then prove what that writes",
             )
-    found = [file for file in files_of(targets, here) if not is_study(file)]
-    if not found:
+    files = [file for file in files_of(targets, here) if not is_study(file)]
+    if not files:
         raise ProvecfgError(f"no config below {', '.join(targets)}")
     # From here, where that is shorter to read.
-    return [file.relative_to(here) if file.is_relative_to(here) else file for file in found]
+    return [file.relative_to(here) if file.is_relative_to(here) else file for file in files]
 
 
 def _tell(proof: Proof, terminal: Terminal, *, whole: bool, as_result: bool) -> None:

@@ -63,24 +63,24 @@ def command(log: Path, config: Path | None, settings: tuple[str, ...], output_fo
     """
     from provecfg.proof.stopping.finished_log import read_log
 
-    found = read_log(log)
-    path = config or (_config_beside(log, found) if log.is_dir() else None)
+    record = read_log(log)
+    path = config or (_config_beside(log, record) if log.is_dir() else None)
     rule = _with_settings(_rule_of(path, must_have=config is not None) if path else _default(_DEFAULTS), settings)
-    rule, note = _for_metrics_of(rule, found)
+    rule, note = _for_metrics_of(rule, record)
     from provecfg.training.preflight import require_stack
 
     require_stack()
     from provecfg.proof.stopping.replay import replay
 
-    result = replay(found, rule.arguments)
-    if found.broken_lines:
+    result = replay(record, rule.arguments)
+    if record.broken_lines:
         terminal.note(
-            f"{found.broken_lines} line{'s' * (found.broken_lines != 1)} of the log cannot be read; passed over"
+            f"{record.broken_lines} line{'s' * (record.broken_lines != 1)} of the log cannot be read; passed over"
         )
     if note:
         terminal.note(note)
-    as_data = _as_data(found, rule, result)
-    terminal.result(json.dumps(as_data, indent=2) if output_format == "json" else _as_text(found, rule, result))
+    as_data = _as_data(record, rule, result)
+    terminal.result(json.dumps(as_data, indent=2) if output_format == "json" else _as_text(record, rule, result))
     return ExitCode.CLEAN
 
 
@@ -130,20 +130,20 @@ def _with_settings(rule: StoppingRule, settings: tuple[str, ...]) -> StoppingRul
     fields: dict[str, Any] = {}
     for setting in settings:
         set_field(fields, setting)
-    given = fields.pop(_FIELD, {})
-    if fields or not isinstance(given, dict) or not given:
+    rule_settings = fields.pop(_FIELD, {})
+    if fields or not isinstance(rule_settings, dict) or not rule_settings:
         other = next(iter(fields), _FIELD)
         raise ProvecfgError(
             f"--set {other}: a replay has the fields of {_FIELD} only", hint=f"e.g. --set {_FIELD}.patience=3"
         )
-    free = {name: given.pop(name) for name in _FREE if name in given}
+    free = {name: rule_settings.pop(name) for name in _FREE if name in rule_settings}
     for name, value in free.items():
         known = _FREE[name]
         if not isinstance(value, str) or (known is not None and value not in known):
             wanted = " or ".join(map(repr, known)) if known else "the name of a metric"
             raise ProvecfgError(f"--set {_FIELD}.{name}={value}: wanted {wanted}")
-    study = checked_study({"name": "replay", _FIELD: given}, kind="rule")
-    checked = {name: getattr(study.early_stopping, name) for name in given}
+    study = checked_study({"name": "replay", _FIELD: rule_settings}, kind="rule")
+    checked = {name: getattr(study.early_stopping, name) for name in rule_settings}
     arguments = {**rule.arguments, **free, **checked}
     return StoppingRule(arguments, f"{rule.source}, with --set", rule.is_monitor_given or "monitor" in free)
 
@@ -204,11 +204,11 @@ def _as_text(log: FinishedLog, rule: StoppingRule, result: Replay) -> str:
     metric, stop = result.monitor, result.stop
     count = len(log.validations) - result.missing
     shown = {name: value for name, value in rule.arguments.items() if name not in _UNSHOWN and value is not None}
-    said = ", ".join(f"{name} {value}" for name, value in shown.items())
+    arguments = ", ".join(f"{name} {value}" for name, value in shown.items())
     lines = [
         ("log", ", ".join(str(file) for file in log.files)),
         ("", f"{count} validations with {metric}, {_at(log.validations[0])} to {_at(log.validations[-1])}"),
-        ("rule", f"{metric} {result.rule}, {said}" if said else f"{metric} {result.rule}"),
+        ("rule", f"{metric} {result.rule}, {arguments}" if arguments else f"{metric} {result.rule}"),
         ("", f"from {rule.source}"),
     ]
     if result.missing:

@@ -264,7 +264,7 @@ def _missing_proof(path: Path, options: RunOptions, view: ConfigView) -> list[Fi
 def _unbuilt(prepared: Prepared, view: ConfigView) -> list[Finding]:
     """What of a config cannot be built, found by building all of it, the data's files excepted."""
     from provecfg.proof.declared.check import unbuilt
-    from provecfg.proof.declared.declaration import build_declared
+    from provecfg.proof.declared.construction import build_declared
     from provecfg.proof.subject import Subject
 
     device = prepared.device if prepared.device == "cuda" else "cpu"

@@ -114,7 +114,7 @@ class Survey:
 
     def shared(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """For two splits the images that both have, by name or by content: (name in one, name in the other)."""
-        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        shared_images: dict[tuple[str, str], list[tuple[str, str]]] = {}
         names = list(self.splits)
         for index, first in enumerate(names):
             by_digest: dict[str, str] = {}
@@ -127,8 +127,8 @@ class Survey:
                     if (key := record.digest or name) in by_digest
                 ]
                 if both:
-                    found[first, second] = both
-        return found
+                    shared_images[first, second] = both
+        return shared_images
 
 
 def survey_of(
@@ -148,17 +148,17 @@ def survey_of(
         shows_progress: Whether there are bars on standard error.
         splits: Their names; all unless given.
     """
-    found: dict[str, tuple[Layout, list[Pair]]] = {}
+    selected: dict[str, tuple[Layout, list[Pair]]] = {}
     problems: dict[str, ProvecfgError] = {}
     for name, split in dataset.splits.items():
         if splits is not None and name not in splits:
             continue
         layout = layout_of(dataset, split)
         try:
-            found[name] = layout, layout.selection.pairs(root)
+            selected[name] = layout, layout.selection.pairs(root)
         except ProvecfgError as error:
             problems[name] = error
-    every = [pair for _, pairs in found.values() for pair in pairs]
+    every = [pair for _, pairs in selected.values() for pair in pairs]
     images = image_records(root, [p.image for p in every], processes=processes, shows_progress=shows_progress)
     labels = label_records(root, [p.label for p in every], processes=processes, shows_progress=shows_progress)
     surveyed = {
@@ -170,7 +170,7 @@ def survey_of(
             {pair.label: labels[pair.label] for pair in pairs},
             tuple(pair.image for pair in pairs if not (root / pair.label).is_file()),
         )
-        for name, (layout, pairs) in found.items()
+        for name, (layout, pairs) in selected.items()
     }
     return Survey(dataset, root, surveyed, problems)
 
@@ -279,16 +279,16 @@ def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     """What is different in the data, in words; empty where it is the same. A split that came later is no difference."""
     if before["digest"] == now["digest"]:
         return []
-    said = []
+    changes = []
     for name, old in before["splits"].items():
         new = now["splits"].get(name)
         if new is None:
-            said.append(f"{name}: is gone")
+            changes.append(f"{name}: is gone")
         elif old["images"] != new["images"]:
-            said.append(f"{name}: {old['images']} images then, {new['images']} now")
+            changes.append(f"{name}: {old['images']} images then, {new['images']} now")
         elif old["files"] != new["files"]:
-            said.append(f"{name}: as many images as then, of other names or contents{_values_changed(old, new)}")
-    return said
+            changes.append(f"{name}: as many images as then, of other names or contents{_values_changed(old, new)}")
+    return changes
 
 
 def _values_changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

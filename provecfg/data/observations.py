@@ -40,10 +40,10 @@ class Observation:
 
 def observations_of(survey: Survey) -> list[Observation]:
     """What is strange about a dataset, errors first."""
-    found = [*_missing_splits(survey), *_shared(survey), *_of_meaning(survey)]
+    observations = [*_missing_splits(survey), *_shared(survey), *_of_meaning(survey)]
     for split in survey.splits.values():
-        found += [*_of_files(split), *_of_labels(split, survey)]
-    return sorted(dict.fromkeys(found), key=lambda item: -item.severity)
+        observations += [*_of_files(split), *_of_labels(split, survey)]
+    return sorted(dict.fromkeys(observations), key=lambda item: -item.severity)
 
 
 def _missing_splits(survey: Survey) -> Iterator[Observation]:

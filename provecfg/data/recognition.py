@@ -208,12 +208,12 @@ def _by_suffix(members: Sequence[tuple[str, str]], ending: str) -> dict[str, lis
         match[0] for _, name in members if (match := re.search(r"[_.-][A-Za-z][A-Za-z_]*$", name[: -len(ending)]))
     )
     kinds = [tail for tail, count in tails.items() if count >= max(2, len(members) // 4)]
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    by_suffix: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for split, name in members:
         stem = name[: len(name) - len(ending)]
         tail = next((kind for kind in sorted(kinds, key=len, reverse=True) if stem.endswith(kind)), "")
-        found[tail + ending].append((split, name))
-    return found
+        by_suffix[tail + ending].append((split, name))
+    return by_suffix
 
 
 def _merged(groups: Sequence[Group]) -> list[Group]:

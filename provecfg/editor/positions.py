@@ -55,6 +55,6 @@ def is_in(position: types.Position, place: types.Range) -> bool:
     return (place.start.line, place.start.character) <= at <= (place.end.line, place.end.character)
 
 
-def touch(one: types.Range, other: types.Range) -> bool:
+def touch(first: types.Range, second: types.Range) -> bool:
     """Whether two ranges have a position in common."""
-    return is_in(other.start, one) or is_in(one.start, other)
+    return is_in(second.start, first) or is_in(first.start, second)

@@ -51,10 +51,10 @@ class Lsf:
     def submit(self, study_dir: Path, submission: Submission, *, after: str | None = None) -> EngineJobs:
         text = self.script(study_dir, submission, after=after)
         write_atomically(script_path(study_dir, submission, ".lsf"), text)
-        said = output_of(["bsub"], text)
-        match = _SUBMITTED.search(said)
+        answer = output_of(["bsub"], text)
+        match = _SUBMITTED.search(answer)
         if match is None:
-            raise ProvecfgError(f"bsub names no job: {said.strip()}")
+            raise ProvecfgError(f"bsub names no job: {answer.strip()}")
         return EngineJobs((EngineJob(match[1], 0, len(submission.tasks)),))
 
     def task_states(self, study_dir: Path, submission: Submission) -> Mapping[int, Task]:

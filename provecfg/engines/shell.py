@@ -37,6 +37,6 @@ def output_of(command: Sequence[str], text: str | None = None) -> str:
     except subprocess.TimeoutExpired as error:
         raise ProvecfgError(f"{command[0]} has not answered in {_SECONDS} s", exit_code=ExitCode.FINDINGS) from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
-        raise ProvecfgError(f"{command[0]}: {said.removeprefix(f'{command[0]}: ')}", exit_code=ExitCode.FINDINGS)
+        message = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise ProvecfgError(f"{command[0]}: {message.removeprefix(f'{command[0]}: ')}", exit_code=ExitCode.FINDINGS)
     return done.stdout

@@ -169,6 +169,6 @@ def _counted(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:
     return Counter((finding.code, finding.key) for finding in findings if finding.severity is not Severity.NOTE)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(left: Any, right: Any) -> bool:
     """Whether two values are one: 1, 1.0 and True are three."""
-    return type(one) is type(other) and bool(one == other)
+    return type(left) is type(right) and bool(left == right)

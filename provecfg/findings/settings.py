@@ -178,7 +178,7 @@ def _read(file: Path, text: bytes) -> Settings | None:
         return None
     if not isinstance(table, dict):
         raise ProvecfgError(f"{file}: [tool.provecfg] must be a table, is {shown(table)}")
-    given: dict[str, Any] = {"file": file}
+    fields: dict[str, Any] = {"file": file}
     for key, value in table.items():
         if key not in _READERS:
             near = nearest_names(key, _READERS)
@@ -186,8 +186,8 @@ def _read(file: Path, text: bytes) -> Settings | None:
                 f"{file}: [tool.provecfg] has no setting {key!r}",
                 hint=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_READERS)}",
             )
-        given[key.replace("-", "_")] = _READERS[key](value, key, file)
-    return Settings(**given)
+        fields[key.replace("-", "_")] = _READERS[key](value, key, file)
+    return Settings(**fields)
 
 
 def _wrong(key: str, file: Path | None, must: str, value: object) -> ProvecfgError:

@@ -151,15 +151,15 @@ def _comments(text: str, file: Path) -> Iterator[tuple[int, int, str]]:
     if file.suffix != ".py":
         yield from _comments_by_line(text)
         return
-    found = []
+    comments = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(text, newline=None).readline):
             if token.type == tokenize.COMMENT and MARKER in token.string:
-                found.append((token.start[0], token.start[1] + 1, token.string))
+                comments.append((token.start[0], token.start[1] + 1, token.string))
     except (tokenize.TokenError, SyntaxError):
         yield from _comments_by_line(text)  # the file does not parse; its comments still silence
         return
-    yield from found
+    yield from comments
 
 
 def _comments_by_line(text: str) -> Iterator[tuple[int, int, str]]:

@@ -200,8 +200,8 @@ class Origins:
         for pattern, fields in table:
             if matched := re.match(rf"(?:{pattern})(?!\w)", key):
                 names = (field.format(**matched.groupdict()) for field in fields)
-                said = next((name for name in names if self._is_said(name)), None)
-                return None if said is None else self._located(said)
+                setting = next((name for name in names if self._is_said(name)), None)
+                return None if setting is None else self._located(setting)
         return None
 
     def _is_said(self, field: str) -> bool:

@@ -161,8 +161,8 @@ def submissions_of(study_dir: Path) -> list[Submission]:
     Raises:
         ProvecfgError: One's file is broken.
     """
-    found = (_read(study_dir / SUBMISSIONS / f"{number:04}.json", Submission) for number in _numbers(study_dir))
-    return [submission for submission in found if submission is not None]
+    submissions = (_read(study_dir / SUBMISSIONS / f"{number:04}.json", Submission) for number in _numbers(study_dir))
+    return [submission for submission in submissions if submission is not None]
 
 
 def read_submission(study_dir: Path, number: int) -> Submission:

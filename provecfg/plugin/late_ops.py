@@ -51,13 +51,13 @@ def _guarded_imports(module: ModuleType) -> Iterator[tuple[str, str, str]]:
                     yield source, alias.name, alias.asname or alias.name
 
 
-def _rebind(module: ModuleType, bound: str, thing: object) -> None:
+def _rebind(module: ModuleType, bound: str, operator: object) -> None:
     fallback = getattr(module, bound, None)
-    if fallback is thing:
+    if fallback is operator:
         return
-    setattr(module, bound, thing)
-    if not isinstance(fallback, type) or not isinstance(thing, type):
+    setattr(module, bound, operator)
+    if not isinstance(fallback, type) or not isinstance(operator, type):
         return
     for cls in vars(module).values():
         if isinstance(cls, type) and cls.__module__ == module.__name__ and fallback in cls.__bases__:
-            cls.__bases__ = tuple(thing if parent is fallback else parent for parent in cls.__bases__)
+            cls.__bases__ = tuple(operator if parent is fallback else parent for parent in cls.__bases__)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from provecfg.proof.declared.declaration import Declaration
-    from provecfg.proof.declared.training_images import TrainingImages
-
-Size = tuple[int, int]
-"""(height, width) in pixels."""
+from provecfg.proof.declared.declaration import Declaration
+from provecfg.proof.declared.training_images import TrainingImages
+from provecfg.proof.image_shape import Size
 
 
 @dataclass(slots=True)
@@ -49,17 +45,3 @@ class Built:
     def nothing(cls) -> Built:
         """What there is where building failed by itself."""
         return cls(None, (0, 0))
-
-
-def image_channels(part: nn.Module) -> int:
-    """Channels of the images that a model takes: its data preprocessor has a mean for each, or its first layer says.
-
-    Args:
-        part: A model, or its data preprocessor alone.
-    """
-    mean = getattr(getattr(part, "data_preprocessor", part), "mean", None)
-    if isinstance(mean, torch.Tensor) and mean.numel() > 1:
-        return mean.numel()
-    backbone = getattr(part, "backbone", None)
-    convolutions = (layer for layer in backbone.modules() if isinstance(layer, nn.Conv2d)) if backbone else ()
-    return next((layer.in_channels for layer in convolutions), 3)

@@ -18,8 +18,8 @@ from provecfg.proof.clock import check as clock
 from provecfg.proof.data import check as data
 from provecfg.proof.declared import check as declared
 from provecfg.proof.declared.build import BuildFailure
+from provecfg.proof.declared.construction import build_declared
 from provecfg.proof.declared.consumption import overlap
-from provecfg.proof.declared.declaration import build_declared
 from provecfg.proof.memory import check as memory
 from provecfg.proof.prediction import check as prediction
 from provecfg.proof.problems import CHECK_FAILED

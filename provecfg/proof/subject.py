@@ -8,13 +8,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-if TYPE_CHECKING:
-    from provecfg.proof.declared.loading import LoadedFile
+from provecfg.proof.declared.loading import LoadedFile
 
 
 @dataclass(frozen=True, slots=True)

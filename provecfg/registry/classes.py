@@ -188,14 +188,14 @@ class ClassInfo:
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """Every argument that a config can usefully give, by name, those of parents that `**kwargs` reach included."""
-        found = _effective(self, 0, 0, frozenset(), 0)
+        by_name = _effective(self, 0, 0, frozenset(), 0)
         supplied = SUPPLIED.get(self.registry, frozenset())
         for name, arguments in SUPPLIED_TO.items():
             supplied |= arguments if self.is_a(name) else frozenset()
-        for name in supplied & found.keys():
-            if found[name].is_required:
-                found[name] = replace(found[name], default=UNKNOWN_DEFAULT)
-        return found
+        for name in supplied & by_name.keys():
+            if by_name[name].is_required:
+                by_name[name] = replace(by_name[name], default=UNKNOWN_DEFAULT)
+        return by_name
 
     @cached_property
     def stated_types(self) -> Mapping[str, StatedType]:
@@ -309,8 +309,8 @@ def _linear(record: ClassRecord, records: Records, depth: int) -> list[ClassReco
     return order
 
 
-def _same(one: ClassRecord | None, other: ClassRecord | None) -> bool:
-    return one is other or (one is not None and other is not None and one.dotted == other.dotted)
+def _same(left: ClassRecord | None, right: ClassRecord | None) -> bool:
+    return left is right or (left is not None and right is not None and left.dotted == right.dotted)
 
 
 def _constructor(info: ClassInfo, start: int) -> tuple[int, ClassRecord | None, tuple[Parameter, ...] | None]:
@@ -415,19 +415,21 @@ def _delegated(info: ClassInfo, delegate: Delegate, values: Mapping[str, Any]) -
     return info.find(name, info.registry) or info.find(name, "model")
 
 
-def _effective(info: ClassInfo, start: int, positional: int, given: frozenset[str], depth: int) -> dict[str, Parameter]:
+def _effective(
+    info: ClassInfo, start: int, positional: int, passed: frozenset[str], depth: int
+) -> dict[str, Parameter]:
     index, record, parameters = _constructor(info, start)
     if record is None or parameters is None or depth > _DEEPEST_CHAIN:
         return {}
     _, left = _split(parameters, positional)
-    found = {parameter.name: parameter for parameter in left if parameter.name not in given}
+    by_name = {parameter.name: parameter for parameter in left if parameter.name not in passed}
     flow = record.flow
     if flow is None:
-        return found
+        return by_name
     for name in flow.reads:
-        if name not in given:
-            found.setdefault(name, Parameter(name, Kind.KEYWORD_ONLY, UNKNOWN_DEFAULT, None, origin=record.dotted))
-    taken = given | {p.name for p in parameters} | set(flow.sets)
+        if name not in passed:
+            by_name.setdefault(name, Parameter(name, Kind.KEYWORD_ONLY, UNKNOWN_DEFAULT, None, origin=record.dotted))
+    taken = passed | {p.name for p in parameters} | set(flow.sets)
     for target in flow.targets:
         led = _follow(info, index, target)
         if led is None:
@@ -436,8 +438,8 @@ def _effective(info: ClassInfo, start: int, positional: int, given: frozenset[st
         for name, parameter in inner.items():
             if parameter.default is REQUIRED and (target.conditional or target.positional == -1):
                 parameter = replace(parameter, default=UNKNOWN_DEFAULT)
-            if name not in found:
-                found[name] = parameter
-            elif found[name].default is UNKNOWN_DEFAULT and found[name].origin == record.dotted:
-                found[name] = parameter  # looked up here, declared by a parent
-    return found
+            if name not in by_name:
+                by_name[name] = parameter
+            elif by_name[name].default is UNKNOWN_DEFAULT and by_name[name].origin == record.dotted:
+                by_name[name] = parameter  # looked up here, declared by a parent
+    return by_name

@@ -170,7 +170,7 @@ class _Reader:
         if not isinstance(call, ast.Call):  # {**kwargs}
             self.unknown = True
             return
-        given = tuple(keyword.arg for keyword in call.keywords if keyword.arg)
+        keywords = tuple(keyword.arg for keyword in call.keywords if keyword.arg)
         positional = -1 if any(isinstance(arg, ast.Starred) for arg in call.args) else len(call.args)
         # super().__init__(*args, **kwargs) hands on what the caller gave by position, and a config gives nothing so
         own_varargs = self.function.args.vararg
@@ -181,11 +181,11 @@ class _Reader:
         if last_name(call.func) in _MESSAGES:
             return
         if dotted_text(call.func) == "dict":
-            self._made_a_dict(call, given)
+            self._made_a_dict(call, keywords)
             return
         own = self._own_method(call.func)
         if own is not None:
-            self._into_own_method(own, given)
+            self._into_own_method(own, keywords)
             return
         callee = self._callee(call.func)
         if callee is None:
@@ -193,7 +193,7 @@ class _Reader:
             return
         if callee.endswith(".__init__"):  # Base.__init__(self, ...)
             callee, positional = callee[: -len(".__init__")], max(positional - 1, -1)
-        self.targets.append(Target(callee, positional, given, conditional))
+        self.targets.append(Target(callee, positional, keywords, conditional))
 
     def _callee(self, function: ast.expr) -> str | None:
         if isinstance(function, ast.Attribute) and function.attr == "__init__":
@@ -217,12 +217,14 @@ class _Reader:
             return None
         return method(self.owner, name[len("self.") :])
 
-    def _into_own_method(self, own: ast.FunctionDef, given: tuple[str, ...]) -> None:
+    def _into_own_method(self, own: ast.FunctionDef, keywords: tuple[str, ...]) -> None:
         arguments = own.args
         if own is self.function or arguments.vararg:
             self.unknown = True
             return
-        self.reads |= dict.fromkeys(a.arg for a in (*arguments.args[1:], *arguments.kwonlyargs) if a.arg not in given)
+        self.reads |= dict.fromkeys(
+            a.arg for a in (*arguments.args[1:], *arguments.kwonlyargs) if a.arg not in keywords
+        )
         if arguments.kwarg is None:
             self.refuses = True
             return
@@ -234,10 +236,10 @@ class _Reader:
         self.refuses |= inner.refuses
         self.unknown |= inner.unknown
 
-    def _made_a_dict(self, call: ast.Call, given: tuple[str, ...]) -> None:
+    def _made_a_dict(self, call: ast.Call, keywords: tuple[str, ...]) -> None:
         for keyword in call.keywords:
             if keyword.arg == "type" and dotted_text(keyword.value) in self.parameters:
-                others = tuple(name for name in given if name != "type")
+                others = tuple(name for name in keywords if name != "type")
                 self.delegates.append(Delegate(dotted_text(keyword.value) or "", others))
                 return
         self.unknown = True
@@ -304,10 +306,10 @@ class _Reader:
         if self.owner is None or len(stored) != 1 or not stored[0].startswith("self."):
             self.unknown = True
             return
-        found = False
+        is_kept = False
         for path in _paths(self.owner, ast.Attribute):
             if dotted_text(path[-1]) == stored[0] and node not in path:
-                found = True
+                is_kept = True
                 if not (isinstance(path[-2], ast.keyword) and isinstance(path[-3], ast.Call)):
                     self.unknown = True
                     continue
@@ -324,7 +326,7 @@ class _Reader:
                 )
                 if target not in self.targets:
                     self.targets.append(target)
-        if not found:
+        if not is_kept:
             self.unknown = True
 
     def _decides_a_raise(self, path: list[ast.AST]) -> bool:

@@ -54,8 +54,8 @@ def registry_for(
         values = view.values
         imports = custom_imports(values)
         config_path = config_path or view.path
-        said = values.get("default_scope")
-        scope = str(said) if isinstance(said, str) else None
+        default_scope = values.get("default_scope")
+        scope = str(default_scope) if isinstance(default_scope, str) else None
     snapshot = load(release or installed_release())
     key = (imports, _folders(config_path), snapshot.release) if imports else ((), (), snapshot.release)
     user = _read.get(key)
@@ -129,19 +129,19 @@ def _package(name: str, settings: Path | None, folders: tuple[Path, ...]) -> Pat
     from provecfg.registry.module_search import place_of
 
     place = settings.parent / name if settings is not None else Path(name)
-    found = place if place.is_dir() else place_of(name, folders)
-    if found is None:
+    folder = place if place.is_dir() else place_of(name, folders)
+    if folder is None:
         raise ProvecfgError(
             f"{settings}: [tool.provecfg] packages: {name!r} is neither a folder nor a package",
             hint="name a package that Python finds, or a folder relative to this file",
         )
-    return found
+    return folder
 
 
 def custom_imports(values: Mapping[Any, Any]) -> tuple[str, ...]:
     """The modules that a config's `custom_imports` names; what cannot be read is left to the rules."""
-    said = values.get("custom_imports")
-    named = said.get("imports") if isinstance(said, Mapping) else said
+    declared = values.get("custom_imports")
+    named = declared.get("imports") if isinstance(declared, Mapping) else declared
     if isinstance(named, str):
         return (str(named),)
     if not isinstance(named, (list, tuple)):

@@ -147,9 +147,9 @@ class _Walk:
         return None
 
     def _register(self, module: Module) -> None:
-        for found in registrations_in(module, self.modules):
-            there = self.registered.setdefault(found.registry, {}).setdefault(found.scope, {})
-            there |= dict.fromkeys(found.names, found.target)
+        for registration in registrations_in(module, self.modules):
+            there = self.registered.setdefault(registration.registry, {}).setdefault(registration.scope, {})
+            there |= dict.fromkeys(registration.names, registration.target)
         row = registers_unseen(module) or (None if module.imports_folder else _imports_unseen(module))
         if row is not None:
             self._note(module.name, f"{module.file}:{row}: what this registers is known only when it runs")

@@ -135,8 +135,8 @@ def _modules_beside(file: Path) -> list[str]:
 
 def _locations(call: ast.Call) -> list[str]:
     """The modules that `Registry(..., locations=[...])` imports when a name is first looked up."""
-    given = next((k.value for k in call.keywords if k.arg == "locations"), None)
-    items = given.elts if isinstance(given, (ast.List, ast.Tuple)) else []
+    locations = next((k.value for k in call.keywords if k.arg == "locations"), None)
+    items = locations.elts if isinstance(locations, (ast.List, ast.Tuple)) else []
     return [item.value for item in items if is_text(item)]
 
 

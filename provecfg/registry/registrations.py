@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provecfg.registry.outline import Module
+from provecfg.registry.registering_calls import registering_calls, registers
 from provecfg.registry.syntax import dotted_text, is_text, outer_statements
 
 _LONGEST_TRAIL = 30
@@ -77,8 +78,8 @@ def registrations_in(module: Module, modules: Mapping[str, Module]) -> Iterator[
     for call, target in _calls(module):
         place = _registry_of_call(call, module, modules)
         if place is not None and target is not None:
-            given = next((k.value for k in call.keywords if k.arg == "name"), call.args[0] if call.args else None)
-            names = _names(given) or [target.rpartition(".")[2]]
+            name = next((k.value for k in call.keywords if k.arg == "name"), call.args[0] if call.args else None)
+            names = _names(name) or [target.rpartition(".")[2]]
             yield Registration(*place, tuple(names), module.resolve(target) or f"{module.name}.{target}")
 
 
@@ -87,31 +88,15 @@ def registers_unseen(module: Module) -> int | None:
     seen = {id(call.func) for call, target in _calls(module) if target is not None}
     for statement in module.body:
         for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and _registers(node) and id(node.func) not in seen:
+            if isinstance(node, ast.Call) and registers(node) and id(node.func) not in seen:
                 return node.lineno
     return None
 
 
-def _registers(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr in ("register_module", "_register_module")
-
-
 def _calls(module: Module) -> Iterator[tuple[ast.Call, str | None]]:
-    """Every call at the module's top level that registers something, and the name of what it registers."""
-    for statement in outer_statements(module.body):
-        if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
-            for decorator in statement.decorator_list:
-                if isinstance(decorator, ast.Call) and _registers(decorator):
-                    yield decorator, statement.name
-        elif isinstance(statement, (ast.Expr, ast.Assign)) and isinstance(statement.value, ast.Call):
-            call = statement.value
-            target = next((k.value for k in call.keywords if k.arg == "module"), None)
-            if isinstance(call.func, ast.Call) and len(call.args) == 1:  # X.register_module(...)(Y)
-                call, target = call.func, call.args[0]
-            if _registers(call):
-                text = dotted_text(target)
-                known = text is not None and module.resolve(text) is not None
-                yield call, text if known else None
+    """Every call at the top level that registers something, and the name that it registers, where it has one."""
+    for call, target in registering_calls(module.body):
+        yield call, target if target is not None and module.resolve(target) is not None else None
 
 
 def _registry_of_call(call: ast.Call, module: Module, modules: Mapping[str, Module]) -> tuple[str, str] | None:
@@ -164,11 +149,11 @@ def registry_of(variable: str, module: Module, modules: Mapping[str, Module], de
 
 
 def _new_registry(call: ast.Call, module: Module, modules: Mapping[str, Module], depth: int) -> tuple[str, str] | None:
-    given = {k.arg: k.value for k in call.keywords}
-    scope = given.get("scope")
-    parent = dotted_text(given.get("parent"))
+    keywords = {k.arg: k.value for k in call.keywords}
+    scope = keywords.get("scope")
+    parent = dotted_text(keywords.get("parent"))
     above = registry_of(parent, module, modules, depth + 1) if parent else None
-    name = above[0] if above else next(iter(_names(call.args[0] if call.args else given.get("name"))), None)
+    name = above[0] if above else next(iter(_names(call.args[0] if call.args else keywords.get("name"))), None)
     if name is None:
         return None
     if is_text(scope):

@@ -134,8 +134,8 @@ def _flow(row: dict[str, Any]) -> Flow:
     )
 
 
-def _target(callee: str, positional: int = 0, given: Iterable[str] = (), conditional: bool = False) -> Target:
-    return Target(callee, positional, tuple(given), conditional)
+def _target(callee: str, positional: int = 0, keywords: Iterable[str] = (), conditional: bool = False) -> Target:
+    return Target(callee, positional, tuple(keywords), conditional)
 
 
 def flow_row(flow: Flow) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from provecfg.files import read_json
 from provecfg.paths import cache_dir, write_bytes_atomically
-from provecfg.registry.syntax import dotted_text, is_text, outer_statements
+from provecfg.registry.registering_calls import registering_calls, registers
+from provecfg.registry.syntax import dotted_text, is_text
 
 FARTHEST_FOLDER: Final = 8
 """Folders above a config in which the root of its repository is looked for."""
@@ -158,11 +159,11 @@ def project_of(config: Path, here: Path) -> Project:
             for folder in parents:
                 if any((folder / mark).exists() for mark in marks):
                     return Project((folder,), is_marked=True)
-    found = parents[:1]
-    found += [folder.parent for folder in parents if folder.name in ("configs", "config")][:1]
+    folders = parents[:1]
+    folders += [folder.parent for folder in parents if folder.name in ("configs", "config")][:1]
     if installed is None and here in parents:
-        found.append(here)
-    return Project(tuple(dict.fromkeys(found)), is_marked=False)
+        folders.append(here)
+    return Project(tuple(dict.fromkeys(folders)), is_marked=False)
 
 
 _indices: dict[tuple[Path, bool], tuple[float, RepositoryIndex, dict[str, tuple[int, int, _Contents]]]] = {}
@@ -198,12 +199,12 @@ def _index(root: Path, rows: Mapping[str, tuple[int, int, _Contents]], is_whole:
         file = root / relative if relative else root
         for name, variable, target, force in contents.names:
             names[name] = (*names.get(name, ()), RegisteredName(name, variable, target, force, file))
-    said = [contents for _, _, contents in rows.values() if contents is not _NOTHING]
+    registering = [contents for _, _, contents in rows.values() if contents is not _NOTHING]
     return RepositoryIndex(
         root,
         names,
-        is_complete=is_whole and not any(contents.registers_unseen for contents in said),
-        is_of_mmcv_1=any(contents.is_of_mmcv_1 for contents in said),
+        is_complete=is_whole and not any(contents.registers_unseen for contents in registering),
+        is_of_mmcv_1=any(contents.is_of_mmcv_1 for contents in registering),
     )
 
 
@@ -273,8 +274,8 @@ def _is_package(entry: os.DirEntry[str]) -> bool:
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
 
@@ -313,9 +314,9 @@ def _names_in(text: str) -> tuple[list[tuple[str, str, str, bool]], bool]:
         if not _PLAIN_ARGUMENTS.fullmatch(arguments):
             continue
         understood += 1
-        given = [a or b for a, b in _QUOTED.findall(arguments)] or [target]
+        quoted = [a or b for a, b in _QUOTED.findall(arguments)] or [target]
         force = re.search(r"force\s*=\s*True", arguments) is not None
-        names += [(name, variable, target, force) for name in given]
+        names += [(name, variable, target, force) for name in quoted]
     return names, understood == len(_A_CALL.findall(text))
 
 
@@ -325,39 +326,18 @@ def _names_by_syntax(text: str) -> tuple[list[tuple[str, str, str, bool]], bool]
         tree = ast.parse(text)
         names: list[tuple[str, str, str, bool]] = []
         seen: set[int] = set()
-        for statement in outer_statements(tree.body):
-            for call, target in _registering_calls(statement):
-                said = _given_names(call)
-                variable = dotted_text(call.func.value) if isinstance(call.func, ast.Attribute) else None
-                if target is None or said is None or variable is None:
-                    continue
-                seen.add(id(call))
-                force = any(k.arg == "force" and getattr(k.value, "value", None) is True for k in call.keywords)
-                names += [(name, variable, target, force) for name in said or [target.rpartition(".")[2]]]
-        unseen = any(
-            isinstance(node, ast.Call) and _is_registering(node) and id(node) not in seen for node in ast.walk(tree)
-        )
+        for call, target in registering_calls(tree.body):
+            given_names = _given_names(call)
+            variable = dotted_text(call.func.value) if isinstance(call.func, ast.Attribute) else None
+            if target is None or given_names is None or variable is None:
+                continue
+            seen.add(id(call))
+            force = any(k.arg == "force" and getattr(k.value, "value", None) is True for k in call.keywords)
+            names += [(name, variable, target, force) for name in given_names or [target.rpartition(".")[2]]]
+        unseen = any(isinstance(node, ast.Call) and registers(node) and id(node) not in seen for node in ast.walk(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return [], False  # what does not parse registers nothing
     return names, unseen
-
-
-def _registering_calls(statement: ast.stmt) -> Iterator[tuple[ast.Call, str | None]]:
-    if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
-        for decorator in statement.decorator_list:
-            if isinstance(decorator, ast.Call) and _is_registering(decorator):
-                yield decorator, statement.name
-    elif isinstance(statement, (ast.Expr, ast.Assign)) and isinstance(statement.value, ast.Call):
-        call = statement.value
-        target = next((k.value for k in call.keywords if k.arg == "module"), None)
-        if isinstance(call.func, ast.Call) and len(call.args) == 1:  # X.register_module(...)(Y)
-            call, target = call.func, call.args[0]
-        if _is_registering(call):
-            yield call, dotted_text(target)
-
-
-def _is_registering(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr in ("register_module", "_register_module")
 
 
 def _given_names(call: ast.Call) -> list[str] | None:

@@ -127,8 +127,8 @@ def snapshot(release: str) -> dict[str, Any]:
 
 def versions(release: str) -> dict[str, str]:
     """The installed versions of what a snapshot is made from, without local parts such as `+cpu`."""
-    found = {name: _version(name) for name in (*_PACKAGES[release], "torch")}
-    return {name: version.partition("+")[0] for name, version in found.items() if version is not None}
+    installed = {name: _version(name) for name in (*_PACKAGES[release], "torch")}
+    return {name: version.partition("+")[0] for name, version in installed.items() if version is not None}
 
 
 def _version(distribution: str) -> str | None:
@@ -183,9 +183,9 @@ class _Reader:
         self.classes: dict[str, type] = {}
 
     def registered(self) -> dict[str, dict[str, dict[str, str]]]:
-        found: dict[str, dict[str, dict[str, str]]] = {}
+        classes: dict[str, dict[str, dict[str, str]]] = {}
         for root in _registries():
-            found[root.name] = {}
+            classes[root.name] = {}
             for registry in (root, *root.children.values()):
                 if registry.scope not in ("mmengine", "mmseg", "mmdet"):
                     continue
@@ -194,8 +194,8 @@ class _Reader:
                     # not those of other packages that happen to be installed (transformers' Adafactor), nor our own
                     if getattr(registered, "__module__", "").partition(".")[0] in _TOP_PACKAGES:
                         names[name] = self.add(registered)
-                found[root.name][registry.scope] = names
-        return found
+                classes[root.name][registry.scope] = names
+        return classes
 
     def add(self, registered: Any) -> str:
         """Read a class or function; returns its dotted name."""
@@ -276,13 +276,13 @@ class _Reader:
             inner = self._resolve(where, name[: -len(".__init__")])
             return None if inner is None else f"{inner}.__init__"
         try:
-            found = functools.reduce(getattr, name.split(".")[1:], where.__globals__[name.split(".")[0]])
+            definition = functools.reduce(getattr, name.split(".")[1:], where.__globals__[name.split(".")[0]])
         except (AttributeError, KeyError):
             return None
-        if inspect.isclass(found):
-            return self.add_class(found)
-        if inspect.isfunction(found):
-            return self.add_function(found.__module__, found.__qualname__, found)
+        if inspect.isclass(definition):
+            return self.add_class(definition)
+        if inspect.isfunction(definition):
+            return self.add_function(definition.__module__, definition.__qualname__, definition)
         return None
 
 
@@ -323,8 +323,8 @@ def _class_tree(cls: type) -> ast.ClassDef | None:
     tree = None if file is None else _module_tree(file)
     if tree is None:
         return None
-    found = [node for node in _definitions(tree, cls.__qualname__) if isinstance(node, ast.ClassDef)]
-    return found[-1] if found else None
+    definitions = [node for node in _definitions(tree, cls.__qualname__) if isinstance(node, ast.ClassDef)]
+    return definitions[-1] if definitions else None
 
 
 def _function_tree(function: Callable[..., Any]) -> ast.FunctionDef | None:

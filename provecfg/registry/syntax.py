@@ -37,11 +37,11 @@ def last_name(node: ast.AST) -> str | None:
 
 def method(owner: ast.ClassDef, name: str) -> ast.FunctionDef | None:
     """The last definition of a method in a class body, as Python would take it."""
-    found = None
+    definition = None
     for statement in owner.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
-            found = statement
-    return found
+            definition = statement
+    return definition
 
 
 def outer_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -237,13 +237,13 @@ def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset
     own |= {"title": entry.title or f"{base.title} ({entry.name})", "copy_of": base.name}
     if entry.root is None:
         own |= {"root": base.root, "root_variable": base.root_variable}
-    said = entry.model_fields_set
+    stated = entry.model_fields_set
     of_labels = {"encoding", "channel_order", "mapping", "ignore", "reduce_zero_label", "cache_labels"}
-    if not said & {"train", "val", "test", *of_labels}:
+    if not stated & {"train", "val", "test", *of_labels}:
         return replace(base, **own)
     paired = base.as_paired()
     splits = _splits(entry, paired.splits)
-    if said & {"encoding", "mapping", "ignore", "reduce_zero_label"}:
+    if stated & {"encoding", "mapping", "ignore", "reduce_zero_label"}:
         own |= {"encoding": entry.encoding, "mapping": _mapping(entry, base.classes)}
         own["channel_order"] = entry.channel_order
     return replace(paired, **own, train=splits["train"], val=splits["val"], test=splits.get("test"))

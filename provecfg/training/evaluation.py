@@ -120,8 +120,8 @@ def checkpoint_of(work_dir: Path, chosen: str, best: str | None = None) -> Path:
         return work_dir / best
     files = sorted(work_dir.glob("best_*.pth"))
     if len(files) != 1:
-        found = ", ".join(file.name for file in files) or "no best_*.pth"
-        raise ProvecfgError(f"{work_dir} has {found}", hint="name one with --checkpoint, or take --checkpoint last")
+        names = ", ".join(file.name for file in files) or "no best_*.pth"
+        raise ProvecfgError(f"{work_dir} has {names}", hint="name one with --checkpoint, or take --checkpoint last")
     return files[0]
 
 

@@ -303,15 +303,15 @@ def cause_of(error: BaseException) -> str:
     """What a module of the config raised, with its line of source, though mmengine has hidden it in an ImportError."""
     first = _raised_by_config(error)
     text = next((line.strip() for line in str(first).splitlines() if line.strip()), "")
-    said = f"{type(first).__name__}: {text}" if text else type(first).__name__
+    cause = f"{type(first).__name__}: {text}" if text else type(first).__name__
     frames = [frame for frame in traceback.extract_tb(first.__traceback__) if not _is_importing(frame.filename)]
     frames = [frame for frame in frames if frame.filename != __file__]
     if frames:
         file = Path(frames[-1].filename)
         name = f"{file.parent.name}/{file.name}" if file.name == "__init__.py" else file.name
-        return f"{said} ({name}, line {frames[-1].lineno}: `{frames[-1].line}`)"
+        return f"{cause} ({name}, line {frames[-1].lineno}: `{frames[-1].line}`)"
     after = str(error).splitlines()[0] if str(error) else ""
-    return after if text and text in after else f"{after}: {said}" if after else said
+    return after if text and text in after else f"{after}: {cause}" if after else cause
 
 
 def _raised_by_config(error: BaseException) -> BaseException:

@@ -10,8 +10,9 @@ from typing import Any
 from mmseg.registry import MODELS, TRANSFORMS
 from torch import nn
 
-from provecfg.proof.built import Built, Size
+from provecfg.proof.built import Built
 from provecfg.proof.declared.training_images import TrainingImages, padded_size, training_images, training_size
+from provecfg.proof.image_shape import Size
 
 
 def built_of(config: Any, model: nn.Module, crop: Size = (64, 64)) -> Built:

@@ -30,7 +30,7 @@ def _command(finding: Finding, report: Report) -> str:
             properties["endColumn"] = str(max(span.end_column - 1, span.column))
         else:
             properties["endLine"] = str(span.end_row)
-    given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = finding.message
     if finding.key:
         message += f" [{finding.key}]"
@@ -38,7 +38,7 @@ def _command(finding: Finding, report: Report) -> str:
         message += f"\n{finding.hint}"
     if (origin := report.origin(finding)) is not None:
         message += f"\nmade by {origin}"
-    return f"::{_COMMANDS[finding.severity]} {given}::{_data(message)}"
+    return f"::{_COMMANDS[finding.severity]} {parameters}::{_data(message)}"
 
 
 def _data(text: str) -> str:

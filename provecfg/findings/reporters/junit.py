@@ -16,21 +16,21 @@ def as_junit(report: Report) -> str:
     for finding in report.findings:
         if finding.caused_by is None:
             cases.setdefault(report.base / finding.asked, []).append(finding)
-    failed = sum(any(map(report.is_failure, found)) for found in cases.values())
+    failed = sum(any(map(report.is_failure, findings)) for findings in cases.values())
     counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
     root = ET.Element("testsuites", {"name": "provecfg", **counts})
     suite = ET.SubElement(root, "testsuite", {"name": "provecfg", **counts, "skipped": "0"})
-    for path, found in cases.items():
-        _case(suite, path, found, report)
+    for path, findings in cases.items():
+        _case(suite, path, findings, report)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode")
 
 
-def _case(suite: ET.Element, path: Path, found: list[Finding], report: Report) -> None:
+def _case(suite: ET.Element, path: Path, findings: list[Finding], report: Report) -> None:
     name = _clean(report.shown(path))
     case = ET.SubElement(suite, "testcase", {"name": name, "classname": "provecfg", "file": name, "time": "0"})
-    failures = [finding for finding in found if report.is_failure(finding)]
-    others = [finding for finding in found if not report.is_failure(finding)]
+    failures = [finding for finding in findings if report.is_failure(finding)]
+    others = [finding for finding in findings if not report.is_failure(finding)]
     if failures:
         first = failures[0]
         rest = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""

@@ -20,12 +20,13 @@ from mmseg.registry import MODELS, TRANSFORMS
 from provecfg.findings import Finding
 from provecfg.proof.augmentation.draws import DRAWS, Draws, Picture, counted, is_apart
 from provecfg.proof.augmentation.problems import NOTHING_CHANGED, SHARE_APART
-from provecfg.proof.built import Built, image_channels
+from provecfg.proof.built import Built
 from provecfg.proof.classes import class_of
 from provecfg.proof.data.label_heads import label_heads
 from provecfg.proof.data.sample_reader import OF_THE_STACK, leaves, own_randomness, read_samples
 from provecfg.proof.data.synthetic_images import synthetic_dataset
 from provecfg.proof.exceptions import described
+from provecfg.proof.image_shape import image_channels
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.training.adapt import datasets_of, with_data_root

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from provecfg.findings import Finding, Severity
-from provecfg.proof.built import Built, image_channels
+from provecfg.proof.built import Built
 from provecfg.proof.data.batch_checks import Batch, BatchMaker, check_batches, check_contrast, check_padding
 from provecfg.proof.data.label_heads import LabelHead, label_heads
 from provecfg.proof.data.label_moves import check_moves
@@ -31,6 +31,7 @@ from provecfg.proof.data.sample_reader import Sample, SampledDataset, read_sampl
 from provecfg.proof.data.split_overlap import check_overlap, image_files
 from provecfg.proof.data.synthetic_images import SIZES, synthetic_dataset
 from provecfg.proof.exceptions import described
+from provecfg.proof.image_shape import image_channels
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
 from provecfg.spelling import first_few as some

@@ -10,8 +10,8 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from provecfg.plugin.mmcv_ops import MissingOpError
-from provecfg.proof.built import Size, image_channels
 from provecfg.proof.declared.small_config import CROPS, show_crop
+from provecfg.proof.image_shape import Size, image_channels
 
 
 def smallest_crop(model: nn.Module) -> tuple[Size, Exception | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from provecfg.proof.built import Size
+from provecfg.proof.image_shape import Size
 from provecfg.training.adapt import without_amp, without_pretrained
 
 CROPS: tuple[Size, ...] = ((64, 64), (128, 128), (256, 256))

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 from torch import nn
 
-from provecfg.proof.built import Size, image_channels
+from provecfg.proof.image_shape import Size, image_channels
 
 _ASPECTS = ((1, 1), (4, 3), (5, 3), (16, 9), (2, 1), (4, 1))
 """Width to height of images that may come, square ones first."""

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Built, Size
+from provecfg.proof.built import Built
+from provecfg.proof.image_shape import Size
 from provecfg.proof.memory.memory_size import GIB, gib
 from provecfg.proof.memory.meta_step import MetaStep, Moment, meta_prediction, meta_step
 from provecfg.proof.memory.optimizer_memory import OptimizerMemory, optimizer_memory
@@ -135,15 +136,15 @@ def check(subject: Subject, built: Built) -> Section:
     gpu = subject.gpu_memory if subject.gpu_memory is not None else _memory_of_gpu()
     lines += tuple(_lines(forecast, size, gpu))
     evidence |= _evidence(forecast, size, gpu)
-    found = list(findings(forecast, size, gpu))
+    problems = list(findings(forecast, size, gpu))
     validation = _validation(config, model, built)
     if isinstance(validation, ValidationMemory):
         lines += (validation.as_text(),)
         evidence["validation"] = {"image_size": list(validation.size), "bytes": validation.held}
-        found += validation_findings(validation, forecast, gpu)
+        problems += validation_findings(validation, forecast, gpu)
     elif validation is not None:
         lines += (f"validation: not forecast: {validation}",)
-    return Section(NAME, lines, evidence, tuple(found))
+    return Section(NAME, lines, evidence, tuple(problems))
 
 
 @dataclass(frozen=True, slots=True)

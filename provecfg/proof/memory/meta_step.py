@@ -14,7 +14,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from provecfg.proof.built import Size
+from provecfg.proof.image_shape import Size
 from provecfg.proof.memory.allocation_log import AllocationLog
 from provecfg.proof.memory.cuda_paths import cuda_paths
 from provecfg.proof.memory.meta_autocast import meta_autocast

@@ -15,11 +15,12 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from provecfg.findings import Finding, Problem
 from provecfg.plugin.mmcv_ops import MissingOpError
-from provecfg.proof.built import Built, Size, image_channels
+from provecfg.proof.built import Built
 from provecfg.proof.data.picture_files import declared_bits
 from provecfg.proof.data.sample_reader import leaves
 from provecfg.proof.declared.training_images import training_transforms
 from provecfg.proof.exceptions import described
+from provecfg.proof.image_shape import Size, image_channels
 from provecfg.proof.prediction.predicted import cut, predictions, shown_size, size_of
 from provecfg.proof.prediction.problems import AUGMENTED_TEST_FAILS, NOT_PREDICTED, PREDICTION_REFUSED
 from provecfg.proof.prediction.read_image import StepFailure, UnreadableError, read_image

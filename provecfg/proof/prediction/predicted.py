@@ -9,7 +9,7 @@ import torch
 from mmengine.structures import PixelData
 from torch import nn
 
-from provecfg.proof.built import Size
+from provecfg.proof.image_shape import Size
 
 _SMALL = 256
 """Pixels of a side of a crop of which two are predicted where one would do."""

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from provecfg.data.encodings import LabelDecoder
-from provecfg.proof.built import Size
 from provecfg.proof.data.picture_files import BACKENDS, PixelFormat, why_unwritable, write_picture
+from provecfg.proof.image_shape import Size
 
 _MOST_PIXELS = 1_000_000
 """Of the file. A pipeline that scales to a size makes the larger one of it."""

@@ -13,9 +13,10 @@ from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from provecfg.proof.built import Built, Size, image_channels
+from provecfg.proof.built import Built
 from provecfg.proof.classes import class_of
 from provecfg.proof.data.picture_files import declared_bits
+from provecfg.proof.image_shape import Size, image_channels
 from provecfg.proof.step.config_paths import dicts_of
 
 _BAND = 8

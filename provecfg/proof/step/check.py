@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Built, Size
+from provecfg.proof.built import Built
+from provecfg.proof.image_shape import Size
 from provecfg.proof.section import Section
 from provecfg.proof.step.batch import BatchPlan, make_batch, plan_batch
 from provecfg.proof.step.config_paths import key_of_module, module_at

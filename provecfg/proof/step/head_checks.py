@@ -11,8 +11,8 @@ from mmseg.registry import METRICS
 from torch import Tensor, nn
 
 from provecfg.findings import Finding
-from provecfg.proof.built import Size
 from provecfg.proof.classes import class_of
+from provecfg.proof.image_shape import Size
 from provecfg.proof.step.batch import BatchPlan, main_head
 from provecfg.proof.step.config_paths import module_at, value_at
 from provecfg.proof.step.declared_losses import DeclaredLoss

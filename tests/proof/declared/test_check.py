@@ -14,7 +14,7 @@ from mmseg.registry import HOOKS
 
 from provecfg.proof.built import Built
 from provecfg.proof.declared import check as declared
-from provecfg.proof.declared.declaration import build_declared
+from provecfg.proof.declared.construction import build_declared
 from provecfg.proof.declared.loading import watched_loading
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject

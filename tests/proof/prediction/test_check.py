@@ -11,7 +11,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 
-from provecfg.proof.declared.declaration import build_declared
+from provecfg.proof.declared.construction import build_declared
 from provecfg.proof.prediction import check as prediction
 from provecfg.proof.prediction.predicted import shown_size
 from provecfg.proof.section import Section
