@@ -185,7 +185,7 @@ def test_images_much_smaller_than_the_scale_are_said(generated, data: Path) -> N
     findings = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
     (finding,) = findings
     assert (finding.problem, finding.key) == (problems.ENLARGED_IMAGES, "train_dataloader.dataset.pipeline[2]")
-    assert "RandomResize makes images 20 times as large before they are cropped" in finding.message
+    assert "RandomResize makes images 28.4 times as large before they are cropped" in finding.message
     assert "(64, 36)" in str(finding.hint)
 
 
