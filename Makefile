@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study install generate docs site constraints clean
+.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study pictures install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -26,6 +26,7 @@ help:
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
+	@echo "make pictures  a terminal, an editor and the report as the pages show them (needs tmux, nvim and chromium)"
 	@echo "make kills     kill a study of small cells at a hundred random moments, under the queue and under Slurm (KILLS=100)"
 	@echo "make trackers  runs in MLflow's own server, Weights & Biases and TensorBoard"
 	@echo "make statistics  how often the report's verdicts are wrong, on simulated studies"
@@ -38,8 +39,8 @@ small-study: install
 # OpenCV's wheel, which mmcv asks for, loads libGL and glib from the system. Where there are none, the files of its
 # headless twin, which is installed beside it and needs neither, take the place of its own.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
-		{ echo "provecfg needs Python 3.10 to 3.12; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+		{ echo "provecfg needs Python 3.10 to 3.13; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt \
@@ -128,6 +129,11 @@ generate: install
 
 docs: install
 	$(BIN)/python -m docs.generate
+
+pictures: install
+	$(BIN)/python -m docs.generate.terminal_picture
+	$(BIN)/python -m docs.generate.editor_picture
+	$(BIN)/python -m docs.generate.report_picture
 
 site: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'

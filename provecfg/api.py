@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provecfg.errors import ProvecfgError
+from provecfg.errors import ProvecfgError, missing_package
 from provecfg.findings import Finding, Severity, is_failure
 from provecfg.findings.edits import FixResult
 from provecfg.findings.pipeline import screened
@@ -374,11 +374,16 @@ def report(*work_dirs: AnyPath, reference: str | None = None, name: str | None =
         name: What the report is called; the folders' name unless given.
 
     Raises:
-        ProvecfgError: A folder does not exist, or no run is in any of them.
+        ProvecfgError: NumPy is missing, a folder does not exist, or no run is in any of them.
     """
-    from provecfg.results.report.data import report_data
-    from provecfg.results.runs import work_dirs_in
-    from provecfg.results.study import read_study
+    try:
+        from provecfg.results.report.data import report_data
+        from provecfg.results.runs import work_dirs_in
+        from provecfg.results.study import read_study
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        raise missing from error
 
     folders = [Path(folder) for folder in work_dirs]
     for folder in folders:

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from provecfg import __version__
-from provecfg.errors import ExitCode, ProvecfgError, wants_traceback
+from provecfg.errors import ExitCode, ProvecfgError, missing_package, wants_traceback
 from provecfg.spelling import printable_lines
 
 COMMANDS = {
@@ -190,6 +190,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         _show_traceback_if_asked()
         _say_error(str(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        _show_traceback_if_asked()
+        _say_error(str(missing))
+        return missing.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
         return ExitCode.INTERRUPTED

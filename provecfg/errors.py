@@ -6,6 +6,9 @@ import enum
 import os
 from typing import Final
 
+OF_TRAIN: Final = frozenset({"cv2", "mmcv", "mmdet", "mmengine", "mmseg", "numpy", "PIL", "rich", "scipy", "torch"})
+"""Packages that the extra `train` brings, and that the core goes without."""
+
 FULL_ERROR: Final = "PROVECFG_FULL_ERROR"
 """The environment variable that asks for tracebacks."""
 
@@ -40,6 +43,14 @@ class ProvecfgError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+def missing_package(error: ModuleNotFoundError) -> ProvecfgError | None:
+    """What to say of an import that failed, where the extra `train` brings what is missing; else None."""
+    package = (error.name or "").partition(".")[0]
+    if package not in OF_TRAIN:
+        return None
+    return ProvecfgError(f"this needs {package}, which is not installed", hint="pip install 'provecfg[train]'")
 
 
 def wants_traceback() -> bool:

@@ -82,7 +82,11 @@ def _looks_like_study(path: Path) -> bool:
     if not is_study(path):
         return False
     text = _text(path)
-    return bool(_STUDY_KEYS.search(text)) or re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE) == ["name"]
+    if _STUDY_KEYS.search(text):
+        return True
+    from provecfg.study.schema import Study  # a tenth of a second, for the few files that have a name
+
+    return Study.model_fields.keys() >= set(re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE))
 
 
 def _of_project(here: Path) -> list[Path]:

@@ -32,6 +32,26 @@ def test_generate_and_validate_need_no_heavy_package(project: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
+def test_what_needs_a_package_of_the_extra_names_both(project: Path, tmp_path: Path) -> None:
+    config = str(project / "generated" / "pspnet_r50_bdd10k_ce.py")
+    commands = (
+        ["prove", config],
+        ["run", config],
+        ["eval", config],
+        ["report", str(tmp_path)],
+        ["plan", "loss-study", "--detect", "1", "--seed-sd", "1"],
+        ["init", str(tmp_path)],
+        ["class-weights", "--data-root", str(tmp_path)],
+    )
+    program = (
+        f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
+        f"from provecfg.cli import run\nprint([int(run(command)) for command in {commands!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{[2] * len(commands)}\n"), done.stderr
+    assert done.stderr.count("pip install 'provecfg[train]'") == len(commands)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_module_and_its_help(provecfg: Command, command: str) -> None:
     code, stdout, err = provecfg(command, "--help")

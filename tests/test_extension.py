@@ -1,6 +1,6 @@
 """The table "Adding things" of CONTRIBUTING, done in a copy of the checkout: what has to be touched, and no file more.
 
-What a command writes is not touched by hand: the records of the plugin, and the pages of `docs/`.
+What a command writes is not touched by hand: the records of the plugin, the pages of `docs/`, and the schema.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import pytest
 
 from provecfg.errors import ExitCode
 from provecfg.rules import RULES
+
+MADE = {"docs/losses.md", "docs/rules.md", "docs/study.md", "provecfg/study/study.schema.json"}
+"""By `python -m docs.generate`."""
 
 LOSS = '''"""Cross-entropy and the next term of its expansion."""
 
@@ -226,7 +229,7 @@ def test_a_loss_of_our_own_is_three_files(checkout: Checkout) -> None:
     texts = generated(checkout, "--aux-loss", "poly", "--set", "losses.auxiliary=[poly]")
     assert len(texts) == 6
     assert all("0.3 poly-1[decode]" in text and "type='SegPolyLoss'" in text for text in texts)
-    assert checkout.changed - {"docs/losses.md", "docs/study.md"} == {
+    assert checkout.changed - MADE == {
         "provecfg/study/losses.py",
         "provecfg/plugin/losses/seg_poly_loss.py",
         "tests/plugin/losses/test_seg_poly_loss.py",
@@ -278,14 +281,14 @@ def test_a_loss_that_mmseg_has_is_its_spec(checkout: Checkout) -> None:
     checkout.run("docs.generate")
     texts = generated(checkout, "--model", "pspnet_r50", "--set", "losses.auxiliary=[tversky]")
     assert ["0.3 Tversky[decode]" in text and "type='TverskyLoss'" in text for text in texts] == [True]
-    assert checkout.changed - {"docs/losses.md", "docs/study.md"} == {"provecfg/study/losses.py"}
+    assert checkout.changed - MADE == {"provecfg/study/losses.py"}
 
 
 def test_a_rule_is_one_function(checkout: Checkout) -> None:
     code = f"LOSS{1 + max(int(rule.code[4:]) for rule in RULES if rule.code.startswith('LOSS')):03}"
     checkout.append("provecfg/rules/losses/values.py", RULE.format(code=code))
     checkout.run("docs.generate")
-    assert checkout.changed - {"docs/rules.md"} == {"provecfg/rules/losses/values.py"}
+    assert checkout.changed - MADE == {"provecfg/rules/losses/values.py"}
     page = json.loads(checkout.run("provecfg", "rule", code, "--output-format", "json"))
     config = checkout.root.parent / "config.py"
     config.write_text(page["bad"], encoding="utf-8")
@@ -320,7 +323,7 @@ def test_a_catalog_entry_is_all_that_it_takes(
     checkout.insert(file, beginning, block.replace(old, new))
     checkout.run("docs.generate")
     assert len(generated(checkout, *options)) == 4
-    assert checkout.changed - {"docs/study.md"} == {file}
+    assert checkout.changed - MADE == {file}
 
 
 def test_a_command_is_its_module_and_a_line(checkout: Checkout) -> None:

@@ -25,6 +25,7 @@ CONFIGS = {
     "config.yaml": "model:\n  type: EncoderDecoder\n",
     "config.json": '{"model": {"type": "EncoderDecoder"}}',
     "study.yaml": "name: study\n",
+    "of-init.yaml": "# by init\nname: study\ndatasets:\n  - name: weeds\n    root: weeds\ndata: {}\n",
     "models.yaml": "name: study\ntitle: misspelt\nmodels: [pspnet_r50]\n",
 }
 

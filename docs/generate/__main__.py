@@ -1,4 +1,4 @@
-"""Write the pages of `docs/` that are made from the definitions: `python -m docs.generate [--check]`."""
+"""Write the files that are made from the definitions: `python -m docs.generate [--check]`."""
 
 import sys
 

@@ -1,7 +1,8 @@
-"""Write the pages of `docs/` that are made from the definitions: `python -m docs.generate [--check]`."""
+"""Write the files that are made from the definitions: `python -m docs.generate [--check]`."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from docs.generate.tables import cell, field_table
 from provecfg.codes import FAMILIES, problems
 from provecfg.findings import Problem, family_of
 from provecfg.paths import write_atomically
+from provecfg.study.json_schema import SHIPPED_SCHEMA, study_schema
 from provecfg.study.schema import Study
 
-FOLDER = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 _MADE = "<!-- Made by `python -m docs.generate` from the definitions; do not edit. -->\n"
 
 
@@ -96,24 +98,31 @@ def _in_order(schema: dict[str, Any]) -> list[str]:
     return list(found)
 
 
+def shipped_schema() -> str:
+    """The JSON Schema of a study, a file of the package."""
+    return json.dumps(study_schema(), indent=2) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
-    "losses.md": losses_page,
-    "proof.md": proof_page,
-    "rules.md": rules_page,
-    "study.md": study_page,
+    "docs/losses.md": losses_page,
+    "docs/proof.md": proof_page,
+    "docs/rules.md": rules_page,
+    "docs/study.md": study_page,
+    f"provecfg/study/{SHIPPED_SCHEMA.name}": shipped_schema,
 }
+"""Path from the project's folder to what writes the file."""
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with --check say which are out of date."""
+    """Write the files, or with --check say which are out of date."""
     stale = []
     for name, write in PAGES.items():
-        path, text = FOLDER / name, write()
+        path, text = PROJECT / name, write()
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(name)
         if "--check" not in arguments:
             write_atomically(path, text)
     for name in stale:
-        print(f"docs/{name}: {'out of date' if '--check' in arguments else 'written'}")
+        print(f"{name}: {'out of date' if '--check' in arguments else 'written'}")
     return 1 if stale and "--check" in arguments else 0

@@ -21,9 +21,16 @@ from provecfg.spelling import unknown
 @click.option(
     "--checkpoint", default="best", show_default=True, metavar="best|last|FILE", help="The weights to evaluate."
 )
-@click.option("--split", type=click.Choice(["val", "test"]), default="val", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), default="val", show_default=True, help="Of the config's dataset."
+)
 @click.option("--dataset", metavar="D", help="Another dataset of the same classes, its validation split.")
-@click.option("--data-root", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Read the dataset from here.",
+)
 @click.option(
     "--save-predictions",
     type=click.Path(path_type=Path, file_okay=False),
@@ -31,7 +38,13 @@ from provecfg.spelling import unknown
     help="Write the predicted label maps as mmseg does, for a test server and for `report --predictions`; of several "
     "targets into a folder of each.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What to predict on.",
+)
 @click.option("--trust-checkpoint", is_flag=True, help="Load a checkpoint that holds more than data and can run code.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @terminal_options

@@ -16,6 +16,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import Severity
 from provecfg.paths import write_atomically
 from provecfg.study.datasets import dataset_of
+from provecfg.study.json_schema import SHIPPED_SCHEMA
 from provecfg.study.load import checked_study, read_study
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _OTHER_SCALE = 2  # images so many times wider or narrower than the catalog's sc
     default=Path("study.yaml"),
     show_default=True,
     metavar="FILE",
-    help="Study to write; the fingerprint and the contact sheet are written beside it.",
+    help="Study to write; the fingerprint, the contact sheet and the schema are written beside it.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; say what is different in the data since, and exit 1 then.")
 @terminal_options
@@ -47,7 +48,8 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
 
     The study says by comments what each line was recognised by: which label map belongs to which image, splits, how
     label maps hold classes, and what is strange. Beside it lie a fingerprint of the data, and a contact sheet of
-    training crops under their labels: look at it first. Nothing is asked, and nothing in DIR is changed.
+    training crops under their labels: look at it first. Its JSON Schema, which the first line names, is for editors.
+    Nothing is asked, and nothing in DIR is changed.
     """
     missing = [name for name in ("numpy", "PIL", "rich") if find_spec(name) is None]
     if missing:
@@ -80,6 +82,10 @@ def command(folder: Path, output: Path, check: bool, terminal: Terminal) -> int:
     write_atomically(output, text)
     write_fingerprint(fingerprint_path, fingerprint_of(survey))
     written = [output, fingerprint_path]
+    schema_path = output.with_name(SHIPPED_SCHEMA.name)
+    if not schema_path.exists():  # other studies may stand beside it
+        write_atomically(schema_path, SHIPPED_SCHEMA.read_text(encoding="utf-8"))
+        written.append(schema_path)
     if any(split.pairs for split in survey.splits.values()):
         try:
             write_contact_sheet(sheet_path, survey)
@@ -182,6 +188,7 @@ def study_text(
         sheet: File name of the contact sheet.
     """
     lines = [
+        f"# yaml-language-server: $schema={SHIPPED_SCHEMA.name}",
         f"# What provecfg init made of {folder}. Look at {sheet} first: are the labels on what they name?",
         "# Comments say what a line was recognised by; change what is wrong, and leave the rest.",
         f"name: {recognition.entry['name']}-study",

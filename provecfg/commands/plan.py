@@ -65,11 +65,9 @@ def command(
     Found means by the test that `report` makes, in four studies of five, with all losses corrected for. It is planned
     as if a loss did the same to every model: where it does not, more models help and more seeds do not.
     """
-    try:
-        from provecfg.results.planning import Question, answer, measured
-        from provecfg.results.runs import read_runs, work_dirs_in
-    except ModuleNotFoundError as error:
-        raise ProvecfgError(f"a plan needs {error.name}", hint="pip install 'provecfg[train]'") from error
+    from provecfg.results.planning import Question, answer, measured
+    from provecfg.results.runs import read_runs, work_dirs_in
+
     parts = _studies(study, terminal)
     if parts is None:
         return ExitCode.FINDINGS

@@ -100,7 +100,9 @@ class _Asked:
     help="Where `provecfg eval --save-predictions` wrote label maps, a folder a run: pictures of where losses differ.",
 )
 @click.option("--serve", is_flag=True, help="Show the page on this machine alone, anew while the study runs.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of --serve.  [default: any free one]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of --serve.  [default: any free one]"
+)
 @click.option(
     "--watch", is_flag=True, help=f"Write again every {_WATCH_SECONDS:.0f} seconds, until all cells are complete."
 )
@@ -202,13 +204,11 @@ def _results(asked: _Asked, terminal: Terminal) -> tuple[Mapping[str, Any], bool
     """The report's data as of now, and whether all cells are complete.
 
     Raises:
-        ProvecfgError: A package is missing, or no run has the reference's loss.
+        ProvecfgError: No run has the reference's loss.
     """
-    try:
-        from provecfg.results.report.data import report_data
-        from provecfg.results.study import read_study
-    except ModuleNotFoundError as error:
-        raise ProvecfgError(f"a report needs {error.name}", hint="pip install 'provecfg[train]'") from error
+    from provecfg.results.report.data import report_data
+    from provecfg.results.study import read_study
+
     source = _source(asked, terminal)
     if source is None:
         raise ProvecfgError("the study has become faulty", hint="provecfg validate says what is wrong with it")

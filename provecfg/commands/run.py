@@ -71,7 +71,10 @@ if TYPE_CHECKING:
 @click.option("--gpus-per-run", type=click.IntRange(min=1), metavar="N", help="GPUs of each, with --parallel.")
 @click.option("--devices", metavar="LIST", help="The GPUs that --parallel may use, as 0,1,3.")
 @click.option(
-    "--retries", type=click.IntRange(min=0), metavar="N", help="Start again what was killed, with --parallel; 1."
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How often to start again what was killed, with --parallel.  [default: 1]",
 )
 @terminal_options
 def command(

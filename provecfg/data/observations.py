@@ -101,6 +101,16 @@ def _of_files(split: SplitSurvey) -> Iterator[Observation]:
             f"{len(deep)} images have {deep[0].bits} bits a channel, of which mmcv reads the upper 8",
             "images of 12 bits in 16 become nearly black: convert them to 8 bits first",
         )
+    grey = [name for name, record in split.images.items() if not record.problem and record.channels == 1]
+    if grey:
+        of_all = "all" if len(grey) == len(split.images) else f"{len(grey)} of {len(split.images)}"
+        yield Observation(
+            "grey images",
+            Severity.NOTE,
+            split.name,
+            f"{of_all} images have one channel ({first_few(grey, 1)}), which is read as three equal ones",
+            "pretrained weights take them so; there is nothing to do",
+        )
 
 
 def _of_labels(split: SplitSurvey, survey: Survey) -> Iterator[Observation]:

@@ -28,7 +28,7 @@ from provecfg.paths import cache_dir, write_atomically
 MOST_VALUES: Final = 1024
 """Different values that a record lists, the most frequent ones; a photograph has more."""
 
-_FORMAT = 1  # raised whenever a record means something else
+_FORMAT = 2  # raised whenever a record means something else
 _DRAFT = 8  # a JPEG is decoded to an eighth of its size, which finds a cut-off file as well
 _DIGEST_BYTES = 8
 
@@ -162,12 +162,20 @@ def look_at_image(path: Path) -> ImageRecord:
         digest = _digest(data)
         with Image.open(io.BytesIO(data)) as image:
             size, bands = image.size, len(image.getbands())
-            bits = 1 if image.mode == "1" else 16 if image.mode.startswith("I;16") else 32 if image.mode in "IF" else 8
+            bits = _bits(image)
             image.draft(image.mode, (size[0] // _DRAFT, size[1] // _DRAFT))
             image.load()
             return ImageRecord(size, bands, bits, digest)
     except UNREADABLE as error:
         return ImageRecord(digest=digest, problem=first_line(error))
+
+
+def _bits(image: Image.Image) -> int:
+    """Of a channel of an opened image, before it is loaded."""
+    # Pillow gives colours of 16 bits as 8, and keeps how the file has them in what it decodes by.
+    if image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        return 16
+    return 1 if image.mode == "1" else 32 if image.mode in "IF" else 8
 
 
 def _digest(data: bytes) -> str:

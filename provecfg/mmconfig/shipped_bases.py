@@ -20,8 +20,8 @@ from provecfg.mmconfig.problems import MISSING_FILE
 PACKAGE: Final = "mmseg"
 """The package that a config names them by: `mmseg::pspnet/...`."""
 ARCHIVE: Final = Path(__file__).with_name("data") / "mmseg_configs.json.xz"
-FOLDER: Final = ARCHIVE / "configs"
-"""Where the files stand, as findings name them."""
+FOLDER: Final = ARCHIVE / f"{PACKAGE}::"
+"""Where the files stand; a path below it is shown from the package on, as a config names it."""
 
 
 class ShippedBases(NamedTuple):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from provecfg.study.schema import Study
+
+SHIPPED_SCHEMA: Final = Path(__file__).with_name("study.schema.json")
+"""The schema as a file of the package, for what cannot call `study_schema`; `python -m docs.generate` writes it."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -115,7 +115,7 @@ def checked_study(fields: Mapping[str, Any], kind: str = "study", folder: Path =
     if study is None:
         listed = "\n".join(f"  {finding.key or 'study'}: {finding.message}" for finding in findings)
         hints = [finding.hint for finding in findings if finding.hint]
-        raise ProvecfgError(f"no such {kind}:\n{listed}", hint="; ".join(hints) or None)
+        raise ProvecfgError(f"this is no {kind}:\n{listed}", hint="; ".join(hints) or None)
     return study
 
 

@@ -274,6 +274,8 @@ def _shrink_pipelines(config: Config) -> None:
         for _, step in _dicts(config.get(name), name):
             if step.get("type") in ("RandomResize", "Resize") and "scale" in step:
                 step.scale = _SMOKE_SCALE
+            elif step.get("type") == "RandomChoiceResize" and "scales" in step:
+                step.scales = [min(_SMOKE_SCALE) if isinstance(step.scales[0], int) else _SMOKE_SCALE]
             elif step.get("type") == "RandomCrop" and "crop_size" in step:
                 step.crop_size = SMOKE_CROP
 

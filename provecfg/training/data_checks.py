@@ -24,6 +24,7 @@ from provecfg.findings import Finding
 from provecfg.pairs import Pair
 from provecfg.spelling import first_few as some
 from provecfg.training.adapt import catalog_dataset, datasets_of
+from provecfg.training.image_checks import check_images
 from provecfg.training.problems import (
     DATA_NOT_CHECKED,
     EMPTY_SPLIT,
@@ -176,7 +177,7 @@ def _check_pairs(
     count = None if conventions.classes is None else conventions.classes + first
     labels_read = _LabelReading(None if count is None else frozenset(range(count)), ignored, first)
     image_files, label_files = _Folder(images), _Folder(labels)
-    return findings + list(_judge(key, pairs, image_files, label_files, labels_read))
+    return findings + list(_judge(key, dataset, pairs, image_files, label_files, labels_read))
 
 
 def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes: int | None) -> list[Finding]:
@@ -210,7 +211,7 @@ def _check_paired(key: str, dataset: dict[str, Any], layout: Layout, num_classes
     present = [pair for pair in pairs if (root / pair.label).is_file()]
     folder = _Folder(root)
     reading = _LabelReading(None, IGNORED, 0, decoder, follows_images=layout.selection.manifest is not None)
-    return findings + list(_judge(key, present, folder, folder, reading))
+    return findings + list(_judge(key, dataset, present, folder, folder, reading))
 
 
 def _label_of(pairs: Sequence[Pair], image: str) -> str:
@@ -279,9 +280,15 @@ class _LabelReading:
 
 
 def _judge(
-    key: str, pairs: Sequence[Pair], image_files: _Folder, label_files: _Folder, reading: _LabelReading
+    key: str,
+    dataset: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    image_files: _Folder,
+    label_files: _Folder,
+    reading: _LabelReading,
 ) -> Iterator[Finding]:
     images = image_records(image_files.path, [pair.image for pair in pairs])
+    yield from check_images(key, dataset, images)
     labels = label_records(label_files.path, [pair.label for pair in pairs])
     unreadable = [
         (folder / name, record.problem)
@@ -335,7 +342,17 @@ def _judge(
             NOTHING_LABELLED,
             f"the {len(readable)} label maps hold {held} beside the ignored label {reading.ignored}",
             place,
+            hint=_hint_for_masks(reading, {value for pair in readable for value in labels[pair.label].counts}),
         )
+
+
+def _hint_for_masks(reading: _LabelReading, values: set[int]) -> str | None:
+    """What to do about masks that hold 255 where something is, which is the ignored label."""
+    if reading.ignored != IGNORED or values - {0, IGNORED} or IGNORED not in values:
+        return None
+    if reading.decoder is not None:
+        return "masks of 0 and 255 are `encoding: binary_255` in the dataset's entry"
+    return "masks of 0 and 255: write 1 for 255, or let a study's dataset read them by `encoding: binary_255`"
 
 
 def _labels_outside(

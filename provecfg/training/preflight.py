@@ -24,10 +24,11 @@ from provecfg.findings import Finding, Severity, in_file_order, placed
 from provecfg.invariants import images_for_pooled_batch_norm
 from provecfg.mmconfig.view import ConfigView
 from provecfg.pairs import Selection
+from provecfg.registry.builders import OPTIONAL
 from provecfg.rules.heads.segmentor import SYNCHRONISED_NORMS, normalising_pooled
 from provecfg.training.fingerprint import fingerprint_of, stopping_of
 from provecfg.training.options import RunOptions
-from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE, ONE_IMAGE_TO_NORMALISE
+from provecfg.training.problems import AMP_ON_CPU, NO_SUCH_DEVICE, NO_SUCH_OPTIMIZER, ONE_IMAGE_TO_NORMALISE
 from provecfg.training.work_dir import WorkDir, check_lease, check_work_dir, read_work_dir, work_dir_of
 
 _STACK = ("torch", "mmengine", "mmcv", "mmseg")
@@ -124,6 +125,7 @@ def prepare(path: Path, options: RunOptions, view: ConfigView | None = None) -> 
             if options.is_first_machine:  # the others train in its work dir, with it
                 findings += check_lease(work_dir.path)
             findings += _check_device(config, options, device)
+            findings += _check_optimizer(config)
             findings += _check_batch_norm(config, view, options)
             findings += _check_weights(config, load_from, options, resumed=work_dir.resume_from is not None)
             findings += data.result()
@@ -437,6 +439,26 @@ def _check_device(config: Any, options: RunOptions, device: str) -> list[Finding
             )
         )
     return findings
+
+
+def _check_optimizer(config: Any) -> list[Finding]:
+    """An optimizer that no package registers here: mmengine would call None, and say that it is not callable."""
+    from mmengine.registry import OPTIMIZERS
+
+    optimizer = (config.get("optim_wrapper") or {}).get("optimizer")
+    kind = optimizer.get("type") if isinstance(optimizer, dict) else None
+    if not isinstance(kind, str) or OPTIMIZERS.get(kind) is not None:
+        return []
+    message = f"no optimizer is registered as {kind!r}"
+    return [Finding(NO_SUCH_OPTIMIZER, message, "optim_wrapper.optimizer.type", hint=hint_for_optimizer(kind))]
+
+
+def hint_for_optimizer(kind: str) -> str:
+    """What to do where an optimizer of this name is not registered."""
+    package = OPTIONAL["optimizer"].get(kind)
+    if package is not None:
+        return f"mmengine registers it where the package {package!r} is installed"
+    return "custom_imports has to import the module that registers it"
 
 
 def _check_batch_norm(config: Any, view: ConfigView | None, options: RunOptions) -> list[Finding]:

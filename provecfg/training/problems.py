@@ -119,6 +119,22 @@ ONE_IMAGE_TO_NORMALISE = Problem(
     "With one process it is a batch norm, which needs more than one value per channel: the first iteration fails. On "
     "several processes the config is right.",
 )
+DEEP_IMAGES = Problem(
+    "RUN118",
+    "deep-images",
+    "Images have 16 bits a channel, and are loaded as 8.",
+    "mmcv's loader keeps the upper 8 bits. What was recorded with 12, as X-ray and satellite images often are, is left "
+    "with 16 grey values, nearly black.",
+    Severity.WARNING,
+)
+ENLARGED_IMAGES = Problem(
+    "RUN119",
+    "enlarged-images",
+    "The pipeline resizes most images to twice their size or more, on each side, before it crops them.",
+    "The scale is that of another dataset: crops show a corner of an image, blurred, and most of the time goes into "
+    "pixels that were made up.",
+    Severity.WARNING,
+)
 WEIGHTS_MISSING = Problem(
     "RUN121",
     "weights-missing",
@@ -181,6 +197,12 @@ WORK_DIR_NOT_WRITABLE = Problem(
     "work-dir-not-writable",
     "The work dir cannot be written to.",
     "mmengine fails while it makes its folders.",
+)
+NO_SUCH_OPTIMIZER = Problem(
+    "RUN135",
+    "no-such-optimizer",
+    "No optimizer of the config's name is registered: the package that brings it is not installed here.",
+    "mmengine builds the model, and fails with 'None is not a callable object'.",
 )
 OTHER_RUN = Problem(
     "RUN141",

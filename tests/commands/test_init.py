@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from provecfg.study.json_schema import study_schema
 from provecfg.study.load import read_study
 from tests.data.small_sets import save, write_set
 
@@ -29,8 +30,8 @@ def test_a_folder_becomes_a_study_with_its_evidence(provecfg: Command, streets: 
     assert code == 0
     assert all(line.startswith("note: ") for line in out.splitlines())
     assert (
-        err
-        == "wrote study.yaml, streets.fingerprint.json, streets.contact-sheet.jpg; look at the contact sheet first\n"
+        err == "wrote study.yaml, streets.fingerprint.json, study.schema.json, streets.contact-sheet.jpg; "
+        "look at the contact sheet first\n"
     )
     study, findings = read_study(Path("study.yaml"))
     assert study is not None, findings
@@ -38,6 +39,8 @@ def test_a_folder_becomes_a_study_with_its_evidence(provecfg: Command, streets: 
     assert (dataset.train.images, dataset.train.labels) == ("images/train/*.jpg", "labels/train/*.png")
     assert (dataset.root, dataset.resize_scale, study.data.crop_size) == ("streets", (96, 54), (32, 32))
     text = Path("study.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=study.schema.json\n")
+    assert json.loads(Path("study.schema.json").read_text()) == study_schema()
     assert "# 6 images" in text
     assert "# 9 of 9 images are 96x54, width first" in text
     with Image.open("streets.contact-sheet.jpg") as sheet:

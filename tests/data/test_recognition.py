@@ -132,7 +132,7 @@ def test_grey_images_of_one_channel_are_images(tmp_path: Path) -> None:
     for index, path in enumerate(sorted((root / "photos").iterdir())):
         save(path, np.full((32, 48), 9 * index, np.uint8))
     _, observations = looked_at(root)
-    assert observations == []
+    assert {(o.kind, o.severity) for o in observations} == {("grey images", Severity.NOTE)}
 
 
 def test_images_of_sixteen_bits_are_said(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_images_of_sixteen_bits_are_said(tmp_path: Path) -> None:
         save(tmp_path / f"set/images/{index}.png", np.full((32, 48), index * 700, np.uint16))
         save(tmp_path / f"set/masks/{index}.png", labels)
     _, observations = looked_at(tmp_path / "set")
-    assert [o.kind for o in observations] == ["deep images", "deep images"]
+    assert [o.kind for o in observations] == ["deep images", "deep images", "grey images", "grey images"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from provecfg.findings import family_of
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_committed_pages_are_what_the_definitions_say(name: str, project: Path) -> None:
-    assert (project / "docs" / name).read_text() == PAGES[name](), "run `make docs` and read the diff"
+    assert (project / name).read_text() == PAGES[name](), "run `make docs` and read the diff"
 
 
 def test_every_code_belongs_to_a_family_and_stands_once() -> None:

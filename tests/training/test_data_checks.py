@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -15,10 +16,12 @@ from provecfg.findings import Severity
 from provecfg.training import problems
 from provecfg.training.adapt import with_data_root
 from provecfg.training.data_checks import check_data
+from provecfg.training.image_checks import enlargement
 
 pytestmark = pytest.mark.stack
 
 IMAGES, LABELS = "images/10k/train", "labels/sem_seg/masks/train"
+SCALE_OF_DRAWN = {"train_dataloader.dataset.pipeline.2.scale": (64, 36)}
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def found(generated: Callable[[str], Config], data: Path):
 
     def check(root: Path = data, **options: object) -> list[tuple[str, str, str]]:
         config = with_data_root(generated("pspnet_r50_bdd10k_ce"), root)
+        config.merge_from_dict(SCALE_OF_DRAWN)
         config.merge_from_dict(options)
         return [(finding.problem.code, finding.message, finding.key) for finding in check_data(config)]
 
@@ -164,6 +168,53 @@ def test_masks_of_0_and_255_are_one_class(found, data: Path) -> None:
     ((code, message, _),) = found()
     assert code == "RUN110"
     assert "hold only class 0 beside the ignored label 255" in message
+
+
+def test_masks_of_0_and_255_are_said_with_how_they_are_read(generated, data: Path) -> None:
+    for path in labels_of(data):
+        write_label(path, np.repeat(np.array([0, 255], np.uint8), 36 * 32).reshape(36, 64))
+    findings = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
+    (finding,) = (finding for finding in findings if finding.problem is problems.NOTHING_LABELLED)
+    assert (
+        finding.hint
+        == "masks of 0 and 255: write 1 for 255, or let a study's dataset read them by `encoding: binary_255`"
+    )
+
+
+def test_images_much_smaller_than_the_scale_are_said(generated, data: Path) -> None:
+    findings = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
+    (finding,) = findings
+    assert (finding.problem, finding.key) == (problems.ENLARGED_IMAGES, "train_dataloader.dataset.pipeline[2]")
+    assert "RandomResize makes images 28.4 times as large before they are cropped" in finding.message
+    assert "(64, 36)" in str(finding.hint)
+
+
+@pytest.mark.parametrize("shape", [(36, 64), (36, 64, 3)], ids=["grey", "colour"])
+def test_images_of_sixteen_bits_are_said_where_eight_are_read(found, data: Path, shape: tuple[int, ...]) -> None:
+    first = sorted((data / IMAGES).iterdir())[0]
+    first.write_bytes(cv2.imencode(".png", np.full(shape, 4000, np.uint16))[1].tobytes())
+    ((code, message, key),) = found()
+    assert (code, key) == ("RUN118", "train_dataloader.dataset.pipeline")
+    assert message.startswith("1 of 4 images have 16 bits a channel, of which the upper 8 are read: ")
+    assert (
+        found(**{"train_dataloader.dataset.pipeline": [{"type": "LoadImageFromFile", "color_type": "unchanged"}]}) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [
+        ({"type": "Resize", "scale": (2048, 512), "keep_ratio": True}, 512 / 480),  # the short side decides
+        ({"type": "mmseg.RandomResize", "scale": (1280, 720), "keep_ratio": True}, 1.5),
+        ({"type": "Resize", "scale": (1280, 1440)}, 2.0),
+        ({"type": "RandomChoiceResize", "scales": [480, 960, 1440], "max_size": 4096}, 2.0),
+        ({"type": "RandomChoiceResize", "scales": [960, 1920], "max_size": 640}, 1.0),
+        ({"type": "Resize", "scale_factor": 4.0}, None),
+        ({"type": "RandomCrop", "crop_size": (2048, 2048)}, None),
+    ],
+)
+def test_a_resize_enlarges_by_its_scale_over_the_image(step: dict[str, object], factor: float | None) -> None:
+    assert enlargement(step, (640, 480)) == (None if factor is None else pytest.approx(factor))
 
 
 def test_palette_images_are_read_as_their_indices(found, data: Path) -> None:

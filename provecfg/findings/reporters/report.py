@@ -62,7 +62,13 @@ class Report:
         return targets
 
     def shown(self, path: Path) -> str:
-        """A path as people read it: relative to the base where it lies below, with forward slashes."""
+        """A path as people read it: relative to the base where it lies below, with forward slashes.
+
+        A folder whose name ends in `::` stands for a package whose files are in an archive: what is before is left out.
+        """
+        package = next((index for index, part in enumerate(path.parts) if part.endswith("::")), None)
+        if package is not None:
+            return path.parts[package] + "/".join(path.parts[package + 1 :])
         absolute = self.base / path
         try:
             return absolute.relative_to(self.base).as_posix()

@@ -17,6 +17,7 @@ from provecfg.findings import Finding
 from provecfg.proof.clock.dry_run import CountingRunner
 from provecfg.proof.clock.problems import NO_RATE, OPTIMIZER_FAILS, OPTION_IGNORED
 from provecfg.proof.exceptions import described
+from provecfg.training.preflight import hint_for_optimizer
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 
@@ -80,7 +81,13 @@ def _failed(error: Exception, cfg: dict[str, Any]) -> Finding:
     optimizer = cfg.get("optimizer")
     kind = optimizer.get("type") if isinstance(optimizer, dict) else None
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:  # mmengine says that None cannot be called
-        return Finding(OPTIMIZER_FAILS, f"no optimizer is registered as {kind!r}", "optim_wrapper.optimizer.type")
+        return Finding(
+            OPTIMIZER_FAILS,
+            f"no optimizer is registered as {kind!r}",
+            "optim_wrapper.optimizer.type",
+            hint=hint_for_optimizer(kind),
+            covers="optim_wrapper",
+        )
     return Finding(OPTIMIZER_FAILS, f"the optimizer cannot be built: {described(error)}", "optim_wrapper")
 
 

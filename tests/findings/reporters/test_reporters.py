@@ -70,6 +70,12 @@ def test_text_points_at_the_source() -> None:
     )
 
 
+def test_a_base_in_a_packages_archive_is_named_as_configs_name_it() -> None:
+    packed = replace(INHERITED, filename=Path("/lib/configs.json.xz/mmseg::/fcn/fcn.py"))
+    assert shown(packed, format="text").startswith("mmseg::fcn/fcn.py:1:12: warning HEAD001 BN on two GPUs")
+    assert shown(packed, format="github").startswith("::warning title=HEAD001 plain-bn,file=mmseg%3A%3Afcn/fcn.py,")
+
+
 def test_a_finding_in_a_base_is_said_once_with_the_configs_that_inherit_it() -> None:
     targets = [ROOT / f"configs/c{number}.py" for number in range(5)]
     text = shown(*(replace(INHERITED, target=target) for target in targets), format="text", files=tuple(targets))
