@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: f3aa9762e6022509fc37008d03fd18451089e741292e44da6d8adf2717be9c39
+# provecfg checksum: 6c35b4b697a9f792aac5886b5f97a4d923d47e9aec142bc12ce9af0afad35419
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

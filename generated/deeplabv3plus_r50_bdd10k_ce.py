@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: c811faa902ff7a8d0f1275f91a4de16f445b4a543fb504612e391e5bbce67e07
+# provecfg checksum: 53ac10d4804b70d7fd08722a273200d899794d26ba2b030f00dcb07fb743a69f
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

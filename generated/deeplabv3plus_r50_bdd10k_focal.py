@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 14d66c3eec4f0aff1cb8dde557a20e74a6bf26509739efaaf6bb5e54cc925a2f
+# provecfg checksum: 6a0fb2847d89cc6fe3033ba5ff70b0a129e98b9fc2a3d86f1803c5cd2fa23430
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

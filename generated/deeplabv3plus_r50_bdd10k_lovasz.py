@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model deeplabv3plus_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: efaa8658e3887922ce16120f770f20a6891832e2ae7317f0466fe9e5dcd5516e
+# provecfg checksum: a63e729557247ab1fddd8458a85271c62bb44e8b15e19bdd5ac3a9229d114522
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

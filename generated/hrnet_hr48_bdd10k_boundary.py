@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 48b6d88d93ab31cee33fb57dd00316626427096176a296e724bddb239df9e61a
+# provecfg checksum: 593f79aa2fa20c4f9e66fcb857490a42b00a83167d408e9ec315b167c3278aea
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: aa14445dbc90aa770ef8cbe819bd34551c58dcfad2f3951c30227b089fc2eede
+# provecfg checksum: 358d36fb79e44b3cc69941ac05c0dd1db9910ce0d0ff2d26fc006a76c250bdba
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

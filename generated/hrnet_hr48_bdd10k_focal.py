@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: b1aa6545ffbecfd8e8dee01a925e31aec44e5146d1a671234a7e874f8758fa69
+# provecfg checksum: 2403f09637371d63947f22c66523bac7f806eafeb356b2acedb598091968304c
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model hrnet_hr48, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 25360076db167915c320ef425a2ead877b1eae56043c1c91acc5763d7a1ce28a
+# provecfg checksum: e64f71f32491584db81f44f863650d6ff1a9d8950a9db4a2c1a77bb6f49c28f0
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 boundary[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 024cac0650d698667cb31340c7032dc923b28f9f302f88b9f577dbf0eeb5b505
+# provecfg checksum: 41c25eba863b66021dc0f2277a812e266a2320c9922e3fbcea55c50926785c25
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

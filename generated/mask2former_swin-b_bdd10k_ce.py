@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 497fc4c8df01fafdb4805668895c538062a3c1d18d7ae45898f9c05cfb9c4315
+# provecfg checksum: 566de1f6d7447e534511fe8e30e51b41c5e2e3450c237d98fefe64ac2df32536
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 focal[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 015da6d0ad0c5d2565cfbee06de88b748bed19f733564ff08cd1b8211016272d
+# provecfg checksum: 54e7a04ef1a3d03da01e31b9dd43f07ea770524db679b08bcfef675a125ad900
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

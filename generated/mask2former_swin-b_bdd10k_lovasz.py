@@ -3,10 +3,10 @@
 # total = 2 class CE[queries] + 5 mask BCE[queries] + 5 mask Dice[queries] + 0.3 Lovasz[decode]
 # [queries] terms are summed over the decoder's 10 outputs; [decode] is the last one's.
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model mask2former_swin-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8582c5f3a2c08afb6eb699366d41f726f13216397e23d6010f7f46ea2e301004
+# provecfg checksum: 87b7b2b3660815546561adf7f0e162de0f6123c2e9d580a4c642afd64bc95ffc
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode] + 0.4 CE[auxiliary] + 0.3 boundary[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 57d408cff5bbd74f965e7a8232df2a4101ce3cf47cd59277b13002b15a014e33
+# provecfg checksum: e182e57942d5eacd32b9f9b38d8bf01c6f7084c3daade643a93723f1ea840999
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

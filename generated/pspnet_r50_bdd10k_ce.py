@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.4 CE[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: ce2b302ce06c0cbf4b0b6b8961134f39e67174966a33edbf57c349f825b22b4f
+# provecfg checksum: 59c48a57b01f6114b9b9ee70313a019cea1dfceb24785c54765785bee4d9e612
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode] + 0.4 CE[auxiliary] + 0.3 focal[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 8ce90b6765bb69bd28273d6a06bb3745604b425c3a93198e276efbe2c2623443
+# provecfg checksum: a8c85512eeabb15b5a047d6380bdcc5bda32e86f6f34a66cbb7bd8950ffb62cc
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

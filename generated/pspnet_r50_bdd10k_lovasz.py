@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode] + 0.4 CE[auxiliary] + 0.3 Lovasz[auxiliary]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model pspnet_r50, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 1975c36de720087750c30c0ddc8dcddc8ff2abb4362a52d2946f37159d2c625e
+# provecfg checksum: dceeb82fb7ef522ccd58fb419a02c28ffa142003dbc3c9c958c790cff69e7fc2
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

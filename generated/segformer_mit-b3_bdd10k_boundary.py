@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: e97f8939180eb1355538f316734a54bf6a1686f6274d293bc8833245c4f38f0f
+# provecfg checksum: 4ac83ecbdf5cadb1801269c3ac7bae7456d4fbfb52f9566c1e1363a062716d6e
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

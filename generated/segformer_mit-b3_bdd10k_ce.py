@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 1f7559afa25b2f4c601d47e4d5271d56e11394c65eb03d32975afefe1884aad0
+# provecfg checksum: 5283b744ba56ac36bb64226d8e60775f434de59445d834a548af689703abaed8
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 55d3604dc833d394d495046f3b16e2a033738d204886ebe92848b1178a75cd2f
+# provecfg checksum: 74ea238d02da4b106b948c87ccdd88962471c142b8a0376be216ea9b3271ced6
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

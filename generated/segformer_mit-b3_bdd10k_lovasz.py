@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segformer_mit-b3, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 334ed08298c8c2372159e68025d0c0f8849f7f4c6fd14f1f8df4997a2fd1a7b5
+# provecfg checksum: 929ecbf6c79ac8a66285d1566ebc963fe88b218344087b3f2e5ef429a31c4505
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 boundary[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss boundary, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: e373500ecacad1338d12a9d712fcfa1730b96efbc75e13ccbe30eba51d058c8b
+# provecfg checksum: 709aa6acab9319a516104a2ecc68da34bbea009f0897e777cf04f6bfd9ef3215
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss ce, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 407fa2c6a8575b2e16f93374eb2a9d104a86a3bfb2f1feb9ddaf41c9738a6a64
+# provecfg checksum: 6f9ab423156b2bf256991857be29b7a58c8a58eca281d712be8a187aae8b8750
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 focal[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss focal, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 6567d950c14eafdf43c96d0beabff4a10295f42aa527425381c9243bab59a5da
+# provecfg checksum: 87797f378e2d5aee500ca7048fc4ee81b68375222f697f56b3c9eec5f8359f6a
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

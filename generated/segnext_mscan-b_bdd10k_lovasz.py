@@ -2,10 +2,10 @@
 #
 # total = 1 CE[decode] + 0.3 Lovasz[decode]
 #
-# Written by provecfg 0.1.0 from the study loss-study (f735455de7a7f9dd).
+# Written by provecfg 0.2.0 from the study loss-study (f735455de7a7f9dd).
 # Cell: model segnext_mscan-b, dataset bdd10k, strategy baseline, loss lovasz, seed 42.
 # Change the study and run `provecfg generate`; an edited file is not overwritten.
-# provecfg checksum: 4d3e6803c8e28a7ee343a0dfdecb061f5d2002cba046cb0b899b030b90e6aa6c
+# provecfg checksum: 2ee4e7c73d2e64425198cc397eb609a645aedd64b3e520924657597253ee91f1
 
 default_scope = 'mmseg'
 # Registers the losses, heads and hooks that mmseg does not have.

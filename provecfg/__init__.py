@@ -1,3 +1,3 @@
 """provecfg: segmentation-training configs that say what they train."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
