@@ -69,7 +69,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     if not near and len(name) >= 3:
         # `segfomer` is too short for a likeness with `segformer_mit-b3`, and plain to a reader.
         beginnings = {candidate[: len(name) + 1]: candidate for candidate in reversed(known)}
-        near = [beginnings[found] for found in nearest_names(name, beginnings, limit=1)]
+        near = [beginnings[beginning] for beginning in nearest_names(name, beginnings, limit=1)]
     if near:
         return f"unknown {what} {name!r}; did you mean {near[0]!r}?"
     return f"unknown {what} {name!r}; known: {', '.join(known)}"

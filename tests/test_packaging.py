@@ -107,14 +107,16 @@ def test_the_sdist_builds_the_same_wheel(project: Path, wheel: Path, tmp_path: P
 
 def declared_distributions() -> set[str]:
     """provecfg's dependencies and theirs, extras left out, by name."""
-    found: set[str] = set()
+    distributions: set[str] = set()
     waiting = [Requirement(text) for text in importlib.metadata.requires("provecfg") or ()]
     while waiting:
         requirement = waiting.pop()
-        if requirement.name not in found and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
-            found.add(requirement.name)
+        if requirement.name not in distributions and (
+            not requirement.marker or requirement.marker.evaluate({"extra": ""})
+        ):
+            distributions.add(requirement.name)
             waiting += [Requirement(text) for text in importlib.metadata.requires(requirement.name) or ()]
-    return found
+    return distributions
 
 
 @pytest.fixture(scope="module")

@@ -49,11 +49,11 @@ def test_the_proof_of_the_example_says_what_is_shown(
     Path("mask2former_focal.py").write_text(example.removeprefix("# mask2former_focal.py\n"))
     code, stdout, _ = provecfg("prove", "mask2former_focal.py", "--device", "cpu")
     assert code == 1
-    said = iter(re.sub(r"\S*/mmseg/\.mim/", "mmseg/.mim/", stdout).splitlines())
+    report_lines = iter(re.sub(r"\S*/mmseg/\.mim/", "mmseg/.mim/", stdout).splitlines())
     wanted = [line for line in report.splitlines()[1:] if line.strip() not in ("", "...")]
     assert len(wanted) >= 10
     for line in wanted:
-        assert line in said, f"not in the report, or not there: {line}"  # each after the one before
+        assert line in report_lines, f"not in the report, or not there: {line}"  # each after the one before
 
 
 def test_the_example_study_is_one(project: Path) -> None:

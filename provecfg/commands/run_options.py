@@ -43,9 +43,9 @@ def parse_run_options(text: str, refused: Collection[str] = OF_ALL_CELLS) -> tup
     for option in command.params:
         name = option.name or ""
         if name in refused and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            given = "/".join((*option.opts, *option.secondary_opts))
+            names = "/".join((*option.opts, *option.secondary_opts))
             raise ProvecfgError(
-                f"--run-options {text!r}: {given} is not for the cells of a study",
+                f"--run-options {text!r}: {names} is not for the cells of a study",
                 hint="the study's folder says where, the profile on what, and a cell goes on where it was",
             )
     return words, context.params

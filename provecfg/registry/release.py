@@ -156,7 +156,7 @@ def _flow(row: dict[str, Any]) -> Flow:
         reads=tuple(row.get("reads", ())),
         sets=tuple(row.get("sets", ())),
         targets=tuple(_target(*target) for target in row.get("to", ())),
-        delegates=tuple(Delegate(name, tuple(given)) for name, given in row.get("type_in", ())),
+        delegates=tuple(Delegate(name, tuple(keywords)) for name, keywords in row.get("type_in", ())),
         refuses=row.get("refuses", False),
         unknown=row.get("unknown", False),
     )

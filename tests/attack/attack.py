@@ -98,9 +98,9 @@ def _programs(seeds: range, folder: Path, figures: Figures) -> None:
     if outcome.raised:
         figures.note("made programs", seeds, outcome.raised)
         return
-    found, running = outcome.result
+    faults, running = outcome.result
     for seed in seeds:
-        figures.note("made programs", seed, found.get(seed))
+        figures.note("made programs", seed, faults.get(seed))
     figures.tried["of them, with a part that runs to its end"] += running
 
 

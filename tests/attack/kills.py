@@ -351,7 +351,7 @@ def main() -> None:
 
 def with_kills(page: str, tally: Tally, seconds: float) -> str:
     """docs/reliability.md with what was done here, and how long that took, as the last rows of its table."""
-    table, found, rest = page.rpartition("\n\nFound: ")
+    table, label, rest = page.rpartition("\n\nFound: ")
     rows = (
         f"\n| signals sent to commands at work, in {seconds / 60:.0f} minutes | {tally.kills.total():,} |"
         f"\n| files that they left as they were | {tally.old:,} |"
@@ -359,7 +359,7 @@ def with_kills(page: str, tally: Tally, seconds: float) -> str:
         f"\n| hidden parts of files that SIGKILL left | {tally.parts:,} |"
         f"\n| cells of killed queues that the next brought to their end | {tally.cells:,} |"
     )
-    return f"{table}{rows}{found}{rest}"
+    return f"{table}{rows}{label}{rest}"
 
 
 def import_what_commands_import() -> None:

@@ -261,9 +261,9 @@ def fault_of_config(mutant: Path, original: Path) -> str | None:
         ("validate", name, "--diff", "--unsafe-fixes"),
     ):
         ran = run_command(*command)
-        said = fault_of(ran) or difference(ran, run_command(*command))
-        if said is not None:
-            return f"{' '.join(command)}: {said}"
+        fault = fault_of(ran) or difference(ran, run_command(*command))
+        if fault is not None:
+            return f"{' '.join(command)}: {fault}"
     return fault_of_fixes(mutant)
 
 
@@ -278,9 +278,9 @@ def fault_of_fixes(config: Path) -> str | None:
     judge, show = ("validate", name, "--output-format", "json"), ("show", name, "--output-format", "json")
     errors, values = _errors(run_command(*judge)), _values(run_command(*show))
     ran = run_command("validate", name, "--fix", "-q")
-    said = fault_of(ran)
-    if said is not None:
-        return f"validate --fix: {said}"
+    fault = fault_of(ran)
+    if fault is not None:
+        return f"validate --fix: {fault}"
     after = _errors(run_command(*judge))
     if after > errors:
         return f"validate --fix: {errors} errors became {after}"
@@ -317,9 +317,9 @@ def fault_of_study(path: Path) -> str | None:
         ("compare", str(path), str(path)),
     ):
         ran = run_command(*command)
-        said = fault_of(ran) or difference(ran, run_command(*command))
-        if said is not None:
-            return f"{command[0]}: {said}"
+        fault = fault_of(ran) or difference(ran, run_command(*command))
+        if fault is not None:
+            return f"{command[0]}: {fault}"
     return None
 
 

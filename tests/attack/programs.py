@@ -225,8 +225,8 @@ class Programs:
         return ["else:", *self._block(2)] if self._happens(0.2) else []
 
     def _if(self) -> list[str]:
-        found = f"'{self._pick('kq')}' in b"
-        test = self._pick((self._expression(NUMBER), self._expression(), found, "unknown or 1", "a"))
+        membership = f"'{self._pick('kq')}' in b"
+        test = self._pick((self._expression(NUMBER), self._expression(), membership, "unknown or 1", "a"))
         lines = [f"if {test}:", *self._block()]
         if self._happens(0.2):
             lines += [f"elif {self._expression()}:", *self._block(2)]

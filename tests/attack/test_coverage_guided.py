@@ -32,9 +32,9 @@ def test_a_find_is_confirmed_by_its_fault(tmp_path: Path, monkeypatch: pytest.Mo
             raise ValueError("a fault")
 
     monkeypatch.setattr(coverage_guided, "fault_of_input", fault)
-    (found,) = confirmed(finds, tmp_path).items()
-    assert found[0] == "raises"
-    assert found[1].endswith("ValueError: a fault\n")
+    (confirmed_find,) = confirmed(finds, tmp_path).items()
+    assert confirmed_find[0] == "raises"
+    assert confirmed_find[1].endswith("ValueError: a fault\n")
 
 
 def test_its_figures_are_the_last_section_of_the_page() -> None:

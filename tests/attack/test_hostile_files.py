@@ -24,22 +24,22 @@ def fault_of_case(case: Case, folder: Path, *, slack: float = 1.0, twice: bool =
     folder.mkdir()
     case.lay_out(folder)
     outcomes = [measured(lambda: run_command(*case.command), folder) for _ in range(1 + twice)]
-    said = next(filter(None, (outcome.fault(case.seconds * slack) for outcome in outcomes)), None)
-    if said is None:
+    fault = next(filter(None, (outcome.fault(case.seconds * slack) for outcome in outcomes)), None)
+    if fault is None:
         written = case.command[0] == "generate" and "--check" not in case.command  # then the second time finds it
-        said = fault_of(outcomes[0].result)
-        if said is None and not written:
-            said = difference(outcomes[0].result, outcomes[-1].result)
-    if said is None and (folder / "pwned").exists():
-        said = "it was executed"
-    return None if said is None else f"{case.name}, {' '.join(case.command)[:100]}: {said}"
+        fault = fault_of(outcomes[0].result)
+        if fault is None and not written:
+            fault = difference(outcomes[0].result, outcomes[-1].result)
+    if fault is None and (folder / "pwned").exists():
+        fault = "it was executed"
+    return None if fault is None else f"{case.name}, {' '.join(case.command)[:100]}: {fault}"
 
 
 def check(chosen: list[Case], folder: Path, *, twice: bool) -> None:
     faults = [
-        said
+        fault
         for index, case in enumerate(chosen)
-        if (said := fault_of_case(case, folder / str(index), slack=SLACK, twice=twice))
+        if (fault := fault_of_case(case, folder / str(index), slack=SLACK, twice=twice))
     ]
     assert not faults, "\n\n".join(faults)
 

@@ -59,13 +59,13 @@ def test_changed_configs_of_mmseg_break_no_command(first: int, tmp_path: Path) -
     lay_out_zoo(zoo(), tmp_path)
     # Steps through the families: neighbours in the list are alike.
     faults = {seed: fault_of_config_mutant(seed, tmp_path) for seed in range(first * 17, (first + 40) * 17, 17 * 2)}
-    assert not {seed: said for seed, said in faults.items() if said}
+    assert not {seed: fault for seed, fault in faults.items() if fault}
 
 
 @pytest.mark.parametrize("first", [0, pytest.param(30, marks=pytest.mark.slow)])
 def test_changed_studies_break_no_command(first: int, tmp_path: Path) -> None:
     faults = {seed: fault_of_study_mutant(seed, tmp_path) for seed in range(first, first + 30)}
-    assert not {seed: said for seed, said in faults.items() if said}
+    assert not {seed: fault for seed, fault in faults.items() if fault}
 
 
 def test_a_fault_would_be_seen(tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ from tests.attack.programs import Programs, disagreement, without_faults
 
 def disagreements(seeds: Iterable[int], folder: Path) -> dict[int, str]:
     """What the reader and Python disagree about: of each program, and of what is left of it that runs."""
-    found = {}
+    by_seed = {}
     for seed in seeds:
         text = Programs(seed).program()
         for program in (text, without_faults(text)):
-            said = None if program is None else disagreement(program, folder / "config.py")
-            if said is not None:
-                found[seed] = f"{said}\n{program}"
-    return found
+            difference = None if program is None else disagreement(program, folder / "config.py")
+            if difference is not None:
+                by_seed[seed] = f"{difference}\n{program}"
+    return by_seed
 
 
 def check(seeds: range, folder: Path) -> None:
@@ -31,7 +31,7 @@ def check(seeds: range, folder: Path) -> None:
 
     outcome = measured(work, folder)
     assert not outcome.raised
-    assert not outcome.result, "\n\n".join(f"seed {seed}: {said}" for seed, said in outcome.result.items())
+    assert not outcome.result, "\n\n".join(f"seed {seed}: {difference}" for seed, difference in outcome.result.items())
 
 
 def test_the_reader_claims_of_a_program_what_python_makes_of_it(tmp_path: Path) -> None:

@@ -161,9 +161,9 @@ def naive_boundary(logits, labels, ignore_index):
     valid = labels != ignore_index
     one_hot = F.one_hot(labels.where(valid, 0), classes).movedim(-1, 1).to(logits.dtype)
     wanted = energy(one_hot).sqrt().clamp(max=1)
-    found = (energy(logits.softmax(1)) + 1e-6).sqrt().clamp(max=1 - 1e-3)
+    gradient_size = (energy(logits.softmax(1)) + 1e-6).sqrt().clamp(max=1 - 1e-3)
     whole = F.max_pool2d((~valid).to(logits.dtype).unsqueeze(1), 3, 1, 1).squeeze(1) == 0
-    return F.binary_cross_entropy(found, wanted, reduction="none")[whole].mean()
+    return F.binary_cross_entropy(gradient_size, wanted, reduction="none")[whole].mean()
 
 
 def resident(key: str) -> int:
@@ -235,14 +235,15 @@ def main() -> int:
         return 0
     loads, figures = [], {}
     for regime in REGIMES:
-        found = measured_in_own_process(regime, options.rounds, options.threads, options.cpu_time)
+        times_by_loss = measured_in_own_process(regime, options.rounds, options.threads, options.cpu_time)
         loads.append(os.getloadavg()[0])
         if regime == "memory":
-            figures[regime] = {name: values[0] for name, values in found.items()}
+            figures[regime] = {name: values[0] for name, values in times_by_loss.items()}
             continue
-        unit = found["F.cross_entropy"]
+        unit = times_by_loss["F.cross_entropy"]
         figures[regime] = {
-            name: statistics.median(t / u for t, u in zip(times, unit, strict=True)) for name, times in found.items()
+            name: statistics.median(t / u for t, u in zip(times, unit, strict=True))
+            for name, times in times_by_loss.items()
         }
         print(f"F.cross_entropy, {regime}: {1e3 * statistics.median(unit):.1f} ms (median of {options.rounds})")
     kind = "processor time" if options.cpu_time else "wall time"

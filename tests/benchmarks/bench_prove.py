@@ -104,10 +104,10 @@ def _with_descendants(pid: int) -> list[int]:
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # it has ended
-    found = [pid]
-    for parent in found:
-        found += [child for child, its_parent in parents.items() if its_parent == parent]
-    return found
+    processes = [pid]
+    for parent in processes:
+        processes += [child for child, its_parent in parents.items() if its_parent == parent]
+    return processes
 
 
 def _proportional_bytes(pid: int) -> int:

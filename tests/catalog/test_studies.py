@@ -30,5 +30,5 @@ def test_every_config_of_a_catalog_study_passes_validation(catalog: CatalogStudy
         for plan in plans_of(study):
             path = tmp_path / f"{plan.name}.py"
             path.write_text(render(plan))
-            found = [one for one in judgement_of(path).findings if one.severity > Severity.NOTE]
-            assert found == [], path.name
+            findings = [finding for finding in judgement_of(path).findings if finding.severity > Severity.NOTE]
+            assert findings == [], path.name

@@ -120,7 +120,7 @@ def test_no_pixel_of_any_class_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters", "said"),
+    ("method", "parameters", "message"),
     [
         ("invers", {}, "unknown method 'invers'; did you mean 'inverse'"),
         ("log", {"beta": 0.9}, "method 'log' has no parameter 'beta'"),
@@ -128,8 +128,8 @@ def test_no_pixel_of_any_class_is_an_error() -> None:
         ("effective-number", {"beta": math.nan}, "beta is nan, must be"),
     ],
 )
-def test_what_is_no_method_is_refused(method: str, parameters: dict[str, float], said: str) -> None:
-    with pytest.raises(ProvecfgError, match=said):
+def test_what_is_no_method_is_refused(method: str, parameters: dict[str, float], message: str) -> None:
+    with pytest.raises(ProvecfgError, match=message):
         class_weights(counts_of([1, 2]), method, parameters)
 
 

@@ -36,8 +36,8 @@ def test_what_is_written_is_read_in_the_order_of_the_classes(file: Path) -> None
 
 
 def test_it_says_what_the_weights_are_from(file: Path) -> None:
-    said = yaml.safe_load(file.read_text())
-    assert {name: said[name] for name in said if name not in ("counts", "weights")} == {
+    content = yaml.safe_load(file.read_text())
+    assert {name: content[name] for name in content if name not in ("counts", "weights")} == {
         "provecfg": __version__,
         "dataset": "bdd10k",
         "method": "effective-number",
@@ -46,8 +46,8 @@ def test_it_says_what_the_weights_are_from(file: Path) -> None:
         "ignored_pixels": 7,
         "digest": "sha256:abc",
     }
-    assert said["counts"]["traffic light"] == {"pixels": 100, "files": 1, "file_pixels": 400}
-    assert list(said["counts"]) == list(said["weights"]) == list(CLASSES)
+    assert content["counts"]["traffic light"] == {"pixels": 100, "files": 1, "file_pixels": 400}
+    assert list(content["counts"]) == list(content["weights"]) == list(CLASSES)
 
 
 def test_very_large_and_small_weights_are_numbers_to_yaml(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_very_large_and_small_weights_are_numbers_to_yaml(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("weights", "said"),
+    ("weights", "message"),
     [
         ("{road: 1, 'on': 1}", "2 weights for 3 classes: no weight of 'traffic light'"),
         ("{road: 1, 'on': 1, trafic light: 1}", "no weight of 'traffic light'; unknown class 'trafic light'; did you"),
@@ -70,10 +70,10 @@ def test_very_large_and_small_weights_are_numbers_to_yaml(tmp_path: Path) -> Non
         ("[1, 2, 3]", "it has no `weights`, a mapping"),
     ],
 )
-def test_weights_that_are_not_those_of_the_classes_are_refused(file: Path, weights: str, said: str) -> None:
+def test_weights_that_are_not_those_of_the_classes_are_refused(file: Path, weights: str, message: str) -> None:
     with pytest.raises(ProvecfgError) as caught:
         read_class_weights(with_weights(file, weights), CLASSES)
-    assert caught.value.message.startswith(f"class weights {file}: {said}")
+    assert caught.value.message.startswith(f"class weights {file}: {message}")
 
 
 def test_the_hint_names_the_dataset_of_the_file(file: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_hint_names_the_dataset_of_the_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"weights: {road: 1}\n", "it has no `digest`"),
         (b"a: [1,\n", "it is not YAML in line"),
@@ -94,12 +94,12 @@ def test_the_hint_names_the_dataset_of_the_file(file: Path) -> None:
     ],
     ids=["no digest", "no yaml", "no utf-8", "a list", "empty", "huge"],
 )
-def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "weights.yaml"
     path.write_bytes(content)
     with pytest.raises(ProvecfgError) as caught:
         read_class_weights(path, ["road"])
-    assert caught.value.message.startswith(f"class weights {path}: {said}")
+    assert caught.value.message.startswith(f"class weights {path}: {message}")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

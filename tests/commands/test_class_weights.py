@@ -76,16 +76,16 @@ def data(tmp_path: Path) -> Data:
 
 def test_the_counts_are_those_of_the_label_maps(data: Data, weights_of: Weights) -> None:
     root = data(a=[[0, 0, 255], [0, 2, 255]], b=[[2, 2, 18]])
-    said = weights_of(root, "--method", "inverse")
-    assert said["files"] == 2
-    assert said["ignored_pixels"] == 2
-    assert said["counts"]["road"] == {"pixels": 3, "files": 1, "file_pixels": 4}
-    assert said["counts"]["building"] == {"pixels": 3, "files": 2, "file_pixels": 7}
-    assert said["counts"]["bicycle"] == {"pixels": 1, "files": 1, "file_pixels": 3}
-    assert said["counts"]["sidewalk"] == {"pixels": 0, "files": 0, "file_pixels": 0}
+    weights_file = weights_of(root, "--method", "inverse")
+    assert weights_file["files"] == 2
+    assert weights_file["ignored_pixels"] == 2
+    assert weights_file["counts"]["road"] == {"pixels": 3, "files": 1, "file_pixels": 4}
+    assert weights_file["counts"]["building"] == {"pixels": 3, "files": 2, "file_pixels": 7}
+    assert weights_file["counts"]["bicycle"] == {"pixels": 1, "files": 1, "file_pixels": 3}
+    assert weights_file["counts"]["sidewalk"] == {"pixels": 0, "files": 0, "file_pixels": 0}
     # 7/3, 7/3 and 7, to a mean of 1
-    assert (said["weights"]["road"], said["weights"]["bicycle"]) == (0.6, 1.8)
-    assert said["weights"]["sidewalk"] == 1.8
+    assert (weights_file["weights"]["road"], weights_file["weights"]["bicycle"]) == (0.6, 1.8)
+    assert weights_file["weights"]["sidewalk"] == 1.8
 
 
 def test_a_file_is_written_and_holds_what_is_printed_without(data: Data, tmp_path: Path, run: Run) -> None:
@@ -157,9 +157,9 @@ def test_palette_images_are_read_as_their_indices(data: Data, weights_of: Weight
     image.putdata([0, 1, 255])
     image.putpalette([value * 7 % 256 for value in range(768)])
     image.save(root / LABELS / "a.png")
-    said = weights_of(root)
-    assert [said["counts"][name]["pixels"] for name in ("road", "sidewalk")] == [1, 1]
-    assert said["ignored_pixels"] == 1
+    weights_file = weights_of(root)
+    assert [weights_file["counts"][name]["pixels"] for name in ("road", "sidewalk")] == [1, 1]
+    assert weights_file["ignored_pixels"] == 1
 
 
 def test_only_what_training_reads_is_counted(data: Data, run: Run, refusal: Callable[[Path], ProvecfgError]) -> None:
@@ -198,9 +198,9 @@ def test_beta_is_of_one_method_alone(data: Data, run: Run, weights_of: Weights) 
     root = data(a=[[0, 0, 1]])
     with pytest.raises(click.UsageError, match="--beta is of the method effective-number, not of log"):
         run("--data-root", root, "--beta", 0.5)
-    said = weights_of(root, "--method", "effective-number", "--beta", 0)
-    assert said["parameters"] == {"beta": 0.0}
-    assert set(said["weights"].values()) == {1.0}
+    weights_file = weights_of(root, "--method", "effective-number", "--beta", 0)
+    assert weights_file["parameters"] == {"beta": 0.0}
+    assert set(weights_file["weights"].values()) == {1.0}
 
 
 def test_cityscapes_is_nested_and_its_other_files_are_left_alone(tmp_path: Path, weights_of: Weights) -> None:
@@ -213,9 +213,12 @@ def test_cityscapes_is_nested_and_its_other_files_are_left_alone(tmp_path: Path,
     (root / dataset.train.labels / "ulm" / "drawn-0000_gtFine_labelIds.png").write_text("not read")
     files = label_counts.find_label_files(root, dataset)
     assert files.names[0] == "ulm/drawn-0000_gtFine_labelTrainIds.png"
-    said = weights_of(root, "--dataset", "cityscapes")
-    assert said["files"] == 3
-    assert said["ignored_pixels"] + sum(count["pixels"] for count in said["counts"].values()) == 3 * 64 * 36
+    weights_file = weights_of(root, "--dataset", "cityscapes")
+    assert weights_file["files"] == 3
+    assert (
+        weights_file["ignored_pixels"] + sum(count["pixels"] for count in weights_file["counts"].values())
+        == 3 * 64 * 36
+    )
 
 
 def test_an_ignored_label_of_a_dataset_is_its_own(data: Data) -> None:
@@ -230,12 +233,12 @@ def test_in_streets_the_commonest_class_weighs_least_and_the_rarest_most(
     tmp_path: Path, weights_of: Weights, method: str
 ) -> None:
     root = smoke_data_for(DATASETS["bdd10k"], Drawing(train=24, val=1, width=240, height=180), tmp_path / "drawn")
-    said = weights_of(root, "--method", method, "--jobs", 1)
-    pixels = {name: count["pixels"] for name, count in said["counts"].items() if count["pixels"]}
-    weights = {name: said["weights"][name] for name in pixels}
+    weights_file = weights_of(root, "--method", method, "--jobs", 1)
+    pixels = {name: count["pixels"] for name, count in weights_file["counts"].items() if count["pixels"]}
+    weights = {name: weights_file["weights"][name] for name in pixels}
     assert len(pixels) >= 8
-    assert said["files"] == 24
-    assert said["ignored_pixels"] + sum(pixels.values()) == 24 * 240 * 180
+    assert weights_file["files"] == 24
+    assert weights_file["ignored_pixels"] + sum(pixels.values()) == 24 * 240 * 180
     assert min(weights, key=weights.__getitem__) == max(pixels, key=pixels.__getitem__)
     assert max(weights, key=weights.__getitem__) == min(pixels, key=pixels.__getitem__)
     assert sum(weights.values()) / len(weights) == pytest.approx(1, abs=1e-5)

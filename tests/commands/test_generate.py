@@ -89,7 +89,7 @@ def test_set_takes_any_field_by_its_dotted_path(provecfg: Command, out: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["--model", "pspnet"], 2, "unknown model 'pspnet'; did you mean 'pspnet_r50'?"),
         (["--dataset", "bdd"], 2, "unknown dataset 'bdd'; did you mean 'bdd10k'?"),
@@ -102,11 +102,11 @@ def test_set_takes_any_field_by_its_dotted_path(provecfg: Command, out: Path) ->
     ],
 )
 def test_wrong_usage_is_one_message_and_writes_nothing(
-    provecfg: Command, out: Path, arguments: list[str], code: int, said: str
+    provecfg: Command, out: Path, arguments: list[str], code: int, message: str
 ) -> None:
-    got, _, err = provecfg("generate", *arguments)
-    assert (got, out.exists()) == (code, False)
-    assert said in err
+    exit_code, _, err = provecfg("generate", *arguments)
+    assert (exit_code, out.exists()) == (code, False)
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -243,8 +243,8 @@ def test_what_is_found_names_the_studys_field_and_line(provecfg: Command, out: P
     assert (code, stdout.split(" error ")[0]) == (1, "study.yaml:6:13:")
 
     code, stdout, _ = provecfg("validate", "generated", "--output-format", "json")
-    (found,) = json.loads(stdout)
-    assert found["origin"] == {
+    (finding,) = json.loads(stdout)
+    assert finding["origin"] == {
         "text": "`early_stopping.patience`",
         "filename": str(Path("study.yaml").absolute()),
         "location": {"row": 6, "column": 13},

@@ -72,10 +72,10 @@ def test_a_failed_proof_exits_1_with_its_findings_as_one_json_array(typed: Comma
     config.write_text(text)
     code, out, _ = typed("prove", config.name, "--device", "cpu", "--output-format", "json")
     assert code == 1
-    (found,) = json.loads(out)
-    assert found["code"].startswith("PROOF")
-    assert found["key"] == "custom_hook"
-    assert found["location"]["row"] == len(text.splitlines())
+    (finding,) = json.loads(out)
+    assert finding["code"].startswith("PROOF")
+    assert finding["key"] == "custom_hook"
+    assert finding["location"]["row"] == len(text.splitlines())
     code, _, err = typed("run", config.name, "--smoke", "--device", "cpu", "--dry-run", "--require-proof")
     assert (code, "PROOF116" in err) == (1, True), err
 
@@ -113,7 +113,7 @@ def test_a_fork_of_mmseg_that_cannot_be_imported_is_named_with_its_line(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["nowhere.py"], "nowhere.py does not exist"),
         (["empty"], "no config and no study below empty"),
@@ -124,11 +124,11 @@ def test_a_fork_of_mmseg_that_cannot_be_imported_is_named_with_its_line(
     ],
 )
 def test_wrong_usage_is_said_before_anything_is_imported(
-    provecfg: Command, config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+    provecfg: Command, config: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(config.parent)
     Path("empty").mkdir()
     Path("study.yaml").write_text("name: x\nmodels: [pspnet_r50]\n")
     code, _, err = provecfg("prove", *words)
     assert code == 2
-    assert said in err
+    assert message in err

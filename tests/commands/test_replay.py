@@ -51,26 +51,26 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_where_a_rule_would_have_stopped_and_what_that_costs(log: Path) -> None:
-    said = data(log, "--set", "early_stopping.patience=3")
-    assert said["stop"] == {
+    answer = data(log, "--set", "early_stopping.patience=3")
+    assert answer["stop"] == {
         "validation": 6,
         "iteration": 600,
         "epoch": None,
         "value": 47.0,
         "reason": "the monitored metric did not improve in the last 3 records. best score: 50.000.",
     }
-    assert said["best_until_stop"] == {"iteration": 300, "epoch": None, "value": 50.0}
-    assert said["best"] == {"iteration": 700, "epoch": None, "value": 60.0}
-    assert said["lost"] == 10.0
-    assert said["saved"] == {"iterations": 200, "hours": 0.02}  # at 0.36 seconds each
-    assert said["rule"]["patience"] == 3
-    assert said["rule"]["min_delta"] == 0.1
+    assert answer["best_until_stop"] == {"iteration": 300, "epoch": None, "value": 50.0}
+    assert answer["best"] == {"iteration": 700, "epoch": None, "value": 60.0}
+    assert answer["lost"] == 10.0
+    assert answer["saved"] == {"iterations": 200, "hours": 0.02}  # at 0.36 seconds each
+    assert answer["rule"]["patience"] == 3
+    assert answer["rule"]["min_delta"] == 0.1
 
 
 def test_a_rule_that_never_stops_the_run_loses_nothing(log: Path) -> None:
-    said = data(log)
-    assert said["stop"] is None
-    assert (said["lost"], said["saved"]["iterations"]) == (0.0, 0)
+    answer = data(log)
+    assert answer["stop"] is None
+    assert (answer["lost"], answer["saved"]["iterations"]) == (0.0, 0)
     assert "never: the rule lets the run go to the end of the log" in replay(log).stdout
 
 
@@ -92,15 +92,15 @@ def test_the_text_says_the_same(log: Path) -> None:
 def test_a_nan_stops_and_is_not_the_best(tmp_path: Path) -> None:
     path = tmp_path / "scalars.json"
     path.write_text(json_lines([10.0, float("nan"), 20.0]))
-    said = data(path)
-    assert (said["stop"]["iteration"], said["stop"]["value"]) == (200, None)
-    assert said["best_until_stop"]["value"] == 10.0
+    answer = data(path)
+    assert (answer["stop"]["iteration"], answer["stop"]["value"]) == (200, None)
+    assert answer["best_until_stop"]["value"] == 10.0
     assert data(path, "--set", "early_stopping.check_finite=false")["stop"] is None
 
 
 def test_a_threshold_stops_at_once(log: Path) -> None:
-    said = data(log, "--set", "early_stopping.stopping_threshold=45.0")
-    assert said["stop"]["iteration"] == 300
+    answer = data(log, "--set", "early_stopping.stopping_threshold=45.0")
+    assert answer["stop"]["iteration"] == 300
 
 
 def test_a_text_log_says_what_the_scalars_say(log: Path, tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_epochs_are_named_where_the_run_counts_them(tmp_path: Path) -> None:
         ]
     path = tmp_path / "scalars.json"
     path.write_text("\n".join(map(json.dumps, lines)))
-    said = replay(path, "--set", "early_stopping.patience=1").stdout
-    assert "at epoch 2 (iteration 80), validation 2 of 3" in said
-    assert "40 iterations of 120" in said
+    text = replay(path, "--set", "early_stopping.patience=1").stdout
+    assert "at epoch 2 (iteration 80), validation 2 of 3" in text
+    assert "40 iterations of 120" in text
 
 
 def test_validations_that_are_all_logged_at_step_0_fall_where_training_was(tmp_path: Path) -> None:
@@ -160,10 +160,10 @@ class TestWorkDir:
         # Killed after 400 iterations, resumed from 300: the second part did 400 again, with another score.
         self.write(work_dir, "20260101_000000", json_lines([30.0, 40.0, 50.0, 99.0]))
         self.write(work_dir, "20260102_000000", json_lines(SCORES[3:], begin=300))
-        said = data(work_dir, "--set", "early_stopping.patience=3")
-        assert said["stop"]["iteration"] == 600
-        assert said["best"] == {"iteration": 700, "epoch": None, "value": 60.0}
-        assert len(said["log"]) == 2
+        answer = data(work_dir, "--set", "early_stopping.patience=3")
+        assert answer["stop"]["iteration"] == 600
+        assert answer["best"] == {"iteration": 700, "epoch": None, "value": 60.0}
+        assert len(answer["log"]) == 2
 
     def test_a_run_that_began_anew_is_read_alone(self, work_dir: Path) -> None:
         self.write(work_dir, "20260101_000000", json_lines([99.0, 99.0]))
@@ -174,9 +174,9 @@ class TestWorkDir:
         self.write(work_dir, "20260101_000000", json_lines(SCORES, metric="mIoU"))
         config = work_dir / "20260101_000000" / "vis_data" / "config.py"
         config.write_text("custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', patience=2)]\n")
-        said = data(work_dir)
-        assert said["rule_from"] == f"custom_hooks[0] of {config}"
-        assert said["stop"]["iteration"] == 500
+        answer = data(work_dir)
+        assert answer["rule_from"] == f"custom_hooks[0] of {config}"
+        assert answer["stop"]["iteration"] == 500
         assert data(work_dir, "--set", "early_stopping.patience=3")["stop"]["iteration"] == 600
 
     def test_several_runs_below_a_folder_are_not_mixed(self, work_dir: Path) -> None:

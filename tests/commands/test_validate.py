@@ -274,10 +274,10 @@ def test_a_finding_links_to_its_codes_page_where_the_settings_say_it_is_publishe
 ) -> None:
     (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "https://docs.example.org/provecfg/"\n')
     (here / "x.py").write_text(DROPPED)
-    found = json.loads(provecfg("validate", "x.py", "--output-format", "json")[1])
-    assert found
-    assert {entry["url"] for entry in found} == {
-        f"https://docs.example.org/provecfg/codes/{entry['code']}.html" for entry in found
+    findings = json.loads(provecfg("validate", "x.py", "--output-format", "json")[1])
+    assert findings
+    assert {entry["url"] for entry in findings} == {
+        f"https://docs.example.org/provecfg/codes/{entry['code']}.html" for entry in findings
     }
     (here / "pyproject.toml").write_text('[tool.provecfg]\ndocs-url = "docs"\n')
     code, _, err = provecfg("validate", "x.py")

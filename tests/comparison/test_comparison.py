@@ -29,7 +29,11 @@ def compared(tmp_path: Path):
 
 
 def differing(comparison: Comparison) -> list[tuple[str, str]]:
-    return [(one.difference.key, one.status.value) for one in comparison.differences if one.status is not Status.RECORD]
+    return [
+        (explained.difference.key, explained.status.value)
+        for explained in comparison.differences
+        if explained.status is not Status.RECORD
+    ]
 
 
 def codes(comparison: Comparison) -> list[str]:
@@ -47,7 +51,7 @@ CHILD = "_base_ = '{PSPNET}'\n"
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         pytest.param(
             "", ", loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)", id="default"
@@ -66,8 +70,8 @@ CHILD = "_base_ = '{PSPNET}'\n"
         ),
     ],
 )
-def test_what_is_said_in_other_words_is_no_difference(compared, one: str, other: str) -> None:
-    (comparison,) = compared(HEAD.format(one), HEAD.format(other))
+def test_what_is_said_in_other_words_is_no_difference(compared, first: str, second: str) -> None:
+    (comparison,) = compared(HEAD.format(first), HEAD.format(second))
     assert differing(comparison) == []
     assert codes(comparison) == []
 
@@ -214,7 +218,11 @@ def test_an_import_is_explained_by_the_class_that_it_registers_and_not_otherwise
     loss = "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', loss_decode=[dict(type={})]))\n"
     plain, plugin = loss.format("'DiceLoss'"), "custom_imports = dict(imports=['provecfg.plugin'])\n"
     (comparison,) = compared(plain, plugin + loss.format("'SoftmaxFocalLoss'"))
-    reasons = [one.reason for one in comparison.differences if one.difference.key.startswith("custom_imports")]
+    reasons = [
+        explained.reason
+        for explained in comparison.differences
+        if explained.difference.key.startswith("custom_imports")
+    ]
     assert reasons == ["provecfg.plugin registers SoftmaxFocalLoss"]
     assert codes(comparison) == []
     (comparison,) = compared(plain, plugin + loss.format("'DiceLoss', eps=0.1"))
@@ -236,7 +244,7 @@ def test_a_value_that_cannot_be_known_is_said_not_to_be_compared(compared) -> No
 
 def test_more_than_two_are_compared_with_the_first(compared) -> None:
     comparisons = compared(CHILD, CHILD + "randomness = dict(seed=1)\n", CHILD + "randomness = dict(seed=2)\n")
-    assert [(one.before.name, one.after.name, one.declared) for one in comparisons] == [
+    assert [(comparison.before.name, comparison.after.name, comparison.declared) for comparison in comparisons] == [
         ("a.py", "b.py", "seed"),
         ("a.py", "c.py", "seed"),
     ]
@@ -333,12 +341,16 @@ def test_a_difference_in_the_record_is_none(study) -> None:
 def test_a_cell_without_the_loss_that_it_is_named_for_is_found(study) -> None:
     equal = "dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True, loss_weight=1.0)"
     ce, comparisons = "segformer_mit-b3_bdd10k_ce.py", study("segformer_mit-b3", ce=(equal, f"{equal},\n{BOUNDARY}"))
-    found = {one.after.coordinates["loss"]: codes(one) for one in comparisons if one.before.name == ce}
-    assert found == {"boundary": ["PROOF102"], "focal": [], "lovasz": []}
+    codes_by_loss = {
+        comparison.after.coordinates["loss"]: codes(comparison)
+        for comparison in comparisons
+        if comparison.before.name == ce
+    }
+    assert codes_by_loss == {"boundary": ["PROOF102"], "focal": [], "lovasz": []}
 
 
 def test_the_auxiliary_heads_loss_follows_from_the_decode_heads(study) -> None:
-    comparison = next(one for one in study() if one.after.coordinates["loss"] == "focal")
+    comparison = next(cell for cell in study() if cell.after.coordinates["loss"] == "focal")
     assert differing(comparison) == [
         ("model.decode_head.loss_decode[1]", "declared"),
         ("model.auxiliary_head.loss_decode[1]", "derived"),

@@ -55,9 +55,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def assert_equal(one: ValidationCounts, other: ValidationCounts) -> None:
+def assert_equal(written: ValidationCounts, read: ValidationCounts) -> None:
     for field in dataclasses.fields(ValidationCounts):
-        first, second = getattr(one, field.name), getattr(other, field.name)
+        first, second = getattr(written, field.name), getattr(read, field.name)
         if isinstance(first, np.ndarray):
             assert np.array_equal(first, second), field.name
         else:

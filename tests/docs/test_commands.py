@@ -23,8 +23,8 @@ def commands(text: str) -> list[tuple[str, str]]:
     blocks = re.findall(r"^```(?:\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     lines += re.findall(r"^    (provecfg .*)$", text, re.MULTILINE) + re.findall(r"`(provecfg [^`\n]+)`", text)
-    found = [re.match(r"\s*(?:\$ )?provecfg ([a-z][a-z-]+)\b([^#|]*)", line) for line in lines]
-    return [(matched[1], matched[2]) for matched in found if matched]
+    matches = [re.match(r"\s*(?:\$ )?provecfg ([a-z][a-z-]+)\b([^#|]*)", line) for line in lines]
+    return [(matched[1], matched[2]) for matched in matches if matched]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in MADE_OF_DEFINITIONS])

@@ -33,7 +33,7 @@ def test_every_committed_picture_is_drawn_anew(project: Path, tmp_path: Path) ->
 def test_the_prediction_is_always_the_same_and_half_right() -> None:
     from docs.generate.loss_pictures import half_trained_scene
 
-    one, other = half_trained_scene(), half_trained_scene()
-    assert (one.logits == other.logits).all()
-    right = (one.logits.argmax(1) == one.labels)[one.valid].float().mean()
+    first, second = half_trained_scene(), half_trained_scene()
+    assert (first.logits == second.logits).all()
+    right = (first.logits.argmax(1) == first.labels)[first.valid].float().mean()
     assert 0.8 < right < 0.99

@@ -31,7 +31,10 @@ def test_no_shipped_config_has_an_error_but_two_that_mmseg_itself_cannot_build(
 ) -> None:
     # also none of the few that do not build here for want of a package
     errors = {
-        (path.name, one.code, one.key) for path, found in zoo.items() for one in found if one.severity is Severity.ERROR
+        (path.name, finding.code, finding.key)
+        for path, findings in zoo.items()
+        for finding in findings
+        if finding.severity is Severity.ERROR
     }
     preprocessor = "model.data_preprocessor"
     assert errors <= {
@@ -52,9 +55,9 @@ def build_preprocessor(**arguments: object) -> object:
 
 
 def test_a_warning_is_rare(zoo: dict[Path, list[Finding]]) -> None:
-    counts = Counter(code for found in zoo.values() for code in {one.code for one in found})
+    counts = Counter(code for findings in zoo.values() for code in {finding.code for finding in findings})
     print(dict(counts))  # shown where the next line fails
-    assert sum(bool(found) for found in zoo.values()) <= 40
+    assert sum(bool(findings) for findings in zoo.values()) <= 40
 
 
 def test_the_page_is_fresh() -> None:

@@ -26,10 +26,10 @@ def parts_of(folder: Path, name: str, text: str) -> dict[str, Part]:
 
 
 def test_configs_of_one_base_share_what_is_known_of_the_parts_that_neither_changes(tmp_path: Path) -> None:
-    one = parts_of(tmp_path, "one.py", "model = dict(decode_head=dict(num_classes=2))")
-    other = parts_of(tmp_path, "other.py", "model = dict(decode_head=dict(num_classes=7))")
-    assert one["model.backbone"] is other["model.backbone"]
-    assert one["model.decode_head"] is not other["model.decode_head"]
+    first = parts_of(tmp_path, "one.py", "model = dict(decode_head=dict(num_classes=2))")
+    second = parts_of(tmp_path, "other.py", "model = dict(decode_head=dict(num_classes=7))")
+    assert first["model.backbone"] is second["model.backbone"]
+    assert first["model.decode_head"] is not second["model.decode_head"]
 
 
 def test_what_a_child_changes_is_judged_anew(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_unsafe_fixes_are_made_only_when_asked_for(config: Path) -> None:
 
 
 def test_a_finding_that_several_configs_inherit_is_mended_once(config: Path) -> None:
-    one = finding(edit(config, GAMMA, "2.0"))
-    twice = [replace(one, target=Path("a.py")), replace(one, target=Path("b.py"))]
+    inherited = finding(edit(config, GAMMA, "2.0"))
+    twice = [replace(inherited, target=Path("a.py")), replace(inherited, target=Path("b.py"))]
     outcome = edited(twice)
     assert outcome.files[config][1].count("2.0") == 1
     assert len(outcome.applied) == 2
@@ -90,8 +90,8 @@ def test_an_edit_of_a_place_that_is_not_there_is_skipped(config: Path, span: Spa
 
 def test_two_insertions_in_one_place_wait_for_each_other(config: Path) -> None:
     place = Span(4, 12, 4, 12)
-    one, other = finding(edit(config, place, ".0")), finding(edit(config, place, ".5"), message="other")
-    assert edited([one, other]).skipped == (other,)
+    first, second = finding(edit(config, place, ".0")), finding(edit(config, place, ".5"), message="other")
+    assert edited([first, second]).skipped == (second,)
 
 
 def test_neighbouring_edits_go_together(config: Path) -> None:

@@ -19,7 +19,7 @@ def finding(problem: Problem, key: str, covers: str | None = None) -> Finding:
 def screen(*findings: Finding, text: str = "", settings: Settings | None = None) -> dict[str, tuple[str, str] | None]:
     """Each shown finding's cause, by code and key."""
     shown = screened([Judgement(CONFIG, findings, {CONFIG: text})], lambda folder: settings or Settings())
-    return {f"{one.code} {one.key}": one.caused_by and tuple(one.caused_by) for one in shown}
+    return {f"{finding.code} {finding.key}": finding.caused_by and tuple(finding.caused_by) for finding in shown}
 
 
 def test_what_lies_in_a_covered_part_follows_from_it() -> None:
@@ -67,11 +67,11 @@ def test_another_config_is_not_covered() -> None:
         [Judgement(CONFIG, (finding(WRAPPER, "a.b", covers="a"),)), Judgement(elsewhere.filename, (elsewhere,))],
         lambda folder: Settings(),
     )
-    assert [one.caused_by for one in shown] == [None, None]
+    assert [entry.caused_by for entry in shown] == [None, None]
 
 
 def test_consequences_do_not_count() -> None:
     shown = screened(
         [Judgement(CONFIG, (finding(WRAPPER, "a", covers="a"), finding(LATE, "a.b")))], lambda folder: Settings()
     )
-    assert {one.code: is_failure([one]) for one in shown} == {"REG002": True, "DATA027": False}
+    assert {entry.code: is_failure([entry]) for entry in shown} == {"REG002": True, "DATA027": False}

@@ -99,13 +99,15 @@ class Boundary:
         self.kernels, self.per_class, self.eps = sobel_kernels(device), per_class, eps
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        wanted, found = (sobel_energy(planes, self.kernels) for planes in (one_hot(logits, labels), logits.softmax(1)))
+        wanted, predicted = (
+            sobel_energy(planes, self.kernels) for planes in (one_hot(logits, labels), logits.softmax(1))
+        )
         if self.per_class:
-            wanted, found = wanted / 16, found / 16
+            wanted, predicted = wanted / 16, predicted / 16
         else:
-            wanted, found = wanted.sum(1, keepdim=True) / 32, found.sum(1, keepdim=True) / 32
+            wanted, predicted = wanted.sum(1, keepdim=True) / 32, predicted.sum(1, keepdim=True) / 32
         y = wanted.sqrt().clamp(max=1)
-        b = (found + self.eps**2).sqrt().clamp(max=1 - self.eps)
+        b = (predicted + self.eps**2).sqrt().clamp(max=1 - self.eps)
         windows = whole_windows(labels != IGNORED).unsqueeze(1).to(logits.dtype)
         terms = -y * b.log() - (1 - y) * (1 - b).log()
         return (terms * windows).sum() / (windows.sum() * terms.shape[1])

@@ -67,9 +67,9 @@ def cases(machine: Machine, scenes: dict[str, Scene]) -> dict[str, LossCase]:
     return loss_cases(scenes["half-trained"], machine.device)
 
 
-def assert_same(found: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> None:
+def assert_same(computed: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> None:
     """Values and gradients agree as far as rounding lets them."""
-    value, gradient = (tensor.double().cpu() for tensor in found)
+    value, gradient = (tensor.double().cpu() for tensor in computed)
     wanted_value, wanted_gradient = (tensor.double().cpu() for tensor in wanted)
     assert abs(float(value - wanted_value)) <= VALUE * max(abs(float(wanted_value)), 1e-3)
     difference = gradient - wanted_gradient

@@ -89,8 +89,8 @@ def environment_variables(place: Path) -> dict[str, str]:
 
 def tried(row: Row, wheel: Path, folder: Path, *, installs_only: bool) -> Row:
     """Fill a row in: install unless the folder has the environment already, and run the commands."""
-    found = interpreter(row.python)
-    if found is None:
+    located = interpreter(row.python)
+    if located is None:
         row.not_run = f"no Python {row.python} here"
         return row
     environment, place = folder / "environment", folder / "place"
@@ -99,7 +99,7 @@ def tried(row: Row, wheel: Path, folder: Path, *, installs_only: bool) -> Row:
     python, pip = str(environment / "bin" / "python"), ["-m", "pip", "install", "--quiet"]
     if not environment.exists():
         start = time.monotonic()
-        subprocess.run([found, "-m", "venv", str(environment)], check=True)
+        subprocess.run([located, "-m", "venv", str(environment)], check=True)
         done = called([python, *pip, f"{wheel}[{row.extra}]" if row.extra else str(wheel)], place)
         if done.returncode == 0 and row.torch:
             # past the declared range: pip says so, and installs it
@@ -169,8 +169,8 @@ def opencv(python: Sequence[str], pip: Sequence[str], place: Path) -> str:
 
 def drawn_data(place: Path) -> str:
     """The folder of the scenes that a smoke run drew, or ''."""
-    found = sorted(place.glob("cache/smoke/*/images/10k/train"))
-    return str(found[0].parents[2]) if found else ""
+    located = sorted(place.glob("cache/smoke/*/images/10k/train"))
+    return str(located[0].parents[2]) if located else ""
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:

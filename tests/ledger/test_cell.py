@@ -69,9 +69,9 @@ def test_a_cell_is_stale_once_its_config_trains_something_else(tmp_path: Path) -
 
 
 def test_a_study_that_would_train_the_same_twice_is_refused(tmp_path: Path) -> None:
-    one, two = (cell_at(copied(tmp_path, folder), tmp_path / "study") for folder in ("one", "two"))
+    first, second = (cell_at(copied(tmp_path, folder), tmp_path / "study") for folder in ("one", "two"))
     with pytest.raises(ProvecfgError, match=r"one/pspnet.* and .*two/pspnet.* have one name and train the same"):
-        refuse_equal_cells([one, two])
+        refuse_equal_cells([first, second])
 
 
 def test_the_fingerprint_of_its_data_is_part_of_what_a_cell_trains(tmp_path: Path) -> None:

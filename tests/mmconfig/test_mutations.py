@@ -110,8 +110,8 @@ def test_swapped_parts_of_the_tree_never_break_the_reader(folder: Path, data: st
     tree = ast.parse(text)
     parts = [node for node in ast.walk(tree) if isinstance(node, ast.expr)]
     sources = [source for node in parts if (source := ast.get_source_segment(text, node)) and "*" not in source[:2]]
-    one, other = data.draw(st.sampled_from(sources)), data.draw(st.sampled_from(sources))
-    check(folder / "config.py", text.replace(one, other, data.draw(st.integers(1, 3))).encode())
+    first, second = data.draw(st.sampled_from(sources)), data.draw(st.sampled_from(sources))
+    check(folder / "config.py", text.replace(first, second, data.draw(st.integers(1, 3))).encode())
 
 
 def test_the_seed_itself_is_read_whole(folder: Path) -> None:

@@ -26,8 +26,8 @@ def test_the_bad_example_has_this_problem_only_and_the_good_one_none(
 ) -> None:
     monkeypatch.delenv("PROVECFG_NO_SUCH_VARIABLE", raising=False)
     bad = read_config(write(problem.bad))
-    assert {found.code for found in bad.problems if found.severity >= problem.severity} == {problem.code}
-    assert all(found.severity is problem.severity for found in bad.problems if found.code == problem.code)
+    assert {finding.code for finding in bad.problems if finding.severity >= problem.severity} == {problem.code}
+    assert all(finding.severity is problem.severity for finding in bad.problems if finding.code == problem.code)
     assert bad.is_whole == (problem.severity is not Severity.ERROR)
     assert read_config(write(problem.good)).problems == ()
 

@@ -60,10 +60,10 @@ def test_attention_by_the_way_of_cuda_is_pytorchs_forward_and_backward(attention
     )
     assert torch.equal(output, expected)
     direction = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
-    for found, wanted in zip(
+    for computed, wanted in zip(
         torch.autograd.grad(output, leaves, direction), torch.autograd.grad(expected, leaves, direction), strict=True
     ):
-        assert torch.equal(found, wanted)
+        assert torch.equal(computed, wanted)
 
 
 @without_compiled_ops

@@ -39,8 +39,8 @@ def test_no_registered_name_is_one_of_the_stack():
     for exported in (provecfg.plugin.losses, provecfg.plugin.heads, provecfg.plugin.hooks):
         for name in exported.__all__:
             for registry in (HOOKS, MODELS):
-                found = registry.get(name)
-                assert found is None or found.__module__.startswith("provecfg.plugin."), name
+                registered = registry.get(name)
+                assert registered is None or registered.__module__.startswith("provecfg.plugin."), name
 
 
 @pytest.mark.slow

@@ -40,15 +40,15 @@ def prove(paths: Iterable[Path]) -> dict[Path, Proof]:
 
     sys.path.append(str(CASES / "clean"))
     try:
-        found = prove_configs(sorted(set(paths)), ProofOptions(device="cpu"))
-        return {proof.path: proof for proof in found}
+        proofs = prove_configs(sorted(set(paths)), ProofOptions(device="cpu"))
+        return {proof.path: proof for proof in proofs}
     finally:
         sys.path.remove(str(CASES / "clean"))
 
 
 def alarms(proof: Proof) -> list[Finding]:
     """The errors and warnings."""
-    return [one for one in proof.findings if one.severity is not Severity.NOTE]
+    return [finding for finding in proof.findings if finding.severity is not Severity.NOTE]
 
 
 def is_within(key: str, other: str) -> bool:
@@ -60,14 +60,14 @@ def is_within(key: str, other: str) -> bool:
 def hits(case: Path, proofs: Mapping[Path, Proof]) -> list[tuple[str, Finding]]:
     """What counts as catching the fault, each with the name of the check: as the collection's README defines it."""
     keys = json.loads(case.read_text(encoding="utf-8"))["keys"]
-    of_good = {one.code for one in alarms(proofs[case.with_name("good.py")])}
+    of_good = {alarm.code for alarm in alarms(proofs[case.with_name("good.py")])}
     bad = proofs[case.with_name("bad.py")]
-    counted = {one.code for one in alarms(bad)} - of_good
+    counted = {alarm.code for alarm in alarms(bad)} - of_good
     return [
-        (timed.section.name, one)
+        (timed.section.name, alarm)
         for timed in bad.sections
-        for one in (placed(finding, case, None) for finding in timed.section.findings)
-        if one.code in counted and any(is_within(one.key, key) for key in keys)
+        for alarm in (placed(finding, case, None) for finding in timed.section.findings)
+        if alarm.code in counted and any(is_within(alarm.key, key) for key in keys)
     ]
 
 
@@ -76,9 +76,11 @@ def table(cases: Iterable[Path], proofs: Mapping[Path, Proof]) -> str:
     lines = ["| case | mistake | seen by | as |", "|---|---|---|---|"]
     for case in cases:
         told = json.loads(case.read_text(encoding="utf-8"))
-        found = dict.fromkeys((section, one.code, one.name) for section, one in hits(case, proofs))
-        sections = ", ".join(dict.fromkeys(section for section, _, _ in found)) or "-"
-        codes = ", ".join(f"{code} {name}" for code, name in dict.fromkeys((code, name) for _, code, name in found))
+        placed_hits = dict.fromkeys((section, hit.code, hit.name) for section, hit in hits(case, proofs))
+        sections = ", ".join(dict.fromkeys(section for section, _, _ in placed_hits)) or "-"
+        codes = ", ".join(
+            f"{code} {name}" for code, name in dict.fromkeys((code, name) for _, code, name in placed_hits)
+        )
         reason = UNSEEN.get(told["id"], "not seen")
         lines.append(f"| {told['id']} | {told['title'].replace('|', '/')} | {sections} | {codes or reason} |")
     return "\n".join(lines) + "\n"

@@ -77,11 +77,11 @@ def quotes(*patterns: str) -> Changes:
     return changes
 
 
-def swaps(one: str, other: str) -> Changes:
+def swaps(first_key: str, second_key: str) -> Changes:
     """Exchange two values of one config."""
 
     def changes(original: Original) -> Iterator[Change]:
-        first, second = original.view.dig(one), original.view.dig(other)
+        first, second = original.view.dig(first_key), original.view.dig(second_key)
         if first is not None and second is not None:
             yield Change(first.key, f"exchanged with {second.key}", original.swap(first, second))
 
@@ -102,8 +102,8 @@ def either(*several: Changes) -> Changes:
     """All places of several ways."""
 
     def changes(original: Original) -> Iterator[Change]:
-        for one in several:
-            yield from one(original)
+        for way in several:
+            yield from way(original)
 
     return changes
 
@@ -161,13 +161,13 @@ def without(pipeline: str, *types: str) -> Changes:
     return changes
 
 
-def exchanged(pipeline: str, one: str, other: str) -> Changes:
+def exchanged(pipeline: str, first_step: str, second_step: str) -> Changes:
     """Exchange two transforms of a pipeline."""
 
     def changes(original: Original) -> Iterator[Change]:
         steps = {node.type: node for node in original.matching(f"{pipeline}[*]")}
-        if one in steps and other in steps:
-            first, second = sorted((steps[one], steps[other]), key=lambda node: int(node.name))
+        if first_step in steps and second_step in steps:
+            first, second = sorted((steps[first_step], steps[second_step]), key=lambda node: int(node.name))
             what = f"{first.type} and {second.type} exchanged"
             yield Change(first.key, what, original.swap(first, second))
 

@@ -56,7 +56,7 @@ def all_mutants() -> list[Mutant]:
     return mutants((ROOT / "generated").glob("*.py"), OPERATORS)
 
 
-def judged(found: Sequence[Mutant]) -> list[Verdict]:
+def judged(mutants: Sequence[Mutant]) -> list[Verdict]:
     """What the rules say of each."""
     with tempfile.TemporaryDirectory(prefix="provecfg-mutants-") as folder:
 
@@ -65,7 +65,7 @@ def judged(found: Sequence[Mutant]) -> list[Verdict]:
             view = read_config(path)
             return Verdict(mutant, _codes((*view.problems, *judge(view))))
 
-        return map_in_processes(judge_one, found)
+        return map_in_processes(judge_one, mutants)
 
 
 def sample_of(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -97,8 +97,8 @@ def written(mutant: Mutant, folder: Path) -> Path:
     return path
 
 
-def _codes(found: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(sorted({one.code for one in found if one.severity is not Severity.NOTE}))
+def _codes(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(sorted({finding.code for finding in findings if finding.severity is not Severity.NOTE}))
 
 
 def tables(verdicts: Sequence[Verdict], alive: Sequence[Verdict], sample: Sequence[Verdict]) -> str:
@@ -144,7 +144,7 @@ def _codes_of_operators(verdicts: Iterable[Verdict], by_proof: Mapping[str, Verd
         proof = by_proof.get(verdict.mutant.name)
         counts[verdict.mutant.operator].update(verdict.rules or (proof.proof if proof and proof.proof else ()))
     return {
-        name: [code for code, _ in sorted(count.items(), key=lambda one: (-one[1], one[0]))[:3]]
+        name: [code for code, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))[:3]]
         for name, count in counts.items()
     }
 

@@ -132,9 +132,9 @@ class Original:
         """Write a further variable at the end of the file."""
         return ((len(self.text), len(self.text), f"{statement}\n"),)
 
-    def swap(self, one: Node, other: Node) -> tuple[Edit, ...]:
+    def swap(self, left: Node, right: Node) -> tuple[Edit, ...]:
         """Exchange the values of two nodes, the first of which stands before the second."""
-        return self.set(one, self.written(other)) + self.set(other, self.written(one))
+        return self.set(left, self.written(right)) + self.set(right, self.written(left))
 
     def mutated(self, edits: tuple[Edit, ...]) -> str:
         """The text after the edits."""

@@ -49,11 +49,11 @@ def proofs(request: pytest.FixtureRequest) -> dict[Path, Proof]:
 @pytest.mark.parametrize("config", sampled(SILENT, 3), ids=lambda case: case.parent.name)
 def test_a_silent_fault_is_seen_and_its_twin_is_proved(config: Path, proofs: dict[Path, Proof]) -> None:
     assert alarms(proofs[config.with_name("good.py")]) == []
-    found = hits(config, proofs)
+    caught = hits(config, proofs)
     if config.parent.name in UNSEEN:
-        assert not found, f"{config.parent.name} is seen now: docs/proof.md says that it is not"
+        assert not caught, f"{config.parent.name} is seen now: docs/proof.md says that it is not"
     else:
-        assert found, proofs[config.with_name("bad.py")].findings
+        assert caught, proofs[config.with_name("bad.py")].findings
 
 
 @pytest.mark.parametrize("config", sampled(CLEAN, 2), ids=lambda path: path.stem)

@@ -49,9 +49,9 @@ def test_a_mutant_differs_in_one_place(made: list[Mutant], project: Path) -> Non
     for mutant in made:
         before = (project / f"generated/{mutant.config}.py").read_text(encoding="utf-8").split("\n")
         after = mutant.text.split("\n")
-        same_start = next(i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other)
+        same_start = next(i for i, (left, right) in enumerate(zip(before, after, strict=False)) if left != right)
         same_end = next(
-            i for i, (one, other) in enumerate(zip(reversed(before), reversed(after), strict=False)) if one != other
+            i for i, (left, right) in enumerate(zip(reversed(before), reversed(after), strict=False)) if left != right
         )
         # two values exchanged in one pipeline, or an auxiliary head, are the largest
         assert len(before) - same_start - same_end <= 60, mutant.name
@@ -71,17 +71,17 @@ def test_the_rules_kill_as_many_as_the_page_says(verdicts: list[Verdict]) -> Non
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 def test_what_the_rules_leave_alive_the_proof_kills_or_is_defended(verdicts: list[Verdict]) -> None:
     alive = proved([verdict for verdict in verdicts if not verdict.rules])
-    survivors = {(one.mutant.operator, one.mutant.what) for one in alive if not one.proof}
+    survivors = {(survivor.mutant.operator, survivor.mutant.what) for survivor in alive if not survivor.proof}
     assert survivors == set(DEFENDED)
     page = PAGE.read_text(encoding="utf-8")
-    numbers = [int(one) for one in re.findall(r"\d+", page.split("\n")[0])]
+    numbers = [int(number) for number in re.findall(r"\d+", page.split("\n")[0])]
     dead = len(verdicts) - len(alive)
     assert numbers == [
         len(verdicts),
         len(OPERATORS),
         dead,
-        sum(bool(one.proof) for one in alive),
-        sum(not one.proof for one in alive),
+        sum(bool(survivor.proof) for survivor in alive),
+        sum(not survivor.proof for survivor in alive),
     ]
 
 

@@ -71,8 +71,8 @@ def test_an_exception_that_is_let_out_ends_its_process_alone() -> None:
     def fail(item: int) -> int:
         return 1 // item
 
-    ended, one = results(fail, range(2))
-    assert one == 1
+    ended, second = results(fail, range(2))
+    assert second == 1
     assert isinstance(ended, Ended)
     assert ended.reason.startswith("ended by ZeroDivisionError: integer division or modulo by zero (test_processes.py:")
 
@@ -84,9 +84,9 @@ def test_what_takes_too_long_is_killed_and_the_rest_goes_on() -> None:
         return item
 
     began = time.monotonic()
-    ended, one, two = results(hang, range(3), seconds=0.5)
+    ended, second, third = results(hang, range(3), seconds=0.5)
     assert time.monotonic() - began < 30
-    assert (one, two) == (1, 2)
+    assert (second, third) == (1, 2)
     assert isinstance(ended, Ended)
     assert not ended.in_time
 

@@ -67,9 +67,9 @@ def test_a_crash_and_what_does_not_load_are_their_own_and_the_others_are_proved(
     crashing = write("crashing", "custom_imports = dict(imports=['prover_test_crash'], allow_failed_imports=False)\n")
     broken = write("broken", "raise SystemError('no')\n")
     sound = write("sound", "")
-    found = proofs(crashing, broken, sound)
-    assert [[finding.code for finding in proof.findings] for proof in found] == [["PROOF112"], ["PROOF110"], []]
-    assert "exit code 3" in found[0].findings[0].message
+    outcome = proofs(crashing, broken, sound)
+    assert [[finding.code for finding in proof.findings] for proof in outcome] == [["PROOF112"], ["PROOF110"], []]
+    assert "exit code 3" in outcome[0].findings[0].message
 
 
 @pytest.mark.parametrize("raised", ["SystemExit('not here')", "AssertionError('needs torch 1')"])
@@ -117,9 +117,9 @@ def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
 
     monkeypatch.setattr(clock, "check", fail)
     (proof,) = proofs(project / "generated" / PSPNET)
-    (found,) = proof.findings
-    assert found.code == "PROOF111"
-    assert "ZeroDivisionError: of the test" in found.message
+    (outcome,) = proof.findings
+    assert outcome.code == "PROOF111"
+    assert "ZeroDivisionError: of the test" in outcome.message
     assert {timed.section.name for timed in proof.sections} >= {"equation", "early stopping", "forecast"}
 
 

@@ -44,13 +44,13 @@ def receipt(config: dict[str, Any], verdict: str = PROVED, **changes: Any) -> Re
 
 
 @pytest.fixture
-def said(tmp_path: Path):
+def messages_of(tmp_path: Path):
     """What is said against training `config` with a receipt."""
 
-    def check(found: Receipt | None, config: dict[str, Any]) -> list[str]:
+    def check(kept: Receipt | None, config: dict[str, Any]) -> list[str]:
         path = receipt_path(tmp_path, Path("x.py"))
-        if found is not None:
-            found.write(path)
+        if kept is not None:
+            kept.write(path)
         return [f"{finding.problem.code} {finding.message}" for finding in check_receipt(path, Path("x.py"), config)]
 
     return check
@@ -58,26 +58,26 @@ def said(tmp_path: Path):
 
 def test_a_receipt_outlives_writing_and_reading(tmp_path: Path) -> None:
     receipt(CONFIG).write(tmp_path / "r.json")
-    found = read_receipt(tmp_path / "r.json")
-    assert found is not None
-    assert found.as_data() == json.loads((tmp_path / "r.json").read_text())
-    assert found.differences(CONFIG, tmp_path) == []
+    kept = read_receipt(tmp_path / "r.json")
+    assert kept is not None
+    assert kept.as_data() == json.loads((tmp_path / "r.json").read_text())
+    assert kept.differences(CONFIG, tmp_path) == []
 
 
 def test_evidence_that_is_not_finite_is_written_as_text(tmp_path: Path) -> None:
     evidence = {"total": float("nan"), "terms": [float("inf"), -float("inf"), 1.5]}
     receipt(CONFIG, sections=[{"name": "equation", "evidence": evidence}]).write(tmp_path / "r.json")
-    found = read_receipt(tmp_path / "r.json")
-    assert found is not None
-    assert found.sections[0]["evidence"] == {"total": "nan", "terms": ["inf", "-inf", 1.5]}
+    kept = read_receipt(tmp_path / "r.json")
+    assert kept is not None
+    assert kept.sections[0]["evidence"] == {"total": "nan", "terms": ["inf", "-inf", 1.5]}
 
 
-def test_a_fresh_receipt_is_enough(said) -> None:
-    assert said(receipt(CONFIG), CONFIG) == []
+def test_a_fresh_receipt_is_enough(messages_of) -> None:
+    assert messages_of(receipt(CONFIG), CONFIG) == []
 
 
-def test_no_receipt_is_said(said) -> None:
-    (message,) = said(None, CONFIG)
+def test_no_receipt_is_said(messages_of) -> None:
+    (message,) = messages_of(None, CONFIG)
     assert message.startswith("PROOF114")
 
 
@@ -85,60 +85,60 @@ def test_no_receipt_is_said(said) -> None:
     ("key", "value"),
     [("model", {"type": "EncoderDecoder", "heads": [1, 3]}), ("train_cfg", {"max_iters": 11}), ("custom_hooks", [])],
 )
-def test_an_edited_config_makes_it_stale_and_the_key_is_named(said, key: str, value: Any) -> None:
-    (message,) = said(receipt(CONFIG), {**CONFIG, key: value})
+def test_an_edited_config_makes_it_stale_and_the_key_is_named(messages_of, key: str, value: Any) -> None:
+    (message,) = messages_of(receipt(CONFIG), {**CONFIG, key: value})
     assert message.startswith("PROOF115")
     assert f"the config has changed since in {key}" in message
 
 
-def test_a_key_that_is_gone_makes_it_stale(said) -> None:
-    (message,) = said(receipt(CONFIG), {"model": CONFIG["model"]})
+def test_a_key_that_is_gone_makes_it_stale(messages_of) -> None:
+    (message,) = messages_of(receipt(CONFIG), {"model": CONFIG["model"]})
     assert "train_cfg" in message
 
 
-def test_the_order_of_keys_and_where_files_go_do_not(said) -> None:
+def test_the_order_of_keys_and_where_files_go_do_not(messages_of) -> None:
     config = {"work_dir": "b", "train_cfg": {"max_iters": 10}, "model": {"heads": (1, 2), "type": "EncoderDecoder"}}
-    assert said(receipt(CONFIG), config) == []
+    assert messages_of(receipt(CONFIG), config) == []
 
 
-def test_another_version_makes_it_stale_and_both_are_named(said) -> None:
+def test_another_version_makes_it_stale_and_both_are_named(messages_of) -> None:
     _, versions = made_now()
-    (message,) = said(receipt(CONFIG, versions={**versions, "python": "3.1.4"}), CONFIG)
+    (message,) = messages_of(receipt(CONFIG, versions={**versions, "python": "3.1.4"}), CONFIG)
     assert message.startswith("PROOF115")
     assert f"python was 3.1.4 and is {versions['python']}" in message
 
 
 def test_edited_code_that_the_config_imports_makes_it_stale(
-    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / "proof_receipt_user_losses.py"
     module.write_text("WEIGHT = 1\n")
     monkeypatch.chdir(tmp_path)  # beside the config
     config = {**CONFIG, "custom_imports": {"imports": [module.stem]}}
-    found = receipt(config)
-    assert said(found, config) == []
+    kept = receipt(config)
+    assert messages_of(kept, config) == []
     module.write_text("WEIGHT = 2\n")
-    (message,) = said(found, config)
+    (message,) = messages_of(kept, config)
     assert "the code of proof_receipt_user_losses has changed since" in message
 
 
 def test_a_module_two_namespace_packages_deep_is_bound_too(
-    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / "proof_receipt_space" / "inner" / "losses.py"
     module.parent.mkdir(parents=True)
     module.write_text("WEIGHT = 1\n")
     monkeypatch.chdir(tmp_path)
     config = {**CONFIG, "custom_imports": {"imports": ["proof_receipt_space.inner.losses"]}}
-    found = receipt(config)
-    assert said(found, config) == []
+    kept = receipt(config)
+    assert messages_of(kept, config) == []
     module.write_text("WEIGHT = 2\n")
-    (message,) = said(found, config)
+    (message,) = messages_of(kept, config)
     assert "the code of proof_receipt_space.inner.losses has changed since" in message
 
 
-def test_a_failed_proof_is_said_with_what_failed(said) -> None:
-    (message,) = said(receipt(CONFIG, verdict=FAILED), CONFIG)
+def test_a_failed_proof_is_said_with_what_failed(messages_of) -> None:
+    (message,) = messages_of(receipt(CONFIG, verdict=FAILED), CONFIG)
     assert message.startswith("PROOF116")
     assert "PROOF020 dropped" in message
 
@@ -176,14 +176,14 @@ def test_a_config_that_was_moved_keeps_its_receipt(tmp_path: Path) -> None:
 
 
 def test_a_package_of_no_release_that_is_gone_or_edited_makes_it_stale(
-    said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages_of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / "proof_receipt_fork.py"
     module.write_text("WEIGHT = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = receipt(CONFIG, code=code_of(CONFIG, tmp_path, [module.stem]))
-    assert said(found, CONFIG) == []
+    kept = receipt(CONFIG, code=code_of(CONFIG, tmp_path, [module.stem]))
+    assert messages_of(kept, CONFIG) == []
     module.write_text("WEIGHT = 2\n")
-    assert "the code of proof_receipt_fork has changed since" in said(found, CONFIG)[0]
+    assert "the code of proof_receipt_fork has changed since" in messages_of(kept, CONFIG)[0]
     module.unlink()
-    assert "the code of proof_receipt_fork has changed since" in said(found, CONFIG)[0]
+    assert "the code of proof_receipt_fork has changed since" in messages_of(kept, CONFIG)[0]

@@ -45,13 +45,13 @@ def test_a_parent_named_outright_takes_self_by_position() -> None:
 
 
 def test_args_and_kwargs_handed_on_together_leave_the_position_alone() -> None:
-    found = body("super().__init__(a, *args, **kwargs)", arguments="self, a, *args, **kwargs")
-    assert found == Flow(targets=(Target("super", 1),))
+    flow = body("super().__init__(a, *args, **kwargs)", arguments="self, a, *args, **kwargs")
+    assert flow == Flow(targets=(Target("super", 1),))
 
 
 def test_names_looked_up_are_read() -> None:
-    found = body("self.x = kwargs.get('x')", "y = kwargs.pop('y', 1)", "if 'z' in kwargs:", "    z = kwargs['z']")
-    assert found == Flow(reads=("x", "y", "z"))
+    flow = body("self.x = kwargs.get('x')", "y = kwargs.pop('y', 1)", "if 'z' in kwargs:", "    z = kwargs['z']")
+    assert flow == Flow(reads=("x", "y", "z"))
 
 
 def test_a_name_that_is_overwritten_is_set() -> None:
@@ -65,8 +65,8 @@ def test_a_name_that_is_changed_is_read() -> None:
 
 
 def test_names_of_a_loop_over_a_literal_are_read() -> None:
-    found = body("old = dict(p=1, q=2)", "for was, now in old.items():", "    if was in kwargs:", "        kwargs[was]")
-    assert found == Flow(reads=("p", "q"))
+    flow = body("old = dict(p=1, q=2)", "for was, now in old.items():", "    if was in kwargs:", "        kwargs[was]")
+    assert flow == Flow(reads=("p", "q"))
 
 
 def test_raising_on_what_is_left_refuses() -> None:
@@ -83,13 +83,13 @@ def test_a_call_under_a_condition_is_conditional() -> None:
 
 
 def test_a_config_dict_whose_type_is_a_parameter_is_a_delegate() -> None:
-    found = body("self.cfg = dict(type=kind, scale=a, **kwargs)", arguments="self, a, kind='Resize', **kwargs")
-    assert found == Flow(delegates=(Delegate("kind", ("scale",)),))
+    flow = body("self.cfg = dict(type=kind, scale=a, **kwargs)", arguments="self, a, kind='Resize', **kwargs")
+    assert flow == Flow(delegates=(Delegate("kind", ("scale",)),))
 
 
 def test_an_own_method_is_read_into() -> None:
-    found = body("self.make(1, **kwargs)", rest="    def make(self, n, bias=True): pass\n")
-    assert found == Flow(reads=("n", "bias"), refuses=True)
+    flow = body("self.make(1, **kwargs)", rest="    def make(self, n, bias=True): pass\n")
+    assert flow == Flow(reads=("n", "bias"), refuses=True)
 
 
 def test_kwargs_kept_for_the_runner_are_followed() -> None:

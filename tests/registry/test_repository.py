@@ -57,7 +57,7 @@ def seen_by(config: Path, **values: str) -> Registry:
 
 
 def codes(config: Path, text: str) -> dict[str, Severity]:
-    return {one.code: one.severity for one in judge(read_config(write(config, text)))}
+    return {finding.code: finding.severity for finding in judge(read_config(write(config, text)))}
 
 
 @pytest.mark.parametrize("where", ["configs/own.py", "lib/models/own.py", "projects/a/b/own.py", "own.py"])
@@ -331,7 +331,7 @@ def test_a_config_of_mmcv_1_is_one_sentence(project: Path) -> None:
 
 def test_of_a_config_without_its_base_nothing_else_is_judged(project: Path) -> None:
     assert codes(project / "c.py", "_base_ = './gone.py'\ncustom_hooks = [dict(type='NoHook')]") == {}
-    assert [one.code for one in read_config(project / "c.py").problems] == ["CFG003"]
+    assert [finding.code for finding in read_config(project / "c.py").problems] == ["CFG003"]
 
 
 OWN_DATASET = """
@@ -383,12 +383,12 @@ def test_a_dataset_of_the_users_has_the_classes_and_the_zero_label_that_it_says(
         OWN_DATASET.format(parent=parent, name=name, body=body or "    pass", reduces=reduces, handed=handed),
     )
     load = "dict(type='LoadAnnotations', reduce_zero_label=False)"
-    found = codes(
+    severities = codes(
         project / "c.py",
         "model = dict(decode_head=dict(type='FCNHead', in_channels=1, channels=1, num_classes=2))\n"
         f"train_dataloader = dict(dataset=dict(type='{name}', pipeline=[{load}]))\n",
     )
-    assert found.keys() & {"HEAD006", "DATA001"} == set((told or "").split())
+    assert severities.keys() & {"HEAD006", "DATA001"} == set((told or "").split())
 
 
 def test_a_head_of_the_users_takes_what_channels_and_labels_it_will(project: Path) -> None:
@@ -430,8 +430,8 @@ def test_a_loop_that_is_not_mmengines_takes_loaders_that_mmengines_refuses(
         "@LOOPS.register_module()\nclass OwnLoop(TestLoop):\n    pass\n",
     )
     loaders = "test_dataloader = [dict(batch_size=1, dataset=dict(type='CityscapesDataset'))]\n"
-    found = codes(project / "c.py", f"test_cfg = dict(type='{loop}')\n{loaders}")
-    assert ("REG107" in found) is is_refused
+    severities = codes(project / "c.py", f"test_cfg = dict(type='{loop}')\n{loaders}")
+    assert ("REG107" in severities) is is_refused
 
 
 def test_a_dataset_of_the_users_may_hold_others_and_a_segmentor_load_weights_twice(project: Path) -> None:

@@ -42,12 +42,12 @@ def test_mmsegs_own_configs_name_nothing_that_is_not_there() -> None:
     files = configs()
     for file in files:
         values = read_config(file).values
-        for name, given, slot in typed({k: v for k, v in values.items() if k != "runner"}):
+        for name, keywords, slot in typed({k: v for k, v in values.items() if k != "runner"}):
             infos = [info for kind in registry.registries if (info := registry.find(name, kind))]
             if not infos and registry.knows_scope(name):
                 unknown.add(name)
-            for key in given if infos else ():
-                fates[infos[0].fate(key, given, slot=slot)].add((name, key))
+            for key in keywords if infos else ():
+                fates[infos[0].fate(key, keywords, slot=slot)].add((name, key))
                 arguments += 1
     assert len(files) > 600
     assert arguments > 50_000

@@ -100,7 +100,7 @@ STUDIES = {
 def family_error(study: Study, studies: int, seed: int = 0) -> float:
     """Share of studies without effects that name a loss better or worse."""
     rng = np.random.default_rng(seed)
-    wrong = sum(any(one.is_effect for one in study.judged(rng)) for _ in range(studies))
+    wrong = sum(any(comparison.is_effect for comparison in study.judged(rng)) for _ in range(studies))
     return wrong / studies
 
 
@@ -108,8 +108,8 @@ def found(study: Study, studies: int, effect: float = 1.0, seed: int = 0) -> tup
     """Share of studies in which the one loss with an effect is named, and in which it is named with the wrong sign."""
     rng = np.random.default_rng(seed)
     comparisons = [study.judged(rng, (effect,))[0] for _ in range(studies)]
-    named = [one for one in comparisons if one.is_effect]
-    return len(named) / studies, sum(one.effect * effect < 0 for one in named) / studies
+    named = [comparison for comparison in comparisons if comparison.is_effect]
+    return len(named) / studies, sum(comparison.effect * effect < 0 for comparison in named) / studies
 
 
 def main() -> int:

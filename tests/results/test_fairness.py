@@ -46,22 +46,22 @@ def test_seeds_names_places_and_resuming_are_no_difference(tmp_path: Path) -> No
 
 
 def test_the_reference_itself_can_be_the_odd_one(tmp_path: Path) -> None:
-    found = reasons(tmp_path, replacing("pspnet_r50_bdd10k_ce", "batch_size=2", "batch_size=4"))
-    assert set(found) == {"pspnet_r50_bdd10k_ce_s0", "pspnet_r50_bdd10k_ce_s1"}
-    assert {reason.partition(" in ")[2] for reason in found.values()} == {
+    by_cell = reasons(tmp_path, replacing("pspnet_r50_bdd10k_ce", "batch_size=2", "batch_size=4"))
+    assert set(by_cell) == {"pspnet_r50_bdd10k_ce_s0", "pspnet_r50_bdd10k_ce_s1"}
+    assert {reason.partition(" in ")[2] for reason in by_cell.values()} == {
         "the batch: train_dataloader.batch_size: 2 -> 4"
     }
 
 
 def test_a_seed_that_was_trained_otherwise_is_told_from_the_others(tmp_path: Path) -> None:
-    found = reasons(tmp_path, replacing("pspnet_r50_bdd10k_focal_s1", "lr=0.01", "lr=0.02"))
-    assert list(found) == ["pspnet_r50_bdd10k_focal_s1"]
-    assert "optim_wrapper.optimizer.lr: 0.01 -> 0.02" in found["pspnet_r50_bdd10k_focal_s1"]
+    by_cell = reasons(tmp_path, replacing("pspnet_r50_bdd10k_focal_s1", "lr=0.01", "lr=0.02"))
+    assert list(by_cell) == ["pspnet_r50_bdd10k_focal_s1"]
+    assert "optim_wrapper.optimizer.lr: 0.01 -> 0.02" in by_cell["pspnet_r50_bdd10k_focal_s1"]
 
 
 def test_what_starts_from_other_weights_is_not_comparable(tmp_path: Path) -> None:
-    found = reasons(tmp_path, replacing("pspnet_r50_bdd10k_focal_s1", "load_from = None", "load_from = 'mine.pth'"))
-    assert list(found) == ["pspnet_r50_bdd10k_focal_s1"]
+    by_cell = reasons(tmp_path, replacing("pspnet_r50_bdd10k_focal_s1", "load_from = None", "load_from = 'mine.pth'"))
+    assert list(by_cell) == ["pspnet_r50_bdd10k_focal_s1"]
 
 
 def test_two_cells_that_train_the_same_are_not_two(tmp_path: Path) -> None:

@@ -26,13 +26,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 def test_the_images_of_the_greatest_difference_come_first(results: StudyResults) -> None:
     differences = image_differences(results)
-    assert {one.image for one in differences} == {"0.png", "1.png"}
-    assert [abs(one.difference) for one in differences] == sorted(abs(one.difference) for one in differences)[::-1]
-    for one in differences:
-        index = int(one.image[0])
-        own = [image_iou(list(cell.run.counts.values())[-1].read())[index] for cell, _ in one.pairs if cell.run]
-        base = [image_iou(list(cell.run.counts.values())[-1].read())[index] for _, cell in one.pairs if cell.run]
-        assert one.difference == pytest.approx(np.mean(own) - np.mean(base), abs=1e-9)
+    assert {image.image for image in differences} == {"0.png", "1.png"}
+    assert [abs(image.difference) for image in differences] == sorted(abs(image.difference) for image in differences)[
+        ::-1
+    ]
+    for image in differences:
+        index = int(image.image[0])
+        own = [image_iou(list(cell.run.counts.values())[-1].read())[index] for cell, _ in image.pairs if cell.run]
+        base = [image_iou(list(cell.run.counts.values())[-1].read())[index] for _, cell in image.pairs if cell.run]
+        assert image.difference == pytest.approx(np.mean(own) - np.mean(base), abs=1e-9)
         assert (np.array(own) - base).tolist() == sorted((np.array(own) - base).tolist(), reverse=True)
     for cell, other in differences[0].pairs:
         assert {axis for axis in cell.coordinates if cell.coordinates[axis] != other.coordinates[axis]} == {"loss"}

@@ -71,7 +71,7 @@ class _Page(HTMLParser):
 
 
 def test_the_data_hold_a_verdict_for_each_loss_and_metric(data: dict[str, Any]) -> None:
-    primary = {one["loss"]: one for one in data["verdicts"] if one["is_primary"]}
+    primary = {verdict["loss"]: verdict for verdict in data["verdicts"] if verdict["is_primary"]}
     assert set(primary) == {"focal", "lovasz", "boundary"}
     assert primary["focal"]["outcome"] == "better"
     assert primary["focal"]["sentence"].startswith("focal is better than ce, by ")
@@ -215,13 +215,13 @@ def test_a_study_of_which_nothing_is_complete_has_a_page(tmp_path: Path) -> None
 
 
 def said_in_browser(text: str, script: str, folder: Path, wait_ms: int = 300) -> Any:
-    """What a script at the end of a page pushes to `said`; an error of any script of the page fails."""
+    """What a script at the end of a page pushes to `answers`; an error of any script of the page fails."""
     wrapped = f"""
     window.addEventListener("error", (event) => {{ document.title = JSON.stringify("error: " + event.message); }});
     (() => {{
-      const said = [];
+      const answers = [];
       {script}
-      setTimeout(() => {{ document.title = JSON.stringify(said); }}, {wait_ms});
+      setTimeout(() => {{ document.title = JSON.stringify(answers); }}, {wait_ms});
     }})();
     """
     file = folder / "page.html"
@@ -250,24 +250,24 @@ def test_the_page_sorts_copies_and_replays_when_it_is_clicked(data: dict[str, An
       const button = table.querySelectorAll("thead button")[2];
       const column = () => [...table.tBodies[0].rows].map((row) => Number(row.cells[2].textContent));
       const isSorted = (values, sign) => values.every((v, i) => i === 0 || sign * (v - values[i - 1]) >= 0);
-      button.click(); said.push(isSorted(column(), 1), button.parentNode.getAttribute("aria-sort"));
-      button.click(); said.push(isSorted(column(), -1), button.parentNode.getAttribute("aria-sort"));
+      button.click(); answers.push(isSorted(column(), 1), button.parentNode.getAttribute("aria-sort"));
+      button.click(); answers.push(isSorted(column(), -1), button.parentNode.getAttribute("aria-sort"));
       const text = document.getElementById("replayed"), before = text.textContent;
       const patience = document.getElementById("patience"), delta = document.getElementById("delta");
       patience.value = 1; delta.value = 2; patience.dispatchEvent(new Event("input"));
-      said.push(before !== text.textContent, patience.nextElementSibling.value, delta.nextElementSibling.value);
-      said.push(text.textContent);
+      answers.push(before !== text.textContent, patience.nextElementSibling.value, delta.nextElementSibling.value);
+      answers.push(text.textContent);
       const copy = document.querySelector("button[data-copy]");
       copy.focus(); copy.click();
       copy.click();  // again, before it is what it was
-      setTimeout(() => said.push(copy.textContent, document.getElementById("told").textContent), 200);
-      setTimeout(() => said.push(copy.textContent), 2500);
+      setTimeout(() => answers.push(copy.textContent, document.getElementById("told").textContent), 200);
+      setTimeout(() => answers.push(copy.textContent), 2500);
     """
-    said = said_in_browser(page(data), clicks, tmp_path, wait_ms=2600)
-    assert said[:7] == [True, "ascending", True, "descending", True, "1", "2.00"]
+    answers = said_in_browser(page(data), clicks, tmp_path, wait_ms=2600)
+    assert answers[:7] == [True, "ascending", True, "descending", True, "1", "2.00"]
     # The simulated scores rise by less than two points at last.
-    assert "boundary: 8 of 8 runs end early, saving " in said[7]
-    assert said[8:] == ["Copied", f"Copied LaTeX: {tables_of(data)[0].caption}", "Copy LaTeX"]
+    assert "boundary: 8 of 8 runs end early, saving " in answers[7]
+    assert answers[8:] == ["Copied", f"Copied LaTeX: {tables_of(data)[0].caption}", "Copy LaTeX"]
 
 
 @pytest.mark.slow
@@ -278,12 +278,12 @@ def test_the_page_gives_its_figures_away_and_unfolds_for_paper(data: dict[str, A
       URL.createObjectURL = (blob) => { blobs.push(blob); return "#"; };
       HTMLAnchorElement.prototype.click = function () { names.push(this.download); };
       document.getElementById("save").click();
-      said.push(names);
-      blobs[0].text().then((text) => said.push(JSON.parse(text)));
+      answers.push(names);
+      blobs[0].text().then((text) => answers.push(JSON.parse(text)));
       const folded = [...document.querySelectorAll("details")];
-      said.push(folded.length > 3 && folded.every((details) => !details.open));
+      answers.push(folded.length > 3 && folded.every((details) => !details.open));
       dispatchEvent(new Event("beforeprint"));
-      said.push(folded.every((details) => details.open));
+      answers.push(folded.every((details) => details.open));
     """
     names, was_folded, is_unfolded, saved = said_in_browser(page(data), clicks, tmp_path)
     assert names == ["report.json"]
@@ -323,7 +323,7 @@ def test_the_replay_of_the_page_stops_where_mmengines_hook_stops(data: dict[str,
     assert len(set(expected)) > 2
     script = f"""
       for (const history of {json.dumps(histories)})
-        for (const [patience, delta] of {json.dumps(rules)}) said.push(stopOf(history, true, patience, delta));
+        for (const [patience, delta] of {json.dumps(rules)}) answers.push(stopOf(history, true, patience, delta));
     """
     assert said_in_browser(page(data), script, tmp_path) == expected
 

@@ -16,14 +16,14 @@ GENERATED = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
 
 def found(path: Path) -> list[Finding]:
     view = read_config(path)
-    return [one for one in (*view.problems, *judge(view)) if one.severity is not Severity.NOTE]
+    return [finding for finding in (*view.problems, *judge(view)) if finding.severity is not Severity.NOTE]
 
 
 @pytest.mark.parametrize("case", FAULTS, ids=lambda path: path.parent.name)
 def test_a_fault_is_caught_and_its_twin_is_silent(case: Path) -> None:
     assert found(case.with_name("good.py")) == []
     bad = found(case.with_name("bad.py"))
-    assert [one for one in bad if is_within(one.key, keys_of(case))], bad
+    assert [finding for finding in bad if is_within(finding.key, keys_of(case))], bad
 
 
 @pytest.mark.parametrize("config", CLEAN, ids=lambda path: path.stem)

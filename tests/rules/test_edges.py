@@ -15,7 +15,9 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
     """(code, key) of every error and warning."""
     path = folder / "config.py"
     path.write_text(text, encoding="utf-8")
-    return [(one.code, one.key) for one in judge(read_config(path)) if one.severity is not Severity.NOTE]
+    return [
+        (finding.code, finding.key) for finding in judge(read_config(path)) if finding.severity is not Severity.NOTE
+    ]
 
 
 @pytest.mark.parametrize(

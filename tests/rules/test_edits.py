@@ -16,7 +16,7 @@ from provecfg.rules.edits import added, moved, put, removed, renamed, replaced
 def edited(view: ConfigView, edits: tuple[Edit, ...]) -> str:
     text = view.sources(view.path)
     starts = [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]
-    for edit in sorted(edits, key=lambda one: one.span, reverse=True):
+    for edit in sorted(edits, key=lambda change: change.span, reverse=True):
         span = edit.span
         start, end = starts[span.row - 1] + span.column - 1, starts[span.end_row - 1] + span.end_column - 1
         text = text[:start] + edit.text + text[end:]

@@ -41,16 +41,16 @@ def judged(example: str, folder: Path, *, release: str | None = None) -> list[Fi
     for name, text in zip(["config.py", *parts[1::2]], parts[0::2], strict=True):
         (folder / name).write_text(text, encoding="utf-8")
     view = read_config(folder / "config.py")
-    found = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
-    return [one for one in found if one.severity is not Severity.NOTE or one.code in RULES_OF_NOTES]
+    findings = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
+    return [finding for finding in findings if finding.severity is not Severity.NOTE or finding.code in RULES_OF_NOTES]
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Path) -> None:
     release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
-    found = judged(rule.problem.bad, tmp_path, release=release)
-    assert rule.code in {one.code for one in found}
-    assert {one.code for one in found if one.severity is Severity.ERROR} <= {rule.code}
+    findings = judged(rule.problem.bad, tmp_path, release=release)
+    assert rule.code in {finding.code for finding in findings}
+    assert {finding.code for finding in findings if finding.severity is Severity.ERROR} <= {rule.code}
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
@@ -63,7 +63,7 @@ def mended(text: str, edits: tuple[Edit, ...]) -> str:
     """The text with one fix made, from the end to the front."""
     lines = text.split("\n")
     starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
-    for edit in sorted(edits, key=lambda one: one.span, reverse=True):
+    for edit in sorted(edits, key=lambda finding: finding.span, reverse=True):
         span = edit.span
         start, end = starts[span.row - 1] + span.column - 1, starts[span.end_row - 1] + span.end_column - 1
         text = text[:start] + edit.text + text[end:]
@@ -73,9 +73,9 @@ def mended(text: str, edits: tuple[Edit, ...]) -> str:
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None:
     release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
-    found = judged(rule.problem.bad, tmp_path, release=release)
-    before = [one for one in found if one.code == rule.code]
-    offered = [one for one in before if one.fix is not None]
+    findings = judged(rule.problem.bad, tmp_path, release=release)
+    before = [finding for finding in findings if finding.code == rule.code]
+    offered = [finding for finding in before if finding.fix is not None]
     if not offered:
         assert rule.code not in MUST_HAVE_FIXES
         return
@@ -85,9 +85,9 @@ def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None
     file.write_text(mended(file.read_text(encoding="utf-8"), offered[0].fix.edits), encoding="utf-8")
     view = read_config(tmp_path / "config.py")
     after = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
-    codes = [one.code for one in after if one.severity is not Severity.NOTE]
+    codes = [finding.code for finding in after if finding.severity is not Severity.NOTE]
     assert codes.count(rule.code) == len(before) - 1
-    assert set(codes) <= {one.code for one in found}
+    assert set(codes) <= {finding.code for finding in findings}
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE)

@@ -43,13 +43,13 @@ def endless(facts: Facts) -> Iterator[Mark]:
 def test_all_mistakes_are_reported_at_once_in_file_order(tmp_path: Path) -> None:
     hooks = "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='less', patience=0)]"
     model = "model = dict(decode_head=dict(loss_decode=dict(type='FocalLoss', gamma=2)))"
-    found = judge(view_of(tmp_path, f"{hooks}\n{model}\n"))
-    assert [(one.code, one.key) for one in found] == [
+    findings = judge(view_of(tmp_path, f"{hooks}\n{model}\n"))
+    assert [(finding.code, finding.key) for finding in findings] == [
         ("STOP005", "custom_hooks[0].rule"),
         ("STOP009", "custom_hooks[0].patience"),
         ("LOSS023", "model.decode_head.loss_decode.gamma"),
     ]
-    assert [(one.span.row, one.span.column) for one in found if one.span] == [
+    assert [(finding.span.row, finding.span.column) for finding in findings if finding.span] == [
         (1, hooks.index("'less'") + 1),
         (1, hooks.index("0)") + 1),
         (2, model.index("2)") + 1),
@@ -59,9 +59,9 @@ def test_all_mistakes_are_reported_at_once_in_file_order(tmp_path: Path) -> None
 def test_a_bug_in_one_rule_is_said_and_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROVECFG_FULL_ERROR", raising=False)
     view = view_of(tmp_path, "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', patience=0)]\n")
-    found = judge(view, rules=[broken, *RULES])
-    assert [one.code for one in found if one.code != "LOSS999"] == ["STOP009"]
-    messages = [one.message for one in found if one.code == "LOSS999"]
+    findings = judge(view, rules=[broken, *RULES])
+    assert [finding.code for finding in findings if finding.code != "LOSS999"] == ["STOP009"]
+    messages = [finding.message for finding in findings if finding.code == "LOSS999"]
     assert any("KeyError: 'bug'" in message and "mistake in provecfg" in message for message in messages)
 
 
@@ -82,7 +82,7 @@ def test_a_missing_base_does_not_make_missing_keys(tmp_path: Path) -> None:
         "model = dict(decode_head=dict(type='SegFormerHead'))\n"
         "val_dataloader = dict(dataset=dict(type='BaseSegDataset'))\n",
     )
-    assert [one.code for one in view.problems] == ["CFG003"]
+    assert [finding.code for finding in view.problems] == ["CFG003"]
     assert judge(view) == []
 
 
@@ -96,21 +96,21 @@ def test_an_opaque_value_is_not_judged(tmp_path: Path) -> None:
         "class_weight=os.getcwd(), reduction=os.name, loss_weight=os.getpid())))\n"
         "train_cfg = dict(type='IterBasedTrainLoop', max_iters=os.getpid(), val_interval=10**6)\n",
     )
-    assert [one for one in judge(view) if one.severity is not Severity.NOTE] == []
+    assert [finding for finding in judge(view) if finding.severity is not Severity.NOTE] == []
 
 
 def test_a_value_used_twice_is_found_once(tmp_path: Path) -> None:
     view = view_of(
         tmp_path, "val_evaluator = dict(type='IoUMetric', iou_metrics=['IoU'])\ntest_evaluator = val_evaluator\n"
     )
-    assert [(one.code, one.key) for one in judge(view)] == [("DATA011", "val_evaluator.iou_metrics[0]")]
+    assert [(finding.code, finding.key) for finding in judge(view)] == [("DATA011", "val_evaluator.iou_metrics[0]")]
 
 
 def test_a_finding_in_a_base_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     (tmp_path / "base.py").write_text("model = dict(decode_head=dict(loss_decode=dict(type='LovaszLoss')))\n")
     view = view_of(tmp_path, "_base_ = 'base.py'\nmodel = dict(decode_head=dict(num_classes=4))\n")
-    (one,) = judge(view)
-    assert (one.code, one.filename, one.target) == ("LOSS024", tmp_path / "base.py", tmp_path / "config.py")
+    (finding,) = judge(view)
+    assert (finding.code, finding.filename, finding.target) == ("LOSS024", tmp_path / "base.py", tmp_path / "config.py")
 
 
 WEIRD: list[Any] = [
@@ -141,7 +141,7 @@ def changed(value: Any, rng: random.Random, depth: int = 0) -> Any:
         key = rng.choice(list(value))
         return ConfigDict({**value, key: changed(value[key], rng, depth + 1)}, getattr(value, "origins", None))
     index = rng.randrange(len(value))
-    return ConfigList([changed(one, rng, depth + 1) if place == index else one for place, one in enumerate(value)])
+    return ConfigList([changed(item, rng, depth + 1) if place == index else item for place, item in enumerate(value)])
 
 
 def test_what_a_class_refuses_of_a_list_is_named_by_list_and_index(tmp_path: Path) -> None:

@@ -24,12 +24,12 @@ def test_datasets_have_the_classes_that_mmseg_gives_them() -> None:
 
     theirs = {}
     reduced = set()
-    for name, one in vars(datasets).items():
-        meta = getattr(one, "METAINFO", None)
-        if not inspect.isclass(one) or not isinstance(meta, dict) or "classes" not in meta:
+    for name, registered in vars(datasets).items():
+        meta = getattr(registered, "METAINFO", None)
+        if not inspect.isclass(registered) or not isinstance(meta, dict) or "classes" not in meta:
             continue
         theirs[name] = len(meta["classes"])
-        parameter = inspect.signature(one.__init__).parameters.get("reduce_zero_label")
+        parameter = inspect.signature(registered.__init__).parameters.get("reduce_zero_label")
         if parameter is not None and parameter.default is True:
             reduced.add(name)
     assert {name: count for name, count in theirs.items() if name in DATASET_CLASSES} == DATASET_CLASSES
@@ -44,9 +44,13 @@ def test_heads_with_their_own_loss_calls_are_known_or_call_the_plain_one() -> No
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.registry import MODELS
 
-    for name, one in MODELS.module_dict.items():
-        if inspect.isclass(one) and issubclass(one, BaseDecodeHead) and "loss_by_feat" in vars(one):
-            calls_plain = "super().loss_by_feat" in inspect.getsource(one.loss_by_feat)
+    for name, registered in MODELS.module_dict.items():
+        if (
+            inspect.isclass(registered)
+            and issubclass(registered, BaseDecodeHead)
+            and "loss_by_feat" in vars(registered)
+        ):
+            calls_plain = "super().loss_by_feat" in inspect.getsource(registered.loss_by_feat)
             assert calls_plain or name in OWN_LOSS_CALLS, name
 
 
@@ -61,8 +65,8 @@ def test_metrics_are_the_ones_that_iou_metric_gives() -> None:
 
     areas = [torch.ones(2)] * 4
     for metric, keys in IOU_METRICS.items():
-        given = IoUMetric.total_area_to_metrics(*areas, metrics=[metric])
-        assert {key if key == "aAcc" else f"m{key}" for key in given} == {"aAcc", *keys}
+        scores = IoUMetric.total_area_to_metrics(*areas, metrics=[metric])
+        assert {key if key == "aAcc" else f"m{key}" for key in scores} == {"aAcc", *keys}
         assert set(keys) < set(IOU_KEYS)
 
 

@@ -74,8 +74,8 @@ runtime: {amp: false}
     default, _ = study_from_fields({"name": "loss-study"})
     assert study is not None
     assert default is not None
-    said = {"schedule": {"val_interval"}, "data": {"root"}}  # written out here, left to follow there
-    assert study.model_dump(exclude=said) == default.model_dump(exclude=said)
+    expected = {"schedule": {"val_interval"}, "data": {"root"}}  # written out here, left to follow there
+    assert study.model_dump(exclude=expected) == default.model_dump(exclude=expected)
 
 
 def test_every_mistake_is_reported_at_once_where_it_is_written(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ early_stopping: {patience: 0}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("name: a\nmodels: [segfomer]", "unknown model 'segfomer'; did you mean 'segformer_mit-b3'?"),
         ("name: a\ndatasets: [bdd]", "unknown dataset 'bdd'; did you mean 'bdd10k'?"),
@@ -111,8 +111,8 @@ early_stopping: {patience: 0}
         ("name: a\nlosses: {auxiliary: [{type: focal, gama: 1}]}", "unknown key 'gama'; did you mean 'gamma'?"),
     ],
 )
-def test_a_misspelt_word_is_answered_with_the_nearest_one(tmp_path: Path, text: str, said: str) -> None:
-    assert message(tmp_path, text) == said
+def test_a_misspelt_word_is_answered_with_the_nearest_one(tmp_path: Path, text: str, expected: str) -> None:
+    assert message(tmp_path, text) == expected
 
 
 @pytest.mark.parametrize(

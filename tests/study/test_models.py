@@ -68,11 +68,11 @@ def test_every_mistake_is_said_at_once_with_its_place(tmp_path: Path) -> None:
   - san-vit-b16_coco-stuff164k-640x640"""
     study, findings = read(tmp_path, models)
     assert study is None
-    said = {(finding.span.row if finding.span else 0, finding.message) for finding in findings}
+    messages = {(finding.span.row if finding.span else 0, finding.message) for finding in findings}
     assert [finding.span.row for finding in findings if finding.span] == [3, 4, 5, 6, 7, 8, 9, 10]
-    assert (3, "unknown model 'pspnet_r5O'; did you mean 'pspnet_r50'?") in said
-    assert (7, "'model.decode_head.num_classes' is written by the study: its field `datasets` says it") in said
-    assert any(row == 8 and "'train_cfg.max_iters' is not below model, optim_wrapper" in text for row, text in said)
+    assert (3, "unknown model 'pspnet_r5O'; did you mean 'pspnet_r50'?") in messages
+    assert (7, "'model.decode_head.num_classes' is written by the study: its field `datasets` says it") in messages
+    assert any(row == 8 and "'train_cfg.max_iters' is not below model, optim_wrapper" in text for row, text in messages)
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def test_a_checkpoint_is_counted_once(config: Path, provecfg: Command) -> None:
     assert counts.occasion.operations is not None
     assert counts.occasion.operations > 2 * 4 * 19 * (54 // 4) * (96 // 4)
     assert row["metrics"]["val/mIoU"] == counts.occasion.metrics["val/mIoU"]
-    one = counts.subset(np.array([True, False, False]))
-    assert one.confusion.sum() > 0, "confusion is kept for each image"
+    first_image = counts.subset(np.array([True, False, False]))
+    assert first_image.confusion.sum() > 0, "confusion is kept for each image"
     assert {path.name for path in Path(row["counts"]).parents[1].iterdir()} == {
         "counts",
         "iter_40.pth",

@@ -28,15 +28,15 @@ pytestmark = [
 
 
 def plans() -> list[Plan]:
-    found = []
+    plans = []
     for name in ("improvements", "production"):
         for part in STUDIES[name].parts:
             # OHEM leaves pixels out of the small crops of a smoke run, too.
             losses = {**part["losses"], "ohem": {"min_kept": 512}} if "ohem" in part["losses"] else part["losses"]
             study, mistakes = study_from_fields({**part, "losses": losses})
             assert study is not None, mistakes
-            found += plans_of(study)
-    return found
+            plans += plans_of(study)
+    return plans
 
 
 PLANS = plans()

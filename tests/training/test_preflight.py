@@ -36,8 +36,8 @@ def smoke(tmp_path: Path):
     def prepared(addition: str = "", **options: Any) -> Prepared:
         path = tmp_path / "config.py"
         path.write_text(f"_base_ = {str(PSPNET)!r}\n{addition}")
-        given = {"smoke": True, "device": "cpu", "work_dir": tmp_path / "run", **options}
-        return prepare(path, RunOptions(**given), read_config(path))
+        arguments = {"smoke": True, "device": "cpu", "work_dir": tmp_path / "run", **options}
+        return prepare(path, RunOptions(**arguments), read_config(path))
 
     return prepared
 

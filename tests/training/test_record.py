@@ -150,9 +150,9 @@ def test_the_state_of_git_is_kept_where_there_is_one(project: Path, tmp_path: Pa
 
 
 def test_versions_name_the_installed_stack() -> None:
-    found = records.versions()
-    assert {"python", "provecfg", "torch", "numpy"} <= set(found)
-    assert any("mmengine" in name for name in found)
+    installed = records.versions()
+    assert {"python", "provecfg", "torch", "numpy"} <= set(installed)
+    assert any("mmengine" in name for name in installed)
 
 
 def test_the_record_is_plain_json(record: Record, tmp_path: Path) -> None:

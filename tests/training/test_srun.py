@@ -41,12 +41,12 @@ def test_the_other_tasks_of_a_node_end_as_the_first_one_does(told: list[int], co
     followers = [threading.Thread(target=lambda: codes.append(task.follow())) for _ in range(3)]
     for follower in followers[:2]:  # before the first one has begun
         follower.start()
-    with task.leading() as said:
+    with task.leading() as output:
         followers[2].start()
         for follower in followers:
             follower.join(1)
         assert codes == []
-        said += told
+        output += told
     for follower in followers:
         follower.join(10)
     assert codes == [code] * 3

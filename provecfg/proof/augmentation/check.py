@@ -237,8 +237,8 @@ class _AugmentationCheck:
         by_stack: bool,
         things: str,
     ) -> None:
-        said = f", said to be {probability:g}" if always is not None else ""
-        self.lines.append(f"{name} {own.text()} ({things}{said})")
+        stated = f", said to be {probability:g}" if always is not None else ""
+        self.lines.append(f"{name} {own.text()} ({things}{stated})")
         self.evidence[key] = {"name": name, **own.evidence()}
         if always is None or not by_stack:  # what the probability of another's class is one of is not known
             return

@@ -59,7 +59,10 @@ def _forest(data: Mapping[str, Any], plot: Mapping[str, Any]) -> Figure:
     axes = figure.add_subplot()
     for row in plot["rows"]:
         colour = _colour(data, row["loss"])
-        rows = [(f"{row['loss']}, {one['block']}", one["difference"], one["low"], one["high"]) for one in row["blocks"]]
+        rows = [
+            (f"{row['loss']}, {block['block']}", block["difference"], block["low"], block["high"])
+            for block in row["blocks"]
+        ]
         if row["effect"] is not None:
             rows.append((f"{row['loss']}, all", row["effect"], row["low"], row["high"]))
         for label, value, low, high in rows:

@@ -332,12 +332,13 @@ def report_as_markdown(data: Mapping[str, Any]) -> str:
     parts += [f"- {markdown_text(cell['name'])}: {markdown_text(cell['excluded'])}" for cell in excluded]
     parts += ["\n## Verdicts\n"]
     parts += [
-        f"- {markdown_text(METRIC[one['metric']].title)}: {markdown_text(one['sentence'])}" for one in data["verdicts"]
+        f"- {markdown_text(METRIC[entry['metric']].title)}: {markdown_text(entry['sentence'])}"
+        for entry in data["verdicts"]
     ]
     parts += ["\n## What this study cannot say\n", *(f"- {markdown_text(line)}" for line in data["limits"])]
     parts += ["\n## Tables\n", *map(as_markdown, [*tables_of(data), *_further_tables(data)])]
     parts += ["## Definitions\n"]
-    parts += [f"- {markdown_text(one['title'])}: {markdown_text(one['definition'])}" for one in data["metrics"]]
+    parts += [f"- {markdown_text(entry['title'])}: {markdown_text(entry['definition'])}" for entry in data["metrics"]]
     return "\n".join(parts) + "\n"
 
 

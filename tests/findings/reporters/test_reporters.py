@@ -194,7 +194,7 @@ def test_programs_find_a_consequence_in_its_place_with_its_cause() -> None:
     cause = {"code": "LOSS004", "key": ERROR.key}
     assert [entry["caused_by"] for entry in json.loads(shown(CAUSE, FOLLOWS, format="json"))] == [None, cause]
     results = json.loads(shown(CAUSE, FOLLOWS, format="sarif"))["runs"][0]["results"]
-    assert [(one["level"], one.get("properties")) for one in results] == [
+    assert [(result["level"], result.get("properties")) for result in results] == [
         ("error", None),
         ("note", {"caused_by": cause}),
     ]
@@ -254,8 +254,8 @@ def test_sarif_of_nothing_is_valid() -> None:
 
 
 def test_fingerprints_survive_lines_above_and_tell_repeats_apart() -> None:
-    def prints(*found: Finding, text: str) -> list[str]:
-        log = json.loads(shown(*found, format="sarif", source=lambda _: text))
+    def prints(*findings: Finding, text: str) -> list[str]:
+        log = json.loads(shown(*findings, format="sarif", source=lambda _: text))
         return [result["partialFingerprints"]["configKey/v1"] for result in log["runs"][0]["results"]]
 
     before = prints(replace(ERROR, span=Span(1, 1, 1, 2)), text="x = 1")

@@ -98,8 +98,8 @@ def test_what_cannot_be_plain_is_left_out_of_the_message_hub_and_said_once(toy_r
     runner.logger.addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING):
         runner.train()
-    said = [record.getMessage() for record in caplog.records if "plain data" in record.getMessage()]
-    assert said == ["message_hub.runtime_info.queue is a collections.deque, which is not plain data: not saved"]
+    messages = [record.getMessage() for record in caplog.records if "plain data" in record.getMessage()]
+    assert messages == ["message_hub.runtime_info.queue is a collections.deque, which is not plain data: not saved"]
     assert "queue" not in safely_loaded(run.work_dir / "iter_4.pth")["message_hub"]["runtime_info"]
 
 

@@ -104,8 +104,8 @@ def test_all_processes_stop_when_one_has_such_a_loss(tmp_path):
     ranks = [context.Process(target=_judge_as_rank, args=(rank, tmp_path / "init", answers)) for rank in (0, 1)]
     for process in ranks:
         process.start()
-    found = dict(answers.get(timeout=60) for _ in ranks)
+    messages = dict(answers.get(timeout=60) for _ in ranks)
     for process in ranks:
         process.join(30)
-    assert found[0].startswith("iteration 7: a loss of another process;")
-    assert found[1].startswith("iteration 7: loss is nan;")
+    assert messages[0].startswith("iteration 7: a loss of another process;")
+    assert messages[1].startswith("iteration 7: loss is nan;")

@@ -320,7 +320,7 @@ def test_the_state_in_the_checkpoint_is_plain(scheduled):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         (LINEAR, {**LINEAR, "start": 0.6}, r"decode_head\.loss_focal was 0\.5 in iteration 0, now is 0\.6"),
         (LINEAR, {**LINEAR, "head": "auxiliary_head[0]"}, "had a schedule and has none now; .* had no schedule"),
@@ -328,12 +328,12 @@ def test_the_state_in_the_checkpoint_is_plain(scheduled):
     ],
     ids=["other values", "another loss", "none"],
 )
-def test_resuming_with_another_past_is_refused(scheduled, first, second, said):
+def test_resuming_with_another_past_is_refused(scheduled, first, second, message):
     run = scheduled("run", *filter(None, [first]), iters=4)
     run.train()
     run.max_iters = 8
     run.extra_hooks = [{"type": "LossWeightScheduleHook", "schedules": [second]}]
-    with pytest.raises(ProvecfgError, match=f"resumed at iteration 4 with other loss weights: .*{said}"):
+    with pytest.raises(ProvecfgError, match=f"resumed at iteration 4 with other loss weights: .*{message}"):
         run.train(resume=True)
     run.extra_hooks[0]["strict"] = False
     run.train(resume=True)

@@ -52,9 +52,9 @@ def through_a_file(value):
     ],
 )
 def test_it_comes_back_as_a_value_of_python(value, expected):
-    found = through_a_file(value)
-    assert found == expected
-    assert type(found) is type(expected)
+    loaded = through_a_file(value)
+    assert loaded == expected
+    assert type(loaded) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -68,19 +68,19 @@ def test_it_comes_back_as_a_value_of_python(value, expected):
     ],
 )
 def test_arrays_come_back_with_shape_and_dtype(array):
-    found = through_a_file({"palette": array})["palette"]
-    assert found.dtype == array.dtype
-    np.testing.assert_array_equal(found, array)
+    loaded = through_a_file({"palette": array})["palette"]
+    assert loaded.dtype == array.dtype
+    np.testing.assert_array_equal(loaded, array)
 
 
 def test_history_buffers_come_back():
     buffer = HistoryBuffer(max_length=3)
     for value in range(5):
         buffer.update(value, 2)
-    found = through_a_file([buffer])[0]
-    assert isinstance(found, HistoryBuffer)
-    assert found.max_length == 3
-    for old, new in zip(buffer.data, found.data, strict=True):
+    loaded = through_a_file([buffer])[0]
+    assert isinstance(loaded, HistoryBuffer)
+    assert loaded.max_length == 3
+    for old, new in zip(buffer.data, loaded.data, strict=True):
         assert new.dtype == old.dtype
         np.testing.assert_array_equal(new, old)
 

@@ -67,8 +67,8 @@ def test_given_maps_are_used_and_cost_the_same(make_scene, value_and_gradient):
     maps = signed_distance_maps(labels.where(labels != 255, 0), labels != 255, 4, (0, 1, 2, 3))
     for classes in ("all", [0, 2]):
         loss = DistanceBoundaryLoss(classes)
-        given = value_and_gradient(loss, logits, labels, distance_maps=maps)
-        assert_close(given, value_and_gradient(loss, logits, labels))
+        with_maps = value_and_gradient(loss, logits, labels, distance_maps=maps)
+        assert_close(with_maps, value_and_gradient(loss, logits, labels))
     doubled = DistanceBoundaryLoss()(logits, labels, distance_maps=2 * maps)
     assert_close(doubled, 2 * DistanceBoundaryLoss()(logits, labels))
 

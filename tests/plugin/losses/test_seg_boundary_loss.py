@@ -53,8 +53,8 @@ def test_the_label_map_is_that_of_one_hot_labels(make_scene):
     for patch in (1, 2, 5):
         _, labels = make_scene(2, 7, 31, 33, ignored=0, patch=patch)
         expected = [np.sqrt(np.minimum(sum(energy(p) for p in one_hot(y, 7)) / 32, 1)) for y in labels.numpy()]
-        found = label_boundary(labels.to(torch.uint8), torch.float64)
-        assert_close(found.numpy(), np.stack(expected), rtol=0, atol=1e-15)
+        boundary = label_boundary(labels.to(torch.uint8), torch.float64)
+        assert_close(boundary.numpy(), np.stack(expected), rtol=0, atol=1e-15)
 
 
 def test_a_straight_step_is_1_on_both_sides_and_the_frame_is_no_boundary():

@@ -49,14 +49,14 @@ def test_it_is_the_formula(make_scene, smooth, weighted):
 
 def test_at_hard_predictions_it_is_one_minus_the_dice_of_sets(make_scene):
     logits, labels = make_scene(1, 5, 30, 30, patch=6)
-    said = logits.argmax(1)
+    predicted = logits.argmax(1)
     valid = labels != 255
     expected = []
     for c in range(5):
-        own, mine = (labels == c) & valid, (said == c) & valid
+        own, mine = (labels == c) & valid, (predicted == c) & valid
         if own.any():
             expected.append(1 - 2 * (own & mine).sum() / (own.sum() + mine.sum()))
-    hard = torch.nn.functional.one_hot(said, 5).movedim(-1, 1) * 2000.0
+    hard = torch.nn.functional.one_hot(predicted, 5).movedim(-1, 1) * 2000.0
     assert_close(SegDiceLoss(smooth=0)(hard, labels), torch.stack(expected).mean())
 
 
@@ -88,9 +88,9 @@ def test_the_gradient_is_that_of_the_plain_form_across_blocks(make_scene, value_
         dice = (2 * (p * own).sum((0, 2, 3)) + 1) / ((p * counts.unsqueeze(1)).sum((0, 2, 3)) + own.sum((0, 2, 3)) + 1)
         return 1 - dice.mean()
 
-    for given in (None, weight):
-        fused = value_and_gradient(SegDiceLoss("all"), logits, labels, weight=given)
-        assert_close(fused, value_and_gradient(plain, logits, labels, weight=given))
+    for class_weight in (None, weight):
+        fused = value_and_gradient(SegDiceLoss("all"), logits, labels, weight=class_weight)
+        assert_close(fused, value_and_gradient(plain, logits, labels, weight=class_weight))
 
 
 @pytest.mark.parametrize(

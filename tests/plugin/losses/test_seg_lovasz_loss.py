@@ -69,8 +69,8 @@ def test_at_hard_predictions_it_is_one_minus_mean_iou(make_scene):
     valid = labels != 255
     iou = []
     for c in range(5):
-        own, said = (labels == c) & valid, (predicted == c) & valid
-        iou.append((own & said).sum() / (own | said).sum())
+        own, of_class = (labels == c) & valid, (predicted == c) & valid
+        iou.append((own & of_class).sum() / (own | of_class).sum())
     assert_close(SegLovaszLoss()(hard, labels), 1 - torch.stack(iou).mean(), rtol=1e-6, atol=0)
 
 

@@ -19,14 +19,14 @@ pytestmark = [
 
 def focal_by_pixel(logits, labels, gamma, alpha):
     """The formula, pixel by pixel, in float64; a list of the losses of the pixels that count."""
-    found = []
+    values = []
     for scores, label in zip(
         logits.movedim(1, -1).reshape(-1, logits.shape[1]).numpy(), labels.flatten().tolist(), strict=True
     ):
         if label != 255:
             log_p = log_softmax(scores.astype(np.float64))[label]
-            found.append(alpha[label] * (-np.expm1(log_p)) ** gamma * -log_p)
-    return found
+            values.append(alpha[label] * (-np.expm1(log_p)) ** gamma * -log_p)
+    return values
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 5.0])

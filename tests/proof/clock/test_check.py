@@ -495,8 +495,8 @@ def test_a_group_that_eta_min_lifts_is_found(prove) -> None:
 
 
 def test_mixed_precision_does_not_need_the_device_here(prove) -> None:
-    given = {"type": "AmpOptimWrapper", "loss_scale": "dynamic", **copy.deepcopy(GOOD["optim_wrapper"])}
-    assert prove(optim_wrapper=given).findings == ()
+    wrapper = {"type": "AmpOptimWrapper", "loss_scale": "dynamic", **copy.deepcopy(GOOD["optim_wrapper"])}
+    assert prove(optim_wrapper=wrapper).findings == ()
 
 
 def test_rates_are_scaled_as_the_runner_does(prove) -> None:
@@ -513,8 +513,8 @@ def test_without_a_model_all_but_its_groups_is_judged(prove) -> None:
 
 
 def weights(**schedule: Any) -> dict[str, Any]:
-    given = {"head": "decode_head", "loss_name": "loss_focal", **schedule}
-    return {"custom_hooks": [{"type": "LossWeightScheduleHook", "schedules": [given]}]}
+    weight_schedule = {"head": "decode_head", "loss_name": "loss_focal", **schedule}
+    return {"custom_hooks": [{"type": "LossWeightScheduleHook", "schedules": [weight_schedule]}]}
 
 
 def test_loss_weights_are_seen_on_the_losses_and_left_as_they_were(tmp_path: Path) -> None:

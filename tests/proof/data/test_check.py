@@ -230,9 +230,9 @@ def listed_in_a_file(config: Config) -> None:
 
 
 def repeated_and_joined(config: Config) -> None:
-    one = config.train_dataloader.dataset
-    repeated = {"type": "RepeatDataset", "dataset": one, "times": 3}
-    config.train_dataloader.dataset = {"type": "ConcatDataset", "datasets": [one, repeated]}
+    dataset = config.train_dataloader.dataset
+    repeated = {"type": "RepeatDataset", "dataset": dataset, "times": 3}
+    config.train_dataloader.dataset = {"type": "ConcatDataset", "datasets": [dataset, repeated]}
 
 
 def absolute_folders(config: Config) -> None:

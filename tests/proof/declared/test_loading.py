@@ -55,8 +55,8 @@ def merged(load: Callable[..., Loaded]) -> Callable[..., list[tuple[str, str, st
     def judge(config: str, loss: type = CrossEntropyLoss, hooks: tuple[Hook, ...] = (), **files: str):
         built, loaded_files = load(config, **files)
         parts = Parts(runner=SimpleNamespace(hooks=hooks), built={"model.loss_decode": ("model", loss)})
-        found = merged_unawares(loaded_files, lambda key: built.model.loss_decode, parts)
-        return [(finding.problem.name, finding.key, finding.message) for finding in found]
+        findings = merged_unawares(loaded_files, lambda key: built.model.loss_decode, parts)
+        return [(finding.problem.name, finding.key, finding.message) for finding in findings]
 
     return judge
 

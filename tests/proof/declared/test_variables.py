@@ -19,7 +19,7 @@ PREPROCESSORS = ("model.data_preprocessor", "data_preprocessor")
 
 
 @pytest.fixture
-def found(tmp_path: Path):
+def findings_of(tmp_path: Path):
     """The findings of a config and its base, of which the runner has read `model` and built its data preprocessor."""
 
     def judge(config: str, base: str = BASE) -> list[tuple[str, str]]:
@@ -37,16 +37,16 @@ def found(tmp_path: Path):
     return judge
 
 
-def test_a_variable_of_the_base_is_used_by_the_base(found) -> None:
-    assert found("") == []
+def test_a_variable_of_the_base_is_used_by_the_base(findings_of) -> None:
+    assert findings_of("") == []
 
 
-def test_set_anew_it_changes_nothing(found) -> None:
-    assert found("crop_size = (640, 640)\n") == [("override-without-effect", "crop_size")]
+def test_set_anew_it_changes_nothing(findings_of) -> None:
+    assert findings_of("crop_size = (640, 640)\n") == [("override-without-effect", "crop_size")]
 
 
-def test_set_anew_to_the_same_it_need_not(found) -> None:
-    assert found("crop_size = (512, 512)\n") == []
+def test_set_anew_to_the_same_it_need_not(findings_of) -> None:
+    assert findings_of("crop_size = (512, 512)\n") == []
 
 
 @pytest.mark.parametrize(
@@ -56,33 +56,33 @@ def test_set_anew_to_the_same_it_need_not(found) -> None:
         "model = dict(data_preprocessor=dict(size={{_base_.crop_size}}))\n",
     ],
 )
-def test_used_by_the_config_itself_it_has_an_effect(found, use: str) -> None:
-    assert found(use) == []
+def test_used_by_the_config_itself_it_has_an_effect(findings_of, use: str) -> None:
+    assert findings_of(use) == []
 
 
-def test_a_variable_of_no_use_that_looks_like_no_key_is_let_be(found) -> None:
-    assert found("note = 'second attempt'\nhead_width = 512\nmy_transforms = [dict(type='Resize')]\n") == []
+def test_a_variable_of_no_use_that_looks_like_no_key_is_let_be(findings_of) -> None:
+    assert findings_of("note = 'second attempt'\nhead_width = 512\nmy_transforms = [dict(type='Resize')]\n") == []
 
 
 @pytest.mark.parametrize("key", ["custom_hook", "customhooks", "param_schedulers", "val_evaluators", "trian_cfg"])
-def test_a_misspelt_key_of_the_runner_has_no_effect(found, key: str) -> None:
-    assert found(f"{key} = dict(type='X')\n") == [("unread-top-level-key", key)]
+def test_a_misspelt_key_of_the_runner_has_no_effect(findings_of, key: str) -> None:
+    assert findings_of(f"{key} = dict(type='X')\n") == [("unread-top-level-key", key)]
 
 
-def test_a_hook_under_a_name_of_its_own_does_not_run(found) -> None:
-    assert found("stopping = [dict(type='EarlyStoppingHook')]\n") == [("unread-top-level-key", "stopping")]
+def test_a_hook_under_a_name_of_its_own_does_not_run(findings_of) -> None:
+    assert findings_of("stopping = [dict(type='EarlyStoppingHook')]\n") == [("unread-top-level-key", "stopping")]
 
 
 @pytest.mark.parametrize("key", ["lr_config", "evaluation", "optimizer"])
-def test_what_only_the_runner_before_mmengine_read_is_no_near_miss(found, key: str) -> None:
-    assert found(f"{key} = dict(lr=0.1)\n") == []
+def test_what_only_the_runner_before_mmengine_read_is_no_near_miss(findings_of, key: str) -> None:
+    assert findings_of(f"{key} = dict(lr=0.1)\n") == []
 
 
-def test_the_models_own_preprocessor_hides_the_runners(found) -> None:
-    assert found("data_preprocessor = dict(type='P', size=(9, 9))\n") == [
+def test_the_models_own_preprocessor_hides_the_runners(findings_of) -> None:
+    assert findings_of("data_preprocessor = dict(type='P', size=(9, 9))\n") == [
         ("override-without-effect", "data_preprocessor")
     ]
-    assert found("data_preprocessor = dict(type='P', size=(512, 512))\n") == []
+    assert findings_of("data_preprocessor = dict(type='P', size=(512, 512))\n") == []
 
 
 def test_what_the_runner_asks_for_only_on_several_machines_is_known() -> None:
@@ -91,13 +91,13 @@ def test_what_the_runner_asks_for_only_on_several_machines_is_known() -> None:
     assert not {"optimizer", "type", "filename", "get"} & keys
 
 
-def test_a_model_that_is_given_more_than_its_bases_preprocessor_keeps_it(found) -> None:
+def test_a_model_that_is_given_more_than_its_bases_preprocessor_keeps_it(findings_of) -> None:
     base = "data_preprocessor = dict(type='P', size=(512, 512))\nmodel = dict(data_preprocessor=data_preprocessor)\n"
-    assert found("model = dict(data_preprocessor=dict(size=(256, 256)))\n", base) == []
+    assert findings_of("model = dict(data_preprocessor=dict(size=(256, 256)))\n", base) == []
 
 
-def test_a_preprocessor_that_no_model_is_given_has_no_effect(found) -> None:
+def test_a_preprocessor_that_no_model_is_given_has_no_effect(findings_of) -> None:
     base = "data_preprocessor = dict(type='P', size=(512, 512))\nmodel = dict(data_preprocessor=data_preprocessor)\n"
-    assert found("data_preprocessor = dict(size=(256, 256))\n", base) == [
+    assert findings_of("data_preprocessor = dict(size=(256, 256))\n", base) == [
         ("override-without-effect", "data_preprocessor")
     ]

@@ -228,8 +228,8 @@ def test_a_gpu_too_small_is_found(checked: Callable[..., Section], memory: int, 
 
 
 def test_a_single_image_is_half_of_two(checked: Callable[..., Section]) -> None:
-    one, two = (config_of(**{"train_dataloader.batch_size": images}) for images in (1, 2))
-    of_one, of_two = (checked(config).evidence for config in (one, two))
+    single, pair = (config_of(**{"train_dataloader.batch_size": images}) for images in (1, 2))
+    of_one, of_two = (checked(config).evidence for config in (single, pair))
 
     assert 2 * of_one["activation_bytes"] == of_two["activation_bytes"]
     assert of_one["forward_flops_an_image"] == of_two["forward_flops_an_image"]

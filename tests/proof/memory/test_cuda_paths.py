@@ -67,10 +67,10 @@ def test_deformable_attention_is_what_mmcv_computes_with_its_gradients() -> None
 
     expected = gradients()
     with cuda_paths():
-        found = gradients()
+        computed = gradients()
 
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
+    for computed_tensor, other in zip(computed, expected, strict=True):
+        torch.testing.assert_close(computed_tensor, other)
 
 
 def test_half_precision_casts_what_autocast_on_cuda_casts() -> None:

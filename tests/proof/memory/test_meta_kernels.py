@@ -24,10 +24,10 @@ class Compared(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **kwargs or {})
-        said = meta_result(func, args) if not kwargs else None
-        if said is not None:
+        on_meta = meta_result(func, args) if not kwargs else None
+        if on_meta is not None:
             self.seen.add(func)
-            assert [(t.shape, t.dtype) for t in tensors_in(said)] == [(t.shape, t.dtype) for t in tensors_in(result)]
+            assert [(t.shape, t.dtype) for t in tensors_in(on_meta)] == [(t.shape, t.dtype) for t in tensors_in(result)]
         return result
 
 

@@ -62,20 +62,20 @@ def equation(modules: list[Any], logged: Any) -> Equation:
     return equation_of(step, losses)
 
 
-def problems(found: Equation) -> list[str]:
-    return [finding.problem.name for finding in check_equation(found)]
+def problems(equation_of_step: Equation) -> list[str]:
+    return [finding.problem.name for finding in check_equation(equation_of_step)]
 
 
 def test_weight_times_raw_value_adds_up_to_the_total() -> None:
-    found = equation(
+    step_equation = equation(
         [Square(1.0), Square(0.25)],
         lambda losses, value: {"loss_a": losses[0](value), "loss_b": losses[1](value + 1), "acc": value},
     )
-    assert problems(found) == []
-    assert found.as_text() == "total = 1 n0[head] + 0.25 n1[head]"
-    assert [(term.raw, term.weighted) for term in found.terms] == [(9.0, 9.0), (16.0, 4.0)]
-    assert (found.total, found.declared_total) == (13.0, 13.0)
-    assert math.isclose(found.share(found.terms[0]), 9 / 13)
+    assert problems(step_equation) == []
+    assert step_equation.as_text() == "total = 1 n0[head] + 0.25 n1[head]"
+    assert [(term.raw, term.weighted) for term in step_equation.terms] == [(9.0, 9.0), (16.0, 4.0)]
+    assert (step_equation.total, step_equation.declared_total) == (13.0, 13.0)
+    assert math.isclose(step_equation.share(step_equation.terms[0]), 9 / 13)
 
 
 def test_two_losses_added_in_place_are_told_apart() -> None:
@@ -84,30 +84,32 @@ def test_two_losses_added_in_place_are_told_apart() -> None:
         total += losses[1](value)
         return {"loss": total}
 
-    found = equation([Square(1.0), Square(0.5)], logged)
-    assert [term.weighted for term in found.terms] == [9.0, 4.5]
-    assert problems(found) == ["losses-share-log-key"]
+    step_equation = equation([Square(1.0), Square(0.5)], logged)
+    assert [term.weighted for term in step_equation.terms] == [9.0, 4.5]
+    assert problems(step_equation) == ["losses-share-log-key"]
 
 
 def test_a_loss_of_several_calls_is_their_sum() -> None:
-    found = equation([Square(2.0)], lambda losses, value: {f"d{i}.loss": losses[0](value + i) for i in range(3)})
-    assert found.terms[0].calls == 3
-    assert (found.terms[0].raw, found.terms[0].weighted) == (50.0, 100.0)
-    assert problems(found) == []
+    step_equation = equation(
+        [Square(2.0)], lambda losses, value: {f"d{i}.loss": losses[0](value + i) for i in range(3)}
+    )
+    assert step_equation.terms[0].calls == 3
+    assert (step_equation.terms[0].raw, step_equation.terms[0].weighted) == (50.0, 100.0)
+    assert problems(step_equation) == []
 
 
 def test_a_map_counts_by_its_mean() -> None:
-    found = equation([Square(0.5)], lambda losses, value: {"loss": losses[0](value * torch.tensor([1.0, 3.0]))})
-    assert (found.terms[0].raw, found.terms[0].weighted) == (45.0, 22.5)
-    assert problems(found) == []
+    step_equation = equation([Square(0.5)], lambda losses, value: {"loss": losses[0](value * torch.tensor([1.0, 3.0]))})
+    assert (step_equation.terms[0].raw, step_equation.terms[0].weighted) == (45.0, 22.5)
+    assert problems(step_equation) == []
 
 
 def test_what_is_logged_and_not_optimised_is_found() -> None:
-    found = equation(
+    step_equation = equation(
         [Square(), Square()], lambda losses, value: {"loss": losses[0](value), "boundary": losses[1](value)}
     )
-    assert problems(found) == ["loss-not-in-total"]
-    assert found.as_text() == "total = 1 n0[head]"
+    assert problems(step_equation) == ["loss-not-in-total"]
+    assert step_equation.as_text() == "total = 1 n0[head]"
 
 
 def test_what_is_computed_and_dropped_is_found() -> None:
@@ -125,10 +127,10 @@ def test_what_is_declared_and_never_computed_is_found() -> None:
 
 
 def test_what_nobody_declared_is_found() -> None:
-    found = equation([Square()], lambda losses, value: {"loss": losses[0](value), "loss_extra": value * 2})
-    assert problems(found) == ["undeclared-term"]
-    assert found.undeclared == {"loss_extra": 6.0}
-    assert found.as_text() == "total = 1 n0[head] + loss_extra (not declared)"
+    step_equation = equation([Square()], lambda losses, value: {"loss": losses[0](value), "loss_extra": value * 2})
+    assert problems(step_equation) == ["undeclared-term"]
+    assert step_equation.undeclared == {"loss_extra": 6.0}
+    assert step_equation.as_text() == "total = 1 n0[head] + loss_extra (not declared)"
 
 
 def test_a_loss_that_does_not_use_its_weight_is_found() -> None:
@@ -145,10 +147,10 @@ def test_a_head_that_weights_a_loss_again_is_found() -> None:
 
 @pytest.mark.parametrize("weight", [0.0, -0.4])
 def test_a_weight_that_is_not_positive_is_found(weight: float) -> None:
-    found = equation(
+    step_equation = equation(
         [Square(), Square(weight)], lambda losses, value: {"loss": losses[0](value), "loss_b": losses[1](value)}
     )
-    assert problems(found) == ["weight-not-positive"]
+    assert problems(step_equation) == ["weight-not-positive"]
 
 
 def test_a_loss_that_is_not_a_number_is_found() -> None:

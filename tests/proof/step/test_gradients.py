@@ -61,21 +61,21 @@ def gradients(model: Model) -> Gradients:
     return gradients_of(model, step, equation_of(step, losses).terms)
 
 
-def problems(found: Gradients, *, may_be_unused: bool = False) -> list[str]:
-    return [finding.problem.name for finding in check_gradients(found, may_be_unused=may_be_unused)]
+def problems(measured: Gradients, *, may_be_unused: bool = False) -> list[str]:
+    return [finding.problem.name for finding in check_gradients(measured, may_be_unused=may_be_unused)]
 
 
 def test_each_loss_moves_its_head_and_the_backbone() -> None:
-    found = gradients(Model((1.0, 2.0)))
-    assert [(reach.head, reach.elsewhere, reach.backbone) for reach in found.reaches] == [((2, 2), 0, True)] * 2
-    assert (found.moved, found.parameters) == (4, 6)
+    measured = gradients(Model((1.0, 2.0)))
+    assert [(reach.head, reach.elsewhere, reach.backbone) for reach in measured.reaches] == [((2, 2), 0, True)] * 2
+    assert (measured.moved, measured.parameters) == (4, 6)
 
 
 def test_parameters_without_a_part_in_the_total_are_unused() -> None:
-    found = gradients(Model((1.0,)))
-    assert found.unused == ["spare.weight", "spare.bias"]
-    assert problems(found) == ["unused-parameters"]
-    assert problems(found, may_be_unused=True) == []
+    measured = gradients(Model((1.0,)))
+    assert measured.unused == ["spare.weight", "spare.bias"]
+    assert problems(measured) == ["unused-parameters"]
+    assert problems(measured, may_be_unused=True) == []
 
 
 def test_frozen_parameters_are_no_matter() -> None:
@@ -85,15 +85,15 @@ def test_frozen_parameters_are_no_matter() -> None:
 
 
 def test_a_loss_that_moves_nothing_is_found_beside_one_that_does() -> None:
-    found = gradients(Model((1.0, 0.0)))
-    assert [reach.head for reach in found.reaches] == [(2, 2), (0, 2)]
-    assert problems(found, may_be_unused=True) == ["loss-trains-nothing"]
+    measured = gradients(Model((1.0, 0.0)))
+    assert [reach.head for reach in measured.reaches] == [(2, 2), (0, 2)]
+    assert problems(measured, may_be_unused=True) == ["loss-trains-nothing"]
 
 
 def test_a_backbone_that_no_loss_reaches_is_unused() -> None:
-    found = gradients(Model((1.0,), sees_backbone=False))
-    assert found.reaches[0].backbone is False
-    assert found.unused == ["backbone.weight", "backbone.bias", "spare.weight", "spare.bias"]
+    measured = gradients(Model((1.0,), sees_backbone=False))
+    assert measured.reaches[0].backbone is False
+    assert measured.unused == ["backbone.weight", "backbone.bias", "spare.weight", "spare.bias"]
 
 
 def test_a_backbone_used_around_its_forward_is_not_unused() -> None:
@@ -107,9 +107,9 @@ def test_a_backbone_used_around_its_forward_is_not_unused() -> None:
 
 
 def test_a_gradient_that_is_not_a_number_is_found() -> None:
-    found = gradients(Model((float("nan"),)))
-    assert found.not_finite == ["backbone.weight", "backbone.bias", "head.weight", "head.bias"]
-    assert problems(found, may_be_unused=True) == ["not-finite"]
+    measured = gradients(Model((float("nan"),)))
+    assert measured.not_finite == ["backbone.weight", "backbone.bias", "head.weight", "head.bias"]
+    assert problems(measured, may_be_unused=True) == ["not-finite"]
 
 
 def test_names_are_grouped_by_their_part() -> None:

@@ -57,13 +57,13 @@ def _proved(config: Config, work_dir: Path) -> Section:
 
 
 def hook(**arguments: object) -> str:
-    given = {"type": "ResumableEarlyStoppingHook", "monitor": "mIoU", "rule": "greater", "patience": 3, **arguments}
-    return f"custom_hooks = [{given!r}]\n"
+    settings = {"type": "ResumableEarlyStoppingHook", "monitor": "mIoU", "rule": "greater", "patience": 3, **arguments}
+    return f"custom_hooks = [{settings!r}]\n"
 
 
 def saver(**arguments: object) -> str:
-    given = {"type": "CheckpointHook", "by_epoch": False, "interval": 2000, "save_best": "mIoU", **arguments}
-    return f"default_hooks = dict(checkpoint={given!r})\n"
+    settings = {"type": "CheckpointHook", "by_epoch": False, "interval": 2000, "save_best": "mIoU", **arguments}
+    return f"default_hooks = dict(checkpoint={settings!r})\n"
 
 
 def found(section: Section, least: Severity = Severity.WARNING) -> list[tuple[str, str]]:
