@@ -1,4 +1,6 @@
-"""Follow every part of mmseg's own configs, and keep which are accepted: `python -m docs.generate.accepted_parts`.
+"""Follow every part of mmseg's own and of the generated configs, and keep which are accepted.
+
+    python -m docs.generate.accepted_parts
 
 After `python -m provecfg.registry.snapshot`, whose release it is about; see `provecfg.registry.accepted`.
 """
@@ -6,6 +8,7 @@ After `python -m provecfg.registry.snapshot`, whose release it is about; see `pr
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from docs.generate.zoo import installed_configs, leaf_configs
 from provecfg.facts.facts import Facts
@@ -22,16 +25,17 @@ def main() -> int:
     file.unlink(missing_ok=True)
     accepted.cache_clear()
     name, folder = installed_configs()
+    generated = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
     parts: set[bytes] = set()
     misdescribed: set[str] = set()
-    for path in leaf_configs(folder):
+    for path in [*leaf_configs(folder), *generated]:
         view = read_config(path)
         facts = Facts(view, registry_for(view, release=release))
         for refused in facts.refusals:
             print(f"{path.name}: {refused.node.key}: {refused.refusal.words}")
         parts |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
         misdescribed |= {argument_name(misfit.info.dotted, misfit.argument) for misfit in facts.misfits}
-    file.write_text(accepted_text(name, parts, misdescribed), encoding="utf-8")
+    file.write_text(accepted_text(f"{name}, provecfg's loss study", parts, misdescribed), encoding="utf-8")
     print(f"{len(parts)} parts, {len(misdescribed)} misdescribed arguments: {file}")
     return 0
 

@@ -84,18 +84,18 @@ def study_page() -> str:
 
 def _in_order(schema: dict[str, Any]) -> list[str]:
     """The definitions in the order in which the study's fields lead to them."""
-    found: dict[str, None] = {}
+    definitions: dict[str, None] = {}
     pending = [schema["properties"]]
     while pending:
         part = pending.pop(0)
         if isinstance(part, dict):
-            if "$ref" in part and (name := part["$ref"].rsplit("/", 1)[1]) not in found:
-                found[name] = None
+            if "$ref" in part and (name := part["$ref"].rsplit("/", 1)[1]) not in definitions:
+                definitions[name] = None
                 pending.append(schema["$defs"][name]["properties"])
             pending += part.values()
         elif isinstance(part, list):
             pending += part
-    return list(found)
+    return list(definitions)
 
 
 def shipped_schema() -> str:

@@ -80,8 +80,8 @@ def _parts(docstring: str) -> dict[str, str]:
     parts = {"": ""}
     heading = ""
     for line in inspect.cleandoc(docstring).split("\n"):
-        if found := _SECTION.match(line):
-            heading, line = found.group(1), line[found.end() :]
+        if matched := _SECTION.match(line):
+            heading, line = matched.group(1), line[matched.end() :]
             parts[heading] = ""
         parts[heading] += line + "\n"
     return parts
@@ -91,10 +91,10 @@ def _entries(arguments: str) -> Iterator[tuple[str, str]]:
     """Name and text of each argument of an `Args:` section."""
     name, lines = "", list[str]()
     for line in arguments.split("\n"):
-        if found := _ARGUMENT.match(line):
+        if matched := _ARGUMENT.match(line):
             if name:
                 yield name, _flowing("\n".join(lines))
-            name, lines = found.group(1), [line[found.end() :]]
+            name, lines = matched.group(1), [line[matched.end() :]]
         else:
             lines.append(line)
     if name:

@@ -39,12 +39,12 @@ def installed_configs() -> tuple[str, Path]:
     """
     for name in DISTRIBUTIONS:
         try:
-            found = importlib.metadata.distribution(name)
+            installed = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        folder = Path(str(found.locate_file("mmseg/.mim/configs")))
+        folder = Path(str(installed.locate_file("mmseg/.mim/configs")))
         if folder.is_dir():
-            return f"{name} {found.version}", folder
+            return f"{name} {installed.version}", folder
     raise ProvecfgError("mmsegmentation is not installed", hint="pip install 'provecfg[train]'")
 
 
@@ -55,11 +55,13 @@ def leaf_configs(folder: Path) -> list[Path]:
 
 def findings(configs: Sequence[Path]) -> dict[Path, list[Finding]]:
     """What is found in each config, notes left out."""
-    found = {}
+    by_config = {}
     for path in configs:
         view = read_config(path)
-        found[path] = [one for one in (*view.problems, *judge(view)) if one.severity is not Severity.NOTE]
-    return found
+        by_config[path] = [
+            finding for finding in (*view.problems, *judge(view)) if finding.severity is not Severity.NOTE
+        ]
+    return by_config
 
 
 def report(release: str, folder: Path) -> str:
@@ -67,10 +69,10 @@ def report(release: str, folder: Path) -> str:
     configs = leaf_configs(folder)
     by_code: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
     clean = 0
-    for path, found in findings(configs).items():
-        clean += not found
-        for one in found:
-            by_code[one.code][one.key, one.message].append(path.relative_to(folder).as_posix())
+    for path, of_config in findings(configs).items():
+        clean += not of_config
+        for finding in of_config:
+            by_code[finding.code][finding.key, finding.message].append(path.relative_to(folder).as_posix())
     lines = [
         "# What provecfg says about mmsegmentation's own configs",
         "",
@@ -134,10 +136,10 @@ def cells() -> Cells:
         errors = 0
         for plan in plans_of(study):
             view = read_config(Path("/cells") / f"{plan.name}.py", text=render(plan))
-            for found in judgement_of_view(view).findings:
-                if found.severity > Severity.NOTE:
-                    result.found[found.code, found.key, found.message][path] = None
-                errors += found.severity is Severity.ERROR
+            for finding in judgement_of_view(view).findings:
+                if finding.severity > Severity.NOTE:
+                    result.found[finding.code, finding.key, finding.message][path] = None
+                errors += finding.severity is Severity.ERROR
         result.clean += not errors
     return result
 
@@ -172,18 +174,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.generate.zoo", description=__doc__)
     parser.add_argument("page", type=Path, help="the file to write, docs/zoo.md")
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 where the page would change")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         text = report(*installed_configs()) + cells_report() + REPOSITORIES.read_text(encoding="utf-8")
     except ProvecfgError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
-    if given.check:
-        fresh = given.page.is_file() and given.page.read_text(encoding="utf-8") == text
+    if options.check:
+        fresh = options.page.is_file() and options.page.read_text(encoding="utf-8") == text
         if not fresh:
-            print(f"{given.page} is not what the rules say now; write it with {parser.prog} {given.page}")
+            print(f"{options.page} is not what the rules say now; write it with {parser.prog} {options.page}")
         return 0 if fresh else 1
-    given.page.write_text(text, encoding="utf-8")
+    options.page.write_text(text, encoding="utf-8")
     return 0
 
 

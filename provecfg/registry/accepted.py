@@ -1,4 +1,4 @@
-"""The parts of mmsegmentation's own configs, which their classes were found to accept when the snapshot was made.
+"""The parts of mmsegmentation's own configs and of the loss study's, which their classes were found to accept.
 
 Most parts of any config are these. To look one up costs a hundredth of what following its class's source does.
 """

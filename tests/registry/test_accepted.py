@@ -1,10 +1,16 @@
-"""The parts of mmseg's own configs that are known to be accepted."""
+"""The parts of mmseg's own and of the generated configs that are known to be accepted."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from provecfg.registry.accepted import accepted, accepted_file, accepted_text, argument_name, digest
+from provecfg.facts import refusals
+from provecfg.facts.facts import Facts
+from provecfg.mmconfig import read_config
+from provecfg.registry import registry_for
+from provecfg.registry.accepted import Accepted, accepted, accepted_file, accepted_text, argument_name, digest
 
 
 def test_what_is_written_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -23,11 +29,6 @@ def test_what_is_written_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path_facto
 @pytest.mark.slow
 def test_what_is_known_to_be_accepted_is_what_following_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     from docs.generate.zoo import installed_configs, leaf_configs
-    from provecfg.facts import refusals
-    from provecfg.facts.facts import Facts
-    from provecfg.mmconfig import read_config
-    from provecfg.registry import registry_for
-    from provecfg.registry.accepted import Accepted
 
     known = accepted("onedl").parts
     monkeypatch.setattr(refusals, "accepted", lambda release: Accepted())
@@ -41,3 +42,13 @@ def test_what_is_known_to_be_accepted_is_what_following_it_says(monkeypatch: pyt
                 assert refusal is None, path
                 followed += 1
     assert followed > 100
+
+
+def test_no_class_is_followed_for_the_generated_configs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = accepted("onedl").parts
+    monkeypatch.setattr("provecfg.facts.class_cache._caches", {})  # what other tests have followed
+    for path in sorted((project / "generated").glob("*_focal.py")):
+        view = read_config(path)
+        facts = Facts(view, registry_for(view, release="onedl"))
+        assert facts.refusals == ()
+        assert facts.class_cache.refusals.keys() <= known, "run python -m docs.generate.accepted_parts"
