@@ -22,11 +22,18 @@ def templates_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Where what can be made again is kept: `$PROVECFG_HOME`, or else `provecfg` in the user's cache folder."""
+    """Where what can be made again is kept: `$PROVECFG_HOME`, or else `provecfg` in the user's cache folder.
+
+    Raises:
+        FileNotFoundError: There is no such folder, since the user has no home.
+    """
     home = os.environ.get("PROVECFG_HOME")
     if home:
         return Path(home).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "provecfg"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "provecfg"
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "you have no home folder; set PROVECFG_HOME", "~/.cache") from error
 
 
 def write_atomically(path: Path, text: str) -> None:

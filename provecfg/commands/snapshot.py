@@ -42,35 +42,45 @@ def command(output: Path | None, terminal: Terminal) -> int:
     from provecfg.registry.snapshot_changes import changes_between
 
     with tempfile.TemporaryDirectory(prefix="provecfg-snapshot-") as folder:
-        file = Path(folder) / "snapshot.json"
-        _made(file)
+        file = _made(Path(folder))
         snapshot = read_snapshot(file)
         changes = changes_between(load(snapshot.release), snapshot)
         target = output or made_file(snapshot.release, snapshot.packages)
-        is_kept = output is not None or changes.has_classes
+        written = (target, excerpts_file(target))
+        is_kept = output is not None or not changes.are_alike or bool(changes.versions.keys() - {"torch"})
         if is_kept:
-            for made, kept in ((excerpts_file(file), excerpts_file(target)), (file, target)):
+            for kept, made in zip(reversed(written), (excerpts_file(file), file), strict=True):
                 write_bytes_atomically(kept, made.read_bytes())
-        elif target.exists():
-            target.unlink()
+        else:
+            for kept in written:
+                kept.unlink(missing_ok=True)
     classes = sum(len(names) for scopes in snapshot.registered.values() for names in scopes.values())
     packages = ", ".join(f"{name} {version}" for name, version in sorted(snapshot.packages.items()))
     terminal.result("\n".join([f"{classes} classes of {packages}", *_as_lines(changes)]))
     if is_kept:
-        terminal.note(f"wrote {target}")
+        terminal.note(f"wrote {written[0]} and {written[1].name}")
     return ExitCode.CLEAN
 
 
-def _made(file: Path) -> None:
-    """Make the snapshot in a process of its own.
+def _made(folder: Path) -> Path:
+    """Make the snapshot in a process of its own; returns its file.
+
+    Args:
+        folder: An empty folder.
 
     Raises:
         ProvecfgError: The packages are not installed, or cannot be imported.
     """
+    # The process stands in one folder and writes into another, so that a path that is relative to whatever else is none
+    # of those that it may write to; and a fork's mmseg/ beside a config is not what is installed.
+    scratch, standing = folder / "scratch", folder / "standing"
+    for each in (scratch, standing):
+        each.mkdir()
+    file = scratch / "snapshot.json"
     paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     done = subprocess.run(
-        [sys.executable, "-m", "provecfg.registry.snapshot", "-o", str(file), "--confined", str(file.parent)],
-        cwd=file.parent,  # a fork's mmseg/ beside a config is not what is installed
+        [sys.executable, "-m", "provecfg.registry.snapshot", "-o", str(file), "--confined", str(scratch)],
+        cwd=standing,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -78,7 +88,7 @@ def _made(file: Path) -> None:
         check=False,
     )
     if done.returncode == 0 and file.is_file():
-        return
+        return file
     lines = done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"]
     if done.returncode == ExitCode.USAGE and lines[0].startswith("error: "):
         message, *hint = "\n".join(lines).removeprefix("error: ").split("\n  hint: ")
@@ -87,10 +97,12 @@ def _made(file: Path) -> None:
 
 
 def _as_lines(changes: SnapshotChanges) -> Iterator[str]:
-    if not changes.has_classes:
+    if changes.are_alike:
         yield "they accept what provecfg's own snapshot says, by which they are judged"
     for name, (old, new) in changes.versions.items():
         yield f"  {name}: {new or 'not'} here, {old or 'not'} in provecfg's own snapshot"
+    if not (changes.are_alike or changes.added or changes.removed or changes.arguments):
+        yield "  the same classes and arguments; what they document or refuse is not the same"
     for names, what in (
         (changes.added, "that provecfg's own snapshot does not have"),
         (changes.removed, "of provecfg's own snapshot that are not here"),

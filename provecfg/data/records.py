@@ -161,7 +161,8 @@ def look_at_image(path: Path) -> ImageRecord:
             data = stream.read()
         digest = _digest(data)
         with Image.open(io.BytesIO(data)) as image:
-            size, bands = image.size, len(image.getbands())
+            # an index of a palette is a colour
+            size, bands = image.size, 3 if image.mode in ("P", "PA") else len(image.getbands())
             bits = _bits(image)
             image.draft(image.mode, (size[0] // _DRAFT, size[1] // _DRAFT))
             image.load()
@@ -173,7 +174,9 @@ def look_at_image(path: Path) -> ImageRecord:
 def _bits(image: Image.Image) -> int:
     """Of a channel of an opened image, before it is loaded."""
     # Pillow gives colours of 16 bits as 8, and keeps how the file has them in what it decodes by.
-    if image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+    # "BGR;16" alone is another: a bitmap's three colours in 16 bits.
+    how = [str(tile[3]).replace("BGR;16", "") for tile in getattr(image, "tile", ())]
+    if image.mode.startswith("I;16") or any(";16" in mode for mode in how):
         return 16
     return 1 if image.mode == "1" else 32 if image.mode in "IF" else 8
 

@@ -24,7 +24,7 @@ from provecfg.ledger.cell_logs import CONSOLE
 from provecfg.ledger.refusal import Refusal, clear_refusal
 from provecfg.ledger.study_folder import make_folder
 from provecfg.training import record as records
-from provecfg.training.lease import Tenancy, look_at_lease
+from provecfg.training.lease import ENDED_HOLDER, Tenancy, look_at_lease
 from provecfg.training.record import Record, read_record
 from provecfg.training.work_dir import checkpoints_of, step_of
 
@@ -91,6 +91,7 @@ class CellProcess:
         self.name = name or config.stem
         self.iteration_before = iteration_kept(work_dir)
         self._sent: int | None = None
+        self._ended_holder = (environment or {}).get(ENDED_HOLDER)
         self._console = work_dir / CONSOLE
         command = run_command(config, work_dir, words)
         try:
@@ -166,7 +167,8 @@ class CellProcess:
             return (Verdict.KILLED if is_transient else Verdict.FAILED), last.message
         with suppress(OSError):
             state = look_at_lease(self.work_dir)
-            if state.tenancy is Tenancy.HELD:
+            is_gone = state.holder is not None and state.holder.token == self._ended_holder
+            if state.tenancy is Tenancy.HELD and not is_gone:
                 return Verdict.ELSEWHERE, f"already being trained by {state.holder or 'another process'}"
         return Verdict.FAILED, self._last_words() or self._what_took_its_words() or f"ended with exit code {code}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from provecfg.engines.profile import Profile
-from provecfg.engines.shell import has_command, output_of, require_command
+from provecfg.engines.shell import UnansweredError, has_command, output_of, require_command
 from provecfg.engines.task_script import cell_command, job_name, profile_in, script_path, title
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import Task, TaskState
@@ -58,7 +58,7 @@ class Lsf:
         answer = output_of(["bsub"], text)
         match = _SUBMITTED.search(answer)
         if match is None:
-            raise ProvecfgError(f"bsub names no job: {answer.strip()}")
+            raise UnansweredError(f"bsub names no job: {answer.strip()}")
         return EngineJobs((EngineJob(match[1], 0, len(submission.tasks)),))
 
     def task_states(self, study_dir: Path, submission: Submission) -> Mapping[int, Task]:
@@ -79,7 +79,8 @@ class Lsf:
 
     def has_ended(self, job: Job) -> bool:
         task = None if job.array_index is None else _remembered([job.id]).get(job.array_index - 1)
-        return task is not None and task.state is not TaskState.RUNNING
+        # the host of a zombie does not answer, and may still train
+        return task is not None and task.state is not TaskState.RUNNING and not task.reason.startswith("ZOMBI")
 
     def requeue_this_task(self) -> bool:
         job, index = os.environ.get("LSB_JOBID"), os.environ.get("LSB_JOBINDEX", "0")

@@ -11,6 +11,10 @@ from provecfg.errors import ExitCode, ProvecfgError
 _SECONDS = 60
 
 
+class UnansweredError(ProvecfgError):
+    """A command of an engine ended without saying whether it has done what it was asked for."""
+
+
 def has_command(name: str) -> bool:
     """Whether this machine has a command."""
     return shutil.which(name) is not None
@@ -34,7 +38,7 @@ def output_of(command: Sequence[str], text: str | None = None) -> str:
         text: Its standard input.
 
     Raises:
-        ProvecfgError: It is not here, or fails; in its own words.
+        ProvecfgError: It is not here, or fails; in its own words. UnansweredError: It takes longer than a minute.
     """
     try:
         done = subprocess.run(
@@ -43,7 +47,7 @@ def output_of(command: Sequence[str], text: str | None = None) -> str:
     except FileNotFoundError as error:
         raise _missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
-        raise ProvecfgError(f"{command[0]} has not answered in {_SECONDS} s", exit_code=ExitCode.FINDINGS) from error
+        raise UnansweredError(f"{command[0]} has not answered in {_SECONDS} s", exit_code=ExitCode.FINDINGS) from error
     if done.returncode != 0:
         message = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
         raise ProvecfgError(f"{command[0]}: {message.removeprefix(f'{command[0]}: ')}", exit_code=ExitCode.FINDINGS)

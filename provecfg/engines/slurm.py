@@ -20,8 +20,8 @@ from provecfg.paths import write_atomically
 from provecfg.training.job import Job
 
 _USUAL_ARRAY_SIZE: Final = 1001  # slurm.conf(5), MaxArraySize
-_QUEUED = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
-_RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "RESIZING"})
+_QUEUED = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+_RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "RESIZING", "SUSPENDED"})
 _FORGOTTEN = "Slurm has forgotten it"
 _TASK = re.compile(r"(\d+)_(\d+)")
 

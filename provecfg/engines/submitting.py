@@ -7,6 +7,7 @@ from pathlib import Path
 
 from provecfg.engines.engine import engine_named
 from provecfg.engines.profile import Profile
+from provecfg.engines.shell import UnansweredError
 from provecfg.engines.slurm import PartlySubmittedError
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.ledger.study_folder import (
@@ -63,6 +64,13 @@ def submit(
     except PartlySubmittedError as error:
         write_engine_jobs(study_dir, submission, error.jobs)
         raise
+    except UnansweredError as error:
+        raise ProvecfgError(
+            error.message,
+            hint="it may have been taken: look for it in the engine's own list, and end it there; then "
+            f"`provecfg resume {study_dir}`",
+            exit_code=error.exit_code,
+        ) from error
     except ProvecfgError as error:
         raise ProvecfgError(
             error.message,

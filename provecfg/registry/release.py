@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,16 +76,18 @@ class Snapshot:
         return self._records[dotted]
 
     @functools.cached_property
-    def _excerpts(self) -> dict[str, dict[str, list[Any]]]:
+    def excerpts(self) -> dict[str, dict[str, list[Any]]]:
+        """What its classes refuse: module -> name -> methods, constants; nothing where that cannot be read."""
         try:
-            text = gzip.decompress(excerpts_file(self.file).read_bytes())
-        except FileNotFoundError:
+            excerpts: dict[str, dict[str, list[Any]]] = json.loads(
+                gzip.decompress(excerpts_file(self.file).read_bytes())
+            )
+        except (OSError, EOFError, ValueError, zlib.error):
             return {}
-        excerpts: dict[str, dict[str, list[Any]]] = json.loads(text)
         return excerpts
 
     def _read_excerpts(self, module: str, name: str) -> Excerpts:
-        return Excerpts(*self._excerpts.get(module, {}).get(name, ()))
+        return Excerpts(*self.excerpts.get(module, {}).get(name, ()))
 
     def _find(self, dotted: str) -> ClassRecord | None:
         module, _, name = dotted.rpartition(".")
@@ -216,9 +219,8 @@ def read_snapshot(file: Path) -> Snapshot:
 def load_installed() -> Snapshot:
     """The snapshot by which configs are judged: the one made here of what is installed, else the shipped one."""
     release = installed_release()
-    file = made_file(release, installed_versions(release))
     try:
-        return read_snapshot(file)
+        return read_snapshot(made_file(release, installed_versions(release)))
     except (OSError, ValueError, KeyError):
         return load(release)
 

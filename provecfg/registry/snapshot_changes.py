@@ -19,17 +19,14 @@ class SnapshotChanges:
         removed: Classes that the old one alone has.
         arguments: Class -> its constructor's arguments that differ: `+name` is new, `-name` is gone, `name` has another
             default.
+        are_alike: Whether all that configs are judged by is the same, down to what methods refuse.
     """
 
     versions: dict[str, tuple[str | None, str | None]]
     added: tuple[str, ...]
     removed: tuple[str, ...]
     arguments: dict[str, tuple[str, ...]]
-
-    @property
-    def has_classes(self) -> bool:
-        """Whether configs are judged otherwise."""
-        return bool(self.added or self.removed or self.arguments)
+    are_alike: bool
 
 
 def changes_between(old: Snapshot, new: Snapshot) -> SnapshotChanges:
@@ -44,6 +41,7 @@ def changes_between(old: Snapshot, new: Snapshot) -> SnapshotChanges:
         tuple(sorted(after.keys() - before.keys())),
         tuple(sorted(before.keys() - after.keys())),
         {name: changed for name, changed in arguments.items() if changed},
+        (old.registered, old.raw, old.excerpts) == (new.registered, new.raw, new.excerpts),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final
 
 from provecfg.data.records import ImageRecord
@@ -26,7 +26,8 @@ def check_images(key: str, dataset: Mapping[str, Any], images: Mapping[str, Imag
     yield from _deep(f"{key}.pipeline", steps, readable)
     if not key.startswith("train_dataloader"):
         return  # whole images are validated: nothing is cut off, and labels keep their size
-    for index, step in enumerate(steps):
+    crop = next((index for index, step in enumerate(steps) if "Crop" in _kind(step)), 0)
+    for index, step in enumerate(steps[:crop]):
         factors = {name: factor for name, record in readable.items() if (factor := enlargement(step, record.size))}
         if factors:
             yield from _enlarged(f"{key}.pipeline[{index}]", step, factors, readable)
@@ -81,9 +82,12 @@ def enlargement(step: Mapping[str, Any], size: tuple[int, int]) -> float | None:
         return None
     if kind in ("Resize", "RandomResize") and _is_size(scale):
         assert scale is not None
+        drawn = step.get("ratio_range", (1.0, 1.0)) if kind == "RandomResize" else (1.0, 1.0)
+        if not (isinstance(drawn, Sequence) and drawn and all(isinstance(ratio, (int, float)) for ratio in drawn)):
+            return None
         if step.get("keep_ratio", False):
-            return float(min(max(scale) / long, min(scale) / short))
-        return float(min(scale[0] / size[0], scale[1] / size[1]))
+            return fmean(drawn) * min(max(scale) / long, min(scale) / short)
+        return fmean(drawn) * min(scale[0] / size[0], scale[1] / size[1])
     edges = step.get("scales") if kind == "RandomChoiceResize" else scale if kind == "ResizeShortestEdge" else None
     edges = [edges] if isinstance(edges, int) else edges
     if isinstance(edges, Sequence) and edges and all(isinstance(edge, int) for edge in edges):

@@ -447,8 +447,12 @@ def _check_optimizer(config: Any) -> list[Finding]:
 
     optimizer = (config.get("optim_wrapper") or {}).get("optimizer")
     kind = optimizer.get("type") if isinstance(optimizer, dict) else None
-    if not isinstance(kind, str) or OPTIMIZERS.get(kind) is not None:
+    if not isinstance(kind, str):
         return []
+    # as mmengine builds it: from the registry of the config's scope, where the user's package may have put it
+    with OPTIMIZERS.switch_scope_and_registry(config.get("default_scope")) as registry:
+        if registry.get(kind) is not None:
+            return []
     message = f"no optimizer is registered as {kind!r}"
     return [Finding(NO_SUCH_OPTIMIZER, message, "optim_wrapper.optimizer.type", hint=hint_for_optimizer(kind))]
 

@@ -97,6 +97,17 @@ def test_a_submission_that_was_refused_goes_on_when_that_is_mended(tmp_path: Pat
     )
 
 
+def test_a_scheduler_that_says_nothing_may_have_taken_it(tmp_path: Path, provecfg, monkeypatch) -> None:
+    monkeypatch.setattr("provecfg.engines.shell._SECONDS", 0.2)
+    Path("bin/sbatch").write_text("#!/bin/sh\nexec sleep 30\n")
+    code, _, err = provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")
+    assert code == ExitCode.FINDINGS
+    assert err == (
+        "error: sbatch has not answered in 0.2 s\n  hint: it may have been taken: look for it in the engine's own "
+        "list, and end it there; then `provecfg resume study`\n"
+    )
+
+
 def test_a_job_that_cannot_be_written_down_is_named(tmp_path: Path, provecfg) -> None:
     Path("bin/sbatch").write_text("#!/bin/sh\nmkdir study/submissions/0001.jobs\necho 7\n")
     code, _, err = provecfg("submit", *configs(tmp_path, "one"), "--study-dir", "study", "--no-proof")

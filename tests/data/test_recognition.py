@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.data.fingerprint import survey_of
 from provecfg.data.observations import Observation, observations_of
 from provecfg.data.recognition import recognised
+from provecfg.data.records import image_records
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Severity
 from provecfg.study.datasets import dataset_of
@@ -164,3 +166,12 @@ def test_images_without_label_maps_are_refused_with_what_is_there(tmp_path: Path
     save(tmp_path / "set/a.jpg", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ProvecfgError, match=r"label maps of the same names were found; there are 1 .jpg"):
         recognised(tmp_path / "set", "w")
+
+
+def test_a_palette_holds_colours_and_a_bitmap_of_565_bits_has_eight_a_channel(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).convert("P").save(tmp_path / "palette.png")
+    header = struct.pack("<2sIHHI", b"BM", 66 + 2, 0, 0, 66)
+    information = struct.pack("<IiiHHIIiiIIIII", 40, 1, 1, 1, 16, 3, 2, 0, 0, 0, 0, 0xF800, 0x07E0, 0x001F)
+    (tmp_path / "bitmap.bmp").write_bytes(header + information + b"\x1f\x00")
+    records = image_records(tmp_path, ["palette.png", "bitmap.bmp"])
+    assert [(record.channels, record.bits, record.problem) for record in records.values()] == [(3, 8, ""), (3, 8, "")]

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from provecfg.engines import cell_process
+from provecfg.engines.cell_process import Verdict
 from provecfg.engines.cell_task import CellTask
 from provecfg.engines.profile import profile_of
 from provecfg.engines.submitting import submission_of
@@ -15,14 +18,35 @@ from provecfg.ledger.cell import Cell
 from provecfg.ledger.study_folder import Study, add_submission, write_study
 from provecfg.training.job import Job
 from provecfg.training.json_file import write_json_file
-from provecfg.training.lease import Holder, lease_path
+from provecfg.training.lease import ENDED_HOLDER, Holder, lease_path
 from provecfg.training.record import FINISHED, read_record
+
+
+def test_a_life_that_fails_beside_the_lease_of_one_that_is_gone_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [sys.executable, "-c", "print('error: no such data'); raise SystemExit(1)"]
+    monkeypatch.setattr(cell_process, "run_command", lambda *_: words)
+    holder = dataclasses.replace(Holder.this_process("lost"), host="elsewhere")
+    write_json_file(lease_path(tmp_path, 1), holder)
+    ends = {}
+    for token in ("another", holder.token):
+        process = cell_process.CellProcess(tmp_path / "config.py", tmp_path, (), {ENDED_HOLDER: token})
+        ends[token] = process.end()
+    assert ends["another"].verdict is Verdict.ELSEWHERE
+    assert (ends[holder.token].verdict, ends[holder.token].message) == (Verdict.FAILED, "error: no such data")
 
 
 @pytest.mark.usefixtures("_fake_training")
 @pytest.mark.parametrize(
     ("told", "is_trained"),
-    [("6|0|NODE_FAIL|NodeDown", True), ("6|0|PENDING|BeginTime", True), ("6|0|RUNNING|None", False), ("", False)],
+    [
+        ("6|0|NODE_FAIL|NodeDown", True),
+        ("6|0|PENDING|BeginTime", True),
+        ("6|0|RUNNING|None", False),
+        ("6|0|SUSPENDED|None", False),
+        ("", False),
+    ],
 )
 def test_a_cell_whose_holder_the_scheduler_has_ended_is_not_waited_for(
     tmp_path: Path, configs, monkeypatch: pytest.MonkeyPatch, told: str, is_trained: bool

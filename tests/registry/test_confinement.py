@@ -17,9 +17,8 @@ confine(scratch)
 
 
 def run(scratch: Path, elsewhere: Path, line: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _CONFINED + line, scratch, elsewhere], capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-c", _CONFINED + line, scratch, elsewhere]
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=elsewhere.parent)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +32,9 @@ def run(scratch: Path, elsewhere: Path, line: str) -> subprocess.CompletedProces
         "(scratch / 'link').symlink_to(elsewhere); (scratch / 'link' / 'new').write_text('')",
         "(elsewhere / 'folder').mkdir()",
         "shutil.rmtree(elsewhere)",
+        "os.open('new', os.O_CREAT | os.O_WRONLY, dir_fd=os.open(elsewhere, os.O_RDONLY))",
+        "os.unlink('kept', dir_fd=os.open(elsewhere, os.O_RDONLY))",
+        "os.rename(scratch / 'taken', elsewhere / 'kept')",
         "socket.create_connection(('127.0.0.1', 9))",
         "subprocess.run(['true'])",
         "os.system('true')",
@@ -53,7 +55,13 @@ def test_a_confined_process_reads_everything_and_writes_into_its_folder(tmp_path
     for folder in (scratch, elsewhere):
         folder.mkdir()
     (elsewhere / "kept").write_text("kept")
-    line = "pathlib.Path.home().joinpath('.cache').write_text((elsewhere / 'kept').read_text())"
+    line = """
+folder = pathlib.Path.home() / 'folder'
+(folder / 'inner').mkdir(parents=True)
+shutil.rmtree(folder)
+pathlib.Path.home().joinpath('.cache').write_text((elsewhere / 'kept').read_text())
+open(os.devnull, 'w').close()
+"""
     done = run(scratch, elsewhere, line)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (scratch / ".cache").read_text() == "kept"
+    assert [(file.name, file.read_text()) for file in scratch.iterdir()] == [(".cache", "kept")]

@@ -100,13 +100,30 @@ def test_a_snapshot_that_cannot_be_read_is_as_if_it_were_not_there(
     assert load_installed() is load("onedl")
 
 
+def test_where_nobody_has_a_home_the_shipped_snapshot_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PROVECFG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert load_installed() is load("onedl")
+
+
 def test_changes_name_versions_classes_and_arguments(tmp_path: Path) -> None:
     made_with_another_argument(tmp_path / "made.json")
     changes = changes_between(load("onedl"), read_snapshot(tmp_path / "made.json"))
     assert changes.versions == {"onedl-mmsegmentation": ("1.4.2", "1.5.0")}
     assert (changes.added, changes.removed) == (("mmseg.NewHead",), ("mmseg.PSPHead",))
     assert changes.arguments == {"mmseg.FCNHead": ("+num_rounds",)}
+    assert not changes.are_alike
 
 
-def test_a_snapshot_differs_from_itself_in_nothing() -> None:
-    assert not changes_between(load("onedl"), load("onedl")).has_classes
+def test_a_snapshot_differs_from_itself_in_nothing_and_from_one_that_refuses_other_values_unnamed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "made.json").write_bytes(shipped_file("onedl").read_bytes())
+    same = changes_between(load("onedl"), load("onedl"))
+    other = changes_between(load("onedl"), read_snapshot(tmp_path / "made.json"))  # whose excerpts are not there
+    assert (same.versions, same.added, same.removed, same.arguments, same.are_alike) == ({}, (), (), {}, True)
+    assert (other.versions, other.added, other.removed, other.arguments, other.are_alike) == ({}, (), (), {}, False)

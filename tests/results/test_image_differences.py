@@ -40,6 +40,17 @@ def test_the_images_of_the_greatest_difference_come_first(results: StudyResults)
         assert {axis for axis in cell.coordinates if cell.coordinates[axis] != other.coordinates[axis]} == {"loss"}
 
 
+def test_a_run_whose_last_counts_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    study = study_of(2, 2, losses={"auxiliary": ["none", "focal"]})
+    paths = write_study(tmp_path, study, Effects(iou={"focal": 3.0}))
+    whole = image_differences(read_study("two", paths))
+    damaged = sorted(next(path for path in tmp_path.rglob("*focal*") if list(path.rglob("*.npz"))).rglob("*.npz"))[-1]
+    damaged.write_bytes(b"")
+    shown = image_differences(read_study("two", paths))
+    assert [len(image.pairs) for image in whole] == [4, 4]
+    assert [len(image.pairs) for image in shown] == [3, 3]
+
+
 @pytest.fixture
 def difference(results: StudyResults, tmp_path: Path) -> ImageDifference:
     """One of a drawn street, as the configs of the study have its data."""

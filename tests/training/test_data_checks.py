@@ -185,8 +185,15 @@ def test_images_much_smaller_than_the_scale_are_said(generated, data: Path) -> N
     findings = check_data(with_data_root(generated("pspnet_r50_bdd10k_ce"), data))
     (finding,) = findings
     assert (finding.problem, finding.key) == (problems.ENLARGED_IMAGES, "train_dataloader.dataset.pipeline[2]")
-    assert "RandomResize makes images 28.4 times as large before they are cropped" in finding.message
+    assert "RandomResize makes images 35.6 times as large before they are cropped" in finding.message
     assert "(64, 36)" in str(finding.hint)
+
+
+@pytest.mark.parametrize("kinds", [("Resize",), ("RandomCrop", "Resize")], ids=["never cropped", "cropped before"])
+def test_what_is_enlarged_and_not_cropped_then_is_let_be(findings_of, kinds: tuple[str, ...]) -> None:
+    arguments = {"Resize": {"scale": (640, 360)}, "RandomCrop": {"crop_size": (32, 32)}}
+    steps = [{"type": "LoadImageFromFile"}, *({"type": kind, **arguments[kind]} for kind in kinds)]
+    assert findings_of(**{"train_dataloader.dataset.pipeline": steps}) == []
 
 
 @pytest.mark.parametrize("shape", [(36, 64), (36, 64, 3)], ids=["grey", "colour"])
@@ -207,6 +214,8 @@ def test_images_of_sixteen_bits_are_said_where_eight_are_read(findings_of, data:
     [
         ({"type": "Resize", "scale": (2048, 512), "keep_ratio": True}, 512 / 480),  # the short side decides
         ({"type": "mmseg.RandomResize", "scale": (1280, 720), "keep_ratio": True}, 1.5),
+        ({"type": "RandomResize", "scale": (1280, 960), "ratio_range": (0.5, 2.0), "keep_ratio": True}, 2.5),
+        ({"type": "RandomResize", "scale": (1280, 960), "ratio_range": (0.1, 0.5), "keep_ratio": True}, 0.6),
         ({"type": "Resize", "scale": (1280, 1440)}, 2.0),
         ({"type": "RandomChoiceResize", "scales": [480, 960, 1440], "max_size": 4096}, 2.0),
         ({"type": "RandomChoiceResize", "scales": [960, 1920], "max_size": 640}, 1.0),

@@ -154,6 +154,21 @@ def test_an_optimizer_of_a_package_that_is_not_here_is_named_with_it(smoke) -> N
     assert finding.hint == "mmengine registers it where the package 'dadaptation' is installed"
 
 
+def test_an_optimizer_that_the_user_registers_in_mmsegs_registry_is_there(
+    smoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "optimizers_of_the_user.py").write_text(
+        "from mmseg.registry import OPTIMIZERS\nfrom torch.optim import SGD\n\n"
+        "@OPTIMIZERS.register_module()\nclass OptimizerOfTheUser(SGD):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    prepared = smoke(
+        "custom_imports = dict(imports=['provecfg.plugin', 'optimizers_of_the_user'])\n"
+        "optim_wrapper = dict(optimizer=dict(_delete_=True, type='OptimizerOfTheUser', lr=1.0))\n"
+    )
+    assert "RUN135" not in {finding.code for finding in prepared.findings}
+
+
 def test_options_change_the_config(tmp_path: Path) -> None:
     options = RunOptions(
         max_iters=800, data_root=tmp_path, pretrained=False, cfg_options=("optim_wrapper.optimizer.lr=0.5",)

@@ -66,9 +66,11 @@ def _pairs(results: StudyResults, loss: str, index: int, sign: float) -> tuple[t
         of_reference = {cell.coordinates["seed"]: cell for cell in by_loss.get(results.reference, [])}
         for cell in by_loss.get(loss, []):
             other = of_reference.get(cell.coordinates["seed"])
-            if other is not None:
-                difference = _image_iou(cell)[index] - _image_iou(other)[index]
-                pairs.append((sign * float(np.nan_to_num(difference)), cell, other))
+            if other is None:
+                continue
+            own, base = _image_iou(cell), _image_iou(other)
+            if index < min(len(own), len(base)):  # there are none where the last counts cannot be read
+                pairs.append((sign * float(np.nan_to_num(own[index] - base[index])), cell, other))
     pairs.sort(key=lambda pair: -pair[0])
     return tuple((cell, other) for _, cell, other in pairs)
 
