@@ -14,6 +14,7 @@ from provecfg.registry import ClassInfo, Fate
 from provecfg.registry.accepted import accepted, argument_name
 from provecfg.registry.layout import DATA_LOADER, LOADERS
 from provecfg.registry.stated_types import StatedType
+from provecfg.registry.tree import ROOT_SCOPE
 
 _CERTAIN: Final = frozenset(
     {
@@ -193,12 +194,22 @@ def misfits_of(config: Lookup, parts: Iterable[tuple[Typed, Part]]) -> Iterator[
                 yield Misfit(part.info, key, (node.dig(path) if path else None) or node, stated)
 
 
+def is_for_the_runner(config: Lookup, key: str) -> bool:
+    """Whether a section is given to the Runner's own method, and not to a loop of the user's, or of another package."""
+    split, _, part = key.partition("_")
+    loop = config.section(f"{split}_cfg")
+    if part not in ("dataloader", "evaluator") or loop is None or loop.type is None:
+        return True
+    info = config.class_of(loop, "loop")
+    return info is not None and info.scope == ROOT_SCOPE and not info.is_of_user
+
+
 def loader_parts_of(config: Lookup) -> Iterator[tuple[Node, Part]]:
     """The sections of data loaders, whose values go to torch's class, which no `type` names."""
     data_loader = config.registry.find_dotted(DATA_LOADER)
     for key in LOADERS if data_loader is not None else ():
         node = config.section(key)
-        if node is not None and data_loader is not None:
+        if node is not None and data_loader is not None and is_for_the_runner(config, key):
             yield node, config.class_cache.part(node.value, data_loader)
 
 

@@ -53,6 +53,8 @@ def _of_neck(config: Lookup, neck: Node) -> tuple[int | None, ...] | None:
 
 
 def _of_backbone(config: Lookup, backbone: Node) -> tuple[int | None, ...] | None:
+    if config.is_unknown_to_release(backbone):
+        return None  # how many maps it gives is its own affair
     kind = kind_of(backbone.value.get("type"))
     if kind == "HRNet":
         return _of_hrnet(config, backbone)
@@ -61,8 +63,6 @@ def _of_backbone(config: Lookup, backbone: Node) -> tuple[int | None, ...] | Non
         return stages
     if kind == "UNet":  # the decoder's stages, deepest first
         return stages
-    if config.is_unknown_to_release(backbone):
-        return None  # how many maps it gives is its own affair
     indices = config.argument(backbone, "out_indices")
     if not isinstance(indices, (list, tuple)) or not all(isinstance(index, int) for index in indices):
         return None

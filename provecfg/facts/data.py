@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from provecfg.facts.lookup import Lookup
+from provecfg.facts.numbers import count
 from provecfg.mmconfig import Node, Opaque
 from provecfg.registry import ClassInfo
 from provecfg.registry.classes import ClassRecord
@@ -46,6 +47,35 @@ LABEL_LOADERS: Final = ("LoadAnnotations", "LoadEncodedAnnotations")
 """Transforms that load a label map: mmseg's, and our plugin's."""
 
 Split = Literal["train", "val", "test"]
+
+
+_THREE: Final = ("color", "color_ignore_orientation")
+_ONE: Final = ("grayscale", "grayscale_ignore_orientation")
+_DECODES_BY_COLOUR_TYPE: Final = ("cv2", "pillow", "turbojpeg")
+"""Backends that make as many channels as `color_type` says (mmcv 2.1.0, image/io.py); tifffile leaves them alone."""
+
+_SAME_CHANNELS: Final = frozenset(
+    {
+        # mmsegmentation 1.2.2, datasets/transforms; mmcv 2.1.0, transforms
+        "LoadAnnotations",
+        "Resize",
+        "RandomResize",
+        "RandomChoiceResize",
+        "ResizeShortestEdge",
+        "ResizeToMultiple",
+        "RandomCrop",
+        "RandomFlip",
+        "RandomRotate",
+        "RandomCutOut",
+        "Pad",
+        "PhotoMetricDistortion",
+        "CLAHE",
+        "AdjustGamma",
+        "Rerange",
+        "GenerateEdge",
+        "PackSegInputs",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,49 @@ class Dataset:
         return _classes_of(info) if info is not None else None
 
     @cached_property
+    def keeps_labels(self) -> bool:
+        """Whether no transform of its pipelines is one of the user's that may change labels."""
+        infos = (self.config.class_of(transform, "transform") for transform in self.transforms)
+        return all(
+            info is not None and not (info.is_of_user and any(map(info.may_take_out, ("gt_seg_map", "seg_fields"))))
+            for info in infos
+        )
+
+    @cached_property
+    def is_read_as_the_release_does(self) -> bool:
+        """Whether no class of the user's replaces how it lists, loads and prepares what it has."""
+        info = self.config.class_of(self.node, "dataset")
+        return info is not None and all(
+            record is not None
+            and (record.file is None or (record.own_names or frozenset()) <= {"METAINFO", "__init__"})
+            for record in info.ancestors
+        )
+
+    @cached_property
+    def image_channels(self) -> int | None:
+        """Channels of what its pipeline makes of an image; None where a transform, or the dataset, is not known."""
+        if not self.is_read_as_the_release_does:
+            return None
+        channels = None
+        for node in self.transforms:
+            info = self.config.class_of(node, "transform")
+            if info is None or info.is_of_user:
+                return None
+            if node.type == "LoadImageFromFile":
+                colour_type = self.config.value(node, "color_type", "color")
+                if self.config.value(node, "imdecode_backend", "cv2") not in _DECODES_BY_COLOUR_TYPE:
+                    return None
+                channels = 3 if colour_type in _THREE else 1 if colour_type in _ONE else None
+            elif node.type == "RGB2Gray":
+                out = self.config.value(node, "out_channels")
+                channels = channels if out is None else count(out)
+            elif node.type not in _SAME_CHANNELS:
+                return None
+            if channels is None:
+                return None
+        return channels
+
+    @cached_property
     def is_of_release(self) -> bool:
         """Whether it is the release's dataset of its name, or a copy with as many classes: of those images."""
         info = self.config.class_of(self.node, "dataset")
@@ -139,11 +212,16 @@ def _classes_of(info: ClassInfo) -> int | None:
         if record is None or record.flow == OPEN or _gives_metainfo(record):
             return None
         if record.file is not None and record.may_hide("METAINFO"):
-            # what a class does beside being constructed may make other labels of a label map
-            return record.class_count if (record.own_names or frozenset()) <= {"METAINFO", "__init__"} else None
+            return None if _makes_labels(record) else record.class_count
         if record.file is None and record.name in DATASET_CLASSES:
             return DATASET_CLASSES[record.name]
     return None
+
+
+def _makes_labels(record: ClassRecord) -> bool:
+    """Whether a class may make other labels of a label map, by what it does beside being constructed, or therein."""
+    is_plain = (record.own_names or frozenset()) <= {"METAINFO", "__init__"}
+    return not is_plain or bool(record.texts & {"metainfo", "label_map"})
 
 
 def _gives_metainfo(record: ClassRecord) -> bool:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from provecfg.facts.arguments import is_for_the_runner
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
@@ -13,7 +14,6 @@ from provecfg.mmconfig import Node
 from provecfg.registry.accepted import accepted, digest
 from provecfg.registry.layout import RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
-from provecfg.registry.tree import ROOT_SCOPE
 
 RUNNER_NAME: Final = "mmengine"
 """What is said to refuse a section of the top level."""
@@ -75,7 +75,7 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
             yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
     for key, (method, argument) in RUNNER_METHODS.items():
         node = config.get(key)
-        if node is None or node.value is None or not _is_for_the_runner(config, key):
+        if node is None or node.value is None or not is_for_the_runner(config, key):
             continue
 
         def refusal_of(value: Any, method: str = method, argument: str = argument) -> Refusal | None:
@@ -88,16 +88,6 @@ def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refus
         arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
         if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
             yield Refused(node, RUNNER_NAME, refused, arguments)
-
-
-def _is_for_the_runner(config: Lookup, key: str) -> bool:
-    """Whether a section is given to the Runner's own method, and not to a loop of the user's, or of another package."""
-    split, _, part = key.partition("_")
-    loop = config.section(f"{split}_cfg")
-    if part not in ("dataloader", "evaluator") or loop is None or loop.type is None:
-        return True
-    info = config.class_of(loop, "loop")
-    return info is not None and info.scope == ROOT_SCOPE and not info.is_of_user
 
 
 def innermost(refusals: Iterable[Refused]) -> list[Refused]:

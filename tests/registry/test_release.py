@@ -119,7 +119,7 @@ def test_changes_name_versions_classes_and_arguments(tmp_path: Path) -> None:
     assert not changes.are_alike
 
 
-def test_a_snapshot_differs_from_itself_in_nothing_and_from_one_that_refuses_other_values_unnamed(
+def test_what_is_refused_otherwise_is_a_difference_though_no_name_is(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "made.json").write_bytes(shipped_file("onedl").read_bytes())

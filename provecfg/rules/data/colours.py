@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.facts.data import Dataset
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import count, number
 from provecfg.findings import Severity
@@ -177,57 +176,6 @@ def deviation_not_positive(facts: Facts) -> Iterator[Mark]:
         yield Mark(node.get("std") or node, f"the images are divided by {min(std):g}", "ImageNet's are near 58")
 
 
-_THREE: Final = ("color", "color_ignore_orientation")
-_ONE: Final = ("grayscale", "grayscale_ignore_orientation")
-_ANY_COLOUR_TYPE: Final = ("cv2", "pillow", "turbojpeg")
-"""Backends that make as many channels as `color_type` says (mmcv 2.1.0, image/io.py); tifffile leaves them alone."""
-
-_SAME_CHANNELS: Final = frozenset(
-    {
-        # mmsegmentation 1.2.2, datasets/transforms; mmcv 2.1.0, transforms
-        "LoadAnnotations",
-        "Resize",
-        "RandomResize",
-        "RandomChoiceResize",
-        "ResizeShortestEdge",
-        "ResizeToMultiple",
-        "RandomCrop",
-        "RandomFlip",
-        "RandomRotate",
-        "RandomCutOut",
-        "Pad",
-        "PhotoMetricDistortion",
-        "CLAHE",
-        "AdjustGamma",
-        "Rerange",
-        "GenerateEdge",
-        "PackSegInputs",
-    }
-)
-
-
-def _image_channels(facts: Facts, dataset: Dataset) -> int | None:
-    """Channels of what a pipeline makes of an image; None where a transform is not known."""
-    channels = None
-    for node in dataset.transforms:
-        info = facts.class_of(node, "transform")
-        if info is None or info.is_of_user:
-            return None
-        if node.type == "LoadImageFromFile":
-            colour_type = facts.value(node, "color_type", "color")
-            if facts.value(node, "imdecode_backend", "cv2") not in _ANY_COLOUR_TYPE:
-                return None
-            channels = 3 if colour_type in _THREE else 1 if colour_type in _ONE else None
-        elif node.type == "RGB2Gray":
-            out = facts.value(node, "out_channels")
-            channels = channels if out is None else count(out)
-        elif node.type not in _SAME_CHANNELS:
-            return None
-        if channels is None:
-            return None
-    return channels
-
-
 @rule("DATA039", Severity.ERROR)
 def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
     """Images, the mean that is taken off them, and the backbone disagree about the number of channels.
@@ -279,7 +227,7 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
     if means is not None and _triple(means) is None:
         return
     for loader, dataset in facts.datasets:
-        channels = _image_channels(facts, dataset)
+        channels = dataset.image_channels
         if channels is None:
             continue
         where = f"images of {loader.split}_dataloader have {channels} channel{'s' * (channels != 1)}"

@@ -45,7 +45,7 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
                 type='CityscapesDataset',
                 data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train')))
 
-    Known problems: a class of the user's that has the key as a text anywhere is taken to read it.
+    Known problems: a class of the user's with methods of its own is left alone: it may list its images as it likes.
 
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
     """
@@ -55,6 +55,8 @@ def data_prefix_keys(facts: Facts) -> Iterator[Mark]:
         if prefix is None or not prefix.is_dict or info is None or None in info.ancestors or info.open:
             continue
         if not info.is_a("BaseSegDataset") and not info.is_a("BaseCDDataset"):
+            continue
+        if not dataset.is_read_as_the_release_does:
             continue
         is_renamed = False
         for node in prefix:

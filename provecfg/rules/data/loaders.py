@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from provecfg.facts.arguments import is_for_the_runner
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
 from provecfg.mmconfig import DottedName
@@ -171,7 +172,11 @@ def unknown_loader_key(facts: Facts) -> Iterator[Mark]:
     """
     for loader in facts.loaders:
         for child in loader.node:
-            if child.name in LOADER_KEYS or child.name.startswith("_"):
+            if (
+                child.name in LOADER_KEYS
+                or child.name.startswith("_")
+                or not is_for_the_runner(facts, loader.node.name)
+            ):
                 continue
             near = [name for name in nearest_names(child.name, LOADER_KEYS) if name not in loader.node.value]
             yield Mark(

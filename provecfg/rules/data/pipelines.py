@@ -61,6 +61,9 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
                 break
 
 
+_HOLDS_TRANSFORMS: Final = ("Compose", "RandomApply", "RandomChoice", "TestTimeAug")
+
+
 @rule("DATA016", Severity.ERROR)
 def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
     """The pipeline does not load labels, or does not pack its results.
@@ -111,9 +114,10 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
                 break
             kinds.append(info.type_name)
         else:
-            if not any(kind.startswith("Pack") or kind in ("TestTimeAug", "Compose") for kind in kinds):
+            packs = any(kind.startswith("Pack") or kind in _HOLDS_TRANSFORMS for kind in kinds)
+            if not packs and not _packs_by_itself(facts, loader, dataset):
                 yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
-            loads = any("Annotation" in kind or kind in ("TestTimeAug", "Compose") for kind in kinds)
+            loads = any("Annotation" in kind or kind in _HOLDS_TRANSFORMS for kind in kinds)
             if not loads and loader.split == "train":
                 yield Mark(pipeline, "the training pipeline loads no labels", "add dict(type='LoadAnnotations')")
             if not loads and loader.split == "val" and measures:
@@ -122,6 +126,19 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
                     "the validation pipeline loads no labels, which IoUMetric reads",
                     "add dict(type='LoadAnnotations')",
                 )
+
+
+def _packs_by_itself(facts: Facts, loader: Loader, dataset: Dataset) -> bool:
+    """Whether something of the user's comes between a pipeline and the model: a collate function, or a wrapper."""
+    if "collate_fn" in loader.node.value:
+        return True
+    around = dataset.node.parent
+    while around is not None and around is not loader.node:
+        info = facts.class_of(around, "dataset") if around.is_dict and "type" in around.value else None
+        if info is not None and not _is_released(facts, info):
+            return True
+        around = around.parent
+    return False
 
 
 def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
@@ -190,6 +207,8 @@ _MOVING: Final = frozenset(
         "ResizeToMultiple",
     }
 )
+_MOVING_TWICE: Final = frozenset({"RandomCrop", "RandomFlip", "RandomRotFlip", "RandomRotate"})
+"""Of those, what makes another label map of one that it has moved already: a size that is reached stays."""
 
 
 @rule("DATA026", Severity.ERROR)
@@ -252,10 +271,15 @@ def labels_loaded_twice(facts: Facts) -> Iterator[Mark]:
     Source: mmsegmentation 1.2.2, datasets/transforms/loading.py, `LoadAnnotations._load_seg_map`; issue 2452.
     """
     for loader, dataset in _whole_pipelines(facts):
-        loads = [transform for transform in dataset.transforms if transform.type == "LoadAnnotations"]
-        moves = any(transform.type in _MOVING for transform in dataset.transforms)
+        loads = [transform for transform in dataset.transforms if _loads_label_maps(facts, transform)]
+        moves = any(transform.type in _MOVING_TWICE for transform in dataset.transforms)
         if loader.split == "train" and len(loads) > 1 and moves:
             yield Mark(loads[1], "the labels are loaded a second time", "leave it out")
+
+
+def _loads_label_maps(facts: Facts, transform: Node) -> bool:
+    info = facts.class_of(transform, "transform")  # mmdet's loads boxes and masks, too, and enters none to be moved
+    return transform.type == "LoadAnnotations" and info is not None and info.dotted.startswith("mmseg.")
 
 
 @rule("DATA027", Severity.ERROR)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from provecfg.facts.data import Dataset
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
 from provecfg.facts.numbers import number
@@ -104,24 +103,6 @@ def input_channels_disagree(facts: Facts) -> Iterator[Mark]:
                 break
 
 
-_KEEPS_CHANNELS: Final = frozenset(
-    {
-        # mmsegmentation 1.2.2, datasets/transforms, and mmcv 2.1.0, transforms
-        "GenerateEdge",
-        "LoadAnnotations",
-        "PackSegInputs",
-        "PhotoMetricDistortion",
-        "RandomChoiceResize",
-        "RandomCrop",
-        "RandomCutOut",
-        "RandomFlip",
-        "RandomResize",
-        "RandomRotate",
-        "Resize",
-        "ResizeShortestEdge",
-        "ResizeToMultiple",
-    }
-)
 _COLOURS: Final = 3
 
 
@@ -152,7 +133,8 @@ def backbone_expects_other_channels(facts: Facts) -> Iterator[Mark]:
                 type='CityscapesDataset',
                 pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
-    Known problems: judged where every transform is known to leave the channels as they are.
+    Known problems: judged where dataset and data preprocessor are mmseg's, and every transform is known to leave the
+    channels as they are.
 
     Source: mmcv 2.1.0, transforms/loading.py, `LoadImageFromFile`; mmsegmentation 1.2.2, models/backbones.
     """
@@ -160,21 +142,16 @@ def backbone_expects_other_channels(facts: Facts) -> Iterator[Mark]:
     parts = [facts.class_of(facts.model), facts.class_of(backbone)]
     if backbone is None or train is None or any(info is None or not info.dotted.startswith("mmseg.") for info in parts):
         return
+    if facts.preprocessor is not None and facts.preprocessor.type != "SegDataPreProcessor":
+        return  # it may add channels
     channels = facts.argument(backbone, "in_channels")
-    if type(channels) is int and channels != _COLOURS and train.datasets and all(map(_is_in_colour, train.datasets)):
+    are_coloured = train.datasets and all(dataset.image_channels == _COLOURS for dataset in train.datasets)
+    if type(channels) is int and channels != _COLOURS and are_coloured:
         yield Mark(
             backbone.get("in_channels") or backbone,
             f"the backbone expects {channels} channels, and LoadImageFromFile loads {_COLOURS}",
             f"write {_COLOURS}, or load the images another way",
         )
-
-
-def _is_in_colour(dataset: Dataset) -> bool:
-    """Whether a dataset's images are certain to have three channels when they reach the model."""
-    first, *others = dataset.transforms or (None,)
-    if first is None or first.type != "LoadImageFromFile":
-        return False
-    return first.value.get("color_type", "color") == "color" and all(step.type in _KEEPS_CHANNELS for step in others)
 
 
 def _is_list(value: Any) -> bool:

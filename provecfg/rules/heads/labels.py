@@ -34,7 +34,7 @@ def _against_dataset(facts: Facts, *, more: bool) -> Iterator[Mark]:
     head, train = facts.main_head, facts.loader("train")
     if head is None or head.num_classes is None or train is None:
         return
-    counts = [dataset.classes for dataset in train.datasets]
+    counts = [dataset.classes if dataset.keeps_labels else None for dataset in train.datasets]
     known_counts = [count for count in counts if count is not None]
     if not counts or len(known_counts) != len(counts):
         return

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from provecfg.facts.data import is_no_pair, pair
+from provecfg.facts.data import Dataset, final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.model import Head
+from provecfg.facts.numbers import count
 from provecfg.findings import Severity
 from provecfg.invariants import images_for_pooled_batch_norm
 from provecfg.mmconfig import Node
@@ -261,7 +262,13 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
                 type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
                 out_channels=256),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
-        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+                    dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
     Good:
         model = dict(
@@ -270,14 +277,24 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
                 type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
                 out_channels=256),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
-        val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False))
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(
+                type='CityscapesDataset',
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+                    dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
-    Known problems: images that are no larger than a window are not known here.
+    Known problems: judged where the pipeline makes every image larger than a window; else that is for the data to say.
 
     Source: mmsegmentation 1.2.2, models/decode_heads/mask2former_head.py, `predict`; mmsegmentation issue 3666.
     """
     test, padding = facts.section("model.test_cfg"), facts.value(facts.preprocessor, "test_cfg")
     if facts.value(test, "mode") != "slide" or not isinstance(padding, dict) or not padding:
+        return
+    window = pair(facts.value(test, "crop_size"))
+    predicted = [dataset for loader, dataset in facts.datasets if loader.split != "train"]
+    if window is None or not any(_is_larger(dataset, max(window)) for dataset in predicted):
         return
     for head in facts.heads:
         info = facts.class_of(head.node)
@@ -288,6 +305,20 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
                 "set the data preprocessor's test_cfg=None, or predict with mode='whole'",
             )
             return
+
+
+def _is_larger(dataset: Dataset, window: int) -> bool:
+    """Whether every image of a dataset is resized to more than a window on one side, whatever its own shape.
+
+    Args:
+        dataset: Of the validation or the test.
+        window: The longer side of a window, in pixels.
+    """
+    resize = dataset.transform("Resize")
+    scale = resize.value.get("scale") if resize is not None else None
+    if resize is None or not (isinstance(scale, (list, tuple)) and len(scale) == 2 and all(map(count, scale))):
+        return False
+    return bool(min(scale) > window if resize.value.get("keep_ratio", False) else max(scale) > window)
 
 
 @rule("HEAD032", Severity.ERROR)
@@ -307,6 +338,8 @@ def positions_of_another_size(facts: Facts) -> Iterator[Mark]:
             data_preprocessor=dict(type='SegDataPreProcessor', size=(128, 128)),
             backbone=dict(type='MAE', img_size=(128, 128), patch_size=16))
 
+    Known problems: judged where the training pipeline makes no image larger than what images are padded to.
+
     Source: mmsegmentation 1.2.2, models/backbones/mae.py, `forward`; models/backbones/beit.py, `BEiTAttention.forward`;
     mmsegmentation issue 1613.
     """
@@ -314,6 +347,11 @@ def positions_of_another_size(facts: Facts) -> Iterator[Mark]:
     info = facts.class_of(backbone)
     if backbone is None or info is None or info.is_of_user or not info.is_a("BEiT"):
         return
+    if facts.preprocessor is None or facts.preprocessor.type != "SegDataPreProcessor":
+        return
+    train = facts.loader("train")
+    if size is None or any(_may_be_larger(dataset, size) for dataset in (train.datasets if train is not None else ())):
+        return  # padding makes images larger, and never smaller
     own, patch = pair(facts.argument(backbone, "img_size")), pair(facts.argument(backbone, "patch_size"))
     if own is None or patch is None or size is None:
         return
@@ -325,6 +363,13 @@ def positions_of_another_size(facts: Facts) -> Iterator[Mark]:
             f"positions of images of {own}, and images are padded to {size}",
             f"set img_size={size}",
         )
+
+
+def _may_be_larger(dataset: Dataset, size: tuple[int, int]) -> bool:
+    final = final_size(dataset.transforms)
+    if final is None or final.height is None or final.width is None:
+        return True
+    return final.height > size[0] or final.width > size[1]
 
 
 @rule("HEAD024", Severity.WARNING)

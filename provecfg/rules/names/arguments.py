@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.arguments import UnusedArgument, loader_parts_of
+from provecfg.facts.arguments import UnusedArgument, is_for_the_runner, loader_parts_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
@@ -215,7 +215,7 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
                 f"set {lacking[0]}",
             )
     for loader in facts.loaders if facts.is_whole_run else ():
-        if "dataset" not in loader.node.value:
+        if "dataset" not in loader.node.value and is_for_the_runner(facts, loader.node.name):
             yield Mark(loader.node, "a data loader needs the argument dataset", "set dataset", missing="dataset")
 
 
