@@ -100,8 +100,19 @@ def built_as_they_stand(
     """The parts whose dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
     owners = Owners(config, typed)
     for place, part in parts:
+        if place.node.key == "optim_wrapper" and _has_an_own_constructor(config, place.node):
+            continue
         if place.is_direct or not owners.are_the_users(place):
             yield place, part
+
+
+def _has_an_own_constructor(config: Lookup, optim_wrapper: Node) -> bool:
+    """Whether the section is given to a constructor of the user's, which makes of it what it likes."""
+    name = optim_wrapper.value.get("constructor")
+    if not isinstance(name, str):
+        return name is not None
+    info = config.registry.find(name, "optimizer wrapper constructor")
+    return info is None or info.is_of_user
 
 
 class Owners:

@@ -74,6 +74,8 @@ OPTIONAL: Final[dict[str, dict[str, str]]] = {
 TAKEN_IN_SLOT: Final[dict[str, frozenset[str]]] = {
     # mmcv 2.1.0, cnn/bricks/norm.py, build_norm_layer
     "norm_cfg": frozenset({"requires_grad"}),
+    # mmsegmentation 1.2.2, models/backbones/{resnet,resnext,resnest}.py
+    "dcn": frozenset({"fallback_on_stride"}),
 }
 """Keys that are removed from a dict that stands under a key that ends so (`backbone_norm_cfg`), whatever its type."""
 

@@ -184,7 +184,7 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
     Known problems: a part without a misspelt `type` is reported in whole configs alone, which have a training loop and
     a model or data; a fragment may leave it to the configs that inherit from it.
 
-    Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`.
+    Source: mmengine 0.10.7, registry/build_functions.py, `build_from_cfg`; runner/runner.py, `build_evaluator`.
     """
     is_run = facts.section("train_cfg") is not None and facts.get("default_scope") is not None
     parts = [
@@ -192,11 +192,17 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
         for key in _PARTS
         if (node := facts.section(key)) is not None and (facts.is_mmseg or not key.startswith("model."))
     ]  # other libraries' models have defaults for their parts
+    segmentor = facts.class_of(facts.model)
+    is_own_model = segmentor is not None and segmentor.is_of_user
     default_hooks = facts.section("default_hooks")
     parts += [(node.key, node) for node in default_hooks or () if node.is_dict]
     for key, node in parts:
         if "type" in node.value or (not node.value and key not in _PARTS):
             continue
+        if key.endswith("_evaluator") and "metrics" in node.value:
+            continue  # mmengine's own Evaluator
+        if key.startswith("model.") and is_own_model:
+            continue  # its parts are its own affair
         misspelt = _misspelt_type(node)
         if misspelt is not None:
             yield Mark(

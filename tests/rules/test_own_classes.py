@@ -1,0 +1,166 @@
+"""Right configs whose parts are the user's own, or stand where few people put them: no error, and no fix of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provecfg.findings import Severity
+from provecfg.mmconfig import read_config
+from provecfg.rules import judge
+
+OWN = """
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine.registry import FUNCTIONS
+from mmengine.runner import IterBasedTrainLoop
+from mmseg.datasets import BaseSegDataset
+from mmseg.models import EncoderDecoder, SegDataPreProcessor, UNet
+from mmseg.registry import DATASETS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, TRANSFORMS
+
+KEYS = ("img_path_ir", "rgb_path")
+THREE = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+
+@DATASETS.register_module()
+class ListsItsOwnWay(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def load_data_list(self):
+        return [dict(img_path=self.data_prefix[key]) for key in KEYS]
+
+@DATASETS.register_module()
+class StacksImages(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def prepare_data(self, index):
+        return stacked(super().prepare_data(index))
+
+@DATASETS.register_module()
+class TwoOfThree(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def __init__(self, **kwargs):
+        kwargs["metainfo"] = dict(classes=("a", "b"))
+        super().__init__(**kwargs)
+
+@DATASETS.register_module()
+class Three(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+
+@DATASETS.register_module()
+class Packs:
+    def __init__(self, dataset):
+        self.dataset = DATASETS.build(dataset)
+
+@TRANSFORMS.register_module()
+class MergeLabels(BaseTransform):
+    def transform(self, results):
+        results["gt_seg_map"] = results["gt_seg_map"] > 0
+        return results
+
+@MODELS.register_module()
+class AddsEdges(SegDataPreProcessor):
+    def forward(self, data, training=False):
+        return with_edges(super().forward(data, training))
+
+@MODELS.register_module()
+class TwoBackbones(EncoderDecoder):
+    def __init__(self, backbone, **kwargs):
+        super().__init__(backbone["rgb"], **kwargs)
+
+@MODELS.register_module(force=True)
+class UNet(UNet):
+    def forward(self, x):
+        return super().forward(x)[::-1]
+
+@LOOPS.register_module()
+class TwoLoaders(IterBasedTrainLoop):
+    def __init__(self, runner, dataloader, max_iters, **kwargs):
+        super().__init__(runner, runner.build_dataloader(dataloader["labeled"]), max_iters, **kwargs)
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class OfTwo:
+    def __call__(self, model):
+        return built(model)
+"""
+HEAD = """\
+_base_ = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+custom_imports = dict(imports=['own'])
+model = dict(auxiliary_head=None)
+"""
+LOADS = "dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')"
+THREE = (
+    "_delete_=True, data_root='d', data_prefix=dict(img_path='a', seg_map_path='b'), pipeline={{_base_.train_pipeline}}"
+)
+
+RIGHT = {
+    "keys that its own dataset reads": "train_dataloader = dict(dataset=dict(_delete_=True, type='ListsItsOwnWay', "
+    "data_prefix=dict(img_path_ir='i', rgb_path='r', seg_map_path='s'), pipeline={{_base_.train_pipeline}}))\n"
+    "model = dict(auxiliary_head=None, decode_head=dict(num_classes=3))",
+    "classes that a constructor leaves": "model = dict(auxiliary_head=None, decode_head=dict(num_classes=2))\n"
+    f"train_dataloader = dict(dataset=dict(type='TwoOfThree', {THREE}))",
+    "labels that its own transform merges": "model = dict(auxiliary_head=None, decode_head=dict(num_classes=2))\n"
+    "train_dataloader = dict(dataset=dict(_delete_=True, type='Three', data_root='d', data_prefix=dict(img_path='a', "
+    f"seg_map_path='b'), pipeline=[{LOADS}, dict(type='MergeLabels'), dict(type='RandomCrop', crop_size=(512, 1024)), "
+    "dict(type='PackSegInputs')]))",
+    "channels of a file": "model = dict(auxiliary_head=None, backbone=dict(in_channels=4), "
+    "data_preprocessor=dict(mean=None, std=None, bgr_to_rgb=False))\ntrain_dataloader = dict(dataset=dict(pipeline=["
+    "dict(type='LoadImageFromFile', imdecode_backend='tifffile'), dict(type='LoadAnnotations'), "
+    "dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))",
+    "channels that a preprocessor adds": "model = dict(auxiliary_head=None, backbone=dict(in_channels=4), "
+    "data_preprocessor=dict(type='AddsEdges'))",
+    "channels that a dataset stacks": "model = dict(auxiliary_head=None, backbone=dict(in_channels=4), "
+    f"decode_head=dict(num_classes=3))\ntrain_dataloader = dict(dataset=dict(type='StacksImages', {THREE}))",
+    "positions of crops that are larger than the padding": "model = dict(auxiliary_head=None, data_preprocessor=dict("
+    "size=(256, 512)), backbone=dict(_delete_=True, type='MAE', img_size=(512, 1024), patch_size=16, embed_dims=768, "
+    "num_layers=12, num_heads=12, out_indices=[3, 5, 7, 11]), decode_head=dict(in_channels=768))",
+    "one window": "model = dict(auxiliary_head=None, data_preprocessor=dict(test_cfg=dict(size_divisor=32)), "
+    "test_cfg=dict(mode='slide', crop_size=(1024, 2048), stride=(512, 1024)), decode_head=dict(_delete_=True, "
+    "type='Mask2FormerHead', in_channels=[256, 512, 1024, 2048], feat_channels=256, out_channels=256, num_classes=19, "
+    "num_queries=100, num_transformer_feat_level=3))",
+    "loaders of its own loop": "train_cfg = dict(_delete_=True, type='TwoLoaders', max_iters=40000, "
+    "val_interval=4000)\ntrain_dataloader = dict(_delete_=True, labeled={{_base_.train_dataloader}}, "
+    "unlabeled={{_base_.train_dataloader}})",
+    "batch sizes of its own loop": "train_cfg = dict(_delete_=True, type='TwoLoaders', max_iters=40000, "
+    "val_interval=400)\ntrain_dataloader = dict(batch_size=[2, 2])",
+    "boxes beside labels": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, "
+    "dict(type='mmdet.LoadAnnotations', with_bbox=True, with_seg=False), dict(type='RandomCrop', crop_size=(512, "
+    "1024)), dict(type='RandomFlip', "
+    "prob=0.5), dict(type='PackSegInputs')]))",
+    "labels resized twice": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, dict(type='LoadAnnotations'), "
+    "dict(type='Resize', scale=(1024, 512), keep_ratio=False), dict(type='PackSegInputs')]))",
+    "maps of its own UNet": "model = dict(auxiliary_head=None, backbone=dict(_delete_=True, type='UNet', "
+    "base_channels=64, num_stages=5), decode_head=dict(in_channels=64, in_index=0))",
+    "an evaluator that mmengine names": "val_evaluator = dict(_delete_=True, metrics=[dict(type='IoUMetric', "
+    "iou_metrics=['mIoU'])])",
+    "backbones of its own segmentor": "model = dict(type='TwoBackbones', auxiliary_head=None, backbone=dict("
+    "_delete_=True, rgb=dict(type='ResNetV1c', depth=18), depth=dict(type='ResNetV1c', depth=18)), decode_head=dict("
+    "in_channels=4096))",
+    "a section of its own constructor": "optim_wrapper = dict(_delete_=True, constructor='OfTwo', generator=dict("
+    "type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4)), disc=dict(type='OptimWrapper', optimizer=dict("
+    "type='Adam', lr=1e-4)))",
+    "a key that a backbone takes out": "model = dict(auxiliary_head=None, backbone=dict(dcn=dict(type='DCNv2', "
+    "deform_groups=1, fallback_on_stride=False), stage_with_dcn=(False, True, True, True)))",
+    "a collate function that packs": "train_dataloader = dict(collate_fn=dict(type='packed'), dataset=dict(pipeline=["
+    f"{LOADS}, dict(type='RandomCrop', crop_size=(512, 1024))]))",
+    "a wrapper that packs": "train_dataloader = dict(dataset=dict(_delete_=True, type='Packs', dataset=dict("
+    "type='CityscapesDataset', data_root='d', data_prefix=dict(img_path='a', seg_map_path='b'), pipeline=["
+    f"{LOADS}, dict(type='RandomCrop', crop_size=(512, 1024))])))",
+    "labels loaded within a choice": "train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), "
+    "dict(type='RandomChoice', transforms=[[dict(type='LoadAnnotations', reduce_zero_label=False)], "
+    "[dict(type='LoadAnnotations')]]), dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the module of own classes is beside the configs."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.py").write_text(OWN, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
+def test_what_is_the_users_own_is_no_error(text: str, folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text(HEAD + text + "\n", encoding="utf-8")
+    view = read_config(path)
+    errors = [finding for finding in (*view.problems, *judge(view)) if finding.severity is Severity.ERROR]
+    assert [(error.code, error.key, error.message) for error in errors] == []
