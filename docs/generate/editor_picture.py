@@ -5,7 +5,6 @@ Neovim itself is shown, with `provecfg lsp` at work, on a terminal of tmux.
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import subprocess
@@ -14,8 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+from docs.generate.terminal_screen import write_screen
 
 PICTURE = Path(__file__).parents[1] / "screens" / "editor.svg"
 PROJECT = Path(__file__).parents[2]
@@ -83,9 +81,7 @@ def _screen(tmux: list[str]) -> str:
 
 
 def main() -> None:
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(shown()))
-    PICTURE.write_text(console.export_svg(title="pspnet.py - Neovim", unique_id="editor"), encoding="utf-8")
+    write_screen(shown(), PICTURE, title="pspnet.py - Neovim", columns=COLUMNS)
 
 
 if __name__ == "__main__":

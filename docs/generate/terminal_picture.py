@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+from docs.generate.terminal_screen import write_screen
 
 PICTURE = Path(__file__).parents[1] / "screens" / "terminal.svg"
 PROJECT = Path(__file__).parents[2]
@@ -43,9 +41,7 @@ def shown() -> str:
 
 
 def main() -> None:
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(shown()))
-    PICTURE.write_text(console.export_svg(title="provecfg", unique_id="terminal"), encoding="utf-8")
+    write_screen(shown(), PICTURE, title="provecfg", columns=COLUMNS)
 
 
 if __name__ == "__main__":

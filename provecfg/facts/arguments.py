@@ -218,9 +218,11 @@ def is_for_the_runner(config: Lookup, key: str) -> bool:
 def loader_parts_of(config: Lookup) -> Iterator[tuple[Node, Part]]:
     """The sections of data loaders, whose values go to torch's class, which no `type` names."""
     data_loader = config.registry.find_dotted(DATA_LOADER)
-    for key in LOADERS if data_loader is not None else ():
+    if data_loader is None:
+        return
+    for key in LOADERS:
         node = config.section(key)
-        if node is not None and data_loader is not None and is_for_the_runner(config, key):
+        if node is not None and is_for_the_runner(config, key):
             yield node, config.class_cache.part(node.value, data_loader)
 
 

@@ -76,6 +76,7 @@ _SAME_CHANNELS: Final = frozenset(
         "PackSegInputs",
     }
 )
+"""Transforms that leave the number of an image's channels as it is."""
 
 
 @dataclass(frozen=True)
