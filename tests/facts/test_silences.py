@@ -67,7 +67,7 @@ def test_a_config_judged_after_others_has_the_findings_that_it_has_alone() -> No
         findings = remembered(view)
         assert findings == anew(view)
         found += len(findings)
-    assert found > len(configs)
+    assert found > 100
 
 
 def test_what_no_rule_finds_fault_with_is_not_judged_again(facts_of: Callable[[str], Facts]) -> None:
