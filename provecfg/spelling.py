@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 # (no stream would take them; names of files have them)
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_SHOWN = 200
+_MOST_NAMES = 25
+"""As many known names are listed where none is near; a reader looks through no more."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -63,7 +65,7 @@ def _distance(first: str, second: str) -> int:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """A sentence that says `name` is no known `what`, with the nearest name or, where none is near, all of them."""
+    """A sentence that says `name` is no known `what`, with the nearest name or, where none is near, the known ones."""
     known = list(known)
     near = nearest_names(name, known, limit=1)
     if not near and len(name) >= 3:
@@ -72,7 +74,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
         near = [beginnings[beginning] for beginning in nearest_names(name, beginnings, limit=1)]
     if near:
         return f"unknown {what} {name!r}; did you mean {near[0]!r}?"
-    return f"unknown {what} {name!r}; known: {', '.join(known)}"
+    return f"unknown {what} {name!r}; known: {first_few(known, _MOST_NAMES)}"
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:

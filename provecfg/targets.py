@@ -77,6 +77,23 @@ def is_study(path: Path, text: str | None = None) -> bool:
     return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
 
 
+def refuse_study(path: Path, verb: str) -> None:
+    """Say so where a study is given to a command that takes what is made of it.
+
+    Args:
+        path: The file, or what is none.
+        verb: What the command does with configs, regular: "train".
+
+    Raises:
+        ProvecfgError: It is a study.
+    """
+    if path.is_file() and is_study(path):
+        raise ProvecfgError(
+            f"{path} is a study, and configs are {verb.removesuffix('e')}ed",
+            hint=f"provecfg generate {path}, then {verb} what that writes",
+        )
+
+
 def _looks_like_study(path: Path) -> bool:
     """The same of a file that nobody named: other tools' files have a `name`, too."""
     if not is_study(path):

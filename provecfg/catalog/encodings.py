@@ -21,6 +21,8 @@ ENCODINGS: Final[Mapping[str, str]] = MappingProxyType(
 IGNORED: Final = 255
 """The label of pixels that belong to no class, in training."""
 
+LARGEST_VALUE: Final = 65535
+"""Of a pixel in a label map of numbers, which has 16 bits at most."""
 MOST_CLASSES: Final = 254
 """A label map in training has bytes, of which 255 is ignored and 254 is kept for what a mapping leaves out."""
 

@@ -12,6 +12,7 @@ from provecfg.catalog.datasets import DATASETS
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.spelling import unknown
+from provecfg.targets import refuse_study
 
 
 @click.command()
@@ -109,6 +110,7 @@ def _evaluated(
     from provecfg.training.preflight import choose_device, import_stack, read_by_mmengine, require_stack
     from provecfg.training.work_dir import work_dir_of
 
+    refuse_study(target, "evaluate")
     require_stack()
     choose_device(device)
     best = None

@@ -18,7 +18,7 @@ from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings.reporters import FORMATS
 from provecfg.paths import write_atomically
 from provecfg.spelling import first_few, printable
-from provecfg.targets import files_of, is_study
+from provecfg.targets import files_of, is_study, refuse_study
 
 if TYPE_CHECKING:
     from provecfg.proof.prover import Proof
@@ -163,11 +163,7 @@ def _configs(targets: Sequence[str]) -> list[Path]:
     """
     here = Path.cwd()
     for target in targets:
-        if (here / target).is_file() and is_study(here / target):
-            raise ProvecfgError(
-                f"{target} is a study, and configs are proved",
-                hint=f"provecfg generate {target}, then prove what that writes",
-            )
+        refuse_study(Path(target), "prove")
     files = [file for file in files_of(targets, here) if not is_study(file)]
     if not files:
         raise ProvecfgError(f"no config below {', '.join(targets)}")

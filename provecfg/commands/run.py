@@ -22,6 +22,7 @@ from provecfg.findings.pipeline import screened
 from provecfg.header import Header
 from provecfg.interruption import StopRequested, StopSignals
 from provecfg.mmconfig import ConfigView, read_config
+from provecfg.targets import refuse_study
 
 if TYPE_CHECKING:
     from provecfg.training.options import RunOptions
@@ -109,6 +110,7 @@ def command(
     for path in configs:
         if not path.is_file():
             raise ProvecfgError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+        refuse_study(path, "train")
     parse_cfg_options(cfg_options)  # wrong usage is said before anything else
     options = RunOptions(
         work_dir=work_dir,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from provecfg.catalog.encodings import IGNORED, MOST_CLASSES, label_values
+from provecfg.catalog.encodings import IGNORED, LARGEST_VALUE, MOST_CLASSES, label_values
 from provecfg.digest import digest_of
 from provecfg.errors import ProvecfgError
 from provecfg.files import open_regular
@@ -43,6 +43,8 @@ def read_pixels(path: Path) -> np.ndarray:
 
 def first_line(error: BaseException) -> str:
     """What an exception says, on one line."""
+    if isinstance(error, UnidentifiedImageError):  # which names the stream, and where that is in memory
+        return "no image of a known format"
     return str(error).partition("\n")[0] or type(error).__name__
 
 
@@ -100,10 +102,10 @@ class LabelDecoder:
             except ValueError:
                 raise LabelError(f"{value!r} is no colour such as '#8000ff'") from None
             return code if len(str(value)) == 7 and 0 <= code < _COLOURS else self._refuse(value)
-        return value if isinstance(value, int) and 0 <= value < 1 << 16 else self._refuse(value)
+        return value if isinstance(value, int) and 0 <= value <= LARGEST_VALUE else self._refuse(value)
 
     def _refuse(self, value: int | str) -> int:
-        what = "colour such as '#8000ff'" if self.has_colours else "number of 0 to 65535"
+        what = "colour such as '#8000ff'" if self.has_colours else f"number of 0 to {LARGEST_VALUE}"
         raise LabelError(f"{value!r} is no {what}")
 
     def codes(self, pixels: np.ndarray) -> np.ndarray:

@@ -353,7 +353,16 @@ def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None
             f"label maps hold {len(own)} values up to {max(own, default=0)}, no class numbers: {_shown(values)}",
             hint="ids of instances are many to a class: a study maps them by `mapping`; photographs are no label maps",
         )
+    if own == {0}:
+        raise _of_one_class(_shown(values))
     _recognise_classes(result, own, values)
+
+
+def _of_one_class(values: str) -> ProvecfgError:
+    return ProvecfgError(
+        f"label maps hold one class and nothing else: {values}",
+        hint="a dataset has two classes at least; say by hand in a study what they are",
+    )
 
 
 def _recognise_classes(result: Recognised, own: set[int], values: Mapping[int, int]) -> None:
@@ -391,6 +400,8 @@ def _recognise_colours(result: Recognised, records: Sequence[LabelRecord], colou
     known = _known_palette(set(colours))
     if known is None:
         names = {colour: f"colour_{colour:06x}" for colour in sorted(colours)}
+        if len(names) == 1:
+            raise _of_one_class(*(f"#{colour:06x}" for colour in names))
         if len(names) > MOST_CLASSES:
             raise ProvecfgError(f"label maps hold {len(names)} colours; a study has at most {MOST_CLASSES} classes")
         result.entry["classes"] = list(names.values())

@@ -247,7 +247,7 @@ class Size:
     at: Node | None
 
 
-_SAME_SIZE: Final = frozenset(
+SAME_SIZE: Final = frozenset(
     {
         "LoadImageFromFile",
         "LoadAnnotations",
@@ -280,7 +280,7 @@ def final_size(transforms: tuple[Node, ...]) -> Size | None:
     size = Size(None, None, False, None)
     for node in transforms:
         kind = node.type
-        if kind in _SAME_SIZE:
+        if kind in SAME_SIZE:
             continue
         if kind == "Resize":
             size = _resized(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provecfg.facts.data import Dataset, Loader, pair
+from provecfg.facts.data import SAME_SIZE, Dataset, Loader, pair
 from provecfg.facts.lookup import Lookup
 from provecfg.mmconfig import Node
 
@@ -40,6 +40,27 @@ def padding_of(preprocessor: Node | None, train: Loader | None) -> Padding | Non
         if cropped is not None and dataset.transform("Pad", "RandomMosaic", "Albu") is None:
             least = max(least, 1 - _filled(cropped, size))
     return Padding(height, width, worst, least) if worst else None
+
+
+def smaller_than_crop(dataset: Dataset) -> tuple[Node, Node, float] | None:
+    """The resize that leaves every image smaller than the crop behind it, the crop, and what share it leaves empty.
+
+    Of an image that keeps its ratio, the shorter side is at most the scale's shorter, and the longer at most its
+    longer; None where that may fill the crop, or the config does not tell.
+    """
+    shaping = [node for node in dataset.transforms if node.type not in SAME_SIZE]
+    if [node.type for node in shaping] not in (["Resize", "RandomCrop"], ["RandomResize", "RandomCrop"]):
+        return None
+    resize, crop = shaping
+    scale, cropped = pair(resize.value.get("scale")), pair(crop.value.get("crop_size"))
+    ratios = resize.value.get("ratio_range", ()) if resize.type == "RandomResize" else (1.0, 1.0)
+    if resize.value.get("keep_ratio") is not True or scale is None or cropped is None:
+        return None
+    if not isinstance(ratios, (list, tuple)) or len(ratios) != 2 or not isinstance(ratios[1], (int, float)):
+        return None
+    short, long = min(scale) * ratios[1], max(scale) * ratios[1]
+    empty = 1 - max(_filled((short, long), cropped), _filled((long, short), cropped))
+    return (resize, crop, empty) if empty > 0 else None
 
 
 def _filled(image: tuple[float, float], size: tuple[int, int]) -> float:

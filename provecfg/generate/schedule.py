@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from provecfg.registry import registry_for
 from provecfg.study.bases import Base
 from provecfg.study.recipe import Cosine, Decay, OptimizerSpec, Plateau, Poly, Runtime, Schedule, Step
 from provecfg.study.schema import Study
@@ -69,12 +70,15 @@ def _precision(runtime: Runtime) -> dict[str, Any]:
 def _optimizer(own: dict[str, Any], changes: OptimizerSpec) -> dict[str, Any]:
     """The base's own optimizer, changed.
 
-    Another type keeps the learning rate, the weight decay and the per-parameter factors, and drops the arguments that
-    only the base's own type has (momentum, betas).
+    Another type keeps the learning rate, the weight decay where it takes one, and the per-parameter factors, and drops
+    the arguments that only the base's own type has (momentum, betas).
     """
     optimizer = dict(own)
     if changes.type is not None and changes.type != own.get("type"):
         optimizer = {"type": changes.type, **{key: own[key] for key in ("lr", "weight_decay") if key in own}}
+        info = registry_for().find(changes.type, "optimizer")
+        if info is not None and info.refuses("weight_decay"):
+            optimizer.pop("weight_decay", None)
         if changes.type == "SGD":
             optimizer["momentum"] = 0.9  # _base_/schedules/schedule_80k.py
     if changes.lr is not None:

@@ -63,6 +63,7 @@ def conflicts(study: Study) -> Iterator[Conflict]:
                 f"{strategy.name} holds a share of generated images without end, and a run of epochs waits for one"
             )
             yield _conflict(("strategies", index), message, "`max_iters` in place of `max_epochs`", between=_LENGTHS)
+    yield from _unused(study)
     parts = dict.fromkeys(part.name for dataset in study.resolved_datasets.values() for part in dataset.parts)
     if isinstance(data.root, str) and len(parts) > 1:
         message = f"one data root {data.root!r} for {len(parts)} datasets"
@@ -79,6 +80,35 @@ def conflicts(study: Study) -> Iterator[Conflict]:
         if message:
             yield _conflict((axis,), message)
     yield from _loss_conflicts(study)
+
+
+_UNFIT: Final = {
+    "LBFGS": "its step wants a closure, which mmengine's OptimWrapper does not give",
+    "SparseAdam": "it takes sparse gradients alone",
+}
+"""Optimizers of torch that fail at the first step (torch 2.13, optim/lbfgs.py and optim/sparse_adam.py, `step`)."""
+
+
+def _unused(study: Study) -> Iterator[Conflict]:
+    """What a study says and nothing can use: a field of the optimizer among its arguments, an optimizer that cannot
+    train, an option of what is not turned on; with that said, it may wait."""
+    optimizer, inference, runtime = study.optimizer, study.inference, study.runtime
+    for name in ("type", "lr", "weight_decay"):
+        is_said = getattr(optimizer, name) is not None or name == "type"
+        if is_said and name in optimizer.arguments:
+            location = ("optimizer", "arguments", name)
+            yield _conflict(location, f"{name!r} is the optimizer's field of that name, not one of its arguments")
+    if optimizer.type in _UNFIT:
+        yield _conflict(("optimizer", "type"), f"{optimizer.type} trains no segmentor here: {_UNFIT[optimizer.type]}")
+    if "mode" not in inference.model_fields_set:
+        for name in ("window", "stride"):
+            if getattr(inference, name) is not None:
+                yield _conflict(("inference", name), f"`{name}` is of windows", "say `mode: slide`")
+    if "tta_flip" in inference.model_fields_set and "tta_scales" not in inference.model_fields_set:
+        message = "`tta_flip` is of test-time augmentation, which `tta_scales` turns on"
+        yield _conflict(("inference", "tta_flip"), message, "say `tta_scales: [1.0]`")
+    if "amp_dtype" in runtime.model_fields_set and "amp" not in runtime.model_fields_set:
+        yield _conflict(("runtime", "amp_dtype"), "`amp_dtype` is of mixed precision", "say `amp: true`")
 
 
 def _calls(study: Study, name: str) -> str:

@@ -13,10 +13,11 @@ from pydantic_core import InitErrorDetails
 
 from provecfg import invariants, spelling
 from provecfg.catalog.datasets import DATASETS, PAIRED, Dataset, Split
-from provecfg.catalog.encodings import IGNORED, MOST_CLASSES
+from provecfg.catalog.encodings import IGNORED, LARGEST_VALUE, MOST_CLASSES
 from provecfg.errors import ProvecfgError
+from provecfg.pairs import is_table
 from provecfg.patterns import Pattern, filling_problem
-from provecfg.study.spec import Spec, problem
+from provecfg.study.spec import Spec, Text, problem
 
 IGNORE: Final = "ignore"
 """What a mapping says of a value that belongs to no class."""
@@ -51,7 +52,7 @@ class SplitEntry(Spec):
     labels: FilePattern | None = Field(
         default=None, description="Pattern of the label maps: masks/train/*.png. Unless said, train's."
     )
-    files: str | None = Field(
+    files: Text | None = Field(
         default=None,
         description="List below the root: a line names an image, or an image and its label map where no pattern does.",
     )
@@ -90,11 +91,11 @@ class DatasetEntry(Spec):
         default=(), description="Datasets of the same classes that this one is made of: names, or entries."
     )
     title: str | None = Field(default=None, description="The name that people use; unless said, `name`.")
-    root: str | None = Field(default=None, description="Data root; unless said, data/<name>.")
+    root: Text | None = Field(default=None, description="Data root; unless said, data/<name>.")
     train: SplitEntry | None = Field(default=None, description="Files that are trained on.")
     val: SplitEntry | None = Field(default=None, description="Files that are validated on.")
     test: SplitEntry | None = Field(default=None, description="Files that are tested on; unless said, those of `val`.")
-    classes: tuple[str, ...] | None = Field(
+    classes: tuple[Text, ...] | None = Field(
         default=None,
         min_length=2,
         max_length=MOST_CLASSES,
@@ -324,8 +325,6 @@ def _problems(entry: DatasetEntry) -> Iterator[_Problem]:
     """What an entry lacks, or says twice, each with the field that it is of; consequences of others are left out."""
     if entry.name in DATASETS:
         yield ("name",), f"the catalog has a dataset {entry.name!r}; name this one otherwise, with `base: {entry.name}`"
-    if entry.base is not None and entry.join:
-        yield ("base",), "`base` and `join` exclude each other"
     if entry.join:
         yield from _join_problems(entry)
         return
@@ -335,6 +334,7 @@ def _problems(entry: DatasetEntry) -> Iterator[_Problem]:
         yield from _mapping_problems(entry, classes)
     else:
         yield (), "`classes` is missing: a list of names, or a file with one a line"
+    yield from _slice_problems(entry)
     yield from _split_problems(entry)
 
 
@@ -353,13 +353,16 @@ def _class_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_
         yield ("encoding",), f"masks of 0 and 255 have two classes, and there are {number} here: {listed}"
 
 
+_OF_JOINED: Final = {"name", "title", "join", "resize_scale"}
+"""What an entry says beside `join`; all else is its datasets'."""
+
+
 def _join_problems(entry: DatasetEntry) -> Iterator[_Problem]:
-    for name in ("root", "train", "val", "test", "mapping", "ignore", "palette", "cache_labels"):
-        if getattr(entry, name):
-            yield (name,), f"{name!r} is said by the datasets that are joined, not beside `join`"
+    for name in sorted(entry.model_fields_set - _OF_JOINED):
+        yield (name,), f"{name!r} is said by the datasets that are joined, not beside `join`"
     if len(entry.join) < 2:
         yield ("join",), "`join` takes two datasets or more"
-    classes = _classes(entry)
+    classes = _classes_of(entry.join[0])
     for index, choice in enumerate(entry.join):
         if _classes_of(choice) != classes:
             message = (
@@ -382,15 +385,23 @@ def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator
     if entry.reduce_zero_label and entry.encoding not in ("ids", "palette", "repeated"):
         message = f"`reduce_zero_label` is of label maps of numbers, not of {entry.encoding}"
         yield ("reduce_zero_label",), message
+    if entry.channel_order != "rgb" and entry.encoding != "rgb":
+        yield ("channel_order",), f"`channel_order` is of colours, and `encoding` is {entry.encoding}"
     values: list[tuple[tuple[int | str, ...], int | str]] = [
         (("mapping", value), value) for value in entry.mapping or ()
     ]
     values += [(("ignore", index), value) for index, value in enumerate(entry.ignore or ())]
+    wrong = [location for location, value in values if not _is_value(value, entry)]
     for location, value in values:
-        is_right = _COLOUR.fullmatch(str(value)) if entry.encoding == "rgb" else str(value).isdecimal()
-        if not is_right:
-            what = "a colour such as '#8000ff'" if entry.encoding == "rgb" else "a number of a label map"
+        if location in wrong:
+            what = (
+                "a colour such as '#8000ff'"
+                if entry.encoding == "rgb"
+                else f"a number of a label map; these are 0 to {LARGEST_VALUE}"
+            )
             yield location, f"{value!r} is not {what}"
+    if not wrong:
+        yield from _double_meanings(entry, classes)
     for value, label in (entry.mapping or {}).items():
         location = ("mapping", value)
         if isinstance(label, int):
@@ -399,6 +410,36 @@ def _mapping_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator
                 yield location, f"mapping: {value} leads to {label}; classes are 0 to {highest}, `ignore` is for none"
         elif label != IGNORE and label not in classes:
             yield location, f"mapping: {spelling.unknown('class', label, [*classes, IGNORE])}"
+
+
+def _is_value(value: int | str, entry: DatasetEntry) -> bool:
+    text = str(value)
+    if entry.encoding == "rgb":
+        return _COLOUR.fullmatch(text) is not None
+    return text.isdecimal() and len(text) < 9 and int(text) <= LARGEST_VALUE
+
+
+def _double_meanings(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
+    """Values that stand for two things; the loader would take the last."""
+    number = {name: index for index, name in enumerate(classes)}
+    said: list[tuple[tuple[int | str, ...], int | str, int | str]] = []
+    if entry.encoding == "rgb":
+        said += [
+            (("palette", name), _hex(colour), number.get(name, name)) for name, colour in (entry.palette or {}).items()
+        ]
+    said += [
+        (("mapping", value), _value(value, entry), number.get(str(label), label))
+        for value, label in (entry.mapping or {}).items()
+    ]
+    said += [(("ignore", index), _value(value, entry), IGNORE) for index, value in enumerate(entry.ignore or ())]
+    earlier: dict[int | str, tuple[int | str, int | str]] = {}
+    for (field, at), value, label in said:
+        first, before = earlier.setdefault(value, (field, label))
+        if before != label and (first, field) != ("palette", "palette"):
+            meant, other = (
+                classes[own] if isinstance(own, int) and own < len(classes) else own for own in (label, before)
+            )
+            yield (field, at), f"{value!r} is {meant} here, and {other} in `{first}`"
 
 
 def _colour_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
@@ -410,6 +451,14 @@ def _colour_problems(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[
     twice = invariants.distinct([_hex(colour) for colour in colours.values()])
     if twice:
         yield ("palette",), f"palette: colour {twice}"
+
+
+def _slice_problems(entry: DatasetEntry) -> Iterator[_Problem]:
+    """A pattern whose slice cannot be told: `{weather}` is misspelt, and there are several parts that it could be."""
+    for kind, text in entry.slices.items():
+        pattern = Pattern("") if is_table(text) else Pattern(text)
+        if kind not in pattern.fields and len(pattern.fields) + pattern.wildcards > 1 and pattern.text:
+            yield ("slices", kind), f"slices: {text!r} has no field {{{kind}}}, which says what slice an image is in"
 
 
 def _split_problems(entry: DatasetEntry) -> Iterator[_Problem]:

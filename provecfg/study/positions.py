@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,16 +69,21 @@ def plain(value: Any) -> Any:
 
 def repeated_keys(data: PlainYaml) -> Iterator[tuple[Location, str]]:
     """Keys that stand twice in one mapping; YAML would keep the last without a word."""
-    if not data.repeated:
-        return
     locations: dict[int, Location] = {}
-    pending: list[tuple[Any, Location]] = [(data.value, ())]
+    pending: list[tuple[Any, Location]] = [(data.value, ())] if isinstance(data.value, (dict, list)) else []
     while pending:
         value, location = pending.pop()
-        if isinstance(value, (dict, list)) and id(value) not in locations:
+        if id(value) not in locations:
             locations[id(value)] = location
+            if isinstance(value, dict) and len({_step(key) for key in value}) < len(value):  # 0 and '0'
+                steps = Counter(map(_step, value))
+                yield from (
+                    ((*location, step), f"key {step!r} stands more than once")
+                    for step, count in steps.items()
+                    if count > 1
+                )
             items = enumerate(value) if isinstance(value, list) else ((_step(key), item) for key, item in value.items())
-            pending += [(item, (*location, step)) for step, item in items]
+            pending += [(item, (*location, step)) for step, item in items if isinstance(item, (dict, list))]
     for mapping, key in data.repeated:
         yield (*locations.get(id(mapping), ()), _step(key)), f"key {_step(key)!r} stands more than once"
 

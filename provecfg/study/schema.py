@@ -25,7 +25,7 @@ from provecfg.study.losses import (
 )
 from provecfg.study.models import Model
 from provecfg.study.recipe import Inference, OptimizerSpec, Runtime, Schedule
-from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec
+from provecfg.study.spec import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Spec, Text
 from provecfg.study.strategies import StrategyChoice, StrategyEntry, strategy_of
 
 
@@ -123,7 +123,7 @@ class EarlyStopping(Spec):
 class Data(Spec):
     """What is read, and how it becomes a batch."""
 
-    root: str | dict[str, str] | None = Field(
+    root: Text | dict[str, Text] | None = Field(
         default=None,
         description="Data root; for several datasets, one for each by name. Unless said, the dataset's own.",
     )
@@ -191,7 +191,7 @@ class Study(Spec):
     pretrained: bool = Field(
         default=True, description="Whether a backbone starts from the weights that its base names."
     )
-    init_from: str | None = Field(
+    init_from: Text | None = Field(
         default=None, description="Checkpoint that training starts from; a head of other classes is left out of it."
     )
     runtime: Runtime = Field(default_factory=Runtime)

@@ -17,14 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from provecfg import spelling
+from provecfg import invariants, spelling
 from provecfg.catalog.strategies import STRATEGIES, Strategy
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Severity
 from provecfg.manifest import rows_of
 from provecfg.mmconfig import read_config
 from provecfg.study.bases import plain_value
-from provecfg.study.spec import Spec, problem, strict_fields
+from provecfg.study.spec import Spec, Text, problem, strict_fields
 
 _PIPELINE = "train_pipeline"
 _OF_GENERATED = ("manifest", "ratio")
@@ -52,12 +52,12 @@ class StrategyChoice(Spec):
     prob: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="Share of the images (or batches) that each of them augments; unless said, its own."
     )
-    file: str | None = Field(
+    file: Text | None = Field(
         default=None,
         description=f"A config, by its path from the study, whose `{_PIPELINE}` is the whole pipeline of training.",
     )
 
-    manifest: str | None = Field(
+    manifest: Text | None = Field(
         default=None,
         description="CSV of generated images, with the columns gen_path, original_path and dataset: trained on beside "
         "the real ones, each with its original's label map. From where commands are called, as a data root. Unless "
@@ -77,6 +77,9 @@ class StrategyChoice(Spec):
             raise problem("set_strategy", f"{self.name!r}: `ratio` is of generated images, which `manifest` lists")
         if self.prob is not None and not self.combine and self.file is None:
             raise problem("set_strategy", f"{self.name!r}: `prob` is of what `combine` names, and that is nothing")
+        twice = invariants.distinct(self.combine)
+        if twice:
+            raise problem("set_strategy", f"{self.name!r} combines: {twice}")
         if self.file is not None and self.prob is not None:
             raise problem("set_strategy", f"{self.name!r}: `prob` is of what `combine` names; say it in {self.file}")
         return self

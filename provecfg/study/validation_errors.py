@@ -18,12 +18,39 @@ from provecfg.study.problems import SYNTAX, UNKNOWN_KEY, VALUE
 from provecfg.study.schema import Study
 from provecfg.study.spec import Spec
 
+_TYPES: Final = ("int", "str", "float", "bool", "dict", "list", "tuple")
+"""What pydantic adds to the place of a value that may be of several types: `int`, `dict[str,str]`."""
+
 
 def own_errors(error: ValidationError) -> list[ErrorDetails]:
     """The errors less those that follow from others: a list whose items are all refused is not also too short."""
-    errors = error.errors(include_url=False)
+    errors = _of_any_type(error.errors(include_url=False))
     around = Counter(details["loc"][:length] for details in errors for length in range(len(details["loc"]) + 1))
     return [details for details in errors if details["type"] != "too_short" or around[details["loc"]] == 1]
+
+
+def _of_any_type(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors with one for each value that may be of several types, and is of none of them or wrong in one."""
+    of_value: dict[Location, list[ErrorDetails]] = {}
+    for details in errors:
+        at = next((index for index, step in enumerate(details["loc"]) if _is_type(step)), None)
+        of_value.setdefault(details["loc"][:at], []).append(details)
+    merged: list[ErrorDetails] = []
+    for location, same in of_value.items():
+        refused = [details for details in same if details["loc"][len(location) + 1 :] == ()]
+        inside = [details for details in same if details not in refused]
+        if len(same) == 1 or not all(details["type"] in _EXPECTED for details in refused):
+            merged += same
+        elif inside:  # of the right type, and wrong within
+            merged += inside
+        else:
+            expected = " or ".join(_EXPECTED[details["type"]] for details in refused)
+            merged.append({**refused[0], "type": "type_of_none", "loc": location, "msg": f"should be {expected}"})
+    return merged
+
+
+def _is_type(step: int | str) -> bool:
+    return isinstance(step, str) and step.partition("[")[0].removeprefix("constrained-") in _TYPES
 
 
 def finding_of(details: ErrorDetails) -> LocatedFinding:
@@ -33,7 +60,7 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
         message = spelling.unknown("key", str(location[-1]), list(_fields_at(location[:-1])))
         return LocatedFinding(location, Finding(UNKNOWN_KEY, message))
     if kind == "missing" and isinstance(location[-1], int):
-        return _value(location[:-1], f"has {location[-1]} items, which is too few", _hint(location[:-1]))
+        return _value(location[:-1], f"has {_items(location[-1])}, which is too few", _hint(location[:-1]))
     if kind == "missing":
         return _value(location[:-1], f"{location[-1]!r} is missing", _hint(location))
     if kind in ("json_invalid", "json_type"):
@@ -41,7 +68,8 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     if kind == "union_tag_not_found":
         return _value(location, "has no `type`, which says what it is", _hint(location))
     value = details["input"]
-    shown = "" if kind.startswith(_SELF_EXPLAINING) or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
+    is_said = kind.startswith(_SELF_EXPLAINING) or kind in ("too_long", "string_too_short")
+    shown = "" if is_said or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
     return _value(location, f"{_message(details)}{shown}", _hint(location))
 
 
@@ -51,9 +79,17 @@ def _message(details: ErrorDetails) -> str:
     if kind in _EXPECTED:
         return f"should be {_EXPECTED[kind]}"
     if kind == "too_short":
-        least = int(details.get("ctx", {}).get("min_length", 1))
-        return f"should have at least {least} item{'s' * (least != 1)}"
+        return f"should have at least {_items(int(details.get('ctx', {}).get('min_length', 1)))}"
+    if kind == "too_long":
+        lengths = details.get("ctx", {})
+        return f"should have at most {_items(int(lengths['max_length']))}, not {lengths['actual_length']}"
+    if kind == "string_too_short":
+        return "should not be empty"
     return details["msg"].replace("Input should", "should").replace("String should", "should")
+
+
+def _items(count: int) -> str:
+    return f"{count} item{'s' * (count != 1)}"
 
 
 _EXPECTED: Final = {

@@ -147,7 +147,7 @@ def test_all_that_is_wrong_with_the_label_maps_is_said_at_once(
     assert lines[0] == f"  {folder / 'b.png'}: holds 19, 200; classes are 0 to 18, 255 is ignored"
     assert lines[1] == f"  {folder / 'c.png'}: has 3 channels; a label map has one, of class numbers"
     assert lines[2].startswith(f"  {folder / 'd.png'}: cannot be decoded: ")
-    assert lines[3].startswith(f"  {folder / 'e.png'}: cannot be decoded: cannot identify image file")
+    assert lines[3].startswith(f"  {folder / 'e.png'}: cannot be decoded: no image of a known format")
     assert lines[4] == f"  {folder / 'f.png'}: holds 70000; classes are 0 to 18, 255 is ignored"
 
 

@@ -98,8 +98,7 @@ def test_what_is_strange_is_printed_and_written(provecfg: Command, streets: Path
     assert code == 1
     assert out.splitlines()[:2] == [
         "error: train: 1 of 6 images have no label map: images/train/street-0-3.jpg",
-        "error: train: 1 files cannot be decoded: images/train/street-0-4.jpg (cannot identify image file "
-        + out.splitlines()[1].split("image file ")[1],
+        "error: train: 1 files cannot be decoded: images/train/street-0-4.jpg (no image of a known format)",
     ]
     assert "# error: train: 1 of 6 images have no label map" in Path("study.yaml").read_text()
 

@@ -71,6 +71,18 @@ def test_a_config_that_does_not_exist_is_wrong_usage(provecfg: Callable[..., tup
     assert "no_such.py does not exist" in err
 
 
+@pytest.mark.parametrize(("command", "verb"), [("run", "train"), ("eval", "evaluate")])
+def test_a_study_is_told_from_what_is_made_of_it(
+    provecfg: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str, verb: str
+) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("name: x\nmodels: [pspnet_r50]\n")
+    code, out, err = provecfg(command, study)
+    assert (code, out) == (2, "")
+    assert f"{study} is a study" in err
+    assert f"provecfg generate {study}, then {verb} what that writes" in err
+
+
 @pytest.mark.parametrize("words", [["--device", "tpu"], ["--gpus", "0"], ["--max-iters", "0"], ["--cfg-options", "a"]])
 def test_wrong_options_are_wrong_usage(
     provecfg: Callable[..., tuple[int, str, str]], config: Path, words: list

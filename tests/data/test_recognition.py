@@ -154,8 +154,10 @@ def test_images_of_sixteen_bits_are_said(tmp_path: Path) -> None:
             r"up to 1\d\d\d colours, and classes are few",
         ),
         ((np.indices((32, 48))[0] * 1000).astype(np.uint16), "no class numbers"),
+        (np.zeros((32, 48), np.uint8), r"hold one class and nothing else: 0 \(100.0%\)"),
+        (np.full((32, 48, 3), (64, 0, 0), np.uint8), "hold one class and nothing else: #400000"),
     ],
-    ids=["photographs", "instance ids"],
+    ids=["photographs", "instance ids", "one class", "one colour"],
 )
 def test_what_no_encoding_is_is_refused(labels: np.ndarray, message: str, tmp_path: Path) -> None:
     with pytest.raises(ProvecfgError, match=message):

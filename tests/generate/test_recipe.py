@@ -18,6 +18,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "epochs": {"schedule": {"max_epochs": 40}},
     "epochs, cosine": {"schedule": {"max_epochs": 40, "decay": "cosine", "warmup_iters": 100}},
     "optimizer": {"optimizer": {"type": "Adagrad", "lr": 0.01, "arguments": {"lr_decay": 0.001}}},
+    "an optimizer that decays no weights": {"optimizer": {"type": "Rprop", "lr": 0.001}},
     "gradients": {"optimizer": {"accumulate": 4, "clip_grad_norm": 1.0, "scale_lr_from": 16}},
     "bfloat16": {"runtime": {"amp": True, "amp_dtype": "bfloat16"}},
     "ema": {"runtime": {"ema": {"momentum": 0.001}}},

@@ -16,6 +16,10 @@ FILES = {
 WEEDS = {"name": "weeds", "classes": ["soil", "crop", "weed"], **FILES}
 
 
+PALETTE = {"soil": [64, 0, 0], "crop": [0, 128, 0], "weed": [128, 0, 128]}
+IN_COLOURS = {"encoding": "rgb", "palette": PALETTE}
+
+
 def resolved(entry: dict[str, Any]) -> Dataset:
     study, findings = study_from_fields({"name": "a", "datasets": [entry]})
     assert study is not None, [finding.message for finding in findings]
@@ -52,8 +56,7 @@ def test_reduce_zero_label_is_said_as_a_mapping() -> None:
 
 
 def test_colours_of_label_maps_are_the_palettes() -> None:
-    palette = {"soil": [64, 0, 0], "crop": [0, 128, 0], "weed": [128, 0, 128]}
-    dataset = resolved({**WEEDS, "encoding": "rgb", "palette": palette, "ignore": ["#000000"]})
+    dataset = resolved({**WEEDS, **IN_COLOURS, "ignore": ["#000000"]})
     assert dataset.mapping == {"#400000": 0, "#008000": 1, "#800080": 2, "#000000": IGNORED}
     assert dataset.palette == ((64, 0, 0), (0, 128, 0), (128, 0, 128))
 
@@ -92,6 +95,21 @@ def test_joined_datasets_have_the_same_classes() -> None:
     dataset = resolved({"name": "both", "join": ["bdd10k", "cityscapes"]})
     assert [part.name for part in dataset.joined] == ["bdd10k", "cityscapes"]
     assert "weeds has other classes than bdd10k" in refusal({"name": "both", "join": ["bdd10k", WEEDS]})
+    said_twice = refusal({"name": "both", "join": ["bdd10k", "cityscapes"], "encoding": "rgb", "slices": {}})
+    assert said_twice.splitlines() == [
+        "'encoding' is said by the datasets that are joined, not beside `join`",
+        "'slices' is said by the datasets that are joined, not beside `join`",
+    ]
+
+
+def test_what_is_said_twice_alike_is_no_contradiction() -> None:
+    twice = {**IN_COLOURS, "mapping": {"#400000": 0, "#000000": "ignore"}, "ignore": ["#000000"]}
+    assert resolved({**WEEDS, **twice}).mapping == {"#400000": 0, "#008000": 1, "#800080": 2, "#000000": IGNORED}
+
+
+def test_a_slice_is_told_by_its_field_or_by_the_only_part_that_varies() -> None:
+    for pattern in ("images/*/{weather}/*", "images/{kind}.jpg", "*.jpg", "attributes.csv"):
+        assert resolved({**WEEDS, "slices": {"weather": pattern}}).slices == {"weather": pattern}
 
 
 def test_classes_are_read_from_a_file(tmp_path: Path) -> None:
@@ -124,6 +142,18 @@ def test_classes_as_a_text_are_taken_for_a_file_and_refused_at_their_place(tmp_p
         ({"name": "bdd10k"}, "the catalog has a dataset 'bdd10k'"),
         ({"base": "cityscape"}, "did you mean 'cityscapes'"),
         ({"mapping": {"0": "sol"}}, "did you mean 'soil'"),
+        ({"classes": ["", "crop"]}, "should not be empty"),
+        ({"root": ""}, "should not be empty"),
+        ({"mapping": {"0": 1.5}}, "should be a whole number or text, not 1.5"),
+        ({"mapping": {"70000": 0}}, "'70000' is not a number of a label map; these are 0 to 65535"),
+        ({"mapping": {"0": "soil", "1": 1}, "ignore": [0]}, "0 is ignore here, and soil in `mapping`"),
+        ({"mapping": {"0": "soil", "00": 1}}, "0 is crop here, and soil in `mapping`"),
+        ({**IN_COLOURS, "ignore": ["#400000"]}, "'#400000' is ignore here, and soil in `palette`"),
+        ({**IN_COLOURS, "mapping": {"#400000": "weed"}}, "'#400000' is weed here, and soil in `palette`"),
+        ({**IN_COLOURS, "palette": {**PALETTE, "crop": [64, 0, 0]}}, "palette: colour '#400000' stands more than once"),
+        ({"channel_order": "bgr"}, "`channel_order` is of colours, and `encoding` is ids"),
+        ({"slices": {"weather": "images/*/{wether}/*"}}, "has no field {weather}"),
+        ({"join": ["bdd10k", "cityscapes"]}, "'classes' is said by the datasets that are joined"),
         ({"mapping": {"0": 3}}, "0 leads to 3; classes are 0 to 2"),
         ({"mapping": {"road": 0}}, "'road' is not a number"),
         ({"mapping": {"0": 0}, "reduce_zero_label": True}, "both map"),

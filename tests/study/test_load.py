@@ -122,6 +122,12 @@ def test_a_misspelt_word_is_answered_with_the_nearest_one(tmp_path: Path, text: 
         ("name: a\ndata: {batch_size: 1}", "data.batch_size"),
         ("name: a\ndatasets: [bdd10k, cityscapes]\ndata: {root: here}", "data.root"),
         ("name: a\nseeds: [1, 1]", "seeds"),
+        ("name: a\noptimizer: {lr: 0.1, arguments: {lr: 0.2}}", "optimizer.arguments.lr"),
+        ("name: a\noptimizer: {arguments: {type: SGD}}", "optimizer.arguments.type"),
+        ("name: a\noptimizer: {type: LBFGS}", "optimizer.type"),
+        ("name: a\ninference: {window: [64, 64]}", "inference.window"),
+        ("name: a\ninference: {tta_flip: true}", "inference.tta_flip"),
+        ("name: a\nruntime: {amp_dtype: bfloat16}", "runtime.amp_dtype"),
         (
             f"name: a\nlosses: {{auxiliary: [{{type: focal, scales: {[n / 100 for n in range(1, 60)]}}}]}}",
             "losses.auxiliary",
@@ -192,6 +198,8 @@ def test_scientific_notation_without_a_dot_is_a_number(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
     assert findings(tmp_path, "name: a\nseeds: [1]\nseeds: [2]") == [(3, 8, "CFG103", "seeds")]
+    text = "name: a\nmodels:\n- {base: pspnet_r50, set: {model.a: {0: 1, '0': 2}}}"  # as JSON, one key
+    assert [(row, column, code) for row, column, code, _ in findings(tmp_path, text)] == [(3, 49, "CFG103")]
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "a: [", "just words", "a: *b", "\ta: 1"])
@@ -204,7 +212,7 @@ def test_braces_in_a_value_stay_braces(tmp_path: Path) -> None:
 
 
 def test_a_pair_with_one_value_is_too_few(tmp_path: Path) -> None:
-    assert message(tmp_path, "name: a\ndata: {crop_size: [512]}") == "has 1 items, which is too few"
+    assert message(tmp_path, "name: a\ndata: {crop_size: [512]}") == "has 1 item, which is too few"
 
 
 def test_deep_nesting_is_a_finding_and_not_a_crash(tmp_path: Path) -> None:
@@ -304,9 +312,23 @@ def test_files_that_cannot_be_read_hide_no_other_mistake(tmp_path: Path) -> None
         ({"schedule": 3}, "should be a mapping of fields, not 3"),
         ({"seeds": 5}, "should be a list, not 5"),
         ({"name": None}, "should be text, not null"),
+        ({"init_from": ""}, "should not be empty"),
+        ({"data": {"crop_size": [64]}}, "has 1 item, which is too few"),
+        ({"data": {"crop_size": [64, 64, 3]}}, "should have at most 2 items, not 3"),
+        ({"data": {"root": 5}}, "should be text or a mapping, not 5"),
+        ({"data": {"root": {"bdd10k": 5}}}, "should be text, not 5"),
+        (
+            {"strategies": [{"name": "own", "combine": ["cutmix", "cutmix"]}]},
+            "'own' combines: 'cutmix' stands more than once",
+        ),
     ],
 )
 def test_a_wrong_value_is_said_in_the_words_of_yaml(fields: dict[str, Any], message: str) -> None:
     study, findings = study_from_fields({"name": "mine", **fields})
     assert study is None
-    assert message in [finding.message for finding in findings]
+    assert [finding.message for finding in findings] == [message]
+
+
+def test_what_waits_to_be_turned_on_is_no_conflict(tmp_path: Path) -> None:
+    switched_off = "inference: {mode: whole, window: [64, 64]}\nruntime: {amp: false, amp_dtype: bfloat16}"
+    assert findings(tmp_path, f"name: a\n{switched_off}\noptimizer: {{arguments: {{lr: 0.2}}}}") == []

@@ -240,7 +240,7 @@ def _ends(curve: Curve, schedulers: list[SteppedScheduler], axis: TimeAxis) -> I
             f"{key}.end" if points - first > 2 else key,
             f"nothing is trained there; the run ends at {axis.at(points)}",
         )
-    elif len(finished) == len(schedulers) and decays and still < 0.75 * points and last <= 0.02 * peak:
+    elif len(finished) == len(schedulers) and decays and still < min(0.75 * points, points - 1) and last <= 0.02 * peak:
         yield Finding(
             LOW_FOR_LONG,
             f"lr is at its lowest, {last:.4g}, from {axis.unit} {axis.at(still + 1)} on; the run ends at "

@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.data import Dataset, final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
+from provecfg.facts.padding import smaller_than_crop
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.rules.edits import fix, replaced
@@ -358,10 +359,11 @@ def padding_is_trained(facts: Facts) -> Iterator[Mark]:
 
 @rule("DATA021", Severity.WARNING)
 def every_image_is_padded(facts: Facts) -> Iterator[Mark]:
-    """Training crops are smaller than the size that images are padded to.
+    """Training crops are smaller than the size that images are padded to, or all images than the crop.
 
     Why it matters: every image gets a margin of padding, which costs memory and time and trains nothing. Mostly one of
-    the two was changed and the other forgotten.
+    the two was changed and the other forgotten: images are scaled into `scale` times the largest of `ratio_range`, and
+    a crop of that is no larger.
 
     Bad:
         model = dict(data_preprocessor=dict(type='SegDataPreProcessor', size=(640, 640)))
@@ -392,3 +394,15 @@ def every_image_is_padded(facts: Facts) -> Iterator[Mark]:
             "outside the crop",
             "set size to the crop's",
         )
+    train = facts.loader("train")
+    for dataset in train.datasets if train is not None else ():
+        small = smaller_than_crop(dataset)
+        if small is not None:
+            resize, crop, empty = small
+            height, width = pair(crop.value.get("crop_size")) or (0, 0)
+            yield Mark(
+                resize.get("scale") or resize,
+                f"every training image is smaller than the crop: at least {empty:.0%} of the {height} x {width} pixels "
+                "stay empty",
+                "set the images' own size, or a smaller crop",
+            )

@@ -370,6 +370,11 @@ NO_FAULTS: dict[str, dict[str, Any]] = {
         WARMUP, {"type": "CosineAnnealingLR", "eta_min": 1e-5, "begin": 100, "end": 200, "by_epoch": False}
     ),
     "plateaus of a metric": scheduled({"type": "ReduceOnPlateauLR", "monitor": "mIoU", "rule": "greater"}),
+    "a decay that ends with a short run": {
+        "train_cfg": {**ITERATIONS, "max_iters": 2, "val_interval": 2},
+        **hooks(logger={"interval": 1}, checkpoint={"interval": 2}),
+        **scheduled({**DECAY, "begin": 0, "end": 2, "eta_min": 1e-4}),
+    },
     "a rate that stays above a tenth": scheduled(WARMUP, {**DECAY, "end": 100, "eta_min": 0.02}),
     "momentum": scheduled(WARMUP, DECAY, {"type": "CosineAnnealingMomentum", "eta_min": 0.5, "by_epoch": False}),
     "validation at the end": {"train_cfg": {**ITERATIONS, "val_interval": 200}},
