@@ -56,6 +56,7 @@ def test_a_generated_config_is_proved_by_every_check_with_nothing_to_say(project
         "augmentation",
         "prediction",
         "forecast",
+        "effect",
     }
     for name, section in sections.items():
         assert section.is_proved or name == "data", (name, section.not_judged)
