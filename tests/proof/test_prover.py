@@ -138,6 +138,8 @@ def test_what_follows_from_an_optimizer_that_is_not_installed_is_folded_under_it
         "no optimizer is registered as 'Lion'",
     )
     assert cause.hint == "mmengine registers it where the package 'lion_pytorch' is installed"
+    reasons = {timed.section.name: timed.section.not_judged for timed in proof.sections}
+    assert reasons["forecast"] == "the optimizer cannot be built"
     consequences = [finding for finding in proof.findings if finding is not cause]
     assert consequences
     assert {finding.caused_by for finding in consequences} == {(cause.code, cause.key)}

@@ -128,6 +128,8 @@ def check(subject: Subject, built: Built) -> Section:
     if size is None or not isinstance(images, int) or images < 1:
         what = "the size of a training image" if size is None else "train_dataloader.batch_size"
         return Section(NAME, lines, evidence, not_judged=f"the config does not say {what}")
+    if built.declaration is not None and built.declaration.parts.failed("optim_wrapper"):
+        return Section(NAME, lines, evidence, not_judged="the optimizer cannot be built")
     try:
         with nothing_printed():
             forecast = _forecast(config, model, built, size, images)
