@@ -150,9 +150,8 @@ class _EffectCheck:
     def _compare(self, part: _Part, settings: list[Setting]) -> None:
         rebuilt = [RebuiltPart(builder, part.declared) for builder in part.builders]
         if not all(each.can_be_built() for each in rebuilt):
-            self.not_rebuilt += len(
-                settings
-            )  # it needs the part around it, or more time or memory than there should be
+            # it needs the part around it, or more time or memory than there should be
+            self.not_rebuilt += len(settings)
             return
         for setting in settings:
             self.changed += 1
