@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,9 +21,15 @@ def class_of(config: Any, registry: Registry) -> Any:
 
 
 def is_registered(name: str, scope: Any) -> bool:
-    """Whether a registry of a scope has a class of this name."""
+    """Whether a registry of a scope has a class of this name; mmengine imports the scope's package to see that."""
     trees = (value for value in vars(root).values() if isinstance(value, Registry))
-    return any(name in tree.children[scope].module_dict for tree in trees if scope in tree.children)
+    return any(_has(tree, f"{scope}.{name}") for tree in trees)
+
+
+def _has(registry: Registry, name: str) -> bool:
+    with contextlib.suppress(Exception):  # whatever a package raises when it is imported
+        return registry.get(name) is not None
+    return False
 
 
 def is_scope(name: str) -> bool:

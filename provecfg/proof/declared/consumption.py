@@ -16,7 +16,7 @@ from torch import nn
 from provecfg.findings import Finding
 from provecfg.proof.declared.build import Parts
 from provecfg.proof.declared.bytecode_names import words_of
-from provecfg.proof.declared.problems import NO_SUCH_PARAMETER, REFUSED_LATER, SWALLOWED, UNREAD_KEY
+from provecfg.proof.declared.problems import LEFTOVER, NO_SUCH_PARAMETER, REFUSED_LATER, SWALLOWED, UNREAD_KEY
 from provecfg.proof.declared.recorded_config import Reads
 from provecfg.spelling import nearest_names
 
@@ -43,7 +43,9 @@ def unconsumed(by_path: Mapping[str, Reads], parts: Parts) -> Iterator[Finding]:
             if key in reads.consumed:
                 continue
             lost.append(reads.key_path(key))
-            if not _is_leftover(reads, key, parts):
+            if _is_leftover(reads, key, parts):
+                yield _left_over(reads, key, parts)
+            else:
                 yield _swallowed(reads, key, swallowed.by, parts)
         for key, (owner, attribute) in reads.kept.items():
             if (refused := _refused(owner, attribute, key)) is not None:
@@ -77,6 +79,12 @@ def _is_leftover(reads: Reads, key: Any, parts: Parts) -> bool:
         return False
     ancestors = [cls for cls in parts.built[reads.path][1].__mro__ if "__init__" in vars(cls) and cls is not object]
     return any(key in inspect.signature(vars(cls)["__init__"]).parameters for cls in ancestors)
+
+
+def _left_over(reads: Reads, key: Any, parts: Parts) -> Finding:
+    owner = parts.built[reads.path][1].__name__
+    message = f"{owner} takes {key!r} for an ancestor that it does not initialise: it has no effect"
+    return Finding(LEFTOVER, message, reads.key_path(key), hint="remove it")
 
 
 def _swallowed(reads: Reads, key: Any, by: str, parts: Parts) -> Finding:

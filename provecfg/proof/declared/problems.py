@@ -105,3 +105,10 @@ SCOPE_WITHOUT_PACKAGE = Problem(
     "mmengine logs it and looks names up elsewhere: they are not found, or are other classes than were meant.",
     Severity.WARNING,
 )
+LEFTOVER = Problem(
+    "PROOF018",
+    "leftover-key",
+    "A key is for an ancestor of a class that the class does not initialise.",
+    "It is taken in **kwargs, and nothing is done with it.",
+    Severity.NOTE,
+)
