@@ -30,7 +30,14 @@ from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
 from provecfg.facts.padding import Padding, padding_of
 from provecfg.facts.parts import Part
-from provecfg.facts.refusals import Refused, innermost, refused_sections_of, refused_values_of
+from provecfg.facts.refusals import (
+    Refused,
+    RefusedInTrial,
+    innermost,
+    refused_in_trials_of,
+    refused_sections_of,
+    refused_values_of,
+)
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
@@ -217,3 +224,8 @@ class Facts(Lookup):
         values = refused_values_of(self, self._built_parts, is_whole_run=self.is_whole_run)
         sections = refused_sections_of(self, is_whole_run=self.is_whole_run)
         return tuple(innermost([*values, *sections]))
+
+    @cached_property
+    def refused_in_trials(self) -> tuple[RefusedInTrial, ...]:
+        """Values of kinds that their class refused when it was tried."""
+        return tuple(refused_in_trials_of(self, self._built_parts))
