@@ -1,6 +1,6 @@
 """Try every class of the installed release, and keep what it refuses that its source does not tell.
 
-    python -m docs.generate.tried_domains [CLASS ...]
+    python -m docs.generate.tried_domains [--untried] [CLASS ...]
 
 After `python -m provecfg.registry.snapshot`, whose release it is about; see `provecfg.registry.experiments`.
 """
@@ -48,11 +48,11 @@ from provecfg.registry.release import installed_release, shipped_file
 from provecfg.registry.stated_types import BOOL, DICT, FLOAT, INT, NONE, NUMBERS, SEQUENCE, TEXT, StatedType, kind_of
 
 _MOST_BASES: Final = 4
-_SECONDS: Final = 15.0
-"""For a class."""
-_SECONDS_OF_TRIAL: Final = 4.0
-_MOST_SECONDS_OF_BASE: Final = 2.0
-"""What cannot be tried within it is not small enough."""
+_SECONDS: Final = 40.0
+"""For a class; what is not concluded by then is not known."""
+_SECONDS_OF_TRIAL: Final = 10.0
+_MOST_SECONDS_OF_BASE: Final = 4.0
+"""Of processor time; what cannot be tried within it is not small enough."""
 _REGISTRIES: Final = (
     "model",
     "transform",
@@ -87,24 +87,30 @@ class TriedClass:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file."""
+    """Write the file, after every class."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate.tried_domains", description=__doc__)
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="try these alone, by dotted names or parts of them")
-    names = parser.parse_args(argv).classes
+    parser.add_argument("--untried", action="store_true", help="try those alone of which the file says nothing")
+    options = parser.parse_args(argv)
     release = installed_release()
     registry = registry_for(release=release)
-    snapshot = shipped_file(release)
+    file = domains_file(shipped_file(release))
     tried = tried_classes(registry)
-    chosen = {d: c for d, c in tried.items() if not names or any(name in d for name in names)}
-    there = read_domains(snapshot)
-    is_kept = bool(names) and there.packages == registry.snapshot.packages
-    classes = {d: domain for d, domain in there.classes.items() if is_kept and d not in chosen}
+    there = read_domains(shipped_file(release))
+    is_of_installed = there.packages == registry.snapshot.packages
+    is_part = bool(options.classes) or options.untried
+    classes = dict(there.classes) if is_part and is_of_installed else {}
+    chosen = {
+        dotted: trial
+        for dotted, trial in tried.items()
+        if (not options.classes or any(name in dotted for name in options.classes))
+        and not (options.untried and dotted in classes)
+    }
     figures: Counter[str] = Counter()
     for dotted, domain in domains_of(chosen, tried, figures):
-        if domain:
-            classes[dotted] = domain
-    domains_file(snapshot).write_text(domains_text(Domains(registry.snapshot.packages, classes)), encoding="utf-8")
-    print(f"{', '.join(f'{count} {what}' for what, count in figures.items())}: {domains_file(snapshot)}")
+        classes[dotted] = domain
+        file.write_text(domains_text(Domains(registry.snapshot.packages, classes)), encoding="utf-8")
+    print(f"{', '.join(f'{count} {what}' for what, count in figures.items())}: {file}")
     return 0
 
 
@@ -257,8 +263,8 @@ def _accepted(attempt: Attempt, values: Sequence[Values]) -> list[Values]:
     """Those that are accepted, and soon enough."""
     bases = []
     for base in values:
-        start = time.monotonic()
-        if attempt(base).is_accepted and time.monotonic() - start < _MOST_SECONDS_OF_BASE:
+        start = time.process_time()
+        if attempt(base).is_accepted and time.process_time() - start < _MOST_SECONDS_OF_BASE:
             bases.append(base)
     return bases
 

@@ -63,7 +63,7 @@ def test_nothing_of_a_generated_config_is_refused(project: Path) -> None:
 @pytest.mark.stack
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # of the packages, on import
-def test_two_hundred_experiments_end_as_the_table_says() -> None:
+def test_experiments_drawn_by_a_seed_end_as_the_table_says() -> None:
     from docs.generate.tried_domains import repeated, tried_classes
 
     registry = registry_for(release=installed_release())
