@@ -276,10 +276,9 @@ def undocumented_kind(facts: Facts) -> Iterator[Mark]:
 
     Source: the annotations, docstrings and defaults of the installed release's classes.
     """
-    refused = {trial.node.key for trial in facts.refused_in_trials}
-    for misfit in facts.misfits:
-        if not _is_of_another_kind(misfit) and misfit.node.key not in refused:
-            yield _misfit(misfit)
+    misfits = [misfit for misfit in facts.misfits if not _is_of_another_kind(misfit)]
+    refused = {trial.node.key for trial in facts.refused_in_trials} if misfits else set()
+    yield from (_misfit(misfit) for misfit in misfits if misfit.node.key not in refused)
 
 
 @rule("REG110", Severity.ERROR, needs_whole=False)
@@ -299,10 +298,13 @@ def refused_in_trials(facts: Facts) -> Iterator[Mark]:
 
     Source: each class was built and used with values of each kind when the snapshot of the release was made.
     """
+    trials = facts.refused_in_trials
+    if not trials:
+        return
     told = {refused.node.key for refused in facts.refusals if not refused.arguments}
     told |= {argument.key for refused in facts.refusals for argument in refused.arguments[:1]}
     told |= {misfit.node.key for misfit in facts.misfits if _is_of_another_kind(misfit)}
-    yield from (_refusal_in_trials(trial) for trial in facts.refused_in_trials if trial.node.key not in told)
+    yield from (_refusal_in_trials(trial) for trial in trials if trial.node.key not in told)
 
 
 def _is_of_another_kind(misfit: Misfit) -> bool:
