@@ -345,7 +345,7 @@ def _known_kinds(info: ClassInfo, given: dict[tuple[str, str], set[str]], path: 
         items = parameter.default if path.endswith(ITEMS) else [parameter.default]
         for item in items if isinstance(items, (list, tuple)) else ():
             kinds |= _kinds_of(item)
-        stated: StatedType | None = info.stated_types.get(name)
+        stated: StatedType | None = info.stated_type(name)
         if stated is not None and path.endswith(ITEMS):
             stated = stated.items
         for kind in stated.kinds if stated is not None else ():
