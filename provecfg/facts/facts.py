@@ -33,7 +33,15 @@ from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
 from provecfg.facts.model import Head, Loss, all_losses, heads_of
 from provecfg.facts.padding import Padding, padding_of
 from provecfg.facts.parts import Part
-from provecfg.facts.refusals import Refused, innermost, refused_by_runner, refused_section_of, refused_values_of
+from provecfg.facts.refusals import (
+    Refused,
+    RefusedInTrial,
+    innermost,
+    refused_by_runner,
+    refused_in_trials_of,
+    refused_section_of,
+    refused_values_of,
+)
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import BUILT, Typed
 from provecfg.mmconfig import Node
@@ -274,6 +282,11 @@ class Facts(Lookup):
         sections = self.in_sections(_refused_section, RUNNER_METHODS)
         return tuple(innermost([*values, *whole, *sections]))
 
+    @Fact
+    def refused_in_trials(self) -> tuple[RefusedInTrial, ...]:
+        """Values of kinds that their class refused when it was tried."""
+        return tuple(self.in_sections(_refused_in_trials_in))
+
 
 def _unused_in(facts: Facts, section: str) -> Iterator[UnusedArgument]:
     return unused_arguments_of(facts, facts.typed_in(section), facts.built_in(section))
@@ -295,3 +308,7 @@ def _refused_values_in(facts: Facts, section: str) -> Iterator[Refused]:
 
 def _refused_section(facts: Facts, section: str) -> Iterator[Refused]:
     return refused_section_of(facts, section, is_whole_run=facts.is_whole_run)
+
+
+def _refused_in_trials_in(facts: Facts, section: str) -> Iterator[RefusedInTrial]:
+    return refused_in_trials_of(facts, facts.built_in(section))

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from provecfg.registry import ClassInfo, Fate
+from provecfg.registry.experiments.domains import Breach, Domains
 from provecfg.registry.preconditions import Refusal
 from provecfg.registry.stated_types import StatedType, misfit
 
@@ -23,6 +24,7 @@ class Part:
         self.info = info
         self.refusals: dict[bool, Refusal | None] = {}
         """What the class is certain to refuse of it, by whether it is built from the dict alone, where it was asked."""
+        self._breaches: tuple[Breach, ...] | None = None
         self._unused: dict[str, tuple[tuple[Any, Fate], ...]] = {}
 
     def unused(self, slot: str) -> tuple[tuple[Any, Fate], ...]:
@@ -37,6 +39,17 @@ class Part:
             unused = tuple((key, fate) for key, fate in fates if fate in (Fate.REFUSED, Fate.SWALLOWED))
             self._unused[slot] = unused
         return unused
+
+    def breaches(self, domains: Domains) -> tuple[Breach, ...]:
+        """The values of a kind that the class refused when it was tried.
+
+        Args:
+            domains: What the classes of the release that is judged by refused.
+        """
+        if self._breaches is None:
+            is_known = not (self.info.is_of_user or self.value.get("convert_to_iter_based"))
+            self._breaches = domains.breaches(self.info.dotted, self.value) if is_known else ()
+        return self._breaches
 
     @cached_property
     def misfits(self) -> tuple[tuple[str, str, StatedType], ...]:

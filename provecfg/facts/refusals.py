@@ -12,6 +12,7 @@ from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry.accepted import accepted, digest
+from provecfg.registry.experiments.domains import Breach
 from provecfg.registry.layout import RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
 
@@ -93,6 +94,51 @@ def refused_section_of(config: Lookup, key: str, *, is_whole_run: bool) -> Itera
     arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
     if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
         yield Refused(node, RUNNER_NAME, refused, arguments)
+
+
+class RefusedInTrial(NamedTuple):
+    """A value of a kind that its class refused when it was tried.
+
+    Args:
+        node: The value.
+        argument: Its path in the dict that the class is built from.
+        name: The class.
+        breach: What was tried, and how it was refused.
+    """
+
+    node: Node
+    argument: str
+    name: str
+    breach: Breach
+
+
+def refused_in_trials_of(config: Lookup, parts: Iterable[tuple[Typed, Part]]) -> Iterator[RefusedInTrial]:
+    """Values of kinds that their class refused when it was tried, whatever its other arguments.
+
+    Args:
+        config: The config.
+        parts: Its parts that are built as they stand.
+    """
+    domains = config.registry.snapshot.domains
+    for typed, part in parts:
+        if not typed.is_direct or _is_passed_over(config, typed.node):
+            continue
+        for breach in part.breaches(domains):
+            node = typed.node.dig(breach.path)
+            if node is not None and not ("." in breach.path and _has_an_own_part(config, typed.node)):
+                yield RefusedInTrial(node, breach.path, part.info.type_name, breach)
+
+
+def _has_an_own_part(config: Lookup, node: Node) -> bool:
+    """Whether a class of the user's, or one that nobody knows, stands in a dict and may read what else does."""
+    parts = [item for child in node for item in (child if child.is_list else (child,)) if item.type is not None]
+    return any(_is_own(config, part) for part in parts)
+
+
+def _is_own(config: Lookup, part: Node) -> bool:
+    infos = [config.class_of(part, registry) for registry in config.registry.registries]
+    known = [info for info in infos if info is not None]
+    return not known or any(info.is_of_user for info in known)
 
 
 def innermost(refusals: Iterable[Refused]) -> list[Refused]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from provecfg import __version__
 from provecfg.paths import cache_dir
 from provecfg.registry.classes import ClassRecord, Excerpts, ReadExcerpts
+from provecfg.registry.experiments.domains import NOTHING, Domains, read_domains
 from provecfg.registry.kwargs_flow import Delegate, Flow, Target
 from provecfg.registry.signatures import Parameter, parameters_from_text
 
@@ -85,6 +86,12 @@ class Snapshot:
         except (OSError, EOFError, ValueError, zlib.error):
             return {}
         return excerpts
+
+    @functools.cached_property
+    def domains(self) -> Domains:
+        """What its classes refused when they were tried; nothing where that was another release's."""
+        domains = read_domains(self.file)
+        return domains if domains.packages == self.packages else NOTHING
 
     def _read_excerpts(self, module: str, name: str) -> Excerpts:
         return Excerpts(*self.excerpts.get(module, {}).get(name, ()))

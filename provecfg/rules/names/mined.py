@@ -7,7 +7,7 @@ from typing import Final
 
 from provecfg.facts.arguments import Misfit
 from provecfg.facts.facts import Facts
-from provecfg.facts.refusals import RUNNER_NAME, Refused
+from provecfg.facts.refusals import RUNNER_NAME, Refused, RefusedInTrial
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import Fate
@@ -276,9 +276,35 @@ def undocumented_kind(facts: Facts) -> Iterator[Mark]:
 
     Source: the annotations, docstrings and defaults of the installed release's classes.
     """
-    for misfit in facts.misfits:
-        if not _is_of_another_kind(misfit):
-            yield _misfit(misfit)
+    misfits = [misfit for misfit in facts.misfits if not _is_of_another_kind(misfit)]
+    refused = {trial.node.key for trial in facts.refused_in_trials} if misfits else set()
+    yield from (_misfit(misfit) for misfit in misfits if misfit.node.key not in refused)
+
+
+@rule("REG110", Severity.ERROR, needs_whole=False)
+def refused_in_trials(facts: Facts) -> Iterator[Mark]:
+    """The class refused values of this kind when it was tried.
+
+    Why it matters: it raises when the part is built or first used: at the first batch, the first validation.
+
+    Bad:
+        val_evaluator = dict(type='IoUMetric', iou_metrics=[['mIoU']])
+
+    Good:
+        val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+
+    Known problems: only classes of the release that provecfg knows, and only what is refused whatever their other
+    arguments are.
+
+    Source: each class was built and used with values of each kind when the snapshot of the release was made.
+    """
+    trials = facts.refused_in_trials
+    if not trials:
+        return
+    told = {refused.node.key for refused in facts.refusals if not refused.arguments}
+    told |= {argument.key for refused in facts.refusals for argument in refused.arguments[:1]}
+    told |= {misfit.node.key for misfit in facts.misfits if _is_of_another_kind(misfit)}
+    yield from (_refusal_in_trials(trial) for trial in trials if trial.node.key not in told)
 
 
 def _is_of_another_kind(misfit: Misfit) -> bool:
@@ -311,6 +337,17 @@ def _refusal(refused: Refused) -> Mark:
     return Mark(where, f"{name} refuses {subject}: {refusal.error}: {refusal.words}", hint)
 
 
+def _refusal_in_trials(trial: RefusedInTrial) -> Mark:
+    node, argument, name, breach = trial
+    evidence = breach.evidence
+    error = f"{evidence.error}: {evidence.words}" if evidence.words else evidence.error
+    return Mark(
+        node,
+        f"{name} refuses {argument}={_short(node.value)}: with {breach.kind} there it raises {error}",
+        f"tried with {evidence.tried}",
+    )
+
+
 def _name(node: Node) -> str:
     """The name of an argument; of an item of a list, the list's with the item's index."""
     if isinstance(node.step, int) and node.parent is not None:
@@ -323,7 +360,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-MINED: Final = frozenset({"REG106", "REG107", "REG108", "REG109"})
+MINED: Final = frozenset({"REG106", "REG107", "REG108", "REG109", "REG110"})
 """The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
 
 ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})

@@ -1,0 +1,393 @@
+"""Try every class of the installed release, and keep what it refuses that its source does not tell.
+
+    python -m docs.generate.tried_domains [--untried] [CLASS ...]
+
+After `python -m provecfg.registry.snapshot`, whose release it is about; see `provecfg.registry.experiments`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import functools
+import inspect
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from docs.generate.zoo import installed_configs, leaf_configs
+from provecfg.facts.arguments import built_as_they_stand
+from provecfg.facts.facts import Facts
+from provecfg.facts.parts import Part
+from provecfg.mmconfig import DottedName, Opaque, read_config
+from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
+from provecfg.registry.builders import SUPPLIED, TAKEN
+from provecfg.registry.experiments.domains import (
+    ABSENT,
+    ITEMS,
+    KINDS,
+    Domain,
+    Domains,
+    dig,
+    domains_file,
+    domains_text,
+    read_domains,
+)
+from provecfg.registry.experiments.inference import Inference, Subject
+from provecfg.registry.experiments.trial_process import Attempt, TrialProcess
+from provecfg.registry.experiments.variations import Values
+from provecfg.registry.preconditions import refusal
+from provecfg.registry.release import installed_release, shipped_file
+from provecfg.registry.stated_types import BOOL, DICT, FLOAT, INT, NONE, NUMBERS, SEQUENCE, TEXT, StatedType, kind_of
+
+_MOST_BASES: Final = 4
+_SECONDS: Final = 40.0
+"""For a class; what is not concluded by then is not known."""
+_SECONDS_OF_TRIAL: Final = 10.0
+_MOST_SECONDS_OF_BASE: Final = 4.0
+"""Of processor time; what cannot be tried within it is not small enough."""
+_REGISTRIES: Final = (
+    "model",
+    "transform",
+    "hook",
+    "loop",
+    "dataset",
+    "metric",
+    "optimizer",
+    "optim_wrapper",
+    "parameter scheduler",
+    "data sampler",
+)
+_STATED: Final = {
+    NONE: ("None",),
+    TEXT: ("a text",),
+    DICT: ("a dict",),
+    SEQUENCE: ("a list", "a list of texts"),
+    INT: ("a number",),
+    FLOAT: ("a number", "a fraction"),
+    BOOL: (),
+}
+"""Kind that a type states -> kinds of values that it may take."""
+
+
+@dataclass(slots=True)
+class TriedClass:
+    """A class, and the parts of configs that name it."""
+
+    registry: str
+    info: ClassInfo
+    values: list[Values] = field(default_factory=list)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the file, after every class."""
+    parser = argparse.ArgumentParser(prog="python -m docs.generate.tried_domains", description=__doc__)
+    parser.add_argument("classes", nargs="*", metavar="CLASS", help="try these alone, by dotted names or parts of them")
+    parser.add_argument("--untried", action="store_true", help="try those alone of which the file says nothing")
+    options = parser.parse_args(argv)
+    release = installed_release()
+    registry = registry_for(release=release)
+    file = domains_file(shipped_file(release))
+    tried = tried_classes(registry)
+    there = read_domains(shipped_file(release))
+    is_of_installed = there.packages == registry.snapshot.packages
+    is_part = bool(options.classes) or options.untried
+    classes = dict(there.classes) if is_part and is_of_installed else {}
+    chosen = {
+        dotted: trial
+        for dotted, trial in tried.items()
+        if (not options.classes or any(name in dotted for name in options.classes))
+        and not (options.untried and dotted in classes)
+    }
+    figures: Counter[str] = Counter()
+    for dotted, domain in domains_of(chosen, tried, figures):
+        classes[dotted] = domain
+        file.write_text(domains_text(Domains(registry.snapshot.packages, classes)), encoding="utf-8")
+    print(f"{', '.join(f'{count} {what}' for what, count in figures.items())}: {file}")
+    return 0
+
+
+def tried_classes(registry: Registry) -> dict[str, TriedClass]:
+    """The classes that shipped and generated configs name, with their parts there, and those that need no argument."""
+    tried: dict[str, TriedClass] = {}
+    _, folder = installed_configs()
+    generated = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
+    seen: set[tuple[str, str]] = set()
+    for path in [*leaf_configs(folder), *generated]:
+        view = read_config(path)
+        facts = Facts(view, registry_for(view, release=registry.snapshot.release))
+        for typed, part in built_as_they_stand(facts, facts.typed, facts.parts):
+            dotted = part.info.dotted
+            if dotted.startswith("provecfg.") or not typed.is_direct or typed.registry not in _REGISTRIES:
+                continue
+            values = _plain(part.value)
+            if values is ABSENT or "_scope_" in values or (dotted, repr(values)) in seen:
+                continue
+            seen.add((dotted, repr(values)))
+            values.setdefault("type", part.info.type_name)
+            tried.setdefault(dotted, TriedClass(typed.registry, part.info)).values.append(values)
+    for name in _REGISTRIES:
+        for scope in ("mmengine", "mmseg"):
+            for type_name in registry.snapshot.registered[name].get(scope, ()):
+                info = registry.find(f"{scope}.{type_name}", name)
+                if info is not None and info.dotted not in tried and not info.required:
+                    tried[info.dotted] = TriedClass(name, info, [{"type": f"{scope}.{type_name}"}])
+    return dict(sorted(tried.items()))
+
+
+def _plain(value: Any) -> Any:
+    """A value of a config as one of Python's own; `ABSENT` where it is not known."""
+    if isinstance(value, (DottedName, Opaque)):
+        return ABSENT
+    if isinstance(value, dict):
+        plain: Any = {key: _plain(item) for key, item in value.items()}
+        return ABSENT if any(item is ABSENT for item in plain.values()) else plain
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item) for item in value]
+        is_known = all(item is not ABSENT for item in items)
+        return (tuple(items) if isinstance(value, tuple) else items) if is_known else ABSENT
+    return value if value is None or isinstance(value, (bool, int, float, str)) else ABSENT
+
+
+def domains_of(
+    chosen: dict[str, TriedClass], tried: dict[str, TriedClass], figures: Counter[str]
+) -> Iterator[tuple[str, Domain]]:
+    """What each of the chosen classes refuses; one that no base is accepted by is counted, and left out.
+
+    Args:
+        chosen: The classes that are tried.
+        tried: All of them: what the parts of others say of an argument that both inherit.
+        figures: Counts, added to.
+    """
+    given = _given_kinds(tried)
+    with _prepared() as folder:
+        for dotted, trial in chosen.items():
+            domain = _domain(dotted, trial, given, folder, figures)
+            figures["classes"] += 1
+            figures["domains"] += sum(map(len, domain.values()))
+            yield dotted, domain
+
+
+@contextlib.contextmanager
+def _prepared() -> Iterator[Path]:
+    """The stack imported, and a folder for what is tried to write into."""
+    from provecfg.registry.experiments import subjects
+    from provecfg.registry.snapshot import import_all
+
+    import_all()
+    with tempfile.TemporaryDirectory(prefix="provecfg-experiments-") as scratch:
+        subjects.prepare(Path(scratch))
+        yield Path(scratch)
+
+
+def repeated(domains: Domains, tried: dict[str, TriedClass], seed: int, count: int) -> list[str]:
+    """Experiments of the table, made again on what is installed; what is not refused now, as lines.
+
+    Args:
+        domains: The table.
+        tried: The classes that may be tried.
+        seed: By which the experiments are drawn.
+        count: How many.
+    """
+    experiments = [
+        (dotted, path, kind)
+        for dotted, domain in domains.classes.items()
+        if dotted in tried
+        for path, kinds in domain.items()
+        for kind in kinds
+    ]
+    by_class: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for dotted, path, kind in random.Random(seed).sample(experiments, min(count, len(experiments))):
+        by_class[dotted].append((path, kind))
+    differences = []
+    with _prepared() as folder:
+        for dotted, drawn in by_class.items():
+            differences += [f"{dotted}: {line}" for line in _repeated(dotted, tried[dotted], drawn, folder)]
+    return differences
+
+
+def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[tuple[str, str]], folder: Path) -> list[str]:
+    from provecfg.registry.experiments import subjects
+
+    def conclude(attempt: Attempt) -> list[str] | None:
+        bases = _accepted(attempt, values)
+        if not bases:
+            return None
+        inference = Inference(_subject(dotted, trial, bases, {}), attempt, _SECONDS)
+        return [f"{path} takes {kind}" for path, kind in drawn if not inference.is_refused(path, kind)]
+
+    values = _diverse(trial.values)
+    for way in subjects.ways_of(trial.registry, dotted):
+        steps = subjects.steps_of(trial.registry, dotted, values, folder, way)
+        lines = TrialProcess(steps, folder, _SECONDS_OF_TRIAL).concluded(conclude)
+        if lines is not None:
+            return lines
+    return ["no config's arguments are accepted"]
+
+
+def _domain(
+    dotted: str, trial: TriedClass, given: dict[tuple[str, str], set[str]], folder: Path, figures: Counter[str]
+) -> Domain:
+    from provecfg.registry.experiments import subjects
+
+    values = _diverse(trial.values)
+
+    def conclude(attempt: Attempt) -> tuple[int, Domain] | None:
+        """How many trials were made, and the domain; None where no base is accepted."""
+        bases = _accepted(attempt, values)
+        if not bases:
+            return None
+        inference = Inference(_subject(dotted, trial, bases, given), attempt, _SECONDS)
+        domain = inference.domain()
+        return inference.trials, domain
+
+    for way in subjects.ways_of(trial.registry, dotted):
+        steps = subjects.steps_of(trial.registry, dotted, values, folder, way)
+        concluded = TrialProcess(steps, folder, _SECONDS_OF_TRIAL).concluded(conclude)
+        if concluded is not None:
+            figures["trials"] += concluded[0]
+            figures[way.value] += 1
+            return _not_contradicted(concluded[1], trial.values, figures)
+    figures["left out"] += 1
+    return {}
+
+
+def _accepted(attempt: Attempt, values: Sequence[Values]) -> list[Values]:
+    """Those that are accepted, and soon enough."""
+    bases = []
+    for base in values:
+        start = time.process_time()
+        if attempt(base).is_accepted and time.process_time() - start < _MOST_SECONDS_OF_BASE:
+            bases.append(base)
+    return bases
+
+
+def _subject(
+    dotted: str, trial: TriedClass, bases: Sequence[Values], given: dict[tuple[str, str], set[str]]
+) -> Subject:
+    defaults = {
+        name: parameter.default
+        for name, parameter in trial.info.parameters.items()
+        if parameter.default is not REQUIRED
+        and parameter.default is not UNKNOWN_DEFAULT
+        and name not in SUPPLIED.get(trial.registry, ())
+    }
+    return Subject(
+        bases=bases,
+        defaults=defaults,
+        known_kinds=functools.partial(_known_kinds, trial.info, given),
+        texts=_texts(dotted),
+        is_silent=functools.partial(_is_silent, trial.info),
+    )
+
+
+def _diverse(values: Sequence[Values]) -> list[Values]:
+    """Some of the parts: those that differ most in which arguments they set, and in the kinds of these."""
+    by_shape: dict[tuple[Any, ...], Values] = {}
+    for part in sorted(values, key=lambda part: len(repr(part))):
+        by_shape.setdefault(tuple(sorted((key, str(kind_of(value))) for key, value in part.items())), part)
+    shapes = list(by_shape.values())
+    step = max(1, len(shapes) // _MOST_BASES)
+    return [*shapes[::step], *(part for part in values if part not in shapes)][:_MOST_BASES]
+
+
+def _not_contradicted(domain: Domain, values: Sequence[Values], figures: Counter[str]) -> Domain:
+    """The domain without arguments of which a config gives a value that it refuses."""
+    kept = {}
+    for path, kinds in domain.items():
+        is_breached = any(Domains({}, {"": {path: kinds}}).breaches("", part) for part in values)
+        figures["contradicted by a config"] += is_breached
+        if not is_breached:
+            kept[path] = kinds
+    return kept
+
+
+def _origin(info: ClassInfo, name: str) -> tuple[str, str]:
+    parameter = info.parameters.get(name)
+    return (info.dotted if parameter is None else parameter.origin or info.dotted), name
+
+
+def _given_kinds(tried: dict[str, TriedClass]) -> dict[tuple[str, str], set[str]]:
+    """Where an argument is declared, and its path -> the kinds of the values that any config gives it."""
+    from provecfg.registry.experiments.variations import paths_of
+
+    given: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for trial in tried.values():
+        for part in trial.values:
+            for path in paths_of(part):
+                origin, _ = _origin(trial.info, path.removesuffix(ITEMS).split(".")[0])
+                value = dig(part, path.removesuffix(ITEMS))
+                for item in value if path.endswith(ITEMS) else (value,):
+                    given[origin, path] |= _kinds_of(item)
+    return given
+
+
+def _kinds_of(value: Any) -> set[str]:
+    return {kind for kind, is_of in KINDS.items() if is_of(value)}
+
+
+def _known_kinds(info: ClassInfo, given: dict[tuple[str, str], set[str]], path: str) -> Collection[str]:
+    """Kinds that documentation, default or a config give an argument, of this class or of one that shares it."""
+    argument = path.removesuffix(ITEMS)
+    name = argument.split(".")[0]
+    if name not in info.parameters and name not in TAKEN.get(info.registry, ()):
+        return KINDS  # it goes to a class that another argument names
+    kinds = set(given.get((_origin(info, name)[0], path), ()))
+    parameter = info.parameters.get(name)
+    if name == argument and parameter is not None:
+        items = parameter.default if path.endswith(ITEMS) else [parameter.default]
+        for item in items if isinstance(items, (list, tuple)) else ():
+            kinds |= _kinds_of(item)
+        stated: StatedType | None = info.stated_type(name)
+        if stated is not None and path.endswith(ITEMS):
+            stated = stated.items
+        for kind in stated.kinds if stated is not None else ():
+            kinds.update(_STATED.get(kind, ()))
+    return kinds
+
+
+def _is_silent(info: ClassInfo, values: Values, path: str) -> bool:
+    """Whether the source says nothing against an argument of these."""
+    name = path.removesuffix(ITEMS).split(".")[0]
+    misfits = [(where, stated) for key, where, stated in Part(values, info).misfits if key == name]
+    for where, stated in misfits:
+        value = values[name] if not where else functools.reduce(lambda v, i: v[i], _indices(where), values[name])
+        kind = kind_of(value)
+        if kind in (TEXT, DICT) or (kind == SEQUENCE and stated.kinds <= NUMBERS | {NONE}):
+            return False
+    return refusal(info, values) is None
+
+
+def _indices(path: str) -> list[int]:
+    return [int(index) for index in path.strip("[]").split("][")]
+
+
+def _texts(dotted: str) -> list[str]:
+    """The texts that the source of a class, or of a parent, compares with or keeps in a table."""
+    module, _, name = dotted.rpartition(".")
+    cls = getattr(sys.modules.get(module), name, None)
+    texts: dict[str, None] = {}
+    for parent in inspect.getmro(cls) if inspect.isclass(cls) else ():
+        if parent.__module__.startswith(("torch.nn", "builtins")):
+            continue
+        try:
+            tree = ast.parse(inspect.cleandoc("if 1:\n" + inspect.getsource(parent)))
+        except (OSError, TypeError, SyntaxError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Compare, ast.Dict, ast.Tuple, ast.List, ast.Set)):
+                for child in ast.walk(node):
+                    if isinstance(child, ast.Constant) and isinstance(child.value, str) and child.value.isidentifier():
+                        texts[child.value] = None
+    return list(texts)[:24]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What the classes refused when they were tried, against the classes that are installed, and in configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provecfg.facts.facts import Facts
+from provecfg.mmconfig import read_config
+from provecfg.registry import registry_for
+from provecfg.registry.experiments.domains import (
+    NOTHING,
+    Breach,
+    Domains,
+    Evidence,
+    domains_file,
+    domains_text,
+    read_domains,
+)
+from provecfg.registry.release import installed_release, installed_versions, load
+
+EVIDENCE = Evidence("TypeError", "no", "None")
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    domains = Domains({"torch": "2.4"}, {"a.B": {"c[]": {"None": EVIDENCE}, "d.e": {"zero": EVIDENCE}}})
+    snapshot = tmp_path / "made.json"
+    domains_file(snapshot).write_text(domains_text(domains), encoding="utf-8")
+    assert read_domains(snapshot) == domains
+    assert read_domains(tmp_path / "never_made.json") == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("values", "breach"),
+    [
+        ({"c": [1, None]}, Breach("c[1]", "None", EVIDENCE)),
+        ({"c": None}, None),
+        ({"d": {"e": 0}}, Breach("d.e", "zero", EVIDENCE)),
+        ({"d": {"e": False}}, None),
+        ({"d": {"type": "E", "e": 0}}, None),
+        ({"d": 0, "c": 5}, None),
+    ],
+)
+def test_a_value_of_a_refused_kind_is_told_where_it_stands(values: dict[str, object], breach: Breach | None) -> None:
+    domains = Domains({}, {"a.B": {"c[]": {"None": EVIDENCE}, "d.e": {"zero": EVIDENCE}}})
+    assert domains.breaches("a.B", values) == (() if breach is None else (breach,))
+    assert domains.breaches("a.C", values) == ()
+
+
+def test_the_table_is_of_the_snapshot_that_it_lies_beside() -> None:
+    snapshot = load("onedl")
+    assert read_domains(snapshot.file).packages == snapshot.packages
+    assert len(snapshot.domains.classes) > 20
+
+
+def test_nothing_of_a_generated_config_is_refused(project: Path) -> None:
+    for path in sorted((project / "generated").glob("*_focal.py")):
+        view = read_config(path)
+        assert Facts(view, registry_for(view, release="onedl")).refused_in_trials == (), path
+
+
+@pytest.mark.stack
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")  # of the packages, on import
+def test_experiments_drawn_by_a_seed_end_as_the_table_says() -> None:
+    from docs.generate.tried_domains import repeated, tried_classes
+
+    registry = registry_for(release=installed_release())
+    domains = registry.snapshot.domains
+    installed = installed_versions(registry.snapshot.release)
+    if installed != domains.packages:
+        pytest.skip(f"the table is of {domains.packages}, installed are {installed}")
+    assert repeated(domains, tried_classes(registry), seed=20, count=200) == []
