@@ -220,8 +220,9 @@ def is_mmseg(config: Lookup) -> bool:
         return bool(scope == "mmseg")
     if config.registry.default_scope == NO_SCOPE:
         return False
-    segmentor = config.value(config.section("model"), "type")  # the read_base() style names modules, not scopes
-    return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
+    # the read_base() style names modules, not scopes
+    named = config.value(config.section("model") or config.section("data_preprocessor"), "type")
+    return not isinstance(named, DottedName) or named.partition(".")[0] in ("mmseg", "provecfg")
 
 
 def model_of(config: Lookup) -> Node | None:

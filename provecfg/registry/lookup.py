@@ -88,7 +88,7 @@ def _may_be_of(registry: Registry, model: str) -> bool:
     """Whether a model that a config without scope names is one of a registry's, rightly spelt or not."""
     return (
         registry.find(model, "model") is not None
-        or registry.local.registers(model)
+        or bool(registry.local.classes(model, "model", registry.default_scope))
         or any(is_misspelling(model, name) for name in registry.nearest(model, "model"))
     )
 

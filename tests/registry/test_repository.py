@@ -199,6 +199,13 @@ def test_a_model_of_no_scope_that_is_none_of_mmsegs_is_left_alone(project: Path)
     assert codes(project / "c.py", other) == {"REG102": Severity.NOTE}
     misspelt = "model = dict(type='EncoderDecodr', backbone=dict(type='ResNet', depth=18))"
     assert codes(project / "c.py", misspelt) == {"REG001": Severity.ERROR}
+    for copy in (project, project / "vendored"):
+        write(copy / "mmpretrain" / "__init__.py")
+        root = "from mmengine import MODELS as ROOT, Registry\n"
+        write(copy / "mmpretrain" / "registry.py", f"{root}MODELS = Registry('model', parent=ROOT, scope='mmpretrain')")
+        classifier = "from mmpretrain.registry import MODELS\n@MODELS.register_module()\nclass ImageClassifier: ..."
+        write(copy / "mmpretrain" / "classifiers.py", classifier)
+    assert codes(project / "c.py", other) == {"REG102": Severity.NOTE}
 
 
 def test_parts_that_an_own_class_takes_are_its_own_affair(project: Path) -> None:

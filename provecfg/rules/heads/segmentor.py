@@ -166,9 +166,9 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
             both = (node.value, node.value)
             yield Mark(
                 node,
-                f"{name}={node.value} is one number, sliding inference unpacks two",
-                f"write {both}",
-                fix(f"write {both}", replaced(node, both), safe=False),
+                f"{name}={node.value!r:.60} is one number, sliding inference unpacks two",
+                f"write {both!r:.60}",
+                fix(f"write {both!r:.60}", replaced(node, both), safe=False),
             )
         elif (height_and_width := pair(node.value)) is not None:
             sizes[name] = height_and_width
@@ -177,7 +177,8 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
     if len(sizes) == 2 and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True)):
         yield Mark(
             test.get("stride") or test,
-            f"stride {sizes['stride']} is larger than the crop {sizes['crop_size']}: pixels between are never seen",
+            f"stride {sizes['stride']!r:.60} is larger than the crop {sizes['crop_size']!r:.60}: pixels between are "
+            "never seen",
             "make it smaller than the crop, two thirds of it for example",
         )
 
