@@ -126,6 +126,9 @@ RIGHT = {
     "test_cfg=dict(mode='slide', crop_size=(1024, 2048), stride=(512, 1024)), decode_head=dict(_delete_=True, "
     "type='Mask2FormerHead', in_channels=[256, 512, 1024, 2048], feat_channels=256, out_channels=256, num_classes=19, "
     "num_queries=100, num_transformer_feat_level=3))",
+    "windows over images that its own transform makes": "model = dict(auxiliary_head=None, test_cfg=dict(mode='slide', "
+    "crop_size=(677, 1024), stride=(768, 768)))\nval_dataloader = dict(dataset=dict(pipeline=[dict("
+    "type='LoadImageFromFile'), dict(type='MergeLabels'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))",
     "loaders of its own loop": "train_cfg = dict(_delete_=True, type='TwoLoaders', max_iters=40000, "
     "val_interval=4000)\ntrain_dataloader = dict(_delete_=True, labeled={{_base_.train_dataloader}}, "
     "unlabeled={{_base_.train_dataloader}})",
