@@ -128,8 +128,9 @@ class Lookup:
             return bool(scope.value == "mmseg")
         if self.registry.default_scope == NO_SCOPE:
             return False
-        segmentor = self.value(self.section("model"), "type")  # the read_base() style names modules, not scopes
-        return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
+        # the read_base() style names modules, not scopes
+        named = self.value(self.section("model") or self.section("data_preprocessor"), "type")
+        return not isinstance(named, DottedName) or named.partition(".")[0] in ("mmseg", "provecfg")
 
     def section(self, key: str) -> Node | None:
         """A dict by its dotted path, or None."""

@@ -125,12 +125,14 @@ class LocalClasses:
         _, name = module_name(entry.file)
         nearness = _nearness(entry.file.parent, self._near)
         variable = VARIABLES.get(entry.variable.rpartition(".")[2], "")
-        if self._files.file_of(name) != entry.file:
-            return LocalClass(variable, "", None, entry.force, nearness)
         module = self._files.get(name)
         if module is None:
             return LocalClass(variable, "", None, entry.force, nearness)
         registry, scope = registry_of(entry.variable, module, self._files) or (variable, "")
+        if self._files.file_of(name) != entry.file:
+            # Python imports one of two modules of one name; a library's own registers into its scope in every copy
+            is_copy = scope == name.partition(".")[0]
+            return LocalClass(registry if is_copy else variable, scope if is_copy else "", None, entry.force, nearness)
         dotted = module.resolve(entry.target) or f"{name}.{entry.target}"
         return LocalClass(registry, scope, dotted, entry.force or dotted.partition(".")[0] == scope, nearness)
 

@@ -13,7 +13,7 @@ from provecfg.registry.local_classes import NONE, LocalClasses, seen_from
 from provecfg.registry.plugin_record import PLUGIN, plugin_modules
 from provecfg.registry.release import load, load_installed
 from provecfg.registry.repository import FARTHEST_FOLDER, FRESH_FOR_S, RepositoryIndex, index_of, project_of
-from provecfg.registry.tree import Registry
+from provecfg.registry.tree import ROOT_SCOPE, Registry
 from provecfg.registry.user_modules import UserModules
 from provecfg.spelling import is_misspelling
 
@@ -21,7 +21,7 @@ DEFAULT_SCOPE: Final = "mmseg"
 """Where a config says none: base files leave it to the config that inherits from them."""
 
 NO_SCOPE: Final = ""
-"""Of a config that says none and whose model is not one of that scope's."""
+"""Of a config that says none and of which a part shows that it is not of that scope."""
 
 _read: dict[tuple[tuple[str, ...], tuple[Path, ...], Path], UserModules] = {}
 _made: dict[tuple[Path, int, int, str], Registry] = {}
@@ -77,19 +77,37 @@ def registry_for(
     if scope is not None:
         return registry_of_scope(scope)
     registry = registry_of_scope(DEFAULT_SCOPE)
+    return registry_of_scope(NO_SCOPE) if _is_of_another_scope(registry, values) else registry
+
+
+def _is_of_another_scope(registry: Registry, values: Mapping[Any, Any]) -> bool:
+    """Whether a config without scope is none of a registry's: by its model, else by a dataset and what packs for it."""
+    if registry.local.has_package(ROOT_SCOPE):
+        return True  # the repository has a mmengine of its own, whose runner and hooks are not the release's
     model = values.get("model")
-    named = model.get("type") if isinstance(model, Mapping) else None
-    if isinstance(named, str) and not _may_be_of(registry, str(named)):
-        return registry_of_scope(NO_SCOPE)
-    return registry
-
-
-def _may_be_of(registry: Registry, model: str) -> bool:
-    """Whether a model that a config without scope names is one of a registry's, rightly spelt or not."""
+    if isinstance(model, Mapping) and isinstance(model.get("type"), str):
+        return not _may_be_of(registry, model["type"], "model")
+    loader = values.get("train_dataloader")
+    dataset = loader.get("dataset") if isinstance(loader, Mapping) and model is None else None
+    if not isinstance(dataset, Mapping) or not isinstance(dataset.get("type"), str):
+        return False
+    pipeline = dataset.get("pipeline")
+    last = pipeline[-1] if isinstance(pipeline, list) and pipeline else None
+    packs = last.get("type") if isinstance(last, Mapping) else None
     return (
-        registry.find(model, "model") is not None
-        or registry.local.registers(model)
-        or any(is_misspelling(model, name) for name in registry.nearest(model, "model"))
+        isinstance(packs, str)
+        and not _may_be_of(registry, dataset["type"], "dataset")
+        and not _may_be_of(registry, packs, "transform")
+    )
+
+
+def _may_be_of(registry: Registry, name: str, kind: str) -> bool:
+    """Whether a name that a config without scope has is one of a registry's, rightly spelt or not."""
+    name = str(name)
+    return (
+        registry.find(name, kind) is not None
+        or bool(registry.local.classes(name, kind, registry.default_scope))
+        or any(is_misspelling(name, near) for near in registry.nearest(name, kind))
     )
 
 

@@ -94,7 +94,10 @@ def _of_node(node: ast.expr) -> StatedType | None:
     if kinds == frozenset({SEQUENCE}):
         items = [item for item in inner if not (isinstance(item, ast.Constant) and item.value is ...)]
         is_counted = len(items) == len(inner) > 1  # `Tuple[int]` is written for any number of them
-        return StatedType(kinds, _of_alternatives(items), len(items) if is_counted else None)
+        of_item = _of_alternatives(items)
+        # three numbers that need not be whole are one a channel, of images that have three; others have more
+        is_by_channel = len(items) == 3 and of_item is not None and FLOAT in of_item.kinds
+        return StatedType(kinds, of_item, len(items) if is_counted and not is_by_channel else None)
     return StatedType(kinds) if kinds == frozenset({DICT}) else None
 
 

@@ -108,8 +108,9 @@ class Registry:
             for place in dict.fromkeys([scope, ROOT_SCOPE]):
                 info = self._registered(type_name, registry, place)
                 if info is not None:
-                    # a scope that nobody has described may have a class of its own by this name
-                    return info if place == scope or self.judges_scope(scope) else self._opened(info)
+                    # a scope that nobody has described may have a class of its own by this name, and so may no scope
+                    is_certain = (place == scope and scope != "") or self.judges_scope(scope)
+                    return info if is_certain else self._opened(info)
             return None
         if prefix in known or self.local.has_package(prefix):
             info = self._registered(rest, registry, prefix)

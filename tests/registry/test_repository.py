@@ -197,8 +197,30 @@ def test_a_scope_that_nobody_has_described_may_have_a_class_of_any_name(project:
 def test_a_model_of_no_scope_that_is_none_of_mmsegs_is_left_alone(project: Path) -> None:
     other = "model = dict(type='ImageClassifier', backbone=dict(type='VisionTransformer', arch='b'))"
     assert codes(project / "c.py", other) == {"REG102": Severity.NOTE}
+    data = (
+        "train_dataloader = dict(dataset=dict(type='{}', pipeline=[dict(type='RandomCrop', crop_size=32, padding=4), "
+    )
+    assert "REG002" not in codes(project / "c.py", data.format("CIFAR100") + "dict(type='PackInputs')]))")
+    assert "REG002" in codes(project / "c.py", data.format("ADE20KDataset") + "dict(type='PackInputs')]))")
     misspelt = "model = dict(type='EncoderDecodr', backbone=dict(type='ResNet', depth=18))"
     assert codes(project / "c.py", misspelt) == {"REG001": Severity.ERROR}
+    for copy in (project, project / "vendored"):
+        write(copy / "mmpretrain" / "__init__.py")
+        root = "from mmengine import MODELS as ROOT, Registry\n"
+        write(copy / "mmpretrain" / "registry.py", f"{root}MODELS = Registry('model', parent=ROOT, scope='mmpretrain')")
+        classifier = "from mmpretrain.registry import MODELS\n@MODELS.register_module()\nclass ImageClassifier: ..."
+        write(copy / "mmpretrain" / "classifiers.py", classifier)
+    assert codes(project / "c.py", other) == {"REG102": Severity.NOTE}
+
+
+def test_hooks_of_a_repository_with_a_mmengine_of_its_own_are_its_own_affair(project: Path) -> None:
+    hook = "class CheckpointHook:\n    def __init__(self, by_iter=False): ..."
+    write(project / "mmseg" / "__init__.py")
+    write(project / "mmseg" / "hooks.py", f"from mmseg.registry import HOOKS\n@HOOKS.register_module()\n{hook}")
+    config = "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False))"
+    assert "REG002" in codes(project / "c.py", config)
+    write(project / "mmengine" / "__init__.py")
+    assert "REG002" not in codes(project / "c.py", config)
 
 
 def test_parts_that_an_own_class_takes_are_its_own_affair(project: Path) -> None:

@@ -25,6 +25,8 @@ from provecfg.registry.stated_types import documented, misfit, named, stated_typ
         ("dict", [{"type": "A"}, {"type": "B"}], [1], ""),
         ("Literal['mean', 'none']", "sum", 1, ""),
         ("int | Tuple[int, int]", (1, 2), (1, 2, 3), ""),
+        ("Tuple[int, int, int]", (1, 2, 3), (1, 2), ""),
+        ("tuple[float, float, float] | tuple[int, int, int]", (0, 0, 0, 0), (0, "0", 0), "[1]"),
         ("Tuple[int, ...]", (1, 2, 3), (1, None), "[1]"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provecfg.findings import Severity
+from provecfg.findings import Applicability, Severity
 from provecfg.mmconfig import read_config
 from provecfg.rules import judge
 
@@ -15,7 +15,7 @@ from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import IterBasedTrainLoop
 from mmseg.datasets import BaseSegDataset
-from mmseg.models import EncoderDecoder, SegDataPreProcessor, UNet
+from mmseg.models import EncoderDecoder, FCNHead, SegDataPreProcessor, UNet
 from mmseg.registry import DATASETS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, TRANSFORMS
 
 KEYS = ("img_path_ir", "rgb_path")
@@ -45,6 +45,12 @@ class Three(BaseSegDataset):
     METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
 
 @DATASETS.register_module()
+class HandsNothingOn(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def __init__(self, data_root, pipeline):
+        super().__init__(data_root=data_root, pipeline=pipeline)
+
+@DATASETS.register_module()
 class Packs:
     def __init__(self, dataset):
         self.dataset = DATASETS.build(dataset)
@@ -54,6 +60,11 @@ class MergeLabels(BaseTransform):
     def transform(self, results):
         results["gt_seg_map"] = results["gt_seg_map"] > 0
         return results
+
+@MODELS.register_module()
+class OfManyLosses(FCNHead):
+    def __init__(self, loss_decode_modal=None, loss_decode_head=None, **kwargs):
+        super().__init__(**kwargs)
 
 @MODELS.register_module()
 class AddsEdges(SegDataPreProcessor):
@@ -115,6 +126,9 @@ RIGHT = {
     "test_cfg=dict(mode='slide', crop_size=(1024, 2048), stride=(512, 1024)), decode_head=dict(_delete_=True, "
     "type='Mask2FormerHead', in_channels=[256, 512, 1024, 2048], feat_channels=256, out_channels=256, num_classes=19, "
     "num_queries=100, num_transformer_feat_level=3))",
+    "windows over images that its own transform makes": "model = dict(auxiliary_head=None, test_cfg=dict(mode='slide', "
+    "crop_size=(677, 1024), stride=(768, 768)))\nval_dataloader = dict(dataset=dict(pipeline=[dict("
+    "type='LoadImageFromFile'), dict(type='MergeLabels'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))",
     "loaders of its own loop": "train_cfg = dict(_delete_=True, type='TwoLoaders', max_iters=40000, "
     "val_interval=4000)\ntrain_dataloader = dict(_delete_=True, labeled={{_base_.train_dataloader}}, "
     "unlabeled={{_base_.train_dataloader}})",
@@ -124,6 +138,9 @@ RIGHT = {
     "dict(type='mmdet.LoadAnnotations', with_bbox=True, with_seg=False), dict(type='RandomCrop', crop_size=(512, "
     "1024)), dict(type='RandomFlip', "
     "prob=0.5), dict(type='PackSegInputs')]))",
+    "labels of the size that they have on disk": "train_dataloader = dict(dataset=dict(pipeline=[dict("
+    "type='LoadImageFromFile'), dict(type='Resize', scale=(1024, 512)), dict(type='LoadAnnotations'), dict("
+    "type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]))",
     "labels resized twice": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, dict(type='LoadAnnotations'), "
     "dict(type='Resize', scale=(1024, 512), keep_ratio=False), dict(type='PackSegInputs')]))",
     "maps of its own UNet": "model = dict(auxiliary_head=None, backbone=dict(_delete_=True, type='UNet', "
@@ -164,3 +181,70 @@ def test_what_is_the_users_own_is_no_error(text: str, folder: Path) -> None:
     view = read_config(path)
     errors = [finding for finding in (*view.problems, *judge(view)) if finding.severity is Severity.ERROR]
     assert [(error.code, error.key, error.message) for error in errors] == []
+
+
+def test_what_an_own_class_does_not_hand_on_to_its_parent_is_told_so(folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text(HEAD + "train_dataloader = dict(dataset=dict(type='HandsNothingOn'))\n", encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.severity is Severity.ERROR)
+    assert error.message.startswith("HandsNothingOn takes no argument 'data_prefix': cityscapes.py sets it")
+    assert error.hint == (
+        "let HandsNothingOn take **kwargs and hand them to BaseSegDataset, which takes it; or, with _delete_=True, "
+        "set here all that it needs"
+    )
+
+
+def test_a_checkpoint_hook_that_counts_epochs_saves_the_best_all_the_same(folder: Path) -> None:
+    path = folder / "config.py"
+    hook = "default_hooks = dict(checkpoint=dict(by_epoch=True, save_best='mIoU'))\n"
+    path.write_text(HEAD + hook, encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.severity is Severity.ERROR)
+    assert error.code == "SCHED012"
+    assert error.message.endswith("nothing but the best is saved before the end")
+
+
+def test_a_number_without_end_is_not_printed_whole(folder: Path) -> None:
+    path = folder / "config.py"
+    text = f"model = dict(test_cfg=dict(mode='slide', crop_size=(512, 512), stride=({'9' * 400}, 1)))\n"
+    path.write_text(HEAD + text, encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.code == "HEAD020")
+    assert len(error.message) < 150
+
+
+def test_what_may_stand_for_a_required_argument_is_not_dropped(folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text("train_cfg = dict(type='EpochBasedTrainLoop', max_iters=12)\n", encoding="utf-8")
+    told = {finding.code: finding for finding in judge(read_config(path))}
+    assert {"REG002", "REG004"} <= told.keys()
+    assert told["REG002"].hint == "EpochBasedTrainLoop needs max_epochs"
+    assert told["REG002"].fix is None
+
+
+def test_the_preprocessor_of_another_library_is_not_judged_as_mmsegs(folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text(
+        "from mmengine.config import read_base\nfrom mmpretrain.models import SelfSupDataPreprocessor\n"
+        "data_preprocessor = dict(type=SelfSupDataPreprocessor, mean=[123.675, 116.28, 103.53], to_rgb=True)\n",
+        encoding="utf-8",
+    )
+    assert [finding.code for finding in judge(read_config(path)) if finding.severity is not Severity.NOTE] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "is_safe"),
+    [
+        ("loss_decode_modl", "rename it to 'loss_decode_modal'", False),
+        ("loss_decode_similar_2", None, False),
+        ("ignore_label", "rename it to 'ignore_index'", False),
+        ("concat_inputs", "rename it to 'concat_input'", True),
+    ],
+)
+def test_a_name_is_renamed_to_one_that_it_misspells(
+    written: str, message: str | None, is_safe: bool, folder: Path
+) -> None:
+    path = folder / "config.py"
+    head = f"dict(type='OfManyLosses', {written}=0)"
+    path.write_text(HEAD + f"model = dict(auxiliary_head=None, decode_head={head})\n", encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.code == "REG002")
+    assert (error.fix and error.fix.message) == message
+    assert (error.fix is not None and error.fix.applicability is Applicability.SAFE) == is_safe

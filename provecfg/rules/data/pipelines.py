@@ -13,7 +13,7 @@ from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
 from provecfg.rules.rule import Mark, rule
 
-_RESIZING: Final = ("Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple")
+_RESIZING: Final = frozenset({"Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple"})
 
 
 @rule("DATA009", Severity.ERROR)
@@ -192,21 +192,9 @@ def no_image_loaded(facts: Facts) -> Iterator[Mark]:
             yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
 
 
-_MOVING: Final = frozenset(
-    {
-        # mmcv 2.1.0 and mmsegmentation 1.2.2, transforms: what changes where a pixel lies
-        "Pad",
-        "RandomChoiceResize",
-        "RandomCrop",
-        "RandomFlip",
-        "RandomResize",
-        "RandomRotFlip",
-        "RandomRotate",
-        "Resize",
-        "ResizeShortestEdge",
-        "ResizeToMultiple",
-    }
-)
+_CUTTING: Final = frozenset({"Pad", "RandomCrop"})
+_MOVING: Final = _RESIZING | _CUTTING | {"RandomFlip", "RandomRotFlip", "RandomRotate"}
+"""What changes where a pixel lies: of mmcv 2.1.0 and mmsegmentation 1.2.2, transforms."""
 _MOVING_TWICE: Final = frozenset({"RandomCrop", "RandomFlip", "RandomRotFlip", "RandomRotate"})
 """Of those, what makes another label map of one that it has moved already: a size that is reached stays."""
 
@@ -216,7 +204,7 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
     """A training pipeline moves the pixels of the image before it loads the labels.
 
     Why it matters: a flip, a crop or a new size reaches what is loaded by then. Labels that come later stay as they are
-    on disk: of another size, which fails, or, after a flip, of the mirror image, which trains.
+    on disk: of another size, or, after a flip, of the mirror image, which trains.
 
     Bad:
         train_dataloader = dict(
@@ -232,14 +220,20 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
                 dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
                 dict(type='PackSegInputs')]))
 
-    Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py.
+    Known problems: a new size alone is left alone, since the loss resizes the logits to the labels; with a crop or
+    padding behind it, both are cut at the same pixels of two sizes, and it is reported.
+
+    Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py,
+    models/decode_heads/decode_head.py, `loss_by_feat`.
     """
     for loader, dataset in _whole_pipelines(facts):
         if loader.split != "train":
             continue
+        is_cut = any(transform.type in _CUTTING for transform in dataset.transforms)
+        moving = _MOVING if is_cut else _MOVING - _RESIZING
         moved = None
         for transform in dataset.transforms:
-            if transform.type in _MOVING and moved is None:
+            if transform.type in moving and moved is None:
                 moved = transform
             if transform.type in LABEL_LOADERS and moved is not None:
                 yield Mark(transform, f"the labels are loaded after {moved.type}", f"put it before {moved.type}")

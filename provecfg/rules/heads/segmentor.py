@@ -170,20 +170,33 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
             both = (node.value, node.value)
             yield Mark(
                 node,
-                f"{name}={node.value} is one number, sliding inference unpacks two",
-                f"write {both}",
-                fix(f"write {both}", replaced(node, both), safe=False),
+                f"{name}={node.value!r:.60} is one number, sliding inference unpacks two",
+                f"write {both!r:.60}",
+                fix(f"write {both!r:.60}", replaced(node, both), safe=False),
             )
         elif (height_and_width := pair(node.value)) is not None:
             sizes[name] = height_and_width
         elif is_no_pair(node.value):
             yield Mark(node, f"{name}={node.value!r:.60} is no pair of whole numbers", f"set {name} to (height, width)")
-    if len(sizes) == 2 and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True)):
+    if (
+        len(sizes) == 2
+        and any(step > side for step, side in zip(sizes["stride"], sizes["crop_size"], strict=True))
+        and not _makes_own_images(facts)  # which may be no larger than the crop
+    ):
         yield Mark(
             test.get("stride") or test,
-            f"stride {sizes['stride']} is larger than the crop {sizes['crop_size']}: pixels between are never seen",
+            f"stride {sizes['stride']!r:.60} is larger than the crop {sizes['crop_size']!r:.60}: pixels between are "
+            "never seen",
             "make it smaller than the crop, two thirds of it for example",
         )
+
+
+def _makes_own_images(facts: Facts) -> bool:
+    """Whether a transform of the user's has a part in the size of the images that are predicted."""
+    loaders = [loader for split in ("val", "test") if (loader := facts.loader(split)) is not None]
+    transforms = [transform for loader in loaders for dataset in loader.datasets for transform in dataset.transforms]
+    infos = [facts.class_of(transform, "transform") for transform in transforms]
+    return any(info is None or info.is_of_user for info in infos)
 
 
 _READ: Final = {

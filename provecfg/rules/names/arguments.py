@@ -63,9 +63,21 @@ def _left_over(inherited: list[UnusedArgument]) -> Mark:
     return Mark(
         typed.node,
         f"{info.type_name} takes no argument {names}: {node.file.name} sets it for the class that it has there",
-        "_delete_=True in this dict keeps nothing of the base's",
+        _way_to_lose(info, {unused.node.name for unused in inherited}),
         covers=typed.node,
     )
+
+
+def _way_to_lose(info: ClassInfo, names: set[str]) -> str:
+    """What to do about arguments that a base leaves to a class; one of the user's may have meant to hand them on."""
+    parents = info.ancestors[1:] if info.is_of_user else ()
+    for parent in parents:
+        if parent is not None and names <= {parameter.name for parameter in parent.parameters or ()}:
+            return (
+                f"let {info.type_name} take **kwargs and hand them to {parent.name}, which takes "
+                f"{'it' if len(names) == 1 else 'them'}; or, with _delete_=True, set here all that it needs"
+            )
+    return "_delete_=True in this dict keeps nothing of the base's"
 
 
 _USELESS: Final = {
@@ -84,9 +96,14 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
     useless = _USELESS.get(info.type_name, ())
     near = [name for name in info.nearest(node.name) if _may_be_meant(node, name) and name not in useless]
     if near:
-        is_certain = safe and len(near) == 1
-        renaming = fix(f"rename it to {near[0]!r}", renamed(node, near[0]), safe=is_certain)
+        misspelt = [name for name in near if is_misspelling(node.name, name)]
+        is_certain = safe and len(near) == 1 and near == misspelt
+        meant = (misspelt or near)[0] if misspelt or len(near) == 1 else None  # of several that are far, none is picked
+        renaming = None if meant is None else fix(f"rename it to {meant!r}", renamed(node, meant), safe=is_certain)
         return Mark(node, message, f"did you mean {' or '.join(map(repr, near))}?", renaming, at_key=True, covers=node)
+    missing = [name for name in info.required if name not in typed.node.value] if typed.is_direct else []
+    if missing:  # which may be what was meant, so that dropping it would lose what was written
+        return Mark(node, message, f"{info.type_name} needs {first_few(missing, 6)}", at_key=True, covers=node)
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
     return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)

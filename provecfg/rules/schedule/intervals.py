@@ -45,9 +45,10 @@ def checkpoint_counts_epochs(facts: Facts) -> Iterator[Mark]:
         )
     for hook in facts.checkpoints:
         if facts.argument(hook, "by_epoch", "hook") is True:
+            saved = "nothing but the best" if facts.argument(hook, "save_best", "hook") else "nothing"
             yield Mark(
                 hook.get("by_epoch") or hook,
-                f"{hook.type} counts epochs, of which a loop by iterations has one: nothing is saved before the end",
+                f"{hook.type} counts epochs, of which a loop by iterations has one: {saved} is saved before the end",
                 "set by_epoch=False",
                 fix("count iterations", put(hook, "by_epoch", False), safe=False),
             )
