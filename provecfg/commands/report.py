@@ -122,8 +122,9 @@ def command(
 ) -> int:
     """Say what a study came to, and how sure that is.
 
-    STUDY is a study file, whose cells' work dirs are looked for in work_dirs/<study>; DIR is a folder of work dirs;
-    WORK_DIR is one, of provecfg's or of mmseg's own tools. Nothing in them is executed.
+    STUDY is a study file or a name of `provecfg list studies`, whose cells' work dirs are looked for in
+    work_dirs/<study>; DIR is a folder of work dirs; WORK_DIR is one, of provecfg's or of mmseg's own tools. Nothing in
+    them is executed.
 
     The report begins with which cells may be compared. A verdict on a loss is over models, or over seeds where there
     are few models, and "not decided" where the study cannot tell.
@@ -171,6 +172,7 @@ def _source(asked: _Asked, terminal: Terminal) -> _Source | None:
     from provecfg.generate.cells import cells_of
     from provecfg.results.runs import work_dirs_in
     from provecfg.study.load import read_study
+    from provecfg.study.named import studies_named
 
     work_dirs: dict[Path, None] = {}
     planned: list[Mapping[str, str]] = []
@@ -179,19 +181,23 @@ def _source(asked: _Asked, terminal: Terminal) -> _Source | None:
         if target.is_dir():
             names.append(target.absolute().name)
             work_dirs.update(dict.fromkeys(work_dirs_in(target)))
-        elif target.is_file():
+            continue
+        studies = studies_named(str(target))
+        if target.is_file():
             study, findings = read_study(target)
             if study is None:
                 show_findings(findings, terminal)
                 return None
+            studies = [study]
+        elif not studies:
+            raise ProvecfgError(f"{target} does not exist", hint="name a study, or a folder of work dirs")
+        for study in studies:
             names.append(study.name)
             planned += [
                 {axis: str(value) for axis, value in cell.coordinates._asdict().items()} for cell in cells_of(study)
             ]
             folder = _WORK_DIRS / study.name
             work_dirs.update(dict.fromkeys(work_dirs_in(folder) if folder.is_dir() else ()))
-        else:
-            raise ProvecfgError(f"{target} does not exist", hint="name a study file, or a folder of work dirs")
     if not work_dirs:
         listed = ", ".join(map(str, asked.targets))
         raise ProvecfgError(

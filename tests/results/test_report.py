@@ -355,6 +355,9 @@ def test_the_command_finds_a_studys_work_dirs_and_what_was_not_started(
     data = json.loads((tmp_path / "report.json").read_text())
     assert data["study"]["losses"] == ["ce", "focal", "lovasz", "boundary"]
     assert data["study"]["states"] == {"finished": 4, "not started": 4}
+    (tmp_path / "work_dirs" / "simulated").rename(tmp_path / "work_dirs" / "loss-study")
+    code, _, err = provecfg("report", "loss-study", "--format", "json")  # of other seeds
+    assert (code, "report.json: 4 of 28 cells enter the means" in err) == (0, True), err
 
 
 def test_watch_rewrites_the_file_until_all_cells_are_complete(
