@@ -109,7 +109,9 @@ def _looks_like_study(path: Path) -> bool:
 def _of_project(here: Path) -> list[Path]:
     """Every study and every generated config of the project that `here` is in."""
     project = next((folder for folder in (here, *here.parents) if _is_project(folder)), here)
-    studies = [path for folder in (project, project / "studies") for path in _files_in(folder) if is_study(path)]
+    studies = [
+        path for folder in (project, project / "studies") for path in _files_in(folder) if _looks_like_study(path)
+    ]
     generated = [path for path in _below(project / "generated") if is_config(path)]
     if not studies and not generated:
         raise ProvecfgError(

@@ -14,6 +14,7 @@ NO_CONFIGS = {
     "dump.py": "vis_backends = None\nvisualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)\n",
     "environment.yml": "name: rein\nchannels:\n  - pytorch\n",
     "citation.yaml": "name: A paper\ntitle: something\n",
+    "action.yml": "name: Judge configs\ndescription: of GitHub\ninputs: {}\nruns: {using: composite}\n",
     "recipe.yaml": "model: yolov8\ncustom_hooks:\n  visualize_val:\n    freq_epoch: 10\n",
 }
 CONFIGS = {
@@ -35,6 +36,21 @@ def test_other_files_of_a_folder_are_left_alone(name: str, tmp_path: Path) -> No
     (tmp_path / name).write_text(NO_CONFIGS[name])
     with pytest.raises(ProvecfgError, match="no config and no study below"):
         files_of([str(tmp_path)], tmp_path)
+    (tmp_path / "generated").mkdir()  # so that it is a project
+    with pytest.raises(ProvecfgError, match="no study and no generated config in"):
+        files_of(["configs"], tmp_path)
+
+
+def test_the_studies_and_generated_configs_of_a_project_are_its_configs(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("study.yaml", "studies/models.yaml", "generated/classic.py")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(CONFIGS[path.name])
+    assert files_of(["configs"], tmp_path) == paths
+
+
+def test_of_this_checkout_they_are_those_that_generate_has_written(project: Path) -> None:
+    assert files_of(["configs"], project) == sorted((project / "generated").glob("*.py"))
 
 
 @pytest.mark.parametrize("name", CONFIGS)

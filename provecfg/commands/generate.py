@@ -22,7 +22,7 @@ from provecfg.generate.origins import StudyOrigins
 from provecfg.generate.write import Change, ConfigFile, refuse_clashes, targets_of
 from provecfg.mmconfig import read_config
 from provecfg.study.load import checked_study, read_study
-from provecfg.study.named import studies_of
+from provecfg.study.named import studies_named, studies_of
 from provecfg.study.schema import Study
 from provecfg.validate import judgement_of_view
 
@@ -97,8 +97,8 @@ def command(
     read: list[Study | None] = []
     files: dict[str, Path] = {}
     for path in studies:
-        if str(path) in STUDIES and not path.exists():
-            read += studies_of(STUDIES[str(path)], settings)
+        if named := studies_named(str(path), settings):
+            read += named
         elif not path.suffix and not path.exists():
             raise ProvecfgError(spelling.unknown("study", str(path), STUDIES), hint="or name a study file, x.yaml")
         else:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provecfg.catalog.studies import STUDIES
 from provecfg.commands.findings import show_findings
 from provecfg.commands.forecast import in_words
 from provecfg.commands.options import Terminal, terminal_options
@@ -108,10 +107,10 @@ def _studies(path: Path, terminal: Terminal) -> Sequence[Study] | None:
         ProvecfgError: There is no such file and no study of that name.
     """
     from provecfg.study.load import read_study
-    from provecfg.study.named import studies_of
+    from provecfg.study.named import studies_named
 
-    if str(path) in STUDIES and not path.exists():
-        return studies_of(STUDIES[str(path)])
+    if named := studies_named(str(path)):
+        return named
     if not path.is_file():
         raise ProvecfgError(f"{path} does not exist", hint="name a study file, or one of `provecfg list studies`")
     study, findings = read_study(path)

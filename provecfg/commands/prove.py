@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--thorough",
     is_flag=True,
-    help="Try what takes long, too: every variant of an augmented test.",
+    help="Try what takes long, too: every variant of an augmented test, and every key of large parts.",
 )
 @click.option(
     "--timeout",

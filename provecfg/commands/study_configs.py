@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provecfg.errors import ExitCode, ProvecfgError
+
+if TYPE_CHECKING:
+    from provecfg.study.schema import Study
 
 
 def generated_option(function: Any) -> Any:
@@ -28,27 +31,56 @@ def configs_of(targets: Sequence[str], generated: Path) -> list[Path]:
     """The configs that targets stand for, absolute, each once.
 
     Args:
-        targets: Configs, folders of them, studies.
+        targets: Configs, folders of them, studies, names of `provecfg list studies`.
         generated: Where the configs of studies are.
 
     Raises:
         ProvecfgError: A target does not exist, a study is wrong, or its configs are not there.
     """
-    from provecfg.generate.cells import Selection
-    from provecfg.generate.write import targets_of
-    from provecfg.study.load import read_study
+    from provecfg.study.named import studies_named
     from provecfg.targets import files_of, is_study
 
     configs: list[Path] = []
-    for path in files_of(targets, Path.cwd()):
-        if not is_study(path):
-            configs.append(path)
+    for target in targets:
+        if named := studies_named(target):
+            configs += _configs_of_studies(named, target, generated)
             continue
-        study, findings = read_study(path)
-        if study is None or findings:
-            raise ProvecfgError(f"{path} is not right", hint=f"provecfg validate {path}", exit_code=ExitCode.FINDINGS)
-        for target in targets_of(study, Selection(), generated):
-            if not target.path.is_file():
-                raise ProvecfgError(f"{target.path} does not exist", hint=f"provecfg generate {path} -o {generated}")
-            configs.append(target.path.absolute())
+        for path in files_of([target], Path.cwd()):
+            configs += _configs_of_studies([_read(path)], path, generated) if is_study(path) else [path]
     return list(dict.fromkeys(configs))
+
+
+def refuse_without_training(absent: Mapping[Path, Sequence[str]]) -> None:
+    """Refuse configs that train nothing, all at once.
+
+    Args:
+        absent: Of each config, the keys that it lacks for training.
+
+    Raises:
+        ProvecfgError: Names each, and what it lacks.
+    """
+    lines = [f"  {path}: no {', '.join(keys)}" for path, keys in absent.items() if keys]
+    if lines:
+        raise ProvecfgError(
+            "not a training config:\n" + "\n".join(lines), hint="a base is no cell: name what inherits from it"
+        )
+
+
+def _configs_of_studies(studies: Iterable[Study], named: str | Path, generated: Path) -> Iterator[Path]:
+    from provecfg.generate.cells import Selection
+    from provecfg.generate.write import targets_of
+
+    for study in studies:
+        for config in targets_of(study, Selection(), generated):
+            if not config.path.is_file():
+                raise ProvecfgError(f"{config.path} does not exist", hint=f"provecfg generate {named} -o {generated}")
+            yield config.path.absolute()
+
+
+def _read(path: Path) -> Study:
+    from provecfg.study.load import read_study
+
+    study, findings = read_study(path)
+    if study is None or findings:
+        raise ProvecfgError(f"{path} is not right", hint=f"provecfg validate {path}", exit_code=ExitCode.FINDINGS)
+    return study

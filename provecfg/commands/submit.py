@@ -12,7 +12,7 @@ from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.commands.run_options import OF_ALL_CELLS, parse_run_options
-from provecfg.commands.study_configs import configs_of, generated_option
+from provecfg.commands.study_configs import configs_of, generated_option, refuse_without_training
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
 from provecfg.findings.pipeline import screened
@@ -73,6 +73,7 @@ def command(
     options = _options_of_training(asked)
     cfg_options = parse_cfg_options(asked["cfg_options"])
     examinations = examined(configs, study_dir, options, cfg_options)
+    refuse_without_training({examination.path: examination.absent for examination in examinations})
     judgements = [examination.judgement for examination in examinations]
     shown = screened(judgements, settings_reader(), says_unused=True)
     texts = {file: text for judgement in judgements for file, text in judgement.texts.items()}

@@ -83,12 +83,15 @@ def command(
         # Neighbours are judged by one process, since they have most in common: bases, and what is known of their parts.
         length = max(1, min(_MOST_NEIGHBOURS, len(files) // (8 * processors())))
         neighbours = [files[start : start + length] for start in range(0, len(files), length)]
-        judged = map_in_processes(
-            lambda some: [judgement_of(file, options) for file in some],
-            neighbours,
-            None if len(files) >= 8 else 1,  # forking pays from a few files on
-        )
-        return list(itertools.chain.from_iterable(judged))
+
+        def judged(some: Sequence[Path]) -> list[Judgement]:
+            return [judgement_of(file, options) for file in some]
+
+        # the first before the processes part: what is loaded and found out for it, they all have
+        first = [judged(some) for some in neighbours[:1]]
+        pays = len(files) >= 8  # to fork
+        others = map_in_processes(judged, neighbours[1:], None if pays else 1)
+        return list(itertools.chain.from_iterable([*first, *others]))
 
     if diff or fix:
         from provecfg.findings.fixes import apply_fixes

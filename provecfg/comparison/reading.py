@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from provecfg.catalog.studies import STUDIES
 from provecfg.comparison.cells import Compared, compared
 from provecfg.findings import Finding, Severity
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
 from provecfg.mmconfig import read_config
 from provecfg.study.load import read_study
-from provecfg.study.named import studies_of
+from provecfg.study.named import studies_named
 from provecfg.study.schema import Study
 from provecfg.targets import files_of, is_study
 
@@ -33,8 +32,8 @@ def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], li
     configs: list[Compared] = []
     problems: list[Finding] = []
     for target in targets:
-        if target in STUDIES and not (here / target).exists():
-            for part in studies_of(STUDIES[target]):
+        if named := studies_named(target, here=here):
+            for part in named:
                 configs += _cells_of(part, Path(target))
             continue
         for file in files_of([target], here):

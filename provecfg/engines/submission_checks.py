@@ -13,7 +13,7 @@ from provecfg.errors import ProvecfgError
 from provecfg.files import read_text
 from provecfg.findings.pipeline import Judgement
 from provecfg.header import is_untouched
-from provecfg.ledger.cell import Cell, cell_of, copy_files, files_to_copy
+from provecfg.ledger.cell import Cell, absent_for_training, cell_of, copy_files, files_to_copy
 from provecfg.mmconfig import ConfigDict, ConfigView, Layer, read_config
 from provecfg.mmconfig.source import SourceFile
 from provecfg.parallel import map_in_processes
@@ -36,12 +36,14 @@ class Examination:
     Args:
         path: The config.
         judgement: Its findings.
+        absent: Keys that it lacks for training, see `ledger.cell.absent_for_training`.
         cell: What it is in the study.
         files: What the study's folder gets a copy of, see `ledger.cell.files_to_copy`.
     """
 
     path: Path
     judgement: Judgement
+    absent: tuple[str, ...]
     cell: Cell
     files: Mapping[str, Path]
 
@@ -117,8 +119,9 @@ def _examined(
     path: Path, study_dir: Path, options: Mapping[str, Any], cfg_options: Sequence[tuple[str, Any]]
 ) -> Examination:
     view = read_config(path)
-    judgement = judgement_of_view(read_config(path, cfg_options=cfg_options) if cfg_options else view)
-    return Examination(path, judgement, cell_of(view, study_dir, options), files_to_copy(view))
+    changed = read_config(path, cfg_options=cfg_options) if cfg_options else view
+    judgement, absent = judgement_of_view(changed), absent_for_training(changed)
+    return Examination(path, judgement, absent, cell_of(view, study_dir, options), files_to_copy(view))
 
 
 def _examined_twins(
@@ -126,7 +129,7 @@ def _examined_twins(
 ) -> list[Examination]:
     """The first of twins and, where nothing is found in it, the others."""
     examinations = [_examined(paths[0], study_dir, options, cfg_options)]
-    if examinations[0].judgement.findings or len(paths) == 1:
+    if examinations[0].judgement.findings or examinations[0].absent or len(paths) == 1:
         return examinations
     first = read_config(paths[0])
     fingerprint = fingerprint_of(first.values)
@@ -137,7 +140,7 @@ def _examined_twins(
         view = ConfigView(path, values, (), (Layer(SourceFile(path, text, text), values),))
         own_digests = {key: digest for key, digest in digests_of(own).items() if key in fingerprint}
         cell = cell_of(view, study_dir, options, {**fingerprint, **own_digests})
-        examinations.append(Examination(path, Judgement(path, (), {path: text}), cell, files_to_copy(view)))
+        examinations.append(Examination(path, Judgement(path, (), {path: text}), (), cell, files_to_copy(view)))
     return examinations
 
 

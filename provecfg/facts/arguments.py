@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from provecfg.facts.lookup import Lookup
-from provecfg.facts.model import is_mmseg
 from provecfg.facts.parts import Part
-from provecfg.facts.typed import Containers, Typed, containers_in, typed_nodes
+from provecfg.facts.typed import BUILT, Typed, containers_in, typed_in
 from provecfg.mmconfig import DottedName, Node
 from provecfg.registry import ClassInfo, Fate
 from provecfg.registry.accepted import accepted, argument_name
@@ -50,17 +50,21 @@ class UnusedArgument(NamedTuple):
     fate: Fate
 
 
-def typed_of(config: Lookup) -> tuple[Typed, ...]:
-    """Every dict with a `type`, with the registry that builds it; of another library's models, none."""
-    known = config.class_cache.known
+def typed_of(config: Lookup, section: str) -> Iterator[Typed]:
+    """Every dict of a section with a `type`, with the registry that builds it; of another library's models, none.
 
-    def containers_of(value: Any, key: str, registry: str) -> Containers:
-        return known((key, registry), value, lambda value: containers_in(value, key, registry))
-
-    typed = typed_nodes(config.root, containers_of)
-    if is_mmseg(config):
-        return tuple(typed)
-    return tuple(part for part in typed if part.registry not in _PARTS_OF_MODELS)
+    Args:
+        config: The config.
+        section: One of `BUILT`.
+    """
+    node = config.get(section)
+    if node is None or not (node.is_dict or node.is_list):
+        return
+    question = (section, id(node.value))
+    find = functools.partial(containers_in, node.value, section, BUILT[section])
+    for part in typed_in(node, config.class_cache.known(question, find)):
+        if part.registry not in _PARTS_OF_MODELS or config.is_mmseg:
+            yield part
 
 
 def parts_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Typed, Part]]:
@@ -89,7 +93,7 @@ def unregistered_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Ty
             continue  # in another registry or scope, as far as the file tells
         if not _has_a_certain_registry(config, place) and registry.registries_with(name):
             continue
-        if not is_mmseg(config) and place.registry not in _OF_MMENGINE:
+        if not config.is_mmseg and place.registry not in _OF_MMENGINE:
             continue  # the snapshot leaves out what other libraries register only with their optional packages
         yield place, node
 
@@ -169,7 +173,7 @@ def unused_arguments_of(
         for key, fate in part.unused(place.slot):
             owner = owners.of(place)
             if owner is None or not owner.may_take_out(key):
-                yield UnusedArgument(place, part.info, Node(part.value[key], place.node, key), fate)
+                yield UnusedArgument(place, part.info, Node(place.node.value[key], place.node, key), fate)
 
 
 class Misfit(NamedTuple):
@@ -188,21 +192,21 @@ class Misfit(NamedTuple):
     stated: StatedType
 
 
-def misfits_of(config: Lookup, parts: Iterable[tuple[Typed, Part]]) -> Iterator[Misfit]:
-    """The values of a kind that their class does not state; a data loader's section goes to torch's class.
+def misfits_of(config: Lookup, parts: Iterable[tuple[Node, Part]]) -> Iterator[Misfit]:
+    """The values of a kind that their class does not state.
 
     Args:
         config: The config.
-        parts: Its parts that are built as they stand.
+        parts: Dicts that go to their class as they are.
     """
     misdescribed = accepted(config.registry.snapshot.release).misdescribed
-    for section, part in [*((place.node, part) for place, part in parts), *loader_parts_of(config)]:
+    for node, part in parts:
         if part.info.is_of_user:
             continue
         for key, path, stated in part.misfits:
             if argument_name(part.info.dotted, key) not in misdescribed:
-                node = Node(part.value[key], section, key)
-                yield Misfit(part.info, key, (node.dig(path) if path else None) or node, stated)
+                argument = Node(node.value[key], node, key)
+                yield Misfit(part.info, key, (argument.dig(path) if path else None) or argument, stated)
 
 
 def is_for_the_runner(config: Lookup, key: str) -> bool:
@@ -215,15 +219,12 @@ def is_for_the_runner(config: Lookup, key: str) -> bool:
     return info is not None and info.scope == ROOT_SCOPE and not info.is_of_user
 
 
-def loader_parts_of(config: Lookup) -> Iterator[tuple[Node, Part]]:
-    """The sections of data loaders, whose values go to torch's class, which no `type` names."""
-    data_loader = config.registry.find_dotted(DATA_LOADER)
-    if data_loader is None:
-        return
-    for key in LOADERS:
-        node = config.section(key)
-        if node is not None and is_for_the_runner(config, key):
-            yield node, config.class_cache.part(node.value, data_loader)
+def loader_part_of(config: Lookup, section: str) -> Iterator[tuple[Node, Part]]:
+    """A section of a data loader, whose values go to torch's class, which no `type` names; of another section, none."""
+    node = config.section(section) if section in LOADERS else None
+    data_loader = config.registry.find_dotted(DATA_LOADER) if node is not None else None
+    if node is not None and data_loader is not None and is_for_the_runner(config, section):
+        yield node, config.class_cache.part(node.value, data_loader)
 
 
 def _around(typed: Typed) -> Node | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from provecfg.facts.lookup import Lookup, kind_of
-from provecfg.facts.model import model_of
 from provecfg.facts.numbers import count
 from provecfg.mmconfig import Node
 
@@ -27,10 +26,7 @@ _MOST_FEATURES: Final = 100
 
 def feature_channels(config: Lookup) -> tuple[int | None, ...] | None:
     """Channels of each feature map that the heads see, None for one that is not known; None if their number is not."""
-    model = model_of(config)
-    if model is None:
-        return None
-    neck, backbone = model.get("neck"), model.get("backbone")
+    neck, backbone = config.get("model.neck"), config.get("model.backbone")
     if neck is not None and neck.value is not None:
         return _of_neck(config, neck)
     return _of_backbone(config, backbone) if backbone is not None and backbone.is_dict else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import cached_property
+from typing import TypeVar
 
 from provecfg.facts.arguments import (
     Misfit,
     UnusedArgument,
     built_as_they_stand,
+    loader_part_of,
     misfits_of,
     parts_of,
     typed_of,
@@ -17,6 +19,7 @@ from provecfg.facts.arguments import (
 )
 from provecfg.facts.backbones import feature_channels
 from provecfg.facts.data import Dataset, Loader, Split, loaders_of, preprocessor_of
+from provecfg.facts.fact import EVERYTHING, Answer, Fact
 from provecfg.facts.hooks import (
     WatchedMetric,
     best_metrics_of,
@@ -27,20 +30,23 @@ from provecfg.facts.hooks import (
 )
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.metrics import Evaluator, evaluators_of, keys_of
-from provecfg.facts.model import Head, Loss, all_losses, heads_of, is_mmseg, model_of
+from provecfg.facts.model import Head, Loss, all_losses, heads_of
 from provecfg.facts.padding import Padding, padding_of
 from provecfg.facts.parts import Part
-from provecfg.facts.refusals import Refused, innermost, refused_sections_of, refused_values_of
+from provecfg.facts.refusals import Refused, innermost, refused_by_runner, refused_section_of, refused_values_of
 from provecfg.facts.schedule import Schedule, schedule_of
-from provecfg.facts.typed import Typed
+from provecfg.facts.typed import BUILT, Typed
 from provecfg.mmconfig import Node
-from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS
+from provecfg.registry import ClassInfo
+from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS, RUNNER_METHODS
+
+_T = TypeVar("_T")
 
 
 class Facts(Lookup):
     """The facts of one config."""
 
-    @cached_property
+    @Fact
     def is_of_mmcv_1(self) -> bool:
         """Whether the config is written for mmcv 1.x, of which mmengine reads nothing."""
         keys = self.root.value.keys()
@@ -48,42 +54,46 @@ class Facts(Lookup):
 
     # The model
 
-    @cached_property
-    def is_mmseg(self) -> bool:
-        """Whether unscoped names mean mmseg's classes. A fragment that sets no scope counts."""
-        return is_mmseg(self)
-
-    @cached_property
+    @Fact
     def model(self) -> Node | None:
-        """The model, if it is mmseg's."""
-        return model_of(self)
+        """The model, if it is mmseg's. Who reads a part of it alone, `of_model`, depends on that alone."""
+        return self.section("model") if self.is_mmseg else None
 
-    @cached_property
+    def of_model(self, key: str) -> Node | None:
+        """What the model sets under a dotted path, if it is mmseg's."""
+        return self.get(f"model.{key}") if self.is_mmseg else None
+
+    @Answer
+    def segmentor(self) -> ClassInfo | None:
+        """The class of the model, if it is mmseg's."""
+        return self.class_of(self.model)
+
+    @Fact
     def feature_channels(self) -> tuple[int | None, ...] | None:
         """Channels of each feature map that the heads see; see `backbones.feature_channels`."""
-        return feature_channels(self)
+        return feature_channels(self) if self.is_mmseg else None
 
-    @cached_property
+    @Fact
     def heads(self) -> tuple[Head, ...]:
         """Decode heads, then auxiliary heads."""
-        return tuple(heads_of(self))
+        return tuple(heads_of(self)) if self.is_mmseg else ()
 
-    @cached_property
+    @Fact
     def decode_heads(self) -> tuple[Head, ...]:
         """The decode heads; of a cascade's, inference goes by the last."""
         return tuple(head for head in self.heads if head.role == "decode")
 
-    @cached_property
+    @Fact
     def main_head(self) -> Head | None:
         """The last decode head whose number of classes is known."""
         return next((head for head in reversed(self.decode_heads) if head.num_classes is not None), None)
 
-    @cached_property
+    @Fact
     def all_losses(self) -> tuple[Loss, ...]:
         """Every loss that a head lists, whether it calls them plainly or in its own way."""
         return tuple(all_losses(self.heads))
 
-    @cached_property
+    @Fact
     def losses(self) -> tuple[Loss, ...]:
         """The losses that heads call plainly, those that a head has by default among them."""
         return tuple(loss for head in self.heads for loss in head.losses)
@@ -102,7 +112,7 @@ class Facts(Lookup):
 
     # Data
 
-    @cached_property
+    @Fact
     def loaders(self) -> tuple[Loader, ...]:
         """The data loaders that the config sets up, training first."""
         return tuple(loaders_of(self))
@@ -111,34 +121,34 @@ class Facts(Lookup):
         """The loader of a split, or None where the config sets none up."""
         return next((loader for loader in self.loaders if loader.split == split), None)
 
-    @cached_property
+    @Fact
     def datasets(self) -> tuple[tuple[Loader, Dataset], ...]:
         """Every dataset, with the loader that it is in; wrappers are looked through."""
         return tuple((loader, dataset) for loader in self.loaders for dataset in loader.datasets)
 
-    @cached_property
+    @Fact
     def preprocessor(self) -> Node | None:
         """The data preprocessor: the model's, which goes before the top level's."""
         return preprocessor_of(self) if self.is_mmseg else None
 
-    @cached_property
+    @Fact
     def padding(self) -> Padding | None:
         """How much of a training image is padding, or None where the config does not tell."""
         return padding_of(self.preprocessor, self.loader("train"))
 
     # Evaluation, hooks, schedule
 
-    @cached_property
+    @Fact
     def val_evaluators(self) -> tuple[Evaluator, ...]:
         """The metrics of the validation."""
         return evaluators_of(self, "val_evaluator")
 
-    @cached_property
+    @Fact
     def metric_keys(self) -> frozenset[str] | None:
         """The keys that a validation's result will have, or None where they are not all known."""
         return keys_of(self.val_evaluators)
 
-    @cached_property
+    @Fact
     def hooks(self) -> tuple[Node, ...]:
         """Every hook's dict: the default ones, then the custom ones."""
         return hooks_of(self)
@@ -147,27 +157,27 @@ class Facts(Lookup):
         """Hooks of one of these classes, or of one that inherits from it."""
         return hooks_of_family(self, self.hooks, family)
 
-    @cached_property
+    @Fact
     def early_stopping(self) -> tuple[Node, ...]:
         """The hooks that end a run early."""
         return tuple(self.hooks_of(*EARLY_STOPPING_HOOKS))
 
-    @cached_property
+    @Fact
     def checkpoints(self) -> tuple[Node, ...]:
         """The hooks that save checkpoints."""
         return tuple(checkpoint_hooks_of(self, self.hooks))
 
-    @cached_property
+    @Fact
     def monitored_metrics(self) -> tuple[WatchedMetric, ...]:
         """The metrics that early stopping watches."""
         return tuple(monitored_metrics_of(self.early_stopping))
 
-    @cached_property
+    @Fact
     def best_metrics(self) -> tuple[WatchedMetric, ...]:
         """The metrics whose best checkpoint is saved; `auto` names none."""
         return tuple(best_metrics_of(self.checkpoints))
 
-    @cached_property
+    @Fact
     def schedule(self) -> Schedule:
         """The run as a timeline."""
         return schedule_of(self)
@@ -175,45 +185,113 @@ class Facts(Lookup):
     # Names
 
     @cached_property
-    def typed(self) -> tuple[Typed, ...]:
-        """Every dict with a `type`, with the registry that builds it; of another library's models, none."""
-        return typed_of(self)
+    def silent(self) -> set[Hashable]:
+        """The rules, and what is asked of sections, that are known to find nothing in this config."""
+        return self.class_cache.silences.about(self)
 
-    @cached_property
-    def parts(self) -> tuple[tuple[Typed, Part], ...]:
+    def in_sections(self, find: Callable[[Facts, str], Iterable[_T]], sections: Iterable[str] = BUILT) -> Iterator[_T]:
+        """What is found in the sections of the top level, those left out in whose content nothing was found before.
+
+        Args:
+            find: Finds it, given a section's key. A function of a module: it is known again by its identity.
+            sections: The keys.
+        """
+        self.reads.add(EVERYTHING)
+        for section in sections:
+            question = (find, section)
+            if question in self.silent:
+                continue
+            reader, self.reads = self.reads, set()
+            try:
+                items = tuple(find(self, section))
+                if not items:
+                    self.class_cache.silences.learn(question, self)
+            finally:
+                self.reads = reader
+            yield from items
+
+    def typed_in(self, section: str) -> tuple[Typed, ...]:
+        """Every dict of a section with a `type`, with the registry that builds it; of another library's models, none.
+
+        Args:
+            section: One of `BUILT`.
+        """
+        return self._once(("typed", section), lambda: tuple(typed_of(self, section)))
+
+    def parts_in(self, section: str) -> tuple[tuple[Typed, Part], ...]:
         """Those whose class is known, with what follows of it and of their dict alone."""
+        return self._once(("parts", section), lambda: tuple(parts_of(self, self.typed_in(section))))
+
+    def built_in(self, section: str) -> tuple[tuple[Typed, Part], ...]:
+        """Those whose dict goes to its class as it is."""
+        typed, parts = self.typed_in, self.parts_in
+        return self._once(("built", section), lambda: tuple(built_as_they_stand(self, typed(section), parts(section))))
+
+    def _once(self, name: Hashable, work_out: Callable[[], _T]) -> _T:
+        value, reads = self.known(name, work_out)
+        self.reads |= reads
+        return value
+
+    @Fact
+    def typed(self) -> tuple[Typed, ...]:
+        """Those of all sections; an object that stands in several of them, once."""
+        firsts: dict[int, Typed] = {}
+        for section in BUILT:
+            for typed in self.typed_in(section):
+                firsts.setdefault(id(typed.node.value), typed)
+        return tuple(firsts.values())
+
+    @Fact
+    def parts(self) -> tuple[tuple[Typed, Part], ...]:
+        """Those of all sections whose class is known; see `typed`."""
         return tuple(parts_of(self, self.typed))
 
-    @cached_property
-    def _built_parts(self) -> tuple[tuple[Typed, Part], ...]:
-        return tuple(built_as_they_stand(self, self.typed, self.parts))
-
-    @cached_property
+    @Fact
     def unused_arguments(self) -> tuple[UnusedArgument, ...]:
         """Arguments that their class refuses or drops."""
-        return tuple(unused_arguments_of(self, self.typed, self._built_parts))
+        return tuple(self.in_sections(_unused_in))
 
-    @cached_property
+    @Fact
     def misfits(self) -> tuple[Misfit, ...]:
         """Values of a kind that their class does not state."""
-        return tuple(misfits_of(self, self._built_parts))
+        return tuple(self.in_sections(_misfits_in))
 
-    @cached_property
+    @Fact
     def unregistered(self) -> tuple[tuple[Typed, Node], ...]:
         """Dicts whose class is registered nowhere that was read, each with its `type`."""
-        if len(self.parts) == len(self.typed):
-            return ()
-        known = {id(typed) for typed, _ in self.parts}
-        return tuple(unregistered_of(self, [typed for typed in self.typed if id(typed) not in known]))
+        return tuple(self.in_sections(_unregistered_in))
 
-    @cached_property
+    @Answer
     def is_whole_run(self) -> bool:
         """Whether the config has all that training needs, but for one thing, which is then missing."""
         return sum(self.get(key) is not None for key in NEEDED_BY_TRAINING) >= len(NEEDED_BY_TRAINING) - 1
 
-    @cached_property
+    @Fact
     def refusals(self) -> tuple[Refused, ...]:
         """Parts of the config that their class, or mmengine's Runner, is certain to refuse."""
-        values = refused_values_of(self, self._built_parts, is_whole_run=self.is_whole_run)
-        sections = refused_sections_of(self, is_whole_run=self.is_whole_run)
-        return tuple(innermost([*values, *sections]))
+        values = self.in_sections(_refused_values_in)
+        whole = refused_by_runner(self, is_whole_run=self.is_whole_run)
+        sections = self.in_sections(_refused_section, RUNNER_METHODS)
+        return tuple(innermost([*values, *whole, *sections]))
+
+
+def _unused_in(facts: Facts, section: str) -> Iterator[UnusedArgument]:
+    return unused_arguments_of(facts, facts.typed_in(section), facts.built_in(section))
+
+
+def _misfits_in(facts: Facts, section: str) -> Iterator[Misfit]:
+    parts = [(typed.node, part) for typed, part in facts.built_in(section)]
+    return misfits_of(facts, [*parts, *loader_part_of(facts, section)])
+
+
+def _unregistered_in(facts: Facts, section: str) -> Iterator[tuple[Typed, Node]]:
+    known = {id(typed) for typed, _ in facts.parts_in(section)}
+    return unregistered_of(facts, [typed for typed in facts.typed_in(section) if id(typed) not in known])
+
+
+def _refused_values_in(facts: Facts, section: str) -> Iterator[Refused]:
+    return refused_values_of(facts, facts.built_in(section), is_whole_run=facts.is_whole_run)
+
+
+def _refused_section(facts: Facts, section: str) -> Iterator[Refused]:
+    return refused_section_of(facts, section, is_whole_run=facts.is_whole_run)

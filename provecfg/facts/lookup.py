@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from provecfg.facts.class_cache import ClassCache, class_cache_of
+from provecfg.facts.fact import ANSWER, EVERYTHING, Answer
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.layout import IMPLIED_TYPES
+from provecfg.registry.lookup import NO_SCOPE
 from provecfg.registry.release import installed_release
+
+_T = TypeVar("_T")
 
 OWN_SCOPES: Final = frozenset({"", "mmseg", "provecfg"})
 """Scopes whose names are used without scope here: mmseg's and the plugin's."""
+
+
+_ABSENT: Final = -1
+"""The number of what is not there."""
 
 
 class _Unknown(enum.Enum):
@@ -44,15 +53,43 @@ class Lookup:
     """
 
     def __init__(self, view: ConfigView, registry: Registry | None = None) -> None:
-        self.view = view
-        self.root = view.root
+        self._view = view
+        self._root = view.root
         self._registry = registry
         self._nodes: dict[str, Node | None] = {}
+        self._numbers: dict[str, int] = {}
+        self._known: dict[Hashable, tuple[Any, set[str]]] = {}
+        self.reads: set[str] = set()
+        """What was read since this was set: dotted paths, at which all below may have been looked at, answers, or
+        everything. It is what a verdict depends on; see `silences`."""
+
+    def known(self, name: Hashable, work_out: Callable[[], _T]) -> tuple[_T, set[str]]:
+        """What is worked out once, with what was read for it."""
+        known = self._known.get(name)
+        if known is None:
+            reader, self.reads = self.reads, set()
+            try:
+                known = self._known[name] = (work_out(), self.reads)
+            finally:
+                self.reads = reader
+        return known
+
+    @property
+    def view(self) -> ConfigView:
+        """The config as read."""
+        self.reads.add(EVERYTHING)
+        return self._view
+
+    @property
+    def root(self) -> Node:
+        """The cursor at its top."""
+        self.reads.add(EVERYTHING)
+        return self._root
 
     @cached_property
     def registry(self) -> Registry:
         """What the classes accept that this config can name."""
-        return self._registry if self._registry is not None else registry_for(self.view, release=_installed())
+        return self._registry if self._registry is not None else registry_for(self._view, release=_installed())
 
     @cached_property
     def class_cache(self) -> ClassCache:
@@ -60,10 +97,39 @@ class Lookup:
         return class_cache_of(self.registry)
 
     def get(self, key: str) -> Node | None:
-        """A node by its dotted path."""
+        """A node by its dotted path. Whoever goes from it to what is around it has to read that, too."""
+        self.reads.add(key)
+        return self._node(key)
+
+    def _node(self, key: str) -> Node | None:
         if key not in self._nodes:
-            self._nodes[key] = self.root.dig(key)
+            self._nodes[key] = self._root.dig(key)
         return self._nodes[key]
+
+    def contents_at(self, paths: Iterable[str]) -> Mapping[str, int]:
+        """Numbers by path, at least of these paths: the same for configs with the same content there; see `reads`."""
+        for path in paths:
+            if path not in self._numbers:
+                self._numbers[path] = self._number_at(path)
+        return self._numbers
+
+    def _number_at(self, path: str) -> int:
+        contents = self.class_cache.contents
+        if path.startswith(ANSWER):
+            return contents.number(getattr(self, path[len(ANSWER) :]))
+        node = self._node(path)
+        return _ABSENT if node is None else contents.number(node.value)
+
+    @Answer
+    def is_mmseg(self) -> bool:
+        """Whether unscoped names mean mmseg's classes. A fragment that sets no scope counts."""
+        scope = self.get("default_scope")
+        if scope is not None and scope.value is not None:
+            return bool(scope.value == "mmseg")
+        if self.registry.default_scope == NO_SCOPE:
+            return False
+        segmentor = self.value(self.section("model"), "type")  # the read_base() style names modules, not scopes
+        return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
 
     def section(self, key: str) -> Node | None:
         """A dict by its dotted path, or None."""
@@ -81,7 +147,7 @@ class Lookup:
     def class_of(self, node: Node | None, registry: str = "model") -> ClassInfo | None:
         """The class that a dict's `type` names, or None if it names none or an unknown one."""
         name = node.value.get("type") if node is not None and isinstance(node.value, dict) else None
-        if name is None and node is not None and node.parent is self.root:
+        if name is None and node is not None and node.parent is self._root:
             name = IMPLIED_TYPES.get(node.step)
         if not isinstance(name, str):
             return None

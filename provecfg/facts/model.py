@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 from provecfg.catalog.losses import PLUGIN_LOSSES, PluginLoss
 from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
 from provecfg.facts.numbers import count, number
-from provecfg.mmconfig import DottedName, Node
-from provecfg.registry.lookup import NO_SCOPE
+from provecfg.mmconfig import Node
 
 OWN_LOSS_CALLS: Final = frozenset(
     {
@@ -213,33 +212,14 @@ def all_losses(heads: Iterable[Head]) -> Iterator[Loss]:
             yield from Head(inner, head.role, None, head.config).listed_losses
 
 
-def is_mmseg(config: Lookup) -> bool:
-    """Whether unscoped names mean mmseg's classes. A fragment that sets no scope counts."""
-    scope = config.value(config.root, "default_scope")
-    if scope is not None:
-        return bool(scope == "mmseg")
-    if config.registry.default_scope == NO_SCOPE:
-        return False
-    segmentor = config.value(config.section("model"), "type")  # the read_base() style names modules, not scopes
-    return not isinstance(segmentor, DottedName) or segmentor.partition(".")[0] in ("mmseg", "provecfg")
-
-
-def model_of(config: Lookup) -> Node | None:
-    """The config's model, if it is mmseg's."""
-    return config.section("model") if is_mmseg(config) else None
-
-
 def heads_of(config: Lookup) -> Iterator[Head]:
-    """The heads of the config's model: decode heads, then auxiliary heads."""
-    model = model_of(config)
-    if model is None:
-        return
+    """The heads of a model of mmseg's: decode heads, then auxiliary heads."""
     roles: tuple[tuple[str, Literal["decode", "auxiliary"]], ...] = (
         ("decode_head", "decode"),
         ("auxiliary_head", "auxiliary"),
     )
     for key, role in roles:
-        node = model.get(key)
+        node = config.get(f"model.{key}")
         if node is None:
             continue
         if node.is_dict:

@@ -43,13 +43,10 @@ class Part:
         """The arguments of a kind that the class does not state: each with the path to what does not fit, and the type
         that is stated of this part.
         """
-        stated_types = self.info.stated_types
-        if not stated_types:
-            return ()
         unfit = (
             (key, misfit(value, stated))
             for key, value in self.value.items()
-            if (stated := stated_types.get(key)) is not None
+            if (stated := self.info.stated_type(key)) is not None
         )
         return tuple((key, *path_and_type) for key, path_and_type in unfit if path_and_type is not None)
 

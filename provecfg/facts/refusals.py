@@ -58,36 +58,41 @@ def _refusal_of(config: Lookup, part: Part, *, is_whole: bool) -> Refusal | None
     info, value = part.info, part.value
     if not has_excerpt(info):
         return None
-    text = f"{info.dotted} {'whole' if is_whole else 'part'} {value!r}"
-    return _known(config, text, functools.partial(refusal, info, value, is_whole=is_whole))
+    asked = f"{info.dotted} {'whole' if is_whole else 'part'}"
+    return _known(config, asked, value, functools.partial(refusal, info, value, is_whole=is_whole))
 
 
-def refused_sections_of(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
-    """Top-level values that mmengine's Runner is certain to refuse; see `refused_values_of`."""
+def refused_by_runner(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
+    """What mmengine's Runner is certain to refuse of the top level as a whole; see `refused_values_of`."""
     runner = config.class_cache.runner
-    if runner is None:
+    if runner is None or not is_whole_run:
         return
     values = config.root.value
-    if is_whole_run:
-        whole = {key: values[key] for key in runner.parameters if key in values}
-        refused = _known(config, f"Runner {whole!r}", functools.partial(refusal, runner, whole))
-        if refused is not None:
-            yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
-    for key, (method, argument) in RUNNER_METHODS.items():
-        node = config.get(key)
-        if node is None or node.value is None or not is_for_the_runner(config, key):
-            continue
+    whole = {key: values[key] for key in runner.parameters if key in values}
+    refused = _known(config, "Runner", whole, functools.partial(refusal, runner, whole))
+    if refused is not None:
+        yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
 
-        def refusal_of(value: Any, method: str = method, argument: str = argument) -> Refusal | None:
-            follow = functools.partial(refusal_by_method, runner, method, {argument: value})
-            return _known(config, f"{method} {value!r}", follow)
 
-        refused = config.class_cache.known(method, node.value, refusal_of)
-        if refused is None:
-            continue
-        arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
-        if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
-            yield Refused(node, RUNNER_NAME, refused, arguments)
+def refused_section_of(config: Lookup, key: str, *, is_whole_run: bool) -> Iterator[Refused]:
+    """A top-level value that mmengine's Runner is certain to refuse; see `refused_values_of`.
+
+    Args:
+        config: The config.
+        key: One of `RUNNER_METHODS`.
+        is_whole_run: See `refused_values_of`.
+    """
+    method, argument = RUNNER_METHODS[key]
+    runner, node = config.class_cache.runner, config.get(key)
+    if runner is None or node is None or node.value is None or not is_for_the_runner(config, key):
+        return
+    follow = functools.partial(refusal_by_method, runner, method, {argument: node.value})
+    refused = _known(config, method, node.value, follow)
+    if refused is None:
+        return
+    arguments = _nodes_at(node, [path.partition(".")[2] for path in refused.keys])
+    if is_whole_run or not _is_about_absence(refused, arguments if node.is_dict else (node,)):
+        yield Refused(node, RUNNER_NAME, refused, arguments)
 
 
 def innermost(refusals: Iterable[Refused]) -> list[Refused]:
@@ -111,13 +116,18 @@ def _is_within(key: str, outer: str) -> bool:
     return key == outer or key.startswith((f"{outer}.", f"{outer}[")) or not outer
 
 
-def _known(config: Lookup, part: str, follow: Callable[[], Refusal | None]) -> Refusal | None:
-    """What is refused of a part, if that was found out before; else it is now."""
-    refusals, key = config.class_cache.refusals, digest(part)
-    if key not in refusals:
-        is_accepted = key in accepted(config.registry.snapshot.release).parts
-        refusals[key] = None if is_accepted else follow()
-    return refusals[key]
+def _known(config: Lookup, asked: str, value: Any, follow: Callable[[], Refusal | None]) -> Refusal | None:
+    """What is refused of a value, if that was found out before; else it is now."""
+    cache = config.class_cache
+
+    def refused() -> Refusal | None:
+        key = digest(f"{asked} {value!r}")
+        if key not in cache.refusals:
+            is_accepted = key in accepted(config.registry.snapshot.release).parts
+            cache.refusals[key] = None if is_accepted else follow()
+        return cache.refusals[key]
+
+    return cache.known((asked, cache.contents.number(value)), refused)
 
 
 def _is_passed_over(config: Lookup, node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ class Typed:
     is_direct: bool
 
 
-_BUILT: Final = {
+BUILT: Final = {
     **{key: registry for key, registry in TOP_LEVEL.items() if registry is not None},
     "vis_backends": "vis_backend",
 }
@@ -80,7 +80,7 @@ _DIRECT_SLOTS: Final = frozenset(
 _DEEPEST: Final = 60
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Container:
     """A dict, list or tuple of a section that may hold a dict with a `type`, or is one.
 
@@ -89,14 +89,12 @@ class _Container:
         step: Its key or index there.
         value: It.
         typed: Registry, slot and whether it is direct, of one that names a class; see `Typed`.
-        end: Index after the last of those in it.
     """
 
     outer: int
     step: Any
     value: Any
     typed: tuple[str, str, bool] | None
-    end: int
 
 
 Containers = tuple[_Container, ...]
@@ -133,14 +131,12 @@ def _collect(
     if is_dict:
         seen.add(id(value))
     typed = (registry, slot, slot in _DIRECT_SLOTS) if registry and isinstance(type_name, str) else None
-    container = _Container(outer, step, value, typed, 0)
-    containers.append(container)
+    containers.append(_Container(outer, step, value, typed))
     if typed is None or type_name != "Albu":  # its transforms are albumentations'
         for key, child in value.items() if is_dict else enumerate(value):
             if child and _may_hold_a_dict(child):
                 inner = _registry_and_slot(registry, slot, key) if is_dict else (registry, slot)
                 _collect(child, *inner, index, key, containers, seen, depth + 1)
-    container.end = len(containers)
 
 
 def _may_hold_a_dict(value: Any) -> bool:
@@ -149,35 +145,34 @@ def _may_hold_a_dict(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(item, (dict, list, tuple)) for item in value)
 
 
-def typed_nodes(root: Node, containers_of: Callable[[Any, str, str], Containers] = containers_in) -> list[Typed]:
-    """All of them, in the order of the config; an object that stands at several places, once.
+def typed_nodes(root: Node) -> list[Typed]:
+    """All of them, in the order of the config; an object that stands in several sections, once.
 
     Args:
         root: The top of the config.
-        containers_of: `containers_in`, which may remember.
     """
-    typed: list[Typed] = []
-    seen: set[int] = set()
-    for key, registry in _BUILT.items():
+    typed: dict[int, Typed] = {}
+    for key, registry in BUILT.items():
         section = root.get(key)
-        if section is None or not (section.is_dict or section.is_list):
-            continue
-        containers = containers_of(section.value, key, registry)
-        nodes: dict[int, Node] = {}
-        index = 0
-        while index < len(containers):
-            container = containers[index]
-            if isinstance(container.value, dict):
-                if id(container.value) in seen:
-                    index = container.end
-                    continue
-                seen.add(id(container.value))
-            outer = nodes.get(container.outer)
-            node = nodes[index] = section if outer is None else Node(container.value, outer, container.step)
-            if container.typed is not None:
-                typed.append(Typed(node, *container.typed))
-            index += 1
-    return typed
+        if section is not None and (section.is_dict or section.is_list):
+            for part in typed_in(section, containers_in(section.value, key, registry)):
+                typed.setdefault(id(part.node.value), part)
+    return list(typed.values())
+
+
+def typed_in(section: Node, containers: Containers) -> Iterator[Typed]:
+    """Those of a section; an object that stands in it at several places, once.
+
+    Args:
+        section: The section.
+        containers: What stands in it.
+    """
+    nodes: list[Node] = []
+    for container in containers:
+        node = section if container.outer < 0 else Node(container.value, nodes[container.outer], container.step)
+        nodes.append(node)
+        if container.typed is not None:
+            yield Typed(node, *container.typed)
 
 
 def _registry_and_slot(registry: str, slot: str, key: Any) -> tuple[str, str]:

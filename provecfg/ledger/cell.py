@@ -15,6 +15,7 @@ from provecfg.digest import digest_of
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.files import read_bytes
 from provecfg.mmconfig import ConfigView, read_config
+from provecfg.registry.layout import KEYS_OF_TRAINING
 from provecfg.registry.lookup import custom_imports
 from provecfg.training.fingerprint import fingerprint_of
 
@@ -113,6 +114,13 @@ def cell_of(
         loss=coordinates.loss if coordinates else "",
         recipe=coordinates.strategy if coordinates else "",
     )
+
+
+def absent_for_training(view: ConfigView) -> tuple[str, ...]:
+    """The top-level keys that training needs and a config does not set; none where not all that it sets is known."""
+    if view.problems:
+        return ()
+    return tuple(key for key in KEYS_OF_TRAINING if view.values.get(key) is None)
 
 
 def refuse_equal_cells(cells: Iterable[Cell]) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from provecfg.findings import Finding, Severity, Span
 from provecfg.mmconfig.source import Position, SourceFile
 from provecfg.mmconfig.values import ConfigDict, DottedName, Opaque, Origin, origin_of
 
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
+_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
+
+
+@functools.lru_cache(maxsize=4096)
+def _steps(key: str) -> tuple[str | int, ...]:
+    """The keys and indices of a dotted path."""
+    return tuple(match[1] if match[1] is not None else int(match[2]) for match in _STEP.finditer(key))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,11 +175,12 @@ class Node:
 
     def dig(self, key: str) -> Node | None:
         """The node at a dotted path from here, such as `decode_head.loss_decode[1]`, or None."""
-        node: Node | None = self
-        for match in _STEP.finditer(key):
-            if node is None:
+        node = self
+        for step in _steps(key):
+            child = node.get(step)
+            if child is None:
                 return None
-            node = node.get(match[1]) if match[1] is not None else node.get(int(match[2]))
+            node = child
         return node
 
     def __iter__(self) -> Iterator[Node]:

@@ -43,7 +43,8 @@ class ProofOptions:
         cfg_options: `KEY=VALUE` texts, applied to the config as it is loaded.
         parsed_options: The same, as `read_config` takes them.
         gpu_memory: Bytes of the GPU that the forecast is held against, or None for the one that is there.
-        thorough: Whether what takes long is tried, too: every variant of an augmented test.
+        thorough: Whether what takes long is tried, too: every variant of an augmented test, the settings of
+            large parts.
         processes: How many configs are proved at a time; as many as there are processors unless given.
         seconds: How long each may take.
         progress: Told how many configs are proved, and which are at work.

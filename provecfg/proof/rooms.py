@@ -20,6 +20,7 @@ from provecfg.proof.declared import check as declared
 from provecfg.proof.declared.build import BuildFailure
 from provecfg.proof.declared.construction import build_declared
 from provecfg.proof.declared.consumption import overlap
+from provecfg.proof.effect import check as effect
 from provecfg.proof.memory import check as memory
 from provecfg.proof.prediction import check as prediction
 from provecfg.proof.problems import CHECK_FAILED
@@ -28,7 +29,7 @@ from provecfg.proof.step import check as step
 from provecfg.proof.stopping import check as stopping
 from provecfg.proof.subject import Subject
 
-ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, augmentation, prediction, memory)
+ROOMS: Final[tuple[ModuleType, ...]] = (declared, step, clock, stopping, data, augmentation, prediction, memory, effect)
 """Each has a `NAME`, and `check(subject, built)`, which returns a `Section` or several. This is their order."""
 
 

@@ -64,7 +64,7 @@ class ClassRecord:
         flow: Where that one's `**kwargs` go; None if it has none.
         forward: Parameters of its own `forward`, or None if it defines none.
         has_loss_name: Whether it defines `loss_name`, which mmseg's heads read of each of their losses.
-        documented: Source of the types that its docstring states, by argument (`stated_types`).
+        documented: Source of the types that its docstring states, by argument (`stated_type`).
         file: The file it was read from, for a class of the user's.
         row: Line of its definition there.
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
@@ -154,6 +154,7 @@ class ClassInfo:
     records: Records
     find: Callable[[str, str], ClassInfo | None]
     _fates: dict[tuple[str, str], Fate] = field(default_factory=dict, compare=False, repr=False)
+    _stated_types: dict[str, StatedType | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def dotted(self) -> str:
@@ -199,22 +200,24 @@ class ClassInfo:
                 by_name[name] = replace(by_name[name], default=UNKNOWN_DEFAULT)
         return by_name
 
+    def stated_type(self, name: str) -> StatedType | None:
+        """What an argument takes; None where annotation, docstring and default leave that open."""
+        if name not in self._stated_types:
+            parameter = self.parameters.get(name)
+            text = self._documented.get((self.dotted, name))
+            if parameter is not None and text is None:
+                text = self._documented.get((parameter.origin, name))
+            self._stated_types[name] = type_of(parameter, text) if parameter is not None else None
+        return self._stated_types[name]
+
     @cached_property
-    def stated_types(self) -> Mapping[str, StatedType]:
-        """What its arguments take, of those of which annotation, docstring and default leave nothing open."""
-        texts: dict[tuple[str, str], str] = {
+    def _documented(self) -> Mapping[tuple[str, str], str]:
+        return {
             (record.dotted, name): text
             for record in self.ancestors
             if record is not None
             for name, text in record.documented.items()
         }
-        types = {}
-        for name, parameter in self.parameters.items():
-            text = texts.get((self.dotted, name)) or texts.get((parameter.origin, name))
-            stated = type_of(parameter, text)
-            if stated is not None:
-                types[name] = stated
-        return types
 
     @cached_property
     def required(self) -> tuple[str, ...]:

@@ -81,6 +81,9 @@ PHASES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 )
 """The keys of each phase of a run, all of which are set or none."""
 
+KEYS_OF_TRAINING: Final = ("model", *PHASES["train"])
+"""The keys without which nothing trains."""
+
 MMENGINE_KEYS: Final = frozenset(
     {
         "custom_imports",

@@ -37,14 +37,18 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
     is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
     findings: list[Finding] = []
     for rule in rules:
-        if not is_whole and rule.needs_whole:
+        if rule.check in facts.silent or (rule.needs_whole and not is_whole):
             continue
+        facts.reads = set()
         try:
-            findings += islice(rule(facts), MOST_FINDINGS)
+            of_rule = list(islice(rule(facts), MOST_FINDINGS))
         except Exception as error:
             if wants_traceback():
                 raise
-            findings.append(_bug(rule, view, error))
+            of_rule = [_bug(rule, view, error)]
+        findings += of_rule
+        if not of_rule:
+            facts.class_cache.silences.learn(rule.check, facts)
     return in_file_order(_once(_without_echoes(findings)))
 
 

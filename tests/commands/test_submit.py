@@ -207,3 +207,34 @@ def test_a_study_stands_for_what_was_generated_of_it(tmp_path: Path, provecfg) -
         "generated/pspnet_r50_bdd10k_ce.py",
         "generated/pspnet_r50_bdd10k_focal.py",
     ]
+
+
+@pytest.mark.parametrize("words", [("cells",), ("forecast",), ("submit", "--study-dir", "study", "--no-proof")])
+def test_a_study_is_named_as_for_the_other_commands(words: tuple[str, ...], provecfg) -> None:
+    code, _, err = provecfg(*words, "loss-study")
+    assert code == ExitCode.USAGE
+    assert err.endswith("_bdd10k_ce.py does not exist\n  hint: provecfg generate loss-study -o generated\n"), err
+    code, out, err = provecfg(*words, "loss-study", "-o", PROJECT / "generated")
+    assert code == 0, err
+    assert "pspnet_r50_bdd10k_ce" in out or "24 cells" in out
+    for other in ("compare", "plan --detect 1", " ".join(words)):
+        code, _, err = provecfg(*other.split(), "loss-studdy")
+        assert (code, err.splitlines()[0]) == (2, "error: unknown study 'loss-studdy'; did you mean 'loss-study'?")
+
+
+@pytest.mark.parametrize(
+    "words", [("cells",), ("submit", "--study-dir", "study"), ("submit", "--study-dir=s", "--print")]
+)
+def test_what_trains_nothing_is_named_and_nothing_is_written(words: tuple[str, ...], provecfg) -> None:
+    Path("x.py").write_text("x = 1\n")
+    Path("base.py").write_text("model = dict(type='EncoderDecoder')\noptim_wrapper = None\n")
+    before = sorted(Path().iterdir())
+    code, out, err = provecfg(*words, "x.py", CONFIG, "base.py")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert err == (
+        "error: not a training config:\n"
+        f"  {Path('x.py').absolute()}: no model, train_dataloader, train_cfg, optim_wrapper\n"
+        f"  {Path('base.py').absolute()}: no train_dataloader, train_cfg, optim_wrapper\n"
+        "  hint: a base is no cell: name what inherits from it\n"
+    )
+    assert sorted(Path().iterdir()) == before

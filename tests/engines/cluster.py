@@ -140,12 +140,20 @@ class Cluster:
         os.kill(process, signum)
         self.wait_until(lambda: process_start(process) is None, f"the end of {daemon}")
 
+    def drain(self, node: str) -> None:
+        """Let nothing begin on a node."""
+        _run("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=drained")
+
+    def undrain(self, node: str) -> None:
+        """Let jobs begin there again."""
+        _run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
     def mend(self) -> None:
         """As an administrator: resume nodes that Slurm has drained, and release jobs that it holds, after a kill."""
         for line in _run("sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T").splitlines():
             node, state = line.split()
             if state.startswith("drain"):
-                _run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+                self.undrain(node)
         for line in _run("squeue", "--noheader", "--array", "--format=%i|%r").splitlines():
             job, _, reason = line.partition("|")
             if "held" in reason:

@@ -174,19 +174,39 @@ class QueuedStudy(KilledStudy):
         return [process for process in processes_of("run", self.folder) if process != queue]
 
 
+class DaemonKills:
+    """Which daemon is killed next, by which signal: each pair comes once before one comes again, in random order.
+
+    Args:
+        daemons: Their names.
+        draw: Of the order.
+    """
+
+    def __init__(self, daemons: Sequence[str], draw: random.Random) -> None:
+        self._pairs = [(daemon, signum) for daemon in daemons for signum in DAEMON_SIGNALS]
+        self._draw, self._left = draw, list[tuple[str, signal.Signals]]()
+
+    def take(self, present: Callable[[str], bool]) -> tuple[str, signal.Signals] | None:
+        """The next pair, or None where its daemon is not there, so that it keeps its turn."""
+        if not self._left:
+            self._left = self._draw.sample(self._pairs, len(self._pairs))
+        return self._left.pop() if present(self._left[-1][0]) else None
+
+
 class SlurmStudy(KilledStudy):
     """One under Slurm.
 
     Args:
         folder, configs: See `KilledStudy`.
         cluster: Where.
+        daemon_kills: Those of the cluster's daemons, shared with the studies before it.
     """
 
     poll_seconds = 1.0  # it asks squeue each time
 
-    def __init__(self, folder: Path, configs: Sequence[Path], cluster: Cluster) -> None:
+    def __init__(self, folder: Path, configs: Sequence[Path], cluster: Cluster, daemon_kills: DaemonKills) -> None:
         super().__init__(folder, configs)
-        self.cluster = cluster
+        self.cluster, self._daemon_kills = cluster, daemon_kills
         self._away: dict[str, float] = {}
         self._dir = folder / "study"
         profile = {
@@ -228,10 +248,10 @@ class SlurmStudy(KilledStudy):
     def kill(self, draw: random.Random) -> str | None:
         kind = draw.choices(("cell", "task", "daemon"), weights=(4, 2, 2))[0]
         if kind == "daemon":
-            daemon = draw.choice([daemon for daemon in self.cluster.daemons if daemon not in self._away] or [""])
-            if not daemon:
+            pair = self._daemon_kills.take(lambda daemon: daemon not in self._away)
+            if pair is None:
                 return None
-            signum = draw.choice(DAEMON_SIGNALS)
+            daemon, signum = pair
             self.cluster.kill(daemon, signum)
             self._away[daemon] = time.monotonic() + draw.uniform(0, _DAEMON_IS_AWAY)
             return f"{'slurmd' if daemon in self.cluster.nodes else daemon} {signum.name}"
@@ -337,8 +357,9 @@ def of_engine(engine: str, folder: Path, cells: int, draw: random.Random, limit:
     with tempfile.TemporaryDirectory(prefix="slurm", ignore_cleanup_errors=True) as name:
         cluster = Cluster(Path(name))
         try:
+            daemon_kills = DaemonKills(cluster.daemons, draw)
             yield from live_through_kills(
-                lambda path: SlurmStudy(path, configs, cluster), folder, straight, draw, limit
+                lambda path: SlurmStudy(path, configs, cluster, daemon_kills), folder, straight, draw, limit
             )
         finally:
             cluster.stop()

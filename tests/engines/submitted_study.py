@@ -43,6 +43,7 @@ class SubmittedStudy:
         **profile: object,
     ) -> None:
         self.cluster, self.dir = cluster, folder / "study"
+        folder.mkdir(exist_ok=True)
         python = folder / "python"
         python.write_text(f'#!/bin/sh\nexec {sys.executable} {_HERE / "fake_python.py"} "$@"\n')
         python.chmod(0o755)

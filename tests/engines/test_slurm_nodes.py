@@ -32,7 +32,7 @@ COMPLETE = {"finished", "early-stopped"}
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="slurm", ignore_cleanup_errors=True) as folder:
-        running = Cluster(Path(folder), gpus=1, nodes=2)
+        running = Cluster(Path(folder), gpus=2, nodes=2)
         yield running
         running.stop()
 
@@ -40,7 +40,7 @@ def cluster() -> Iterator[Cluster]:
 def test_a_cell_that_trains_on_one_host_is_left_alone_by_a_task_on_another(
     cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    study = SubmittedStudy(cluster, tmp_path, configs("ages"))
+    study = SubmittedStudy(cluster, tmp_path, configs("ages"), gpus_per_node=2)  # all of a node's
     study.wait_for_iteration("ages", 1)
     first = submissions_of(study.dir)[0]
     submit(study.dir, require_study(study.dir), first.tasks[0], profile_in(first))
@@ -51,25 +51,32 @@ def test_a_cell_that_trains_on_one_host_is_left_alone_by_a_task_on_another(
     assert study.lives("ages") == ["interrupted"]
 
 
-@pytest.mark.parametrize("is_requeued", [True, False])
-def test_a_cell_of_a_node_that_dies_goes_on_on_another(
-    cluster: Cluster, tmp_path: Path, configs, is_requeued: bool
+def test_cells_of_a_node_that_dies_go_on_on_another_whether_slurm_requeues_their_jobs_or_not(
+    cluster: Cluster, tmp_path: Path, configs
 ) -> None:
-    site = {} if is_requeued else {"requeue": False, "no-requeue": True}
-    study = SubmittedStudy(cluster, tmp_path, configs("long"), slurm_additional=site)
-    study.wait_for_iteration("long", 3)
-    node = study.record("long").attempts[0].host
-    assert node in cluster.nodes
+    node, other = cluster.nodes
+    for each in cluster.nodes:
+        cluster.drain(each)
+    paths = configs("long")
+    requeued, lost = (
+        SubmittedStudy(cluster, tmp_path / name, paths, slurm_additional=site)
+        for name, site in {"requeued": {}, "lost": {"requeue": False, "no-requeue": True}}.items()
+    )
+    cluster.undrain(node)  # so that both begin there, and at once
+    for study in (requeued, lost):
+        study.wait_for_iteration("long", 3)
+    cluster.undrain(other)
     cluster.lose(node)
-    study.wait_for(long="queued" if is_requeued else "lost")
-    if not is_requeued:
-        assert provecfg("resume", study.dir) == 0
-    study.wait_for(long="finished")
-    assert study.lives("long") == ["lost", "finished"]
-    first, second = study.record("long").attempts
-    assert {first.host, second.host} == set(cluster.nodes)
-    assert second.job is not None
-    assert second.job.restarts == int(is_requeued)
+    lost.wait_for(long="lost")
+    requeued.wait_for(long="queued")
+    assert provecfg("resume", lost.dir) == 0
+    for study in (requeued, lost):
+        study.wait_for(long="finished")
+        assert study.lives("long") == ["lost", "finished"]
+        first, second = study.record("long").attempts
+        assert [first.host, second.host] == [node, other]
+        assert second.job is not None
+        assert second.job.restarts == int(study is requeued)
     cluster.start(node)
     cluster.wait_until_idle()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provecfg.findings import Severity
+from tests.training.small_cell import write_small_cell
 
 pytestmark = [
     pytest.mark.stack,
@@ -55,6 +56,7 @@ def test_a_generated_config_is_proved_by_every_check_with_nothing_to_say(project
         "augmentation",
         "prediction",
         "forecast",
+        "effect",
     }
     for name, section in sections.items():
         assert section.is_proved or name == "data", (name, section.not_judged)
@@ -121,6 +123,33 @@ def test_a_check_that_fails_by_itself_is_said_and_hides_no_other(
     assert outcome.code == "PROOF111"
     assert "ZeroDivisionError: of the test" in outcome.message
     assert {timed.section.name for timed in proof.sections} >= {"equation", "early stopping", "forecast"}
+
+
+def test_what_follows_from_an_optimizer_that_is_not_installed_is_folded_under_it(tmp_path: Path) -> None:
+    path = write_small_cell(tmp_path / "lion.py")
+    path.write_text(
+        f"{path.read_text()}optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Lion', lr=1e-4))\n"
+    )
+    (proof,) = proofs(path)
+    (cause,) = (finding for finding in proof.findings if finding.caused_by is None)
+    assert (cause.code, cause.key, cause.message) == (
+        "PROOF048",
+        "optim_wrapper.optimizer.type",
+        "no optimizer is registered as 'Lion'",
+    )
+    assert cause.hint == "mmengine registers it where the package 'lion_pytorch' is installed"
+    consequences = [finding for finding in proof.findings if finding is not cause]
+    assert consequences
+    assert {finding.caused_by for finding in consequences} == {(cause.code, cause.key)}
+
+
+def test_a_package_that_is_missing_is_one_finding_that_says_so(write) -> None:
+    imports = "custom_imports = dict(imports=['no_such_package'], allow_failed_imports=False)\n"
+    (proof,) = proofs(write("missing", f"{imports}model = dict(decode_head=dict(type='HeadOfTheirs'))\n"))
+    (finding,) = proof.findings
+    assert (finding.code, finding.key) == ("PROOF110", "custom_imports")
+    assert "No module named 'no_such_package'" in finding.message
+    assert finding.hint == "'no_such_package' has to be installed, on PYTHONPATH or beside the config"
 
 
 def test_a_comment_silences_a_code_on_its_line(write) -> None:

@@ -61,7 +61,8 @@ def test_docstrings_are_read_as_they_are_written() -> None:
 def test_a_docstring_that_says_less_than_the_annotation_takes_nothing_back() -> None:
     info = registry_for(release="onedl").find("Resize", "transform")
     assert info is not None
-    stated = info.stated_types["scale"]  # `Optional[Union[int, Tuple[int, int]]]`, and `(int or tuple)`
+    stated = info.stated_type("scale")  # `Optional[Union[int, Tuple[int, int]]]`, and `(int or tuple)`
+    assert stated is not None
     assert misfit((2048, 1024), stated) is None
     assert misfit((2048, None), stated) is not None
     assert misfit((2048,), stated) is not None
@@ -71,6 +72,7 @@ def test_a_docstring_that_says_less_than_the_annotation_takes_nothing_back() -> 
 def test_a_default_is_taken_whatever_the_docstring_says() -> None:
     info = registry_for(release="onedl").find("IterBasedTrainLoop", "loop")
     assert info is not None
-    stated = info.stated_types["dynamic_intervals"]
+    stated = info.stated_type("dynamic_intervals")
+    assert stated is not None
     assert misfit(None, stated) is None
     assert misfit(3, stated) is not None

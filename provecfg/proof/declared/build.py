@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -22,6 +22,7 @@ from mmseg.registry import MODEL_WRAPPERS, MODELS, RUNNERS, TRANSFORMS
 from torch import nn
 from torch.utils.data import DataLoader
 
+from provecfg.proof.declared.recorded_config import Recorded
 from provecfg.proof.declared.stubs import STUB_IMAGES, visualizers_stubbed, with_files_stubbed, without_init_info
 from provecfg.proof.dry_runner import BuildsInStages
 from provecfg.proof.exceptions import line_of
@@ -57,6 +58,23 @@ class BuildFailure:
         return next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "") or line_of(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """How a part was built.
+
+    Args:
+        build: Takes a dict of the config, and returns the part that its registry builds of it.
+        added: What the dict had beside what the config declares: the parameters of an optimizer, say.
+        removed: Keys that had been taken out of it by then: the priority of a hook, say.
+        part: What was built.
+    """
+
+    build: Callable[[Any], Any]
+    added: Mapping[Any, Any]
+    removed: Set[Any]
+    part: Any
+
+
 @dataclass(slots=True)
 class Parts:
     """What was built.
@@ -67,6 +85,7 @@ class Parts:
         failures: What could not be built.
         built: Dotted path of a dict -> the registry that built it, and the class.
         keys: id of a built module or hook -> dotted path of the dict that it was built from.
+        builders: Dotted path of a dict -> how each part that was built of it was built.
     """
 
     runner: Any = None
@@ -74,6 +93,7 @@ class Parts:
     failures: list[BuildFailure] = field(default_factory=list)
     built: dict[str, tuple[str, type]] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
+    builders: dict[str, list[Builder]] = field(default_factory=dict)
 
     @property
     def train_loop(self) -> Any:
@@ -299,6 +319,7 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
             registry = registry_of(*args, **kwargs)
             config = kwargs.get("cfg", args[1] if args and isinstance(args[0], Registry) else args[0] if args else None)
             key = getattr(config, "declared_at", None)
+            added, removed = config.changes() if isinstance(config, Recorded) else ({}, frozenset())
             try:
                 part = original(*args, **kwargs)
             except Exception as error:
@@ -308,6 +329,8 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
                 raise
             if key is not None:
                 parts.built[key] = (registry.name, type(part))
+                builder = Builder(_repeated(original, config, args, kwargs), added, removed, part)
+                parts.builders.setdefault(key, []).append(builder)
                 if isinstance(part, (nn.Module, Hook)):
                     parts.keys[id(part)] = key
             return part
@@ -323,6 +346,18 @@ def _noting_keys(parts: Parts) -> Iterator[None]:
         mock.patch.object(build_functions, "build_from_cfg", directly),
     ):
         yield
+
+
+def _repeated(
+    original: Callable[..., Any], config: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[Any], Any]:
+    """The same call with another dict in the place of `config`."""
+
+    def build(other: Any) -> Any:
+        replaced = [other if value is config else value for value in args]
+        return original(*replaced, **{name: other if value is config else value for name, value in kwargs.items()})
+
+    return build
 
 
 def _subclasses(cls: type) -> set[type]:

@@ -109,6 +109,13 @@ class Recorded(ConfigDict):
         """Its dotted path; None for a dict that the config has not."""
         return self._reads.path if self._reads is not None else None
 
+    def changes(self) -> tuple[dict[Any, Any], frozenset[Any]]:
+        """What was put into it beside what the config declares, by key, and the keys that were taken out of it."""
+        declared: Any = self._reads.declared if self._reads is not None else {}
+        values: dict[Any, Any] = self
+        added = {key: value for key, value in dict.items(values) if key not in declared}
+        return added, frozenset(key for key in declared if not dict.__contains__(self, key))
+
     def _note(self, *keys: Any) -> None:
         reads, tracer = self._reads, self._tracer
         if reads is None or tracer is None or not tracer.is_on:

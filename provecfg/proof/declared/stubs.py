@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os.path
 from collections.abc import Iterator
 from typing import Any
@@ -46,10 +47,12 @@ def with_files_stubbed() -> Iterator[None]:
 
     def full_init(dataset: Any) -> None:
         dataset.data_list = [{} for _ in range(STUB_IMAGES)]
-        dataset.serialize_data = False
+        if dataset.serialize_data:
+            dataset.data_bytes, dataset.data_address = dataset._serialize_data()
         dataset._fully_initialized = True
 
     with (
+        mock.patch.object(gc, "collect"),  # mmengine's, after it has listed the images; it takes 0.1 s
         mock.patch.object(BaseDataset, "full_init", full_init),
         mock.patch.object(fileio, "exists", return_value=True),
         mock.patch.object(os.path, "isfile", return_value=True),

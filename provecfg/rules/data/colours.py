@@ -212,11 +212,15 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/data_preprocessor.py, `forward`; mmsegmentation issue 3275.
     """
-    model, preprocessor = facts.model, facts.preprocessor
-    segmentor = facts.class_of(model)
-    if model is None or preprocessor is None or preprocessor.type != "SegDataPreProcessor":
+    named, preprocessor = facts.of_model("type"), facts.preprocessor
+    segmentor = facts.segmentor
+    if preprocessor is None or preprocessor.type != "SegDataPreProcessor":
         return
-    if model.type is not None and (segmentor is None or segmentor.is_of_user or not segmentor.is_a("EncoderDecoder")):
+    if (
+        named is not None
+        and isinstance(named.value, str)
+        and (segmentor is None or segmentor.is_of_user or not segmentor.is_a("EncoderDecoder"))
+    ):
         return
     backbone = facts.section("model.backbone")
     info = facts.class_of(backbone)

@@ -83,13 +83,14 @@ def images_never_stacked(facts: Facts) -> Iterator[Mark]:
 
     Source: mmengine 0.10.7, model/base_model/base_model.py and dataset/utils.py, `pseudo_collate`.
     """
-    model, train = facts.model, facts.loader("train")
-    if model is None or train is None or not facts.is_whole_run or facts.preprocessor is not None:
+    train, info = facts.loader("train"), facts.segmentor
+    if train is None or not facts.is_whole_run or facts.preprocessor is not None:
         return
-    info = facts.class_of(model)
     if info is None or info.is_of_user or "collate_fn" in train.node.value:
         return
-    if facts.value(facts.root, "data_preprocessor") is None and facts.value(model, "data_preprocessor") is None:
+    declared = (facts.get("data_preprocessor"), facts.of_model("data_preprocessor"))
+    model = facts.model
+    if model is not None and all(node is None or node.value is None for node in declared):
         yield Mark(
             model,
             "no data_preprocessor: the images of a batch stay a list",

@@ -76,6 +76,7 @@ def _line(places: list[Any]) -> int:
 
 _STRUCTURAL: Final = frozenset({"type", "num_classes", "in_channels", "channels", "norm_cfg", "dataset", "pipeline"})
 _JUDGED: Final = ("loss_decode", "loss_cls", "loss_mask", "loss_dice", "optimizer")
+_JUDGED_SECTIONS: Final = ("model", "optim_wrapper")
 
 
 @rule("CFG031", Severity.ERROR)
@@ -106,9 +107,8 @@ def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
     layers = facts.view.layers
     if len(layers) < 2:
         return
-    for typed in facts.typed:
-        if typed.slot not in _JUDGED:
-            continue
+    judged = [typed for section in _JUDGED_SECTIONS for typed in facts.typed_in(section) if typed.slot in _JUDGED]
+    for typed in judged:
         node = typed.node
         type_node = node.get("type")
         origin = type_node.origin if type_node is not None else None

@@ -139,7 +139,7 @@ def backbone_expects_other_channels(facts: Facts) -> Iterator[Mark]:
     Source: mmcv 2.1.0, transforms/loading.py, `LoadImageFromFile`; mmsegmentation 1.2.2, models/backbones.
     """
     backbone, train = facts.section("model.backbone"), facts.loader("train")
-    parts = [facts.class_of(facts.model), facts.class_of(backbone)]
+    parts = [facts.segmentor, facts.class_of(backbone)]
     if backbone is None or train is None or any(info is None or not info.dotted.startswith("mmseg.") for info in parts):
         return
     if facts.preprocessor is not None and facts.preprocessor.type != "SegDataPreProcessor":
@@ -256,18 +256,16 @@ def cascade_stages(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/segmentors/cascade_encoder_decoder.py, `_init_decode_head`.
     """
-    model = facts.model
-    stages, heads = facts.value(model, "num_stages"), facts.get("model.decode_head")
-    if model is None or not isinstance(stages, int) or heads is None:
+    stages, heads = facts.of_model("num_stages"), facts.get("model.decode_head")
+    if stages is None or not isinstance(stages.value, int) or heads is None:
         return
     count = len(heads.value) if heads.is_list else None
-    if heads.is_dict or (count is not None and count != stages):
-        node = model.get("num_stages") or model
+    if heads.is_dict or (count is not None and count != stages.value):
         yield Mark(
-            node,
-            f"num_stages={stages}, and decode_head is {'one head' if count is None else f'a list of {count}'}",
+            stages,
+            f"num_stages={stages.value}, and decode_head is {'one head' if count is None else f'a list of {count}'}",
             f"set num_stages={count}" if count else "give a list of heads",
-            fix(f"set num_stages={count}", replaced(node, count), safe=False) if count else None,
+            fix(f"set num_stages={count}", replaced(stages, count), safe=False) if count else None,
         )
 
 
@@ -286,9 +284,7 @@ def heads_without_cascade(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py, `_init_decode_head`.
     """
-    model = facts.model
-    info = facts.class_of(model)
-    heads = model.get("decode_head") if model is not None else None
+    info, heads = facts.segmentor, facts.of_model("decode_head")
     if heads is None or info is None or not heads.is_list or not info.is_a("EncoderDecoder") or info.is_of_user:
         return
     if not info.is_a("CascadeEncoderDecoder"):

@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.data import Dataset, final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
+from provecfg.facts.lookup import scope_and_name
 from provecfg.facts.model import Head
 from provecfg.facts.numbers import count
 from provecfg.findings import Severity
@@ -96,12 +97,13 @@ def weights_named_twice(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py; models/backbones/resnet.py.
     """
-    model = facts.model
-    outer = model.get("pretrained") if model is not None else None
-    backbone = facts.section("model.backbone")
-    if backbone is None or facts.is_unknown_to_release(model):
+    outer, backbone = facts.of_model("pretrained"), facts.section("model.backbone")
+    if backbone is None:
         return
     inner, init = backbone.get("pretrained"), backbone.get("init_cfg")
+    is_twice = sum(weights is not None and weights.value is not None for weights in (outer, inner, init)) > 1
+    if not is_twice or facts.is_unknown_to_release(facts.model):
+        return
     if outer is not None and isinstance(outer.value, str) and inner is not None and inner.value is not None:
         yield Mark(
             outer,
@@ -136,15 +138,17 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py, `slide_inference`, `inference`.
     """
-    test, model = facts.section("model.test_cfg"), facts.model
+    test, kind = facts.section("model.test_cfg"), facts.of_model("type")
     if facts.loader("val") is None and facts.loader("test") is None:
         return  # a base of configs that may say more
-    reads_mode = model is not None and model.type in ("EncoderDecoder", "CascadeEncoderDecoder")
-    if model is not None and reads_mode and facts.schedule.validates:
-        test_cfg = facts.value(model, "test_cfg")
-        if test_cfg is None or (isinstance(test_cfg, dict) and "mode" not in test_cfg):
+    reads_mode = kind is not None and scope_and_name(kind.value)[1] in ("EncoderDecoder", "CascadeEncoderDecoder")
+    if reads_mode and facts.schedule.validates:
+        test_cfg = facts.of_model("test_cfg")
+        is_set = test_cfg is not None and test_cfg.value is not None
+        lacking = facts.model if not is_set else test
+        if lacking is not None and (not is_set or "mode" not in lacking.value):
             yield Mark(
-                test or model,
+                lacking,
                 "the model's test_cfg has no mode, which is read at the first validation",
                 "set test_cfg=dict(mode='whole')",
                 missing="test_cfg" if test is None else "mode",
@@ -152,7 +156,7 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
     if test is None:
         return
     mode = facts.value(test, "mode", "whole")
-    plain = facts.value(facts.model, "type") in (None, "EncoderDecoder", "CascadeEncoderDecoder")
+    plain = kind is None or kind.value in (None, "EncoderDecoder", "CascadeEncoderDecoder")
     if isinstance(mode, str) and mode not in ("slide", "whole") and plain:
         yield Mark(test.get("mode") or test, f"no inference mode {mode!r}", "use 'slide' or 'whole'")
     if mode != "slide":
@@ -217,11 +221,10 @@ def unread_key_of_the_model(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py; models/decode_heads/point_head.py.
     """
-    model = facts.model
-    infos = [facts.class_of(node) for node in (model, *(head.node for head in facts.heads))]
-    if model is not None and facts.heads and all(info is not None and _is_of_mmseg(info) for info in infos):
+    infos = [facts.segmentor, *(facts.class_of(head.node) for head in facts.heads)]
+    if facts.heads and all(info is not None and _is_of_mmseg(info) for info in infos):
         for key in ("train_cfg", "test_cfg"):
-            yield from _unread(model.get(key), [info for info in infos if info is not None], key)
+            yield from _unread(facts.of_model(key), [info for info in infos if info is not None], key)
     preprocessor = facts.preprocessor
     info = facts.class_of(preprocessor)
     if preprocessor is not None and info is not None and info.type_name == "SegDataPreProcessor":

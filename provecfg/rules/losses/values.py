@@ -50,7 +50,11 @@ def negative_loss_weight(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/losses: each loss multiplies by it.
     """
-    for typed in facts.typed:
+    yield from facts.in_sections(_negative_weights)
+
+
+def _negative_weights(facts: Facts, section: str) -> Iterator[Mark]:
+    for typed in facts.typed_in(section):
         weight = typed.node.get("loss_weight") if typed.registry == "model" else None
         value = number(weight.value) if weight is not None else None
         if weight is not None and value is not None and value < 0:
@@ -77,7 +81,11 @@ def zero_loss_weight(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, models/losses: each loss multiplies by it.
     """
-    for typed in facts.typed:
+    yield from facts.in_sections(_zero_weights)
+
+
+def _zero_weights(facts: Facts, section: str) -> Iterator[Mark]:
+    for typed in facts.typed_in(section):
         weight = typed.node.get("loss_weight") if typed.registry == "model" else None
         if weight is not None and number(weight.value) == 0:
             yield Mark(weight, "loss weight 0: the loss is computed and trains nothing", "leave the loss out")
@@ -125,7 +133,11 @@ def unknown_reduction(facts: Facts) -> Iterator[Mark]:
 
     Source: torch.nn.functional, `_Reduction.get_enum`; mmsegmentation 1.2.2, models/losses/utils.py.
     """
-    for typed in facts.typed:
+    yield from facts.in_sections(_unknown_reductions)
+
+
+def _unknown_reductions(facts: Facts, section: str) -> Iterator[Mark]:
+    for typed in facts.typed_in(section):
         kind = typed.node.type or ""
         node = typed.node.get("reduction") if typed.registry == "model" and "Loss" in kind else None
         if node is not None and isinstance(node.value, str) and node.value not in _REDUCTIONS:

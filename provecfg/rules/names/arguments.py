@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.arguments import UnusedArgument, is_for_the_runner, loader_parts_of
+from provecfg.facts.arguments import UnusedArgument, is_for_the_runner, loader_part_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
@@ -201,22 +201,24 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
     Source: the signatures of the installed release; mmengine 0.10.7, config/config.py, `ConfigDict.pop`.
     """
-    for typed, part in facts.parts:
-        info = part.info
-        if not typed.is_direct or not info.required or (typed.registry == "model" and not facts.loaders):
-            continue  # of models without data, which are bases of configs that may say more
-        values = typed.node.value
-        lacking = [name for name in info.required if name not in values]
-        if lacking:
-            many = "s" if len(lacking) > 1 else ""
-            yield Mark(
-                typed.node.get("type") or typed.node,
-                f"{info.type_name} needs the argument{many} {', '.join(lacking)}",
-                f"set {lacking[0]}",
-            )
+    yield from facts.in_sections(_incomplete)
     for loader in facts.loaders if facts.is_whole_run else ():
         if "dataset" not in loader.node.value and is_for_the_runner(facts, loader.node.name):
             yield Mark(loader.node, "a data loader needs the argument dataset", "set dataset", missing="dataset")
+
+
+def _incomplete(facts: Facts, section: str) -> Iterator[Mark]:
+    for typed, part in facts.parts_in(section):
+        info = part.info
+        lacking = [name for name in info.required if name not in part.value] if typed.is_direct else []
+        if not lacking or (typed.registry == "model" and not facts.loaders):
+            continue  # of models without data, which are bases of configs that may say more
+        many = "s" if len(lacking) > 1 else ""
+        yield Mark(
+            typed.node.get("type") or typed.node,
+            f"{info.type_name} needs the argument{many} {', '.join(lacking)}",
+            f"set {lacking[0]}",
+        )
 
 
 @rule("REG005", Severity.ERROR, needs_whole=False)
@@ -233,11 +235,16 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
 
     Source: the defaults of the installed release's signatures; of a list's item, the numbers beside it.
     """
-    for section, part in [*((typed.node, part) for typed, part in facts.parts), *loader_parts_of(facts)]:
+    yield from facts.in_sections(_quoted)
+
+
+def _quoted(facts: Facts, section: str) -> Iterator[Mark]:
+    parts = [(typed.node, part) for typed, part in facts.parts_in(section)]
+    for holder, part in [*parts, *loader_part_of(facts, section)]:
         for key in part.texts:
-            value = part.value[key]
+            value = holder.value[key]
             if not isinstance(value, str):
-                yield from _quoted_items(Node(value, section, key))
+                yield from _quoted_items(Node(value, holder, key))
                 continue
             meant = _QUOTED.get(value, _parsed(value))
             if meant is None and value != "None":
@@ -246,7 +253,7 @@ def quoted_value(facts: Facts) -> Iterator[Mark]:
             default = parameter.default if parameter is not None else None
             if default is REQUIRED or default is UNKNOWN_DEFAULT or not isinstance(default, (bool, int, float)):
                 continue
-            node = Node(value, section, key)
+            node = Node(value, holder, key)
             yield Mark(
                 node,
                 f"{key} is the text {value!r}, not {meant!r}",

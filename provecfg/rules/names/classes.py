@@ -192,7 +192,7 @@ def unnamed_class(facts: Facts) -> Iterator[Mark]:
         for key in _PARTS
         if (node := facts.section(key)) is not None and (facts.is_mmseg or not key.startswith("model."))
     ]  # other libraries' models have defaults for their parts
-    segmentor = facts.class_of(facts.model)
+    segmentor = facts.segmentor
     is_own_model = segmentor is not None and segmentor.is_of_user
     default_hooks = facts.section("default_hooks")
     parts += [(node.key, node) for node in default_hooks or () if node.is_dict]

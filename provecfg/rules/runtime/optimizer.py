@@ -148,9 +148,12 @@ def custom_key_matches_nothing(facts: Facts) -> Iterator[Mark]:
 
     Source: mmengine 0.10.7, optim/optimizer/default_constructor.py, `add_params`; mmsegmentation issue 2239.
     """
-    declared, model = _paramwise(facts), facts.model
+    declared = _paramwise(facts)
     custom = declared[0].get("custom_keys") if declared is not None else None
-    if custom is None or not custom.is_dict or model is None or facts.value(model, "type") != "EncoderDecoder":
+    if custom is None or not custom.is_dict:
+        return
+    model = facts.model
+    if model is None or facts.value(model, "type") != "EncoderDecoder":
         return
     classes: dict[str, str] = {}
     backbone = (facts.value(model.get("backbone"), "type") or "") if model.get("backbone") is not None else ""

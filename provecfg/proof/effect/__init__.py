@@ -1,0 +1,1 @@
+"""What each declared key does: it is changed, and something has to change with it."""
