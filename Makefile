@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study pictures install generate docs site constraints clean
+.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study open-study pictures install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -26,6 +26,7 @@ help:
 	@echo "make vscode    build the VS Code extension, editors/vscode/provecfg.vsix (needs node 20 and later)"
 	@echo "make site      build the documentation's pages, build/site/index.html"
 	@echo "make small-study  train 36 tiny cells on drawn scenes, and write the report of docs/small-study.md"
+	@echo "make open-study DATA=DIR  from a folder to a run, for other models, label maps and strategies; written to docs/data.md"
 	@echo "make pictures  a terminal, an editor and the report as the pages show them (needs tmux, nvim and chromium)"
 	@echo "make kills     kill a study of small cells at a hundred random moments, under the queue and under Slurm (KILLS=100)"
 	@echo "make trackers  runs in MLflow's own server, Weights & Biases and TensorBoard"
@@ -82,6 +83,10 @@ lint: install
 
 bench: install
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+# DIR holds real images in BDD10k's layout.
+open-study: install
+	PYTHONPATH=. $(BIN)/python tests/open_study.py $(DATA) --page docs/data.md
 
 kills: install
 	PYTHONPATH=. $(BIN)/python -m tests.engines.kills --kills $(KILLS) --seed $(SEED) --page docs/scale.md
