@@ -248,3 +248,11 @@ def test_a_name_is_renamed_to_one_that_it_misspells(
     (error,) = (finding for finding in judge(read_config(path)) if finding.code == "REG002")
     assert (error.fix and error.fix.message) == message
     assert (error.fix is not None and error.fix.applicability is Applicability.SAFE) == is_safe
+
+
+@pytest.mark.parametrize(("listed", "is_mended"), [("'mDice'", True), ("'mIoU'", False)])
+def test_a_metric_is_not_renamed_to_one_that_is_listed_already(listed: str, is_mended: bool, folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text(HEAD + f"val_evaluator = dict(iou_metrics=[{listed}, 'mFwIoU'])\n", encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.key == "val_evaluator.iou_metrics[1]")
+    assert (error.fix is not None) == is_mended

@@ -32,7 +32,9 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Mark]:
             node = evaluator.node.get("iou_metrics") if evaluator.kind == "IoUMetric" else None
             if node is None:
                 continue
-            for metric in list(node) if node.is_list else [node]:
+            metrics = list(node) if node.is_list else [node]
+            listed = [metric.value for metric in metrics]
+            for metric in metrics:
                 if not isinstance(metric.value, str) or metric.value in IOU_METRICS:
                     continue
                 near = next(
@@ -43,7 +45,8 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Mark]:
                     metric,
                     f"IoUMetric has no metric {metric.value!r}",
                     f"did you mean {near!r}?" if near else f"it has {', '.join(IOU_METRICS)}",
-                    fix(f"write {near!r}", replaced(metric, near), safe=True) if near else None,
+                    # one that is listed already was not meant again
+                    fix(f"write {near!r}", replaced(metric, near), safe=True) if near and near not in listed else None,
                 )
 
 
