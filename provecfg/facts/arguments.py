@@ -228,8 +228,10 @@ def loader_part_of(config: Lookup, section: str) -> Iterator[tuple[Node, Part]]:
 
 
 def _around(typed: Typed) -> Node | None:
-    """The nearest dict around this one that names a class."""
+    """The nearest dict around this one that names a class; the top level is none, whatever a variable `type` is for."""
     around = typed.node.parent
-    while around is not None and not (isinstance(around.value, dict) and "type" in around.value):
+    while around is not None and around.parent is not None:
+        if isinstance(around.value, dict) and "type" in around.value:
+            return around
         around = around.parent
-    return around
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -247,7 +248,7 @@ class Size:
     at: Node | None
 
 
-SAME_SIZE: Final = frozenset(
+_SAME_SIZE: Final = frozenset(
     {
         "LoadImageFromFile",
         "LoadAnnotations",
@@ -266,7 +267,6 @@ SAME_SIZE: Final = frozenset(
         "RandomRotate",
         "RandomDepthMix",
         "ColorJitter",
-        "Albu",
         "ConcatCDInput",
         "LoadMultipleRSImageFromFile",
         "LoadSingleRSImageFromFile",
@@ -274,13 +274,24 @@ SAME_SIZE: Final = frozenset(
 )
 """Transforms that leave the size of an image as it is (mmsegmentation 1.2.2, datasets/transforms)."""
 
+_RESHAPING: Final = re.compile("Crop|D4|Lambda|Mosaic|Pad|RandomScale|Rotate90|[Ss]iz|Symmetry|Transpose")
+"""In the names of albumentations' transforms that may change the size of an image."""
+
+
+def keeps_size(node: Node) -> bool:
+    """Whether a transform leaves the size of every image as it is; Albu, if all of its transforms do."""
+    if node.type != "Albu":
+        return node.type in _SAME_SIZE
+    inner = node.get("transforms")
+    return inner is not None and not any(part.is_opaque or _RESHAPING.search(part.type or "") for part in inner.walk())
+
 
 def final_size(transforms: tuple[Node, ...]) -> Size | None:
     """What a pipeline makes of an image's size; None where a transform is not known."""
     size = Size(None, None, False, None)
     for node in transforms:
         kind = node.type
-        if kind in SAME_SIZE:
+        if keeps_size(node):
             continue
         if kind == "Resize":
             size = _resized(node)

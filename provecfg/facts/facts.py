@@ -311,4 +311,4 @@ def _refused_section(facts: Facts, section: str) -> Iterator[Refused]:
 
 
 def _refused_in_trials_in(facts: Facts, section: str) -> Iterator[RefusedInTrial]:
-    return refused_in_trials_of(facts, facts.built_in(section))
+    return refused_in_trials_of(facts, facts.typed_in(section), facts.built_in(section))

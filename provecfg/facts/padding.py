@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provecfg.facts.data import SAME_SIZE, Dataset, Loader, pair
+from provecfg.facts.data import Dataset, Loader, keeps_size, pair
 from provecfg.facts.lookup import Lookup
 from provecfg.mmconfig import Node
 
@@ -48,12 +48,14 @@ def smaller_than_crop(dataset: Dataset) -> tuple[Node, Node, float] | None:
     Of an image that keeps its ratio, the shorter side is at most the scale's shorter, and the longer at most its
     longer; None where that may fill the crop, or the config does not tell.
     """
-    shaping = [node for node in dataset.transforms if node.type not in SAME_SIZE]
+    shaping = [node for node in dataset.transforms if not keeps_size(node)]
     if [node.type for node in shaping] not in (["Resize", "RandomCrop"], ["RandomResize", "RandomCrop"]):
         return None
     resize, crop = shaping
     scale, cropped = pair(resize.value.get("scale")), pair(crop.value.get("crop_size"))
     ratios = resize.value.get("ratio_range", ()) if resize.type == "RandomResize" else (1.0, 1.0)
+    if resize.value.get("resize_type", "Resize") != "Resize":
+        return None
     if resize.value.get("keep_ratio") is not True or scale is None or cropped is None:
         return None
     if not isinstance(ratios, (list, tuple)) or len(ratios) != 2 or not isinstance(ratios[1], (int, float)):

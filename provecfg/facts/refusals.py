@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from provecfg.facts.arguments import is_for_the_runner
+from provecfg.facts.arguments import Owners, is_for_the_runner
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
@@ -112,20 +112,27 @@ class RefusedInTrial(NamedTuple):
     breach: Breach
 
 
-def refused_in_trials_of(config: Lookup, parts: Iterable[tuple[Typed, Part]]) -> Iterator[RefusedInTrial]:
+def refused_in_trials_of(
+    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
+) -> Iterator[RefusedInTrial]:
     """Values of kinds that their class refused when it was tried, whatever its other arguments.
 
     Args:
         config: The config.
-        parts: Its parts that are built as they stand.
+        typed: Its dicts with a `type`.
+        parts: Those that are built as they stand.
     """
     domains = config.registry.snapshot.domains
-    for typed, part in parts:
-        if not typed.is_direct or _is_passed_over(config, typed.node):
+    owners = Owners(config, typed)
+    for place, part in parts:
+        if not place.is_direct or _is_passed_over(config, place.node):
             continue
         for breach in part.breaches(domains):
-            node = typed.node.dig(breach.path)
-            if node is not None and not ("." in breach.path and _has_an_own_part(config, typed.node)):
+            node = place.node.dig(breach.path)
+            if node is None or ("." in breach.path and _has_an_own_part(config, place.node)):
+                continue
+            owner = owners.of(place)
+            if owner is None or not owner.may_take_out(breach.argument):
                 yield RefusedInTrial(node, breach.path, part.info.type_name, breach)
 
 

@@ -35,6 +35,9 @@ def test_wrappers_are_looked_through_and_their_pipeline_comes_last(facts_of: Fac
         ("dict(type='RandomResize', scale=(200, 100)), dict(type='RandomCrop', crop_size=(64, 32))", (64, 32, False)),
         ("dict(type='RandomCrop', crop_size=64), dict(type='Pad', size=(64, 64))", (64, 64, True)),
         ("dict(type='MyResize')", None),
+        ("dict(type='Pad', size=64), dict(type='Albu', transforms=[dict(type='ShiftScaleRotate')])", (64, 64, True)),
+        ("dict(type='Pad', size=64), dict(type='Albu', transforms=[dict(transforms=[dict(type='Resize')])])", None),
+        ("dict(type='Pad', size=64), dict(type='Albu', transforms=read())", None),
     ],
 )
 def test_the_size_after_a_pipeline_is_that_of_its_last_step_that_decides_it(
@@ -63,6 +66,8 @@ def test_the_share_of_padding_is_what_the_crop_leaves_of_the_size(facts_of: Fact
         ("type='RandomResize', scale=(800, 200), ratio_range=(0.5, 2.0), keep_ratio=True", None),
         ("type='Resize', scale=(200, 200)", None),  # which other rules judge
         ("type='OwnResize', scale=(200, 200), keep_ratio=True", None),
+        ("type='Resize', scale=(200, 200), keep_ratio=True), dict(type='Albu', transforms=[dict(type='Resize')]", None),
+        ("type='RandomResize', resize_type='Own', scale=(8, 8), ratio_range=(1, 1), keep_ratio=True", None),
     ],
 )
 def test_images_that_no_scale_makes_as_large_as_the_crop_leave_it_empty(

@@ -127,14 +127,22 @@ def test_a_fact_is_read_by_everyone_who_asks_for_it(facts_of: Callable[[str], Fa
 
 
 def test_an_answer_stands_for_what_it_was_made_of(facts_of: Callable[[str], Facts]) -> None:
-    ours, theirs = facts_of("default_scope = 'mmseg'\nx = 1"), facts_of("default_scope = 'mmdet'\nx = 1")
-    fragment = facts_of("x = 1")
+    ours, fragment = facts_of("default_scope = 'mmseg'\nx = 1"), facts_of("x = 1")
+    # numbers of contents are a registry's, and each scope has one
+    theirs = Facts(facts_of("default_scope = 'mmdet'\nx = 1").view, ours.registry)
     silences = Silences()
     ours.reads = set()
     assert ours.is_mmseg
     silences.learn("rule", ours)
     assert "rule" in silences.about(fragment)
     assert "rule" not in silences.about(theirs)
+
+
+def test_a_variable_called_type_names_no_class_around_the_sections(facts_of: Callable[[str], Facts]) -> None:
+    """What is found in a section, and remembered of it, depends on the section alone."""
+    model = "model = dict(backbone=dict(norm_cfg=dict(type='BN', momentum=[1], requires_gradd=True)))\n"
+    named, plain = (judge(facts_of(text + model).view) for text in ("type = 'train'\n", ""))
+    assert [finding.code for finding in named] == [finding.code for finding in plain] == ["REG108", "REG002"]
 
 
 def test_a_view_of_plain_dicts_is_judged_as_well() -> None:

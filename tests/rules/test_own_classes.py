@@ -67,6 +67,11 @@ class OfManyLosses(FCNHead):
         super().__init__(**kwargs)
 
 @MODELS.register_module()
+class Weighs(FCNHead):
+    def __init__(self, loss_decode, weight, **kwargs):
+        super().__init__(loss_decode=dict(loss_decode, **{"loss_weight": weight}), **kwargs)
+
+@MODELS.register_module()
 class AddsEdges(SegDataPreProcessor):
     def forward(self, data, training=False):
         return with_edges(super().forward(data, training))
@@ -150,6 +155,8 @@ RIGHT = {
     "backbones of its own segmentor": "model = dict(type='TwoBackbones', auxiliary_head=None, backbone=dict("
     "_delete_=True, rgb=dict(type='ResNetV1c', depth=18), depth=dict(type='ResNetV1c', depth=18)), decode_head=dict("
     "in_channels=4096))",
+    "a weight that its own head sets": "model = dict(auxiliary_head=None, decode_head=dict(type='Weighs', weight=2.0, "
+    "loss_decode=dict(_delete_=True, type='DiceLoss', use_sigmoid=False, loss_weight='auto')))",
     "a section of its own constructor": "optim_wrapper = dict(_delete_=True, constructor='OfTwo', generator=dict("
     "type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4)), disc=dict(type='OptimWrapper', optimizer=dict("
     "type='Adam', lr=1e-4)))",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,11 @@ class Breach:
     path: str
     kind: str
     evidence: Evidence
+
+    @property
+    def argument(self) -> str:
+        """The argument that it stands in."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
 Domain = Mapping[str, Mapping[str, Evidence]]
