@@ -42,7 +42,7 @@ def edited_model(
         else:
             _set_losses(_at(model, losses.head.path), losses, dataset)
     _follow_crop(model, base, study.data.crop_size)
-    set_test_cfg(model, study)
+    set_test_cfg(model, study, base)
     if not study.pretrained:
         _start_from_random_weights(model)
     last = {key: model.pop(key) for key in ("train_cfg", "test_cfg") if key in model}

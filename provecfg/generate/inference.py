@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from provecfg.study.bases import Base
 from provecfg.study.schema import Study
 
 
-def set_test_cfg(model: dict[str, Any], study: Study) -> None:
+def set_test_cfg(model: dict[str, Any], study: Study, base: Base) -> None:
     """Put the study's way of predicting in the place of the base's, where it says one."""
     inference = study.inference
     if inference.mode is None:
@@ -20,7 +21,7 @@ def set_test_cfg(model: dict[str, Any], study: Study) -> None:
     window = inference.window or study.data.crop_size
     stride = inference.stride or tuple(max(1, side * 2 // 3) for side in window)
     model["test_cfg"] = {"mode": "slide", "crop_size": window, "stride": stride, **kept}
-    if str(model["decode_head"].get("type")).startswith("Mask2Former"):
+    if base.main_head.kind.startswith("Mask2Former"):
         # Mask2FormerHead.predict resizes each window to the padded image (mmsegmentation 1.2.2; its issue 3666)
         model["data_preprocessor"].pop("test_cfg", None)
 

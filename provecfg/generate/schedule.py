@@ -53,6 +53,8 @@ def optim_wrapper(study: Study, base: Base) -> dict[str, Any]:
     accumulate = changes.accumulate or accumulate
     if accumulate is not None:
         wrapper["accumulative_counts"] = accumulate
+    if optimizer.get("weight_decay") is None and "paramwise_cfg" in own:
+        own["paramwise_cfg"] = _without_decay(own["paramwise_cfg"])
     return wrapper | {key: value for key, value in own.items() if key not in ("type", "loss_scale", "dtype")}
 
 
@@ -86,6 +88,17 @@ def _optimizer(own: dict[str, Any], changes: OptimizerSpec) -> dict[str, Any]:
     if changes.weight_decay is not None:
         optimizer["weight_decay"] = changes.weight_decay
     return optimizer | changes.arguments
+
+
+def _without_decay(factors: dict[str, Any]) -> dict[str, Any]:
+    """Per-parameter factors without those of a weight decay: mmengine refuses them where there is none to multiply.
+
+    A key of `custom_keys` stays when its factor goes, since it keeps its parameters from shorter keys.
+    """
+    kept = {key: value for key, value in factors.items() if not key.endswith("decay_mult")}
+    if "custom_keys" in kept:
+        kept["custom_keys"] = {key: _without_decay(own) for key, own in kept["custom_keys"].items()}
+    return kept
 
 
 def param_scheduler(study: Study, base: Base) -> list[dict[str, Any]]:

@@ -84,9 +84,11 @@ def conflicts(study: Study) -> Iterator[Conflict]:
 
 _UNFIT: Final = {
     "LBFGS": "its step wants a closure, which mmengine's OptimWrapper does not give",
+    "Muon": "it takes matrices alone, and a convolution's weights are none",
     "SparseAdam": "it takes sparse gradients alone",
 }
-"""Optimizers of torch that fail at the first step (torch 2.13, optim/lbfgs.py and optim/sparse_adam.py, `step`)."""
+"""Optimizers of torch that fail before the first step is made (torch 2.13, optim/lbfgs.py and optim/sparse_adam.py,
+`step`; optim/_muon.py, `__init__`)."""
 
 
 def _unused(study: Study) -> Iterator[Conflict]:

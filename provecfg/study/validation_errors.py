@@ -68,7 +68,7 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     if kind == "union_tag_not_found":
         return _value(location, "has no `type`, which says what it is", _hint(location))
     value = details["input"]
-    is_said = kind.startswith(_SELF_EXPLAINING) or kind in ("too_long", "string_too_short")
+    is_said = kind.startswith(_SELF_EXPLAINING) or kind in ("too_long", "too_short", "string_too_short")
     shown = "" if is_said or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
     return _value(location, f"{_message(details)}{shown}", _hint(location))
 

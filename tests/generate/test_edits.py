@@ -108,6 +108,13 @@ def test_sizes_that_are_the_bases_crop_follow_the_studys() -> None:
     assert plan.segmentor["test_cfg"] == {"mode": "slide", "crop_size": (256, 256), "stride": (170, 170)}
 
 
+def test_a_cascade_of_heads_predicts_in_windows() -> None:
+    plan = plan_of("pointrend_r50_4xb2-80k_cityscapes-512x1024", inference={"mode": "slide", "window": [256, 512]})
+    assert len(plan.segmentor["decode_head"]) == 2
+    assert plan.segmentor["test_cfg"]["crop_size"] == (256, 512)
+    assert complaints(plan) == []
+
+
 @pytest.mark.parametrize(("model", "is_padded"), [("mask2former_swin-b", False), ("segnext_mscan-b", True)])
 def test_windows_of_mask2former_are_taken_of_images_that_are_not_padded(model: str, is_padded: bool) -> None:
     assert "test_cfg" in plan_of(model).segmentor["data_preprocessor"]

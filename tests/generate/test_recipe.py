@@ -37,6 +37,14 @@ def test_a_recipe_passes_validation(recipe: dict[str, Any], base: str) -> None:
     assert complaints(plan_of(base, "focal", **recipe)) == []
 
 
+def test_without_a_weight_decay_no_factor_multiplies_it() -> None:
+    # mmengine's constructor: "base_wd should not be None"
+    wrapper = plan_of("segformer_mit-b3", optimizer={"type": "Rprop"}).optim_wrapper
+    assert wrapper["paramwise_cfg"] == {"custom_keys": {"pos_block": {}, "norm": {}, "head": {"lr_mult": 10.0}}}
+    decays = plan_of("segformer_mit-b3", optimizer={"type": "Rprop", "weight_decay": 0.1}).optim_wrapper
+    assert decays["paramwise_cfg"]["custom_keys"]["norm"] == {"decay_mult": 0.0}
+
+
 def test_the_bases_own_decay_ends_where_the_run_does() -> None:
     knet = "knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512"  # 80000 iterations, milestones at 60000 and 72000
     warmup, steps = plan_of(knet, schedule={"max_iters": 8000}).param_scheduler
