@@ -166,10 +166,10 @@ def domains_of(
         tried: All of them: what the parts of others say of an argument that both inherit.
         figures: Counts, added to.
     """
-    given = _given_kinds(tried)
+    shipped_kinds = _shipped_kinds(tried)
     with _prepared() as folder:
         for dotted, trial in chosen.items():
-            domain = _domain(dotted, trial, given, folder, figures)
+            domain = _domain(dotted, trial, shipped_kinds, folder, figures)
             figures["classes"] += 1
             figures["domains"] += sum(map(len, domain.values()))
             yield dotted, domain
@@ -233,7 +233,7 @@ def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[tuple[str, str]], 
 
 
 def _domain(
-    dotted: str, trial: TriedClass, given: dict[tuple[str, str], set[str]], folder: Path, figures: Counter[str]
+    dotted: str, trial: TriedClass, shipped_kinds: dict[tuple[str, str], set[str]], folder: Path, figures: Counter[str]
 ) -> Domain:
     from provecfg.registry.experiments import subjects
 
@@ -244,7 +244,7 @@ def _domain(
         bases = _accepted(attempt, values)
         if not bases:
             return None
-        inference = Inference(_subject(dotted, trial, bases, given), attempt, _SECONDS)
+        inference = Inference(_subject(dotted, trial, bases, shipped_kinds), attempt, _SECONDS)
         domain = inference.domain()
         return inference.trials, domain
 
@@ -270,7 +270,7 @@ def _accepted(attempt: Attempt, values: Sequence[Values]) -> list[Values]:
 
 
 def _subject(
-    dotted: str, trial: TriedClass, bases: Sequence[Values], given: dict[tuple[str, str], set[str]]
+    dotted: str, trial: TriedClass, bases: Sequence[Values], shipped_kinds: dict[tuple[str, str], set[str]]
 ) -> Subject:
     defaults = {
         name: parameter.default
@@ -282,7 +282,7 @@ def _subject(
     return Subject(
         bases=bases,
         defaults=defaults,
-        known_kinds=functools.partial(_known_kinds, trial.info, given),
+        known_kinds=functools.partial(_known_kinds, trial.info, shipped_kinds),
         texts=_texts(dotted),
         is_silent=functools.partial(_is_silent, trial.info),
     )
@@ -314,32 +314,32 @@ def _origin(info: ClassInfo, name: str) -> tuple[str, str]:
     return (info.dotted if parameter is None else parameter.origin or info.dotted), name
 
 
-def _given_kinds(tried: dict[str, TriedClass]) -> dict[tuple[str, str], set[str]]:
+def _shipped_kinds(tried: dict[str, TriedClass]) -> dict[tuple[str, str], set[str]]:
     """Where an argument is declared, and its path -> the kinds of the values that any config gives it."""
     from provecfg.registry.experiments.variations import paths_of
 
-    given: dict[tuple[str, str], set[str]] = defaultdict(set)
+    shipped_kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
     for trial in tried.values():
         for part in trial.values:
             for path in paths_of(part):
                 origin, _ = _origin(trial.info, path.removesuffix(ITEMS).split(".")[0])
                 value = dig(part, path.removesuffix(ITEMS))
                 for item in value if path.endswith(ITEMS) else (value,):
-                    given[origin, path] |= _kinds_of(item)
-    return given
+                    shipped_kinds[origin, path] |= _kinds_of(item)
+    return shipped_kinds
 
 
 def _kinds_of(value: Any) -> set[str]:
     return {kind for kind, is_of in KINDS.items() if is_of(value)}
 
 
-def _known_kinds(info: ClassInfo, given: dict[tuple[str, str], set[str]], path: str) -> Collection[str]:
+def _known_kinds(info: ClassInfo, shipped_kinds: dict[tuple[str, str], set[str]], path: str) -> Collection[str]:
     """Kinds that documentation, default or a config give an argument, of this class or of one that shares it."""
     argument = path.removesuffix(ITEMS)
     name = argument.split(".")[0]
     if name not in info.parameters and name not in TAKEN.get(info.registry, ()):
         return KINDS  # it goes to a class that another argument names
-    kinds = set(given.get((_origin(info, name)[0], path), ()))
+    kinds = set(shipped_kinds.get((_origin(info, name)[0], path), ()))
     parameter = info.parameters.get(name)
     if name == argument and parameter is not None:
         items = parameter.default if path.endswith(ITEMS) else [parameter.default]

@@ -58,8 +58,6 @@ def smaller_than_crop(dataset: Dataset, size: tuple[int, int]) -> tuple[Node, No
     resize, crop = shaping
     scale, cropped = pair(resize.value.get("scale")), pair(crop.value.get("crop_size"))
     ratios = resize.value.get("ratio_range", ()) if resize.type == "RandomResize" else (1.0, 1.0)
-    if resize.value.get("resize_type", "Resize") != "Resize":
-        return None
     if resize.value.get("keep_ratio") is not True or scale is None or cropped is None:
         return None
     if resize.value.get("resize_type", "Resize") != "Resize" or size[0] < cropped[0] or size[1] < cropped[1]:

@@ -62,12 +62,12 @@ def test_a_config_judged_after_others_has_the_findings_that_it_has_alone() -> No
     views = [read_config(path) for path in (*GENERATED, *CLEAN, *FAULTS)]
     draw.shuffle(views)
     configs = [*views, *(mixed(draw.choice(views), draw.choice(views), draw) for _ in range(300))]
-    found = 0
+    findings_seen = 0
     for view in configs:
         findings = remembered(view)
         assert findings == anew(view)
-        found += len(findings)
-    assert found > 100
+        findings_seen += len(findings)
+    assert findings_seen > 100
 
 
 def test_what_no_rule_finds_fault_with_is_not_judged_again(facts_of: Callable[[str], Facts]) -> None:
