@@ -51,6 +51,12 @@ class HandsNothingOn(BaseSegDataset):
         super().__init__(data_root=data_root, pipeline=pipeline)
 
 @DATASETS.register_module()
+class SetsCrops(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def __init__(self, pipeline, crop, **kwargs):
+        super().__init__(pipeline=[*pipeline[:2], dict(pipeline[2], **{"crop_size": crop}), *pipeline[3:]], **kwargs)
+
+@DATASETS.register_module()
 class Packs:
     def __init__(self, dataset):
         self.dataset = DATASETS.build(dataset)
@@ -155,8 +161,18 @@ RIGHT = {
     "backbones of its own segmentor": "model = dict(type='TwoBackbones', auxiliary_head=None, backbone=dict("
     "_delete_=True, rgb=dict(type='ResNetV1c', depth=18), depth=dict(type='ResNetV1c', depth=18)), decode_head=dict("
     "in_channels=4096))",
-    "a weight that its own head sets": "model = dict(auxiliary_head=None, decode_head=dict(type='Weighs', weight=2.0, "
-    "loss_decode=dict(_delete_=True, type='DiceLoss', use_sigmoid=False, loss_weight='auto')))",
+    **{
+        f"a weight that its own head sets: {loss}": "model = dict(auxiliary_head=None, decode_head=dict(type='Weighs', "
+        f"weight=2.0, loss_decode=dict(_delete_=True, type={loss})))"
+        for loss in (
+            "'DiceLoss', use_sigmoid=False, loss_weight='auto'",  # which is refused in trials
+            "'CrossEntropyLoss', loss_weight='auto'",  # is of another kind
+            "'FocalLoss', loss_weight='auto'",  # is asserted
+        )
+    },
+    "an argument that its own dataset sets": "model = dict(auxiliary_head=None, decode_head=dict(num_classes=3))\n"
+    "train_dataloader = dict(dataset=dict(_delete_=True, type='SetsCrops', crop=(512, 1024), pipeline=["
+    f"{LOADS}, dict(type='RandomCrop'), dict(type='PackSegInputs')]))",
     "a section of its own constructor": "optim_wrapper = dict(_delete_=True, constructor='OfTwo', generator=dict("
     "type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4)), disc=dict(type='OptimWrapper', optimizer=dict("
     "type='Adam', lr=1e-4)))",
