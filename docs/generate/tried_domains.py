@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docs.generate.zoo import installed_configs, leaf_configs
-from provecfg.facts.arguments import built_as_they_stand
+from provecfg.facts.arguments import Owners, built_as_they_stand
 from provecfg.facts.facts import Facts
 from provecfg.facts.parts import Part
 from provecfg.mmconfig import DottedName, Opaque, read_config
@@ -123,7 +123,7 @@ def tried_classes(registry: Registry) -> dict[str, TriedClass]:
     for path in [*leaf_configs(folder), *generated]:
         view = read_config(path)
         facts = Facts(view, registry_for(view, release=registry.snapshot.release))
-        for typed, part in built_as_they_stand(facts, facts.typed, facts.parts):
+        for typed, part in built_as_they_stand(facts, Owners(facts, facts.typed), facts.parts):
             dotted = part.info.dotted
             if dotted.startswith("provecfg.") or not typed.is_direct or typed.registry not in _REGISTRIES:
                 continue

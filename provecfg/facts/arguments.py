@@ -99,10 +99,9 @@ def unregistered_of(config: Lookup, typed: Iterable[Typed]) -> Iterator[tuple[Ty
 
 
 def built_as_they_stand(
-    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
+    config: Lookup, owners: Owners, parts: Iterable[tuple[Typed, Part]]
 ) -> Iterator[tuple[Typed, Part]]:
     """The parts whose dict goes to its class as it is: not what a class of the user's may have made of its own keys."""
-    owners = Owners(config, typed)
     for place, part in parts:
         if place.node.key == "optim_wrapper" and _has_an_own_constructor(config, place.node):
             continue
@@ -132,10 +131,11 @@ class Owners:
         # by the id of the dict, which the config holds, so that the id stays its own
         self._registry_at = {id(place.node.value): place.registry for place in typed}
 
-    def of(self, typed: Typed) -> ClassInfo | None:
-        """The class of the dict that this one stands in."""
+    def may_set(self, typed: Typed, key: str) -> bool:
+        """Whether the dict stands in one of a class of the user's that may set this key, or take it out."""
         around = _around(typed)
-        return None if around is None else self._class_of(around, typed)
+        owner = None if around is None else self._class_of(around, typed)
+        return owner is not None and owner.may_take_out(key)
 
     def are_the_users(self, typed: Typed) -> bool:
         """Whether the dict stands in one that is the user's to interpret, or nobody's who is known."""
@@ -158,21 +158,16 @@ def _has_a_certain_registry(config: Lookup, typed: Typed) -> bool:
     return typed.registry in _PARTS_OF_MODELS and owner is not None and owner.dotted.startswith("mmseg.")
 
 
-def unused_arguments_of(
-    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
-) -> Iterator[UnusedArgument]:
+def unused_arguments_of(owners: Owners, parts: Iterable[tuple[Typed, Part]]) -> Iterator[UnusedArgument]:
     """The arguments that their classes do not use.
 
     Args:
-        config: The config.
-        typed: Its dicts with a `type`.
-        parts: Those that are built as they stand.
+        owners: The classes around the dicts of the config.
+        parts: Those dicts that are built as they stand.
     """
-    owners = Owners(config, typed)
     for place, part in parts:
         for key, fate in part.unused(place.slot):
-            owner = owners.of(place)
-            if owner is None or not owner.may_take_out(key):
+            if not owners.may_set(place, key):
                 yield UnusedArgument(place, part.info, Node(place.node.value[key], place.node, key), fate)
 
 
@@ -192,21 +187,21 @@ class Misfit(NamedTuple):
     stated: StatedType
 
 
-def misfits_of(config: Lookup, parts: Iterable[tuple[Node, Part]]) -> Iterator[Misfit]:
+def misfits_of(config: Lookup, node: Node, part: Part) -> Iterator[Misfit]:
     """The values of a kind that their class does not state.
 
     Args:
         config: The config.
-        parts: Dicts that go to their class as they are.
+        node: A dict that goes to its class as it is.
+        part: What follows of the two.
     """
     misdescribed = accepted(config.registry.snapshot.release).misdescribed
-    for node, part in parts:
-        if part.info.is_of_user:
-            continue
-        for key, path, stated in part.misfits:
-            if argument_name(part.info.dotted, key) not in misdescribed:
-                argument = Node(node.value[key], node, key)
-                yield Misfit(part.info, key, (argument.dig(path) if path else None) or argument, stated)
+    if part.info.is_of_user:
+        return
+    for key, path, stated in part.misfits:
+        if argument_name(part.info.dotted, key) not in misdescribed:
+            argument = Node(node.value[key], node, key)
+            yield Misfit(part.info, key, (argument.dig(path) if path else None) or argument, stated)
 
 
 def is_for_the_runner(config: Lookup, key: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from provecfg.facts.arguments import (
     Misfit,
+    Owners,
     UnusedArgument,
     built_as_they_stand,
     loader_part_of,
@@ -232,8 +233,12 @@ class Facts(Lookup):
 
     def built_in(self, section: str) -> tuple[tuple[Typed, Part], ...]:
         """Those whose dict goes to its class as it is."""
-        typed, parts = self.typed_in, self.parts_in
-        return self._once(("built", section), lambda: tuple(built_as_they_stand(self, typed(section), parts(section))))
+        owners, parts = self.owners_in, self.parts_in
+        return self._once(("built", section), lambda: tuple(built_as_they_stand(self, owners(section), parts(section))))
+
+    def owners_in(self, section: str) -> Owners:
+        """The classes around the dicts of a section."""
+        return self._once(("owners", section), lambda: Owners(self, self.typed_in(section)))
 
     def _once(self, name: Hashable, work_out: Callable[[], _T]) -> _T:
         value, reads = self.known(name, work_out)
@@ -289,12 +294,16 @@ class Facts(Lookup):
 
 
 def _unused_in(facts: Facts, section: str) -> Iterator[UnusedArgument]:
-    return unused_arguments_of(facts, facts.typed_in(section), facts.built_in(section))
+    return unused_arguments_of(facts.owners_in(section), facts.built_in(section))
 
 
 def _misfits_in(facts: Facts, section: str) -> Iterator[Misfit]:
-    parts = [(typed.node, part) for typed, part in facts.built_in(section)]
-    return misfits_of(facts, [*parts, *loader_part_of(facts, section)])
+    owners = facts.owners_in(section)
+    for typed, part in facts.built_in(section):
+        misfits = misfits_of(facts, typed.node, part)
+        yield from (misfit for misfit in misfits if not owners.may_set(typed, misfit.argument))
+    for node, part in loader_part_of(facts, section):
+        yield from misfits_of(facts, node, part)
 
 
 def _unregistered_in(facts: Facts, section: str) -> Iterator[tuple[Typed, Node]]:
@@ -303,7 +312,7 @@ def _unregistered_in(facts: Facts, section: str) -> Iterator[tuple[Typed, Node]]
 
 
 def _refused_values_in(facts: Facts, section: str) -> Iterator[Refused]:
-    return refused_values_of(facts, facts.built_in(section), is_whole_run=facts.is_whole_run)
+    return refused_values_of(facts, facts.owners_in(section), facts.built_in(section), is_whole_run=facts.is_whole_run)
 
 
 def _refused_section(facts: Facts, section: str) -> Iterator[Refused]:
@@ -311,4 +320,4 @@ def _refused_section(facts: Facts, section: str) -> Iterator[Refused]:
 
 
 def _refused_in_trials_in(facts: Facts, section: str) -> Iterator[RefusedInTrial]:
-    return refused_in_trials_of(facts, facts.typed_in(section), facts.built_in(section))
+    return refused_in_trials_of(facts, facts.owners_in(section), facts.built_in(section))

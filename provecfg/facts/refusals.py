@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -36,12 +37,15 @@ class Refused(NamedTuple):
     arguments: tuple[Node, ...]
 
 
-def refused_values_of(config: Lookup, parts: Iterable[tuple[Typed, Part]], *, is_whole_run: bool) -> Iterator[Refused]:
+def refused_values_of(
+    config: Lookup, owners: Owners, parts: Iterable[tuple[Typed, Part]], *, is_whole_run: bool
+) -> Iterator[Refused]:
     """Dicts that their class is certain to refuse.
 
     Args:
         config: The config.
-        parts: Its parts that are built as they stand.
+        owners: The classes around its dicts.
+        parts: Those dicts that are built as they stand.
         is_whole_run: Whether what the config does not say is said nowhere else.
     """
     for typed, part in parts:
@@ -49,6 +53,8 @@ def refused_values_of(config: Lookup, parts: Iterable[tuple[Typed, Part]], *, is
             part.refusals[typed.is_direct] = _refusal_of(config, part, is_whole=typed.is_direct)
         refused = part.refusals[typed.is_direct]
         if refused is None or _is_passed_over(config, typed.node):
+            continue
+        if any(owners.may_set(typed, _argument(key)) for key in refused.keys if key != "type"):
             continue
         arguments = _nodes_at(typed.node, refused.keys)
         if is_whole_run or not _is_about_absence(refused, arguments):
@@ -113,17 +119,16 @@ class RefusedInTrial(NamedTuple):
 
 
 def refused_in_trials_of(
-    config: Lookup, typed: Iterable[Typed], parts: Iterable[tuple[Typed, Part]]
+    config: Lookup, owners: Owners, parts: Iterable[tuple[Typed, Part]]
 ) -> Iterator[RefusedInTrial]:
     """Values of kinds that their class refused when it was tried, whatever its other arguments.
 
     Args:
         config: The config.
-        typed: Its dicts with a `type`.
-        parts: Those that are built as they stand.
+        owners: The classes around its dicts.
+        parts: Those dicts that are built as they stand.
     """
     domains = config.registry.snapshot.domains
-    owners = Owners(config, typed)
     for place, part in parts:
         if not place.is_direct or _is_passed_over(config, place.node):
             continue
@@ -131,8 +136,7 @@ def refused_in_trials_of(
             node = place.node.dig(breach.path)
             if node is None or ("." in breach.path and _has_an_own_part(config, place.node)):
                 continue
-            owner = owners.of(place)
-            if owner is None or not owner.may_take_out(breach.argument):
+            if not owners.may_set(place, _argument(breach.path)):
                 yield RefusedInTrial(node, breach.path, part.info.type_name, breach)
 
 
@@ -191,6 +195,11 @@ def _is_passed_over(config: Lookup, node: Node) -> bool:
 def _is_about_absence(refused: Refusal, arguments: tuple[Node, ...]) -> bool:
     """Whether something is refused because a key is missing, which a config that inherits from this one may add."""
     return not arguments or refused.is_missing
+
+
+def _argument(path: str) -> str:
+    """The argument of a class that a dotted path leads into."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
 
 
 def _nodes_at(node: Node, paths: Iterable[str]) -> tuple[Node, ...]:

@@ -69,7 +69,7 @@ class ClassRecord:
         row: Line of its definition there.
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
-        texts: Of a class of the user's, the names that its body has as texts.
+        texts: Of a class of the user's, the keys that its body may take out of a dict or set in it.
         class_count: Of a dataset of the user's, how many classes its own METAINFO names; None where it tells none.
     """
 
@@ -181,7 +181,9 @@ class ClassInfo:
         return any(record is None or record.may_hide(name) for record in self.ancestors)
 
     def may_take_out(self, key: str) -> bool:
-        """Whether a class of the user's may take this key out of a dict that it is given, before it builds that."""
+        """Whether a class of the user's may take this key out of a dict that it is given, or set it, before it builds
+        that.
+        """
         return any(record is not None and key in record.texts for record in self.ancestors)
 
     def is_a(self, name: str) -> bool:

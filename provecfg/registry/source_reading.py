@@ -63,12 +63,22 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=_MOST_DEFINITIONS)
 def texts_of(owner: ast.ClassDef) -> frozenset[str]:
-    """The names that a class body has as texts: keys that it may take out of a dict before it hands that on."""
-    return frozenset(
-        node.value
-        for node in ast.walk(owner)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
-    )
+    """Keys that a class body may take out of a dict, or set in it, before it hands that on: the names that it has as
+    texts, that it assigns to as attributes of others than `self`, and that it puts into another dict as keywords.
+    """
+    return frozenset(name for node in ast.walk(owner) for name in _keys_in(node))
+
+
+def _keys_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+        yield node.value
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            yield node.attr
+    elif isinstance(node, ast.Call) and last_name(node.func) in ("ConfigDict", "dict", "update"):
+        names = [keyword.arg for keyword in node.keywords if keyword.arg is not None]
+        if last_name(node.func) == "update" or node.args or len(names) < len(node.keywords):
+            yield from names
 
 
 def class_count(owner: ast.ClassDef) -> int | None:

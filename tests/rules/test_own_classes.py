@@ -51,6 +51,12 @@ class HandsNothingOn(BaseSegDataset):
         super().__init__(data_root=data_root, pipeline=pipeline)
 
 @DATASETS.register_module()
+class SetsCrops(BaseSegDataset):
+    METAINFO = dict(classes=("a", "b", "c"), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])
+    def __init__(self, pipeline, crop, **kwargs):
+        super().__init__(pipeline=[*pipeline[:2], dict(pipeline[2], **{"crop_size": crop}), *pipeline[3:]], **kwargs)
+
+@DATASETS.register_module()
 class Packs:
     def __init__(self, dataset):
         self.dataset = DATASETS.build(dataset)
@@ -63,13 +69,32 @@ class MergeLabels(BaseTransform):
 
 @MODELS.register_module()
 class OfManyLosses(FCNHead):
-    def __init__(self, loss_decode_modal=None, loss_decode_head=None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        loss_decode_modal=None,
+        loss_decode_head=None,
+        loss_decode=dict(type="CrossEntropyLoss", loss_weight=1.0),
+        **kwargs
+    ):
+        self.loss_weight = 1.0
+        super().__init__(loss_decode=loss_decode, **kwargs)
 
 @MODELS.register_module()
 class Weighs(FCNHead):
     def __init__(self, loss_decode, weight, **kwargs):
         super().__init__(loss_decode=dict(loss_decode, **{"loss_weight": weight}), **kwargs)
+
+@MODELS.register_module()
+class WeighsByAttribute(FCNHead):
+    def __init__(self, loss_decode, weight, **kwargs):
+        loss_decode.loss_weight = weight
+        super().__init__(loss_decode=loss_decode, **kwargs)
+
+@MODELS.register_module()
+class WeighsByUpdate(FCNHead):
+    def __init__(self, loss_decode, weight, **kwargs):
+        loss_decode.update(loss_weight=weight)
+        super().__init__(loss_decode=loss_decode, **kwargs)
 
 @MODELS.register_module()
 class AddsEdges(SegDataPreProcessor):
@@ -155,8 +180,23 @@ RIGHT = {
     "backbones of its own segmentor": "model = dict(type='TwoBackbones', auxiliary_head=None, backbone=dict("
     "_delete_=True, rgb=dict(type='ResNetV1c', depth=18), depth=dict(type='ResNetV1c', depth=18)), decode_head=dict("
     "in_channels=4096))",
-    "a weight that its own head sets": "model = dict(auxiliary_head=None, decode_head=dict(type='Weighs', weight=2.0, "
-    "loss_decode=dict(_delete_=True, type='DiceLoss', use_sigmoid=False, loss_weight='auto')))",
+    **{
+        f"a weight that its own head sets: {loss}": "model = dict(auxiliary_head=None, decode_head=dict(type='Weighs', "
+        f"weight=2.0, loss_decode=dict(_delete_=True, type={loss})))"
+        for loss in (
+            "'DiceLoss', use_sigmoid=False, loss_weight='auto'",  # which is refused in trials
+            "'CrossEntropyLoss', loss_weight='auto'",  # is of another kind
+            "'FocalLoss', loss_weight='auto'",  # is asserted
+        )
+    },
+    **{
+        f"a weight that {head} sets": f"model = dict(auxiliary_head=None, decode_head=dict(type='{head}', "
+        "weight=2.0, loss_decode=dict(_delete_=True, type='CrossEntropyLoss', loss_weight='auto')))"
+        for head in ("WeighsByAttribute", "WeighsByUpdate")
+    },
+    "an argument that its own dataset sets": "model = dict(auxiliary_head=None, decode_head=dict(num_classes=3))\n"
+    "train_dataloader = dict(dataset=dict(_delete_=True, type='SetsCrops', crop=(512, 1024), pipeline=["
+    f"{LOADS}, dict(type='RandomCrop'), dict(type='PackSegInputs')]))",
     "a section of its own constructor": "optim_wrapper = dict(_delete_=True, constructor='OfTwo', generator=dict("
     "type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4)), disc=dict(type='OptimWrapper', optimizer=dict("
     "type='Adam', lr=1e-4)))",
@@ -199,6 +239,15 @@ def test_what_an_own_class_does_not_hand_on_to_its_parent_is_told_so(folder: Pat
         "let HandsNothingOn take **kwargs and hand them to BaseSegDataset, which takes it; or, with _delete_=True, "
         "set here all that it needs"
     )
+
+
+def test_what_an_own_class_sets_by_default_alone_is_judged_in_its_place(folder: Path) -> None:
+    path = folder / "config.py"
+    loss = "loss_decode=dict(_delete_=True, type='CrossEntropyLoss', loss_weight='auto')"
+    head = f"dict(type='OfManyLosses', {loss})"
+    path.write_text(HEAD + f"model = dict(auxiliary_head=None, decode_head={head})\n", encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.severity is Severity.ERROR)
+    assert (error.code, error.key) == ("REG108", "model.decode_head.loss_decode.loss_weight")
 
 
 def test_a_checkpoint_hook_that_counts_epochs_saves_the_best_all_the_same(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +67,6 @@ class Breach:
     path: str
     kind: str
     evidence: Evidence
-
-    @property
-    def argument(self) -> str:
-        """The argument that it stands in."""
-        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
 Domain = Mapping[str, Mapping[str, Evidence]]

@@ -225,9 +225,11 @@ def missing_argument(facts: Facts) -> Iterator[Mark]:
 
 
 def _incomplete(facts: Facts, section: str) -> Iterator[Mark]:
+    owners = facts.owners_in(section)
     for typed, part in facts.parts_in(section):
         info = part.info
         lacking = [name for name in info.required if name not in part.value] if typed.is_direct else []
+        lacking = [name for name in lacking if not owners.may_set(typed, name)]
         if not lacking or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more
         many = "s" if len(lacking) > 1 else ""
