@@ -23,12 +23,13 @@ _ASSIGNS_A_KEY = re.compile(
     rf"""^(?:{_TEXT_KEYS})\s*=\s*["'\[(]|^(?:{_DICT_KEYS})\s*=\s*(?:dict\s*\(|[\[{{])|^with read_base\(\)""",
     re.MULTILINE,
 )
-_HAS_A_KEY = re.compile(
-    rf"""^[{{ \t]*["']?(?:(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$))""", re.MULTILINE
-)
+_OF_A_CONFIG = rf"""(?:{_TEXT_KEYS})["']?\s*:|(?:{_DICT_KEYS})["']?\s*:\s*(?:[{{\[]|$)"""
+_OF_A_STUDY = r"""(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)["']?\s*:"""
+_NAME = r"""name["']?\s*:"""
+_FIRST_LINE = re.compile(r"""^(?!---)([ \t]*)([{"'\w-])""", re.MULTILINE)
+"""Of YAML and JSON, past comments, directives and the mark of a document: its indentation, and its first sign."""
 _MODELS_UNDER_A_WRONG_KEY = re.compile(r"^model\s*:(?:[ \t]*\[|[ \t]*[\w./:-]+[ \t]*$|[ \t]*\n[ \t]*-)", re.MULTILINE)
 """A study's `models`, misspelt: a config's model is a mapping."""
-_STUDY_KEYS = re.compile(r"^(?:models|losses|head_weights|schedule|early_stopping|strategies|seeds)\s*:", re.MULTILINE)
 
 
 def files_of(targets: Iterable[str], here: Path) -> list[Path]:
@@ -74,7 +75,7 @@ def is_study(path: Path, text: str | None = None) -> bool:
         return False
     text = _text(path) if text is None else text
     text = _MODELS_UNDER_A_WRONG_KEY.sub("models:", text)
-    return not _HAS_A_KEY.search(text) and bool(_STUDY_KEYS.search(text) or re.search(r"^name\s*:", text, re.MULTILINE))
+    return not _top_keys(_OF_A_CONFIG, text) and bool(_top_keys(_OF_A_STUDY, text) or _top_keys(_NAME, text))
 
 
 def refuse_study(path: Path, verb: str) -> None:
@@ -99,11 +100,20 @@ def _looks_like_study(path: Path) -> bool:
     if not is_study(path):
         return False
     text = _text(path)
-    if _STUDY_KEYS.search(text):
+    if _top_keys(_OF_A_STUDY, text):
         return True
     from provecfg.study.schema import Study  # a tenth of a second, for the few files that have a name
 
-    return Study.model_fields.keys() >= set(re.findall(r"^[\w-]+(?=\s*:)", text, re.MULTILINE))
+    return Study.model_fields.keys() >= set(_top_keys(r"""[\w-]+(?=["']?\s*:)""", text))
+
+
+def _top_keys(pattern: str, text: str) -> list[str]:
+    """What matches at the beginning of the keys of the top level; in braces, of those that begin a line."""
+    first = _FIRST_LINE.search(text)
+    if first is None or first[2] == "-":  # a list
+        return []
+    before = r"[{ \t]*" if first[2] == "{" else first[1]
+    return re.findall(rf"""^{before}["']?({pattern})""", text, re.MULTILINE)
 
 
 def _of_project(here: Path) -> list[Path]:
@@ -144,8 +154,8 @@ def is_config(path: Path, text: str | None = None) -> bool:
         path: The file.
         text: Looked at as if it stood there.
     """
-    pattern = _ASSIGNS_A_KEY if path.suffix == ".py" else _HAS_A_KEY
-    return bool(pattern.search(_text(path) if text is None else text))
+    text = _text(path) if text is None else text
+    return bool(_ASSIGNS_A_KEY.search(text) if path.suffix == ".py" else _top_keys(_OF_A_CONFIG, text))
 
 
 def _text(path: Path) -> str:

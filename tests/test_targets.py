@@ -15,6 +15,10 @@ NO_CONFIGS = {
     "environment.yml": "name: rein\nchannels:\n  - pytorch\n",
     "citation.yaml": "name: A paper\ntitle: something\n",
     "action.yml": "name: Judge configs\ndescription: of GitHub\ninputs: {}\nruns: {using: composite}\n",
+    "hooks.yaml": "- id: x\n  name: y\n  model: {}\n",
+    "nested.yaml": "experiment:\n  model:\n    type: lightgbm\n",
+    "quoted.yaml": '"name": a part\n"version": 2\n',
+    "workflow.yaml": "on:\n  schedule: [{cron: 1}]\nname: nightly\n",
     "recipe.yaml": "model: yolov8\ncustom_hooks:\n  visualize_val:\n    freq_epoch: 10\n",
 }
 CONFIGS = {
@@ -70,6 +74,21 @@ def test_a_study_whose_models_are_misspelt_is_a_study(models: str, tmp_path: Pat
     study.write_text(f"name: study\n{models}\nschedule: {{max_iters: 100}}\n")
     assert is_study(study)
     assert not is_study(tmp_path / "config.yaml", "name: config\nmodel:\n  type: EncoderDecoder\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"name": study\n"models": [pspnet_r50]\n',
+        "{name: study, models: [pspnet_r50]}\n",
+        '# as JSON\n{\n  "name": "study",\n  "models": ["pspnet_r50"]\n}\n',
+        "  name: study\n  models: [pspnet_r50]\n",
+        "models:\n- base: pspnet_r50\n  set:\n    param_scheduler:\n    - {type: PolyLR}\n    optim_wrapper: {}\n",
+    ],
+    ids=["quoted", "in braces", "as JSON", "indented", "with a config's key below"],
+)
+def test_a_study_is_a_study_however_its_yaml_is_written(text: str, tmp_path: Path) -> None:
+    assert is_study(tmp_path / "study.yaml", text)
 
 
 def test_an_empty_target_is_no_folder(tmp_path: Path) -> None:

@@ -31,9 +31,27 @@ def smaller_than_crop(padding: str) -> str:
     )
 
 
+def weight_from_zero(schedule: str) -> str:
+    """A config with a loss of weight 0, and a hook that sets the weight of one."""
+    return (
+        "custom_imports = dict(imports=['provecfg.plugin'], allow_failed_imports=False)\n"
+        "model = dict(decode_head=dict(loss_decode=[\n"
+        "    dict(type='SegDiceLoss', loss_weight=1.0), dict(type='SegBoundaryLoss', loss_weight=0.0)]))\n"
+        f"custom_hooks = [dict(type='LossWeightScheduleHook', schedules=[dict({schedule})])]"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "code", "key"),
     [
+        *(
+            (weight_from_zero(schedule), "LOSS009", "model.decode_head.loss_decode[1].loss_weight")
+            for schedule in (
+                "head='decode_head', loss_name='loss_seg_dice', kind='linear', start=0.0, end=0.3",
+                "head='auxiliary_head', loss_name='loss_boundary', kind='linear', start=0.0, end=0.3",
+                "head='decode_head', loss_name='loss_boundary', kind='constant', value=0.0",
+            )
+        ),
         (smaller_than_crop("size=(256, 256)"), "DATA021", "train_dataloader.dataset.pipeline[2].scale"),
         ("default_hooks = dict(timer=dict(tpe='IterTimerHook'))", "REG009", "default_hooks.timer.tpe"),
         ("custom_imports = dict(imports='mmseg.modells')", "REG010", "custom_imports.imports"),
@@ -87,6 +105,11 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
     [
         # images are padded to each other alone, and no pixel of the crop stays empty
         smaller_than_crop("size_divisor=32"),
+        # a loss whose weight begins at 0, and whose weight steps up
+        weight_from_zero("head='decode_head', loss_name='loss_boundary', kind='linear', start=0.0, end=0.3"),
+        weight_from_zero(
+            "head='decode_head', loss_name='loss_boundary', kind='steps', milestones=[9], values=[0.0, 0.3]"
+        ),
         # a library that nobody here knows
         "default_scope = 'roadseg'",
         "custom_imports = dict(imports=['mmseg.models.losses', 'mmdet'], allow_failed_imports=False)",

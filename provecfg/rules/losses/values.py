@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from provecfg.facts.facts import Facts
+from provecfg.facts.lookup import entries
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
+from provecfg.mmconfig import Node
 from provecfg.rules.edits import argument_set, fix, replaced
 from provecfg.rules.rule import Mark, rule
 
@@ -87,8 +89,21 @@ def zero_loss_weight(facts: Facts) -> Iterator[Mark]:
 def _zero_weights(facts: Facts, section: str) -> Iterator[Mark]:
     for typed in facts.typed_in(section):
         weight = typed.node.get("loss_weight") if typed.registry == "model" else None
-        if weight is not None and number(weight.value) == 0:
+        if weight is not None and number(weight.value) == 0 and not _is_scheduled(facts, typed.node):
             yield Mark(weight, "loss weight 0: the loss is computed and trains nothing", "leave the loss out")
+
+
+def _is_scheduled(facts: Facts, loss: Node) -> bool:
+    """Whether a hook of provecfg's sets the weight at every iteration, and not always to 0: it begins there, say."""
+    names = (loss.name, facts.argument(loss, "loss_name"))
+    for hook in facts.hooks_of("LossWeightScheduleHook"):
+        for schedule in entries(hook.get("schedules")):
+            fields = schedule.value if schedule.is_dict else {}
+            steps = [step.value for step in entries(schedule.get("values"))]
+            is_its = fields.get("loss_name") in names and loss.key.startswith(f"model.{fields.get('head')}.")
+            if is_its and any([fields.get("value"), fields.get("start"), fields.get("end"), *steps]):
+                return True
+    return False
 
 
 @rule("LOSS019", Severity.WARNING)
