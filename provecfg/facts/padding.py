@@ -42,11 +42,15 @@ def padding_of(preprocessor: Node | None, train: Loader | None) -> Padding | Non
     return Padding(height, width, worst, least) if worst else None
 
 
-def smaller_than_crop(dataset: Dataset) -> tuple[Node, Node, float] | None:
+def smaller_than_crop(dataset: Dataset, size: tuple[int, int]) -> tuple[Node, Node, float] | None:
     """The resize that leaves every image smaller than the crop behind it, the crop, and what share it leaves empty.
 
     Of an image that keeps its ratio, the shorter side is at most the scale's shorter, and the longer at most its
-    longer; None where that may fill the crop, or the config does not tell.
+    longer; None where that may fill the crop, all but a hundredth, or the config does not tell.
+
+    Args:
+        dataset: Where the pipeline is.
+        size: (height, width) that images are padded to; what is not padded to the crop's has no empty pixels.
     """
     shaping = [node for node in dataset.transforms if not keeps_size(node)]
     if [node.type for node in shaping] not in (["Resize", "RandomCrop"], ["RandomResize", "RandomCrop"]):
@@ -54,15 +58,15 @@ def smaller_than_crop(dataset: Dataset) -> tuple[Node, Node, float] | None:
     resize, crop = shaping
     scale, cropped = pair(resize.value.get("scale")), pair(crop.value.get("crop_size"))
     ratios = resize.value.get("ratio_range", ()) if resize.type == "RandomResize" else (1.0, 1.0)
-    if resize.value.get("resize_type", "Resize") != "Resize":
-        return None
     if resize.value.get("keep_ratio") is not True or scale is None or cropped is None:
+        return None
+    if resize.value.get("resize_type", "Resize") != "Resize" or size[0] < cropped[0] or size[1] < cropped[1]:
         return None
     if not isinstance(ratios, (list, tuple)) or len(ratios) != 2 or not isinstance(ratios[1], (int, float)):
         return None
     short, long = min(scale) * ratios[1], max(scale) * ratios[1]
     empty = 1 - max(_filled((short, long), cropped), _filled((long, short), cropped))
-    return (resize, crop, empty) if empty > 0 else None
+    return (resize, crop, empty) if empty > 0.01 else None
 
 
 def _filled(image: tuple[float, float], size: tuple[int, int]) -> float:

@@ -358,7 +358,8 @@ _OF_JOINED: Final = {"name", "title", "join", "resize_scale"}
 
 
 def _join_problems(entry: DatasetEntry) -> Iterator[_Problem]:
-    for name in sorted(entry.model_fields_set - _OF_JOINED):
+    said = {name for name in entry.model_fields_set if getattr(entry, name) is not None}  # null leaves it unsaid
+    for name in sorted(said - _OF_JOINED):
         yield (name,), f"{name!r} is said by the datasets that are joined, not beside `join`"
     if len(entry.join) < 2:
         yield ("join",), "`join` takes two datasets or more"
@@ -421,24 +422,23 @@ def _is_value(value: int | str, entry: DatasetEntry) -> bool:
 
 def _double_meanings(entry: DatasetEntry, classes: tuple[str, ...]) -> Iterator[_Problem]:
     """Values that stand for two things; the loader would take the last."""
-    number = {name: index for index, name in enumerate(classes)}
+    number = {name: index for index, name in enumerate(classes)} | {IGNORE: IGNORED}
     said: list[tuple[tuple[int | str, ...], int | str, int | str]] = []
     if entry.encoding == "rgb":
         said += [
             (("palette", name), _hex(colour), number.get(name, name)) for name, colour in (entry.palette or {}).items()
         ]
     said += [
-        (("mapping", value), _value(value, entry), number.get(str(label), label))
+        (("mapping", value), _value(value, entry), label if isinstance(label, int) else number.get(label, label))
         for value, label in (entry.mapping or {}).items()
     ]
-    said += [(("ignore", index), _value(value, entry), IGNORE) for index, value in enumerate(entry.ignore or ())]
+    said += [(("ignore", index), _value(value, entry), IGNORED) for index, value in enumerate(entry.ignore or ())]
     earlier: dict[int | str, tuple[int | str, int | str]] = {}
+    meanings: dict[int | str, str] = {**dict(enumerate(classes)), IGNORED: IGNORE}
     for (field, at), value, label in said:
         first, before = earlier.setdefault(value, (field, label))
         if before != label and (first, field) != ("palette", "palette"):
-            meant, other = (
-                classes[own] if isinstance(own, int) and own < len(classes) else own for own in (label, before)
-            )
+            meant, other = (meanings.get(own, own) for own in (label, before))
             yield (field, at), f"{value!r} is {meant} here, and {other} in `{first}`"
 
 

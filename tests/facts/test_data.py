@@ -63,11 +63,15 @@ def test_the_share_of_padding_is_what_the_crop_leaves_of_the_size(facts_of: Fact
         ("type='RandomResize', scale=(128, 96), ratio_range=(0.5, 2.0), keep_ratio=True", 1 - 256 * 192 / 400**2),
         ("type='Resize', scale=(800, 200), keep_ratio=True", 0.5),
         ("type='Resize', scale=(800, 400), keep_ratio=True", None),
+        ("type='Resize', scale=(800, 399), keep_ratio=True", None),  # a row or two
         ("type='RandomResize', scale=(800, 200), ratio_range=(0.5, 2.0), keep_ratio=True", None),
         ("type='Resize', scale=(200, 200)", None),  # which other rules judge
         ("type='OwnResize', scale=(200, 200), keep_ratio=True", None),
         ("type='Resize', scale=(200, 200), keep_ratio=True), dict(type='Albu', transforms=[dict(type='Resize')]", None),
-        ("type='RandomResize', resize_type='Own', scale=(8, 8), ratio_range=(1, 1), keep_ratio=True", None),
+        (
+            "type='RandomResize', scale=(200, 200), ratio_range=(1.0, 1.5), keep_ratio=True, resize_type='OwnResize'",
+            None,
+        ),
     ],
 )
 def test_images_that_no_scale_makes_as_large_as_the_crop_leave_it_empty(
@@ -75,8 +79,10 @@ def test_images_that_no_scale_makes_as_large_as_the_crop_leave_it_empty(
 ) -> None:
     pipeline = f"[dict(type='LoadImageFromFile'), dict({resize}), dict(type='RandomCrop', crop_size=(400, 400))]"
     ((_, dataset),) = facts_of(f"train_dataloader = dict(dataset=dict(pipeline={pipeline}))\n").datasets
-    small = smaller_than_crop(dataset)
-    assert (small and small[2]) == (empty and pytest.approx(empty))
+    for size in ((400, 400), (512, 512)):
+        small = smaller_than_crop(dataset, size)
+        assert (small and small[2]) == (empty and pytest.approx(empty))
+    assert smaller_than_crop(dataset, (512, 256)) is None  # which is not as large as the crop
 
 
 def test_the_models_preprocessor_goes_before_the_top_levels(facts_of: FactsOf) -> None:

@@ -20,9 +20,21 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
     ]
 
 
+def smaller_than_crop(padding: str) -> str:
+    """A config whose images are half as large as its crop."""
+    return (
+        f"data_preprocessor = dict(type='SegDataPreProcessor', mean=[9.0] * 3, std=[9.0] * 3, {padding})\n"
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
+        "    pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
+        "              dict(type='Resize', scale=(256, 128), keep_ratio=True),\n"
+        "              dict(type='RandomCrop', crop_size=(256, 256)), dict(type='PackSegInputs')]))"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "code", "key"),
     [
+        (smaller_than_crop("size=(256, 256)"), "DATA021", "train_dataloader.dataset.pipeline[2].scale"),
         ("default_hooks = dict(timer=dict(tpe='IterTimerHook'))", "REG009", "default_hooks.timer.tpe"),
         ("custom_imports = dict(imports='mmseg.modells')", "REG010", "custom_imports.imports"),
         ("custom_imports = dict(imports=['mmseg.models', 'mmdet.nothing'])", "REG010", "custom_imports.imports[1]"),
@@ -73,6 +85,8 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
 @pytest.mark.parametrize(
     "text",
     [
+        # images are padded to each other alone, and no pixel of the crop stays empty
+        smaller_than_crop("size_divisor=32"),
         # a library that nobody here knows
         "default_scope = 'roadseg'",
         "custom_imports = dict(imports=['mmseg.models.losses', 'mmdet'], allow_failed_imports=False)",

@@ -95,6 +95,7 @@ def test_joined_datasets_have_the_same_classes() -> None:
     dataset = resolved({"name": "both", "join": ["bdd10k", "cityscapes"]})
     assert [part.name for part in dataset.joined] == ["bdd10k", "cityscapes"]
     assert "weeds has other classes than bdd10k" in refusal({"name": "both", "join": ["bdd10k", WEEDS]})
+    assert resolved({"name": "both", "join": ["bdd10k", "cityscapes"], "root": None}) == dataset
     said_twice = refusal({"name": "both", "join": ["bdd10k", "cityscapes"], "encoding": "rgb", "slices": {}})
     assert said_twice.splitlines() == [
         "'encoding' is said by the datasets that are joined, not beside `join`",
@@ -105,6 +106,8 @@ def test_joined_datasets_have_the_same_classes() -> None:
 def test_what_is_said_twice_alike_is_no_contradiction() -> None:
     twice = {**IN_COLOURS, "mapping": {"#400000": 0, "#000000": "ignore"}, "ignore": ["#000000"]}
     assert resolved({**WEEDS, **twice}).mapping == {"#400000": 0, "#008000": 1, "#800080": 2, "#000000": IGNORED}
+    numbers = {"classes": ["1", "0", "ignore"], "mapping": {"0": 0, "00": "1", "255": "ignore"}, "ignore": [255]}
+    assert resolved({**WEEDS, **numbers}).mapping == {0: 0, 255: IGNORED}
 
 
 def test_a_slice_is_told_by_its_field_or_by_the_only_part_that_varies() -> None:

@@ -394,9 +394,9 @@ def every_image_is_padded(facts: Facts) -> Iterator[Mark]:
             "outside the crop",
             "set size to the crop's",
         )
-    train = facts.loader("train")
+    train, size = facts.loader("train"), pair(node.value) if node is not None else None
     for dataset in train.datasets if train is not None else ():
-        small = smaller_than_crop(dataset)
+        small = smaller_than_crop(dataset, size) if size is not None else None
         if small is not None:
             resize, crop, empty = small
             height, width = pair(crop.value.get("crop_size")) or (0, 0)
