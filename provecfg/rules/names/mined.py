@@ -210,7 +210,8 @@ def refused_value(facts: Facts) -> Iterator[Mark]:
     Good:
         model = dict(backbone=dict(type='ResNet', depth=50, strides=(1, 2, 2, 2)))
 
-    Known problems: what depends on anything but the config's own values is left alone.
+    Known problems: what depends on anything but the config's own values is left alone, and so is an argument that a
+    class of one's own, which is given the dict, may set in it.
 
     Source: the source of the class, its parents, and of the functions that they call.
     """
@@ -252,7 +253,8 @@ def value_of_another_kind(facts: Facts) -> Iterator[Mark]:
     Good:
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
 
-    Known problems: only arguments of which neither annotation nor docstring nor default leaves the kind open.
+    Known problems: only arguments of which neither annotation nor docstring nor default leaves the kind open, and none
+    that a class of one's own, which is given the dict, may set in it.
 
     Source: the annotations, docstrings and defaults of the installed release's classes.
     """
@@ -294,7 +296,7 @@ def refused_in_trials(facts: Facts) -> Iterator[Mark]:
         val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 
     Known problems: only classes of the release that provecfg knows, and only what is refused whatever their other
-    arguments are.
+    arguments are; no argument that a class of one's own, which is given the dict, may set in it.
 
     Source: each class was built and used with values of each kind when the snapshot of the release was made.
     """
