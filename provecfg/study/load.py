@@ -123,8 +123,7 @@ def _placed(problem: LocatedFinding, path: Path, data: PlainYaml, settings: Sequ
     location, finding = problem
     for setting in reversed(settings):
         field = setting.partition("=")[0].strip()
-        steps = field.split(".")
-        if [str(step) for step in location[: len(steps)]] == steps:  # whatever the file says there
+        if location and _overlap(tuple(map(str, location)), tuple(field.split("."))):  # whatever the file says there
             message = f"--set {shown(setting)}: {finding.message}"
             return replace(finding, message=message, key=field, filename=path, span=TOP)
     span, written = position_of(data, location, of_key=finding.problem is UNKNOWN_KEY)

@@ -338,6 +338,7 @@ def test_a_wrong_value_is_said_in_the_words_of_yaml(fields: dict[str, Any], mess
     [
         ("schedule.max_iters=0", "schedule.max_iters", "should be greater than 0, not 0"),
         ("schedule.max_itrs=5", "schedule.max_itrs", "unknown key 'max_itrs'; did you mean 'max_iters'?"),
+        ("metrics.first=mIoU", "metrics.first", "should be a list"),
         ("data.crop_size=[64]", "data.crop_size", "has 1 item, which is too few"),
         ("inference.window=[64, 64]", "inference.window", "`window` is of windows"),
     ],
