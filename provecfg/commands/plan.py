@@ -166,8 +166,9 @@ def _as_text(
     cells: int,
     source: str,
 ) -> str:
+    models = f"{question.models} model{'s' * (question.models != 1)}"
     lines = [
-        f"{study}: {question.models} models, {question.losses} losses against the reference"
+        f"{study}: {models}, {question.losses} loss{'es' * (question.losses != 1)} against the reference"
         + (f", {question.contexts} datasets and strategies" if question.contexts > 1 else ""),
         f"to find {question.effect:g} points of mIoU in four studies of five:",
     ]

@@ -71,7 +71,7 @@ def read_study(
         set_field(fields, setting)
     study, problems = _checked(fields, path.parent)
     problems += [LocatedFinding(loc, Finding(VALUE, message)) for loc, message in repeated_keys(data)]
-    findings = [_placed(problem, path, data) for problem in problems[:_MOST_PROBLEMS]]
+    findings = [_placed(problem, path, data, settings) for problem in problems[:_MOST_PROBLEMS]]
     return (None if findings else study), in_file_order(findings)
 
 
@@ -119,8 +119,13 @@ def checked_study(fields: Mapping[str, Any], kind: str = "study", folder: Path =
     return study
 
 
-def _placed(problem: LocatedFinding, path: Path, data: PlainYaml) -> Finding:
+def _placed(problem: LocatedFinding, path: Path, data: PlainYaml, settings: Sequence[str]) -> Finding:
     location, finding = problem
+    for setting in reversed(settings):
+        field = setting.partition("=")[0].strip()
+        if location and _overlap(tuple(map(str, location)), tuple(field.split("."))):  # whatever the file says there
+            message = f"--set {shown(setting)}: {finding.message}"
+            return replace(finding, message=message, key=field, filename=path, span=TOP)
     span, written = position_of(data, location, of_key=finding.problem is UNKNOWN_KEY)
     return replace(finding, key=key_of(written), filename=path, span=span)
 

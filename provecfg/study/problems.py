@@ -40,7 +40,7 @@ CONFLICT: Final = Problem(
     "CFG104",
     "study-conflict",
     "Values that are right alone and wrong together.",
-    "The configs would fail, or two of them would be the same.",
+    "The configs would fail, two of them would be the same, or what the study says would change nothing.",
     Severity.ERROR,
     "name: a\nschedule: {max_iters: 1000, val_interval: 5000}\n",
     "name: a\nschedule: {max_iters: 1000, val_interval: 100}\n",

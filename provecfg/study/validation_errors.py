@@ -37,11 +37,12 @@ def _of_any_type(errors: list[ErrorDetails]) -> list[ErrorDetails]:
         of_value.setdefault(details["loc"][:at], []).append(details)
     merged: list[ErrorDetails] = []
     for location, same in of_value.items():
-        refused = [details for details in same if details["loc"][len(location) + 1 :] == ()]
+        own = [details for details in same if details["loc"][len(location) + 1 :] == ()]
+        refused = [details for details in own if details["type"] in _EXPECTED]
         inside = [details for details in same if details not in refused]
-        if len(same) == 1 or not all(details["type"] in _EXPECTED for details in refused):
+        if len(same) == 1:
             merged += same
-        elif inside:  # of the right type, and wrong within
+        elif inside:  # of the right type, and wrong all the same
             merged += inside
         else:
             expected = " or ".join(_EXPECTED[details["type"]] for details in refused)

@@ -45,7 +45,10 @@ def test_without_a_standard_deviation_the_usual_ones_are_shown(provecfg: Command
 
 def test_few_models_need_seeds_for_a_test(provecfg: Command, tmp_path: Path) -> None:
     study = tmp_path / "small.yaml"
-    study.write_text("name: small\nmodels: [pspnet_r50]\n")
+    study.write_text("name: small\nmodels: [pspnet_r50]\nlosses: {auxiliary: [none, focal]}\n")
+    code, out, _ = provecfg("plan", study, "--detect", 5, "--seed-sd", 0.5)
+    assert code == 0
+    assert out.startswith(f"{study}: 1 model, 1 loss against the reference\n")
     (plan,) = plans(provecfg, study, "--detect", 5, "--seed-sd", 0.5)["plans"]
     assert plan["seeds"] == FEWEST_SEEDS
     assert plan["smallest_effects"]["3"] is None

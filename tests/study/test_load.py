@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from provecfg.errors import ProvecfgError
+from provecfg.spelling import shown
 from provecfg.study.load import read_study, study_from_fields
 
 
@@ -318,6 +319,7 @@ def test_files_that_cannot_be_read_hide_no_other_mistake(tmp_path: Path) -> None
         ({"data": {"crop_size": [64]}}, "has 1 item, which is too few"),
         ({"data": {"crop_size": [64, 64, 3]}}, "should have at most 2 items, not 3"),
         ({"data": {"root": 5}}, "should be text or a mapping, not 5"),
+        ({"data": {"root": ""}}, "should not be empty"),
         ({"data": {"root": {"bdd10k": 5}}}, "should be text, not 5"),
         (
             {"strategies": [{"name": "own", "combine": ["cutmix", "cutmix"]}]},
@@ -329,6 +331,25 @@ def test_a_wrong_value_is_said_in_the_words_of_yaml(fields: dict[str, Any], mess
     study, findings = study_from_fields({"name": "mine", **fields})
     assert study is None
     assert [finding.message for finding in findings] == [message]
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "message"),
+    [
+        ("schedule.max_iters=0", "schedule.max_iters", "should be greater than 0, not 0"),
+        ("schedule.max_itrs=5", "schedule.max_itrs", "unknown key 'max_itrs'; did you mean 'max_iters'?"),
+        ("metrics.first=mIoU", "metrics.first", "should be a list"),
+        ("data.crop_size=[64]", "data.crop_size", "has 1 item, which is too few"),
+        ("inference.window=[64, 64]", "inference.window", "`window` is of windows"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_said_of_the_setting(
+    setting: str, key: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "study.yaml").write_text("name: a\nschedule: {max_iters: 100}\n")
+    study, (finding,) = read_study(tmp_path / "study.yaml", ["seeds=[1]", setting])
+    assert (study, finding.key) == (None, key)
+    assert finding.message == f"--set {shown(setting)}: {message}"
 
 
 def test_what_waits_to_be_turned_on_is_no_conflict(tmp_path: Path) -> None:
