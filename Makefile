@@ -147,7 +147,7 @@ site: install
 snapshot: install
 	$(BIN)/python -m provecfg.registry.snapshot
 	$(BIN)/python -m docs.generate.accepted_parts
-	$(BIN)/python -m docs.generate.tried_domains
+	$(BIN)/python -m docs.generate.experiments.tried_domains
 	$(BIN)/python -m docs.generate.plugin_snapshot
 
 constraints:

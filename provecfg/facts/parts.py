@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from provecfg.registry import ClassInfo, Fate
-from provecfg.registry.experiments.domains import Breach, Domains
+from provecfg.registry.domains import Breach, Domains
 from provecfg.registry.preconditions import Refusal
 from provecfg.registry.stated_types import StatedType, misfit
 

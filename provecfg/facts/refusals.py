@@ -13,7 +13,7 @@ from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
 from provecfg.registry.accepted import accepted, digest
-from provecfg.registry.experiments.domains import Breach
+from provecfg.registry.domains import Breach
 from provecfg.registry.layout import RUNNER_METHODS
 from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
 

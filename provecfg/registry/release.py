@@ -18,7 +18,7 @@ from typing import Any, Final
 from provecfg import __version__
 from provecfg.paths import cache_dir
 from provecfg.registry.classes import ClassRecord, Excerpts, ReadExcerpts
-from provecfg.registry.experiments.domains import NOTHING, Domains, read_domains
+from provecfg.registry.domains import NOTHING, Domains, read_domains
 from provecfg.registry.kwargs_flow import Delegate, Flow, Target
 from provecfg.registry.signatures import Parameter, parameters_from_text
 

@@ -4,7 +4,7 @@ import pytest
 
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate, Registry, registry_for
 from provecfg.registry.accepted import accepted
-from provecfg.registry.experiments.domains import domains_file
+from provecfg.registry.domains import domains_file
 from provecfg.registry.release import DATA_DIR, RELEASES, excerpts_file, installed_release, shipped_file
 
 

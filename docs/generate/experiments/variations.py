@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from provecfg.registry.experiments.domains import ITEMS, KINDS
+from provecfg.registry.domains import ITEMS, KINDS
 
 Values = dict[str, Any]
 """The arguments of a class, as a config gives them."""

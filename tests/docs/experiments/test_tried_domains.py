@@ -9,7 +9,7 @@ import pytest
 from provecfg.facts.facts import Facts
 from provecfg.mmconfig import read_config
 from provecfg.registry import registry_for
-from provecfg.registry.experiments.domains import (
+from provecfg.registry.domains import (
     NOTHING,
     Breach,
     Domains,
@@ -64,7 +64,7 @@ def test_nothing_of_a_generated_config_is_refused(project: Path) -> None:
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # of the packages, on import
 def test_experiments_drawn_by_a_seed_end_as_the_table_says() -> None:
-    from docs.generate.tried_domains import repeated, tried_classes
+    from docs.generate.experiments.tried_domains import repeated, tried_classes
 
     registry = registry_for(release=installed_release())
     domains = registry.snapshot.domains

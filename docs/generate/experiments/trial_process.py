@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from docs.generate.experiments.inference import Outcome
+from docs.generate.experiments.variations import Values
 from provecfg.registry.confinement import confine
-from provecfg.registry.experiments.inference import Outcome
-from provecfg.registry.experiments.variations import Values
 
 _MEMORY_BYTES: Final = 4 << 30
 """On top of what the process has when it is forked."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from provecfg.registry.experiments.domains import ITEMS, Evidence
-from provecfg.registry.experiments.variations import Values, paths_of, value_at, variations, with_value, without
+from docs.generate.experiments.variations import Values, paths_of, value_at, variations, with_value, without
+from provecfg.registry.domains import ITEMS, Evidence
 
 _ABOUT_TYPES: Final = frozenset({"TypeError", "AttributeError"})
 """What is raised of a value of another type. Another text or number may be the one that a ValueError asks for."""

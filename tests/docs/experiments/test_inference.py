@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from provecfg.registry.experiments.inference import Inference, Outcome, Subject
-from provecfg.registry.experiments.variations import Values
+from docs.generate.experiments.inference import Inference, Outcome, Subject
+from docs.generate.experiments.variations import Values
 
 
 def attempt_of(cls: type) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from provecfg.registry.experiments.inference import Outcome
-from provecfg.registry.experiments.trial_process import TrialProcess
-from provecfg.registry.experiments.variations import Values
+from docs.generate.experiments.inference import Outcome
+from docs.generate.experiments.trial_process import TrialProcess
+from docs.generate.experiments.variations import Values
 
 pytestmark = pytest.mark.slow  # processes that hang
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from provecfg.registry.experiments.trial_process import Steps
-from provecfg.registry.experiments.variations import Values
+from docs.generate.experiments.trial_process import Steps
+from docs.generate.experiments.variations import Values
 
 _SIDES: Final = (64, 128, 224)
 """Of the images that backbones see, px."""

@@ -1,8 +1,8 @@
 """Try every class of the installed release, and keep what it refuses that its source does not tell.
 
-    python -m docs.generate.tried_domains [--untried] [CLASS ...]
+    python -m docs.generate.experiments.tried_domains [--untried] [CLASS ...]
 
-After `python -m provecfg.registry.snapshot`, whose release it is about; see `provecfg.registry.experiments`.
+After `python -m provecfg.registry.snapshot`, whose release it is about; see `docs.generate.experiments`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from docs.generate.experiments.inference import Inference, Subject
+from docs.generate.experiments.trial_process import Attempt, TrialProcess
+from docs.generate.experiments.variations import Values
 from docs.generate.zoo import installed_configs, leaf_configs
 from provecfg.facts.arguments import Owners, built_as_they_stand
 from provecfg.facts.facts import Facts
@@ -29,7 +32,7 @@ from provecfg.facts.parts import Part
 from provecfg.mmconfig import DottedName, Opaque, read_config
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.builders import SUPPLIED, TAKEN
-from provecfg.registry.experiments.domains import (
+from provecfg.registry.domains import (
     ABSENT,
     ITEMS,
     KINDS,
@@ -40,9 +43,6 @@ from provecfg.registry.experiments.domains import (
     domains_text,
     read_domains,
 )
-from provecfg.registry.experiments.inference import Inference, Subject
-from provecfg.registry.experiments.trial_process import Attempt, TrialProcess
-from provecfg.registry.experiments.variations import Values
 from provecfg.registry.preconditions import refusal
 from provecfg.registry.release import installed_release, shipped_file
 from provecfg.registry.stated_types import BOOL, DICT, FLOAT, INT, NONE, NUMBERS, SEQUENCE, TEXT, StatedType, kind_of
@@ -88,7 +88,7 @@ class TriedClass:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file, after every class."""
-    parser = argparse.ArgumentParser(prog="python -m docs.generate.tried_domains", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m docs.generate.experiments.tried_domains", description=__doc__)
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="try these alone, by dotted names or parts of them")
     parser.add_argument("--untried", action="store_true", help="try those alone of which the file says nothing")
     options = parser.parse_args(argv)
@@ -118,7 +118,7 @@ def tried_classes(registry: Registry) -> dict[str, TriedClass]:
     """The classes that shipped and generated configs name, with their parts there, and those that need no argument."""
     tried: dict[str, TriedClass] = {}
     _, folder = installed_configs()
-    generated = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
+    generated = sorted((Path(__file__).parents[3] / "generated").glob("*.py"))
     seen: set[tuple[str, str]] = set()
     for path in [*leaf_configs(folder), *generated]:
         view = read_config(path)
@@ -178,7 +178,7 @@ def domains_of(
 @contextlib.contextmanager
 def _prepared() -> Iterator[Path]:
     """The stack imported, and a folder for what is tried to write into."""
-    from provecfg.registry.experiments import subjects
+    from docs.generate.experiments import subjects
     from provecfg.registry.snapshot import import_all
 
     import_all()
@@ -214,7 +214,7 @@ def repeated(domains: Domains, tried: dict[str, TriedClass], seed: int, count: i
 
 
 def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[tuple[str, str]], folder: Path) -> list[str]:
-    from provecfg.registry.experiments import subjects
+    from docs.generate.experiments import subjects
 
     def conclude(attempt: Attempt) -> list[str] | None:
         bases = _accepted(attempt, values)
@@ -235,7 +235,7 @@ def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[tuple[str, str]], 
 def _domain(
     dotted: str, trial: TriedClass, shipped_kinds: dict[tuple[str, str], set[str]], folder: Path, figures: Counter[str]
 ) -> Domain:
-    from provecfg.registry.experiments import subjects
+    from docs.generate.experiments import subjects
 
     values = _diverse(trial.values)
 
@@ -316,7 +316,7 @@ def _origin(info: ClassInfo, name: str) -> tuple[str, str]:
 
 def _shipped_kinds(tried: dict[str, TriedClass]) -> dict[tuple[str, str], set[str]]:
     """Where an argument is declared, and its path -> the kinds of the values that any config gives it."""
-    from provecfg.registry.experiments.variations import paths_of
+    from docs.generate.experiments.variations import paths_of
 
     shipped_kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
     for trial in tried.values():
