@@ -1,6 +1,7 @@
 """Try every class of the installed release, and keep what it refuses that its source does not tell.
 
     python -m docs.generate.experiments.tried_domains [--untried] [CLASS ...]
+    python -m docs.generate.experiments.tried_domains --again COUNT
 
 After `python -m provecfg.registry.snapshot`, whose release it is about; see `docs.generate.experiments`.
 """
@@ -91,11 +92,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.generate.experiments.tried_domains", description=__doc__)
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="try these alone, by dotted names or parts of them")
     parser.add_argument("--untried", action="store_true", help="try those alone of which the file says nothing")
+    parser.add_argument(
+        "--again", type=int, metavar="COUNT", help="make so many experiments of the file again; no more"
+    )
+    parser.add_argument("--seed", type=int, default=20, help="by which these are drawn")
     options = parser.parse_args(argv)
     release = installed_release()
     registry = registry_for(release=release)
     file = domains_file(shipped_file(release))
     tried = tried_classes(registry)
+    if options.again is not None:
+        differences = repeated(registry.snapshot.domains, tried, options.seed, options.again)
+        print("\n".join(differences) or "all end as the file says")
+        return 1 if differences else 0
     there = read_domains(shipped_file(release))
     is_of_installed = there.packages == registry.snapshot.packages
     is_part = bool(options.classes) or options.untried
