@@ -277,8 +277,9 @@ def page_with(page: str, figures: list[dict[str, Any]], data: Path, iters: int) 
     newest = {(row["part"], row["name"]): row for row in figures}
     images = " and ".join(str(len(list((data / "images/10k" / split).iterdir()))) for split in ("train", "val"))
     text = (
-        f"Written by `make open-study`: seconds of each command, on two cores beside other work. `run` is {iters} "
-        "iterations and a validation, from random weights, on crops of 64x64. Models and strategies are tried on real "
+        "Written by `make open-study`: seconds of each command in the newest run of each case, on two cores beside "
+        f"other work. `run` is {iters} iterations and a validation, from random weights, on crops of 64x64. Models and "
+        "strategies are tried on real "
         f"images (`{data.name}`: {images}), label maps on drawn ones ({STREET.train} and {STREET.val}); where it is "
         "not the model that is tried, it is Fast-SCNN. The last column has what `prove` says of augmentations, and the "
         "score."

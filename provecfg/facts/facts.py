@@ -44,7 +44,7 @@ from provecfg.facts.refusals import (
     refused_values_of,
 )
 from provecfg.facts.schedule import Schedule, schedule_of
-from provecfg.facts.typed import BUILT, Typed
+from provecfg.facts.typed import BUILT, Typed, once_each
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
 from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS, RUNNER_METHODS
@@ -248,11 +248,7 @@ class Facts(Lookup):
     @Fact
     def typed(self) -> tuple[Typed, ...]:
         """Those of all sections; an object that stands in several of them, once."""
-        firsts: dict[int, Typed] = {}
-        for section in BUILT:
-            for typed in self.typed_in(section):
-                firsts.setdefault(id(typed.node.value), typed)
-        return tuple(firsts.values())
+        return tuple(once_each(typed for section in BUILT for typed in self.typed_in(section)))
 
     @Fact
     def parts(self) -> tuple[tuple[Typed, Part], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -151,13 +151,21 @@ def typed_nodes(root: Node) -> list[Typed]:
     Args:
         root: The top of the config.
     """
-    typed: dict[int, Typed] = {}
-    for key, registry in BUILT.items():
-        section = root.get(key)
-        if section is not None and (section.is_dict or section.is_list):
-            for part in typed_in(section, containers_in(section.value, key, registry)):
-                typed.setdefault(id(part.node.value), part)
-    return list(typed.values())
+    sections = ((root.get(key), key, registry) for key, registry in BUILT.items())
+    return once_each(
+        part
+        for section, key, registry in sections
+        if section is not None and (section.is_dict or section.is_list)
+        for part in typed_in(section, containers_in(section.value, key, registry))
+    )
+
+
+def once_each(typed: Iterable[Typed]) -> list[Typed]:
+    """Those given, an object that stands at several places where it stands first."""
+    firsts: dict[int, Typed] = {}
+    for part in typed:
+        firsts.setdefault(id(part.node.value), part)
+    return list(firsts.values())
 
 
 def typed_in(section: Node, containers: Containers) -> Iterator[Typed]:
