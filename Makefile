@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode snapshot small-study open-study pictures install generate docs site constraints clean
+.PHONY: help matrix demo quick test test-all exhaustive gpu lint bench statistics attack fuzz kills trackers editors vscode claims snapshot small-study open-study pictures install generate docs site constraints clean
 
 help:
 	@echo "make demo      install, write and validate the loss study's 24 configs, and train one of them"
@@ -18,6 +18,7 @@ help:
 	@echo "make matrix    install on each Python from nothing, and try both sets of the stack (downloads gigabytes)"
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make exhaustive  all of what CI tries a sample of: every fault proved, every cell trained (half an hour)"
+	@echo "make claims    run what each rule says is bad by the real classes: does it end as the rule says? (half an hour; docs/claims.md)"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"
@@ -68,6 +69,9 @@ test-all: install
 
 exhaustive: install
 	$(PYTEST) -m exhaustive --exhaustive --no-skips
+
+claims: install
+	PYTHONPATH=. $(BIN)/python -m tests.rules.claims.table
 
 matrix: install
 	$(BIN)/python tests/installation/matrix.py --newest-torch 3.13 --page docs/installing.md

@@ -150,6 +150,10 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
         "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
         "    type='CityscapesDataset', pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
         "    dict(type='Resize', scale=(64, 64)), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))",
+        # a size that all images have
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+        "    type='CityscapesDataset', pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
+        "    dict(type='Resize', scale=(2048, 1024), keep_ratio=True), dict(type='PackSegInputs')]))",
         # a hook that is written out twice, since a variable held it
         "earliest = dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')\n"
         "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]",

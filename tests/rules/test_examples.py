@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,9 @@ from provecfg.findings.problems import RETIRED
 from provecfg.mmconfig import read_config
 from provecfg.registry import registry_for
 from provecfg.rules import RULES, Rule, judge
+from tests.rules.examples import NEED_RELEASE, write_example
 
 EVERY_RULE = [pytest.param(rule, id=rule.code) for rule in RULES]
-UPSTREAM_ONLY = {"LOSS013"}
-"""Rules about a mistake that only the upstream release punishes."""
 RULES_OF_NOTES = {rule.code for rule in RULES if rule.severity is Severity.NOTE}
 MUST_HAVE_FIXES = {
     "REG001",  # wrong names
@@ -36,18 +34,15 @@ MUST_HAVE_FIXES = {
 
 
 def judged(example: str, folder: Path, *, release: str | None = None) -> list[Finding]:
-    """What is found in an example; lines `name.py:` start further files."""
-    parts = re.split(r"^([\w/]+\.(?:py|yaml|json)):\n", example + "\n", flags=re.MULTILINE)
-    for name, text in zip(["config.py", *parts[1::2]], parts[0::2], strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
-    view = read_config(folder / "config.py")
+    """What is found in an example."""
+    view = read_config(write_example(example, folder))
     findings = [*view.problems, *judge(view, registry=registry_for(view, release=release))]
     return [finding for finding in findings if finding.severity is not Severity.NOTE or finding.code in RULES_OF_NOTES]
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Path) -> None:
-    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    release = NEED_RELEASE.get(rule.code, "onedl")
     findings = judged(rule.problem.bad, tmp_path, release=release)
     assert rule.code in {finding.code for finding in findings}
     assert {finding.code for finding in findings if finding.severity is Severity.ERROR} <= {rule.code}
@@ -55,7 +50,7 @@ def test_a_bad_example_is_found_and_has_no_other_error(rule: Rule, tmp_path: Pat
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_good_example_is_silent(rule: Rule, tmp_path: Path) -> None:
-    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    release = NEED_RELEASE.get(rule.code, "onedl")
     assert judged(rule.problem.good, tmp_path, release=release) == []
 
 
@@ -72,7 +67,7 @@ def mended(text: str, edits: tuple[Edit, ...]) -> str:
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
 def test_a_fix_mends_what_it_was_offered_for(rule: Rule, tmp_path: Path) -> None:
-    release = "openmmlab" if rule.code in UPSTREAM_ONLY else "onedl"
+    release = NEED_RELEASE.get(rule.code, "onedl")
     findings = judged(rule.problem.bad, tmp_path, release=release)
     before = [finding for finding in findings if finding.code == rule.code]
     offered = [finding for finding in before if finding.fix is not None]

@@ -22,13 +22,16 @@ def zero_label_reduced_twice(facts: Facts) -> Iterator[Mark]:
         train_dataloader = dict(
             dataset=dict(
                 reduce_zero_label=False,
-                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True)]))
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True),
+                    dict(type='PackSegInputs')]))
 
     Good:
         train_dataloader = dict(
             dataset=dict(
                 reduce_zero_label=True,
-                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
     Source: mmsegmentation 1.2.2, datasets/transforms/loading.py, `_load_seg_map`.
     """
@@ -51,7 +54,7 @@ def upper_case_metainfo(facts: Facts) -> Iterator[Mark]:
     """`CLASSES` and `PALETTE` are written in lower case now.
 
     Why it matters: mmseg 0.x's capitals are not read. A plain dataset has no classes then (KeyError at the first
-    validation); one with classes of its own keeps all of them.
+    validation); one with classes of its own keeps all of them, and trains.
 
     Bad:
         train_dataloader = dict(dataset=dict(metainfo=dict(CLASSES=('road', 'other'))))

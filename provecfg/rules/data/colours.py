@@ -186,7 +186,7 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
     Bad:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7] * 3, std=[58.4] * 3),
-            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
+            backbone=dict(type='ResNetV1c', depth=18, in_channels=1))
         train_dataloader = dict(
             sampler=dict(type='InfiniteSampler'),
             dataset=dict(
@@ -198,7 +198,7 @@ def image_channels_disagree(facts: Facts) -> Iterator[Mark]:
     Good:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[123.7], std=[58.4]),
-            backbone=dict(type='ResNetV1c', depth=50, in_channels=1))
+            backbone=dict(type='ResNetV1c', depth=18, in_channels=1))
         train_dataloader = dict(
             sampler=dict(type='InfiniteSampler'),
             dataset=dict(

@@ -90,13 +90,15 @@ def labels_not_prefixed(facts: Facts) -> Iterator[Mark]:
         train_dataloader = dict(
             dataset=dict(
                 data_prefix=dict(img_path='images/train'),
-                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
     Good:
         train_dataloader = dict(
             dataset=dict(
                 data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
-                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+                pipeline=[
+                    dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
 
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`.
     """

@@ -54,7 +54,7 @@ def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
     """A dataset or a sampler is a list or a text, where a dict is built.
 
     Why it matters: mmengine builds a dict and takes anything else for the object itself, which has nothing of a dataset
-    or a sampler: the run fails when the loader is made, or at its first batch.
+    or a sampler: the run fails when the loader is made or goes through it.
 
     Bad:
         val_dataloader = dict(

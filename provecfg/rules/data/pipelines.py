@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.data import LABEL_LOADERS, Dataset, Loader
+from provecfg.facts.data import LABEL_LOADERS, Dataset, Loader, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
@@ -14,6 +14,8 @@ from provecfg.registry import ClassInfo
 from provecfg.rules.rule import Mark, rule
 
 _RESIZING: Final = frozenset({"Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple"})
+_ONE_SIZE: Final = {"CityscapesDataset": (2048, 1024), "BDD100KDataset": (1280, 720)}
+"""Width and height of every image of a data set as it is published, px."""
 
 
 @rule("DATA009", Severity.ERROR)
@@ -21,20 +23,20 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
     """The validation pipeline loads the labels before it resizes.
 
     Why it matters: predictions are compared at the image's own size, and the labels were resized with the image: an
-    IndexError about shapes at the first validation.
+    IndexError about shapes at the first validation. A size that the images of the data set have already is none.
 
     Bad:
-        val_dataloader = dict(dataset=dict(pipeline=[
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset', pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations'),
-            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='Resize', scale=(1024, 512), keep_ratio=True),
             dict(type='PackSegInputs'),
         ]))
 
     Good:
-        val_dataloader = dict(dataset=dict(pipeline=[
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(type='CityscapesDataset', pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='Resize', scale=(1024, 512), keep_ratio=True),
             dict(type='LoadAnnotations'),
             dict(type='PackSegInputs'),
         ]))
@@ -52,13 +54,19 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
                 load = node
             elif any(each.type in LABEL_LOADERS or _is_of_user(facts, each) for each in rest):
                 continue  # labels are loaded again, or made to fit
-            elif kind in _RESIZING and load is not None:
+            elif kind in _RESIZING and load is not None and not _leaves_the_size(node, dataset):
                 yield Mark(
                     load,
                     f"labels are loaded before {kind}, and resized with the image",
                     f"put {load.type} behind {kind}",
                 )
                 break
+
+
+def _leaves_the_size(resize: Node, dataset: Dataset) -> bool:
+    """Whether every image of the data set has the size that it is resized to."""
+    scale, size = pair(resize.value.get("scale")), _ONE_SIZE.get(dataset.kind or "")
+    return resize.type == "Resize" and dataset.is_of_release and scale is not None and scale == size
 
 
 _HOLDS_TRANSFORMS: Final = ("Compose", "RandomApply", "RandomChoice", "TestTimeAug")

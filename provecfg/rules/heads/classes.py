@@ -16,14 +16,19 @@ def channels_against_classes(facts: Facts) -> Iterator[Mark]:
     """The head has neither one channel a class nor, for two classes, one channel.
 
     Why it matters: one channel can tell background from one foreground class. With more classes, labels above 1 fail in
-    a cross-entropy; losses that clamp them (Dice, Tversky, Lovasz) train without a word, and all other classes are
-    never predicted. Any other number fails when the model is built.
+    a cross-entropy at the first iteration; losses that clamp them (Dice, Tversky, Lovasz) train without a word, and all
+    other classes are never predicted. Any other number fails when the model is built.
 
     Bad:
-        model = dict(decode_head=dict(num_classes=4, out_channels=1))
+        model = dict(
+            decode_head=dict(
+                num_classes=4, out_channels=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
 
     Good:
-        model = dict(decode_head=dict(num_classes=2, out_channels=1, threshold=0.5))
+        model = dict(
+            decode_head=dict(
+                num_classes=2, out_channels=1, threshold=0.5,
+                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)))
 
     Source: mmsegmentation 1.2.2, models/decode_heads/decode_head.py, `BaseDecodeHead.__init__`.
     """

@@ -176,10 +176,14 @@ def input_transform_disagrees(facts: Facts) -> Iterator[Mark]:
     built.
 
     Bad:
-        model = dict(decode_head=dict(in_channels=[18, 36], in_index=[0, 1]))
+        model = dict(
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(in_channels=[64, 128], in_index=[0, 1]))
 
     Good:
-        model = dict(decode_head=dict(in_channels=[18, 36], in_index=[0, 1], input_transform='resize_concat'))
+        model = dict(
+            backbone=dict(type='ResNetV1c', depth=18),
+            decode_head=dict(in_channels=[64, 128], in_index=[0, 1], input_transform='resize_concat'))
 
     Known problems: a head of one's own that takes these arguments itself, or checks them its own way, is left alone.
 
@@ -277,10 +281,12 @@ def heads_without_cascade(facts: Facts) -> Iterator[Mark]:
     model is built. A cascade has several.
 
     Bad:
-        model = dict(type='EncoderDecoder', decode_head=[dict(type='FCNHead', num_classes=4)])
+        model = dict(type='EncoderDecoder', decode_head=[
+            dict(type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=4)])
 
     Good:
-        model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead', num_classes=4))
+        model = dict(type='EncoderDecoder', decode_head=dict(
+            type='FCNHead', in_channels=512, in_index=3, channels=128, num_classes=4))
 
     Source: mmsegmentation 1.2.2, models/segmentors/encoder_decoder.py, `_init_decode_head`.
     """
@@ -295,7 +301,7 @@ def heads_without_cascade(facts: Facts) -> Iterator[Mark]:
 def everything_dropped_out(facts: Facts) -> Iterator[Mark]:
     """The head drops out all of its features, or a share that there is not.
 
-    Why it matters: at 1 the classifier sees zeros, learns one bias a class, and hands no gradient to the backbone;
+    Why it matters: at 1 the classifier sees zeros, trains one bias a class, and hands no gradient to the backbone;
     above it, torch refuses to build the layer. The ratio is a fraction, and not a percentage.
 
     Bad:

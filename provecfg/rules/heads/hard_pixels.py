@@ -80,8 +80,8 @@ def _crop_pixels(facts: Facts) -> int | None:
 def ohem_with_unweighted_loss(facts: Facts) -> Iterator[Mark]:
     """OHEM gives the losses of its head a weight per pixel, which one of them cannot take.
 
-    Why it matters: DiceLoss asserts one weight an image, FocalLoss one a class and pixel: a bare AssertionError at the
-    first iteration.
+    Why it matters: DiceLoss takes one weight an image, FocalLoss one a class and pixel: an AssertionError or a
+    RuntimeError about sizes at the first iteration.
 
     Bad:
         model = dict(

@@ -23,7 +23,6 @@ def mask_class_weight_length(facts: Facts) -> Iterator[Mark]:
         model = dict(
             decode_head=dict(
                 type='Mask2FormerHead',
-                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
                 num_classes=3,
                 loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 0.1])))
 
@@ -31,7 +30,6 @@ def mask_class_weight_length(facts: Facts) -> Iterator[Mark]:
         model = dict(
             decode_head=dict(
                 type='Mask2FormerHead',
-                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
                 num_classes=3,
                 loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 1.0, 0.1])))
 
@@ -60,7 +58,6 @@ def mask_class_weight_missing(facts: Facts) -> Iterator[Mark]:
         model = dict(
             decode_head=dict(
                 type='Mask2FormerHead',
-                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
                 num_classes=3,
                 loss_cls=dict(type='mmdet.CrossEntropyLoss')))
 
@@ -68,7 +65,6 @@ def mask_class_weight_missing(facts: Facts) -> Iterator[Mark]:
         model = dict(
             decode_head=dict(
                 type='Mask2FormerHead',
-                in_channels=[64, 128], strides=[4, 8], feat_channels=64, out_channels=64, num_queries=10,
                 num_classes=3,
                 loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0, 1.0, 1.0, 0.1])))
 

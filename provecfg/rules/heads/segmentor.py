@@ -275,8 +275,9 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=dict(size_divisor=32)),
             decode_head=dict(
-                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
-                out_channels=256),
+                type='Mask2FormerHead', num_classes=19, in_channels=[256, 512, 1024, 2048], feat_channels=256,
+                out_channels=256,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0] * 19 + [0.1])),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
         val_dataloader = dict(
             sampler=dict(type='DefaultSampler', shuffle=False),
@@ -290,8 +291,9 @@ def windows_of_padded_images(facts: Facts) -> Iterator[Mark]:
         model = dict(
             data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), test_cfg=None),
             decode_head=dict(
-                type='Mask2FormerHead', num_classes=19, in_channels=[96, 192, 384, 768], feat_channels=256,
-                out_channels=256),
+                type='Mask2FormerHead', num_classes=19, in_channels=[256, 512, 1024, 2048], feat_channels=256,
+                out_channels=256,
+                loss_cls=dict(type='mmdet.CrossEntropyLoss', class_weight=[1.0] * 19 + [0.1])),
             test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)))
         val_dataloader = dict(
             sampler=dict(type='DefaultSampler', shuffle=False),

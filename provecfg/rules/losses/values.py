@@ -111,7 +111,7 @@ def summed_loss(facts: Facts) -> Iterator[Mark]:
     """The loss is summed over the pixels.
 
     Why it matters: it is some 100,000 times the mean, which acts like a learning rate that much higher; other losses of
-    the head vanish beside it. With a pixel sampler it raises ValueError.
+    the head vanish beside it.
 
     Bad:
         model = dict(decode_head=dict(loss_decode=dict(type='CrossEntropyLoss', reduction='sum')))

@@ -199,7 +199,8 @@ _WHOLE: Final = ("model", "train_cfg", "train_dataloader", "default_scope")
 def optimizer_missing(facts: Facts) -> Iterator[Mark]:
     """The optimizer wrapper has no optimizer, or a name in place of its dict.
 
-    Why it matters: an AssertionError or AttributeError before the first iteration.
+    Why it matters: mmengine takes a wrapper without an optimizer for several of them, and each of its keys for one: a
+    ValueError before the first iteration. A name has nothing of a dict: AttributeError.
 
     Bad:
         model = dict(
@@ -315,7 +316,7 @@ def gradients_never_applied(facts: Facts) -> Iterator[Mark]:
     """Gradients are gathered over no iteration, or over the whole run.
 
     Why it matters: fewer than one is refused. As many iterations as the run has make one step of the optimizer, at its
-    very end.
+    very end, without a word.
 
     Bad:
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000)
