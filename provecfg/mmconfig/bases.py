@@ -82,7 +82,7 @@ def read_base_module(module: str, level: int, file: Path) -> Path:
         return Path(os.path.abspath(folder.joinpath(*steps[:-1], f"{steps[-1]}.py")))
     if len(steps) == 1:
         raise UnreadableError(MISSING_BASE, f"the base {module!r} is a package, not a config in one")
-    return _package_folder(steps[0]).joinpath(*steps[1:-1], f"{steps[-1]}.py")
+    return _package_folder(steps[0], file).joinpath(*steps[1:-1], f"{steps[-1]}.py")
 
 
 def _configs_folder(package: str) -> Path:
@@ -117,13 +117,18 @@ def _own_configs_folder(package: str, file: Path) -> Path | None:
     return None
 
 
-def _package_folder(package: str) -> Path:
-    """Where a top-level package is installed. Finding it imports nothing."""
+def _package_folder(package: str, file: Path | None = None) -> Path:
+    """Where a top-level package is installed, or, of one that is not, where it stands around the file that names it: in
+    the checkout that training is started from. Finding it imports nothing.
+    """
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None:
+        for folder in list(file.parents)[:_FOLDERS_ABOVE] if file is not None else ():
+            if (folder / package / "__init__.py").is_file():
+                return folder / package
         raise UnreadableError(
             MISSING_BASE, f"the package {package!r} is not installed", hint=f"install {package}, or copy the base"
         )

@@ -186,6 +186,12 @@ class ClassInfo:
         """
         return any(record is not None and key in record.texts for record in self.ancestors)
 
+    def names_text(self, text: str) -> bool:
+        """Whether the body of a class of the user's, or of a parent, has this identifier as a text: a mode or a metric
+        that a fork's copy of a class knows beside the release's.
+        """
+        return any(record is not None and text in record.texts for record in self.ancestors)
+
     def is_a(self, name: str) -> bool:
         """Whether the class is, or inherits from, one of this name (`BaseDecodeHead`)."""
         return name in self.ancestor_names
