@@ -29,7 +29,9 @@ _CARRY_FEATURES: Final = ("extract_feat", "encode_decode", "loss", "_decode_head
 
 def feature_channels(config: Lookup) -> tuple[int | None, ...] | None:
     """Channels of each feature map that the heads see, None for one that is not known; None if their number is not."""
-    if config.replaces(config.get("model"), *_CARRY_FEATURES):
+    model = config.section("model")
+    is_unknown = model is not None and model.type is not None and config.class_of(model) is None
+    if is_unknown or config.replaces(model, *_CARRY_FEATURES):
         return None
     neck, backbone = config.get("model.neck"), config.get("model.backbone")
     if neck is not None and neck.value is not None:

@@ -174,6 +174,7 @@ RIGHT = {
     "labels of the size that images are brought to": "train_dataloader = dict(dataset=dict(pipeline=[dict("
     "type='LoadImageFromFile'), dict(type='Resize', scale=(1024, 512)), dict(type='LoadAnnotations'), dict("
     "type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))",
+    "no validation": "train_cfg = dict(val_interval=99999999)",
     "labels resized twice": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, dict(type='LoadAnnotations'), "
     "dict(type='Resize', scale=(1024, 512), keep_ratio=False), dict(type='PackSegInputs')]))",
     "maps of its own UNet": "model = dict(auxiliary_head=None, backbone=dict(_delete_=True, type='UNet', "
@@ -350,7 +351,10 @@ class EncoderDecoder(EncoderDecoder):
 @METRICS.register_module(force=True)
 class IoUMetric(IoUMetric):
     def compute_metrics(self, results):
-        return kappa_of(results) if "Kappa" in self.metrics else super().compute_metrics(results)
+        if "Kappa" in self.metrics:
+            return kappa_of(results)
+        metrics = super().compute_metrics(results)
+        return dict(metrics, **{"IoU_of_class_1": metrics["mIoU"]})
 
 @MODELS.register_module()
 class OfPairs(EncoderDecoder):
@@ -371,6 +375,14 @@ class OfQueries(MaskHead):
 OF_A_FORK = {
     "a mode": ("model = dict(test_cfg=dict(mode='windows'))", "model = dict(test_cfg=dict(mode='window'))"),
     "a metric": ("val_evaluator = dict(iou_metrics=['Kappa'])", "val_evaluator = dict(iou_metrics=['Kapa'])"),
+    "what a metric gives": (
+        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_1', rule='greater'))",
+        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_2', rule='greater'))",
+    ),
+    "channels of a segmentor that is not found": (
+        "model = dict(type='elsewhere.Segmentor', decode_head=dict(in_channels=4096))",
+        "model = dict(decode_head=dict(in_channels=4096))",
+    ),
     "channels of pairs": (
         "model = dict(type='OfPairs', decode_head=dict(in_channels=4096))",
         "model = dict(decode_head=dict(in_channels=4096))",
