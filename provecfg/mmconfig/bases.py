@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from provecfg.files import read_text
 from provecfg.mmconfig.files import UnreadableError
@@ -25,8 +26,7 @@ _EXTERNAL = re.compile(r"\w*::\w*/\w*")
 _FOLDERS_ABOVE = 12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Base:
+class Base(NamedTuple):
     """A base that a file names in `_base_`.
 
     Args:
@@ -49,7 +49,7 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
         UnreadableError: The name is of no form that mmengine takes, or its package is not installed.
     """
     if "::" not in name:
-        return Base(name, position, Path(os.path.abspath(os.path.join(file.parent, name))), None)
+        return Base(name, position, _path(os.path.abspath(os.path.join(os.path.dirname(file), name))), None)
     if _EXTERNAL.match(name) is None or name.count("::") > 1:
         raise UnreadableError(
             NOT_A_CONFIG,
@@ -63,6 +63,12 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
             raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
         return Base(name, position, Path(os.path.abspath(own / path)), package)
     return Base(name, position, Path(os.path.abspath(_configs_folder(package) / path)), package)
+
+
+@functools.lru_cache(maxsize=4096)
+def _path(text: str) -> Path:
+    """One path for all who name a base: it keeps its parts and its hash."""
+    return Path(text)
 
 
 def read_base_module(module: str, level: int, file: Path) -> Path:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.files import read_json
 from provecfg.paths import cache_dir, write_bytes_atomically
@@ -67,8 +67,7 @@ _PLAIN_ARGUMENTS: Final = re.compile(
 _OF_MMCV_1: Final = re.compile(rb"^\s*(?:from|import) mmcv\.(?:runner|parallel)\b", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredName:
+class RegisteredName(NamedTuple):
     """A name under which a file registers a class or a function.
 
     Args:
@@ -86,8 +85,7 @@ class RegisteredName:
     file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
+class _Contents(NamedTuple):
     """What one file says."""
 
     names: tuple[tuple[str, str, str, bool], ...] = ()
@@ -131,8 +129,7 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """Where the code around a config may stand.
 
     Args:
