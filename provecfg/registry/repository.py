@@ -214,6 +214,8 @@ def index_of(root: Path, *, is_marked: bool = True) -> RepositoryIndex:
 def _index(root: Path, rows: Mapping[str, tuple[int, int, _Contents]], is_whole: bool) -> RepositoryIndex:
     names: dict[str, tuple[RegisteredName, ...]] = {}
     for relative, (_, _, contents) in rows.items():
+        if not contents.names:  # most files: their paths are not worth making
+            continue
         file = root / relative if relative else root
         for name, variable, target, force in contents.names:
             names[name] = (*names.get(name, ()), RegisteredName(name, variable, target, force, file))
