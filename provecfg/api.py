@@ -311,8 +311,7 @@ def compare(*targets: AnyPath, factors: Sequence[str] = ()) -> Comparisons:
     configs, problems = comparison.read_targets([os.fspath(target) for target in targets], Path.cwd())
     if problems:
         raise ProvecfgError(f"not compared:\n{findings_report(problems, format='text')}")
-    if len(configs) < 2:
-        raise ProvecfgError(f"{len(configs)} config to compare", hint="name two, a folder of them, or a study")
+    comparison.refuse_alone(configs, list(map(str, targets)))
     comparisons = comparison.compare(configs, list(factors))
     return Comparisons(tuple(comparisons), comparison.as_text(configs, comparisons))
 

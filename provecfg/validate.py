@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from provecfg.targets import is_study
 
 if TYPE_CHECKING:
     from provecfg.findings.fixes import JudgedTarget
+    from provecfg.study.schema import Study
 
 
 def judgement_of(
@@ -88,16 +89,32 @@ def _values_of(path: Path, unsaved: Mapping[Path, str]) -> dict[str, Any]:
     }
 
 
+def judgement_of_studies(path: Path, studies: Iterable[Study]) -> Judgement:
+    """Judge the studies that a name of the catalog stands for, before any selection.
+
+    Args:
+        path: What is found is said of it: where a file of that name would stand.
+        studies: The studies.
+    """
+    return Judgement(path, tuple(finding for study in studies for finding in _findings_in_cells(study, path)))
+
+
 def _findings_in_study(path: Path, text: str | None) -> list[Finding]:
     """What is wrong with a study, and with the configs that it stands for."""
-    from provecfg.generate.origins import StudyOrigins
-    from provecfg.generate.plan import plans_of
-    from provecfg.generate.render import render
     from provecfg.study.load import read_study
 
     study, findings = read_study(path, text=text)
     if study is None:
         return findings
+    return findings + _findings_in_cells(study, path, text_of_file(path) if text is None else text)
+
+
+def _findings_in_cells(study: Study, path: Path, text: str | None = None) -> list[Finding]:
+    """What is wrong with the configs of a study, as findings in its file; the text is None where it has none."""
+    from provecfg.generate.origins import StudyOrigins
+    from provecfg.generate.plan import plans_of
+    from provecfg.generate.render import render
+
     # One seed shows what all of them would.
     one_seed = study.model_copy(update={"seeds": study.seeds[:1]})
     origins: StudyOrigins | None = None
@@ -107,11 +124,12 @@ def _findings_in_study(path: Path, text: str | None) -> list[Finding]:
         for finding in judgement_of_view(view).findings:
             key = (finding.code, finding.key, finding.message)
             if key not in of_cells:
-                origins = origins or StudyOrigins(one_seed, path, text_of_file(path) if text is None else text)
+                if origins is None:
+                    origins = StudyOrigins(one_seed) if text is None else StudyOrigins(one_seed, path, text)
                 made = origins.of(finding.key, plan.header.cell, view) if finding.key else None
                 of_cells[key] = (replace(finding, origin=made), [])
             of_cells[key][1].append(plan.name)
-    return findings + [_of_study(path, finding, cells) for finding, cells in of_cells.values()]
+    return [_of_study(path, finding, cells) for finding, cells in of_cells.values()]
 
 
 def _of_study(path: Path, finding: Finding, cells: list[str]) -> Finding:

@@ -36,7 +36,8 @@ from PIL import Image, ImageOps
 from provecfg.catalog.datasets import DATASETS
 from provecfg.data.scenes import Drawing, draw_street, smoke_data_for
 
-HEADING = "## Tried from folder to run"
+BEGIN, END = "<!-- open-study -->", "<!-- /open-study -->"
+"""Between them, a page has what is written there; a note of a person's stands after them."""
 STREET = Drawing(train=12, val=4, width=240, height=180)
 SMALL = "fast_scnn_8xb4-160k_cityscapes-512x1024"
 """The model of those cases that are not about models."""
@@ -273,7 +274,7 @@ def changes_in(receipt: dict[str, Any]) -> list[str]:
 
 
 def page_with(page: str, figures: list[dict[str, Any]], data: Path, iters: int) -> str:
-    """The page with the newest line of each case, the parts in their order."""
+    """The page with the newest line of each case between its marks, the parts in their order."""
     newest = {(row["part"], row["name"]): row for row in figures}
     images = " and ".join(str(len(list((data / "images/10k" / split).iterdir()))) for split in ("train", "val"))
     text = (
@@ -284,14 +285,15 @@ def page_with(page: str, figures: list[dict[str, Any]], data: Path, iters: int) 
         "not the model that is tried, it is Fast-SCNN. The last column has what `prove` says of augmentations, and the "
         "score."
     )
-    lines = [HEADING, "", textwrap.fill(text, 120)]
+    lines = [textwrap.fill(text, 120)]
     for part in PARTS:
         rows = [row for (of_part, _), row in newest.items() if of_part == part]
         if rows:
             lines += ["", f"| {part} | {' | '.join(COMMANDS)} | |", "|---" * (len(COMMANDS) + 2) + "|"]
             lines += [line for row in rows for line in rows_of(row)]
-    head, _, _ = page.partition(HEADING)
-    return f"{head.rstrip()}\n\n" + "\n".join(lines) + "\n"
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}"
 
 
 def main() -> int:

@@ -171,6 +171,17 @@ def test_nowhere_to_write_an_error_leaves_the_exit_code(tmp_path: Path) -> None:
         assert run_in_shell(f"provecfg {command} 2> /dev/full", tmp_path).returncode == 2
 
 
+@pytest.mark.parametrize(("command", "done"), [("show", "printed"), ("run", "trained"), ("prove", "proved")])
+def test_a_study_is_no_config(provecfg: Command, tmp_path: Path, command: str, done: str) -> None:
+    study = tmp_path / "mine.yaml"
+    study.write_text("name: mine\nmodels: [pspnet_r50]\n")
+    code, out, err = provecfg(command, study)
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        f"error: {study} is a study, and configs are {done}\n  hint: provecfg generate {study}, then "
+    )
+
+
 HOSTILE = "\x1b[31mred\x1b[0m\x07\x9b2J\u202egnol\r\x00"
 """What a terminal would obey: colours, a bell, clearing the screen, turning the direction of text, overwriting."""
 NAME = HOSTILE.replace("\x00", "").replace("\x9b", "")  # a file's name; the byte alone is not UTF-8

@@ -10,7 +10,7 @@ import click
 
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.comparison import FACTORS, as_data, as_text, compare, read_targets
+from provecfg.comparison import FACTORS, as_data, as_text, compare, read_targets, refuse_alone
 from provecfg.errors import ExitCode
 from provecfg.findings import Finding, is_failure
 from provecfg.findings.pipeline import Judgement, screened
@@ -46,8 +46,8 @@ def command(targets: tuple[str, ...], factors: tuple[str, ...], output_format: s
     """
     here = Path.cwd()
     configs, problems = read_targets(targets, here)
-    if not problems and len(configs) < 2:
-        raise click.UsageError(f"{' '.join(targets)} is one config; name two, a folder of them, or a study")
+    if not problems:
+        refuse_alone(configs, targets)
     comparisons = compare(configs, list(dict.fromkeys(factors))) if not problems else []
     findings = [*problems, *(finding for comparison in comparisons for finding in comparison.findings)]
     texts = {file: config.view.sources(file) for config in configs for file in config.view.files}

@@ -13,6 +13,7 @@ from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
 from provecfg.spelling import printable_lines
+from provecfg.targets import refuse_study
 
 
 @click.command()
@@ -28,6 +29,7 @@ def command(config: Path, output_format: str, terminal: Terminal) -> int:
 
     if not config.exists():
         raise ProvecfgError(f"no such file: {config}")
+    refuse_study(config, "print")
     view = read_config(config)
     texts = {file: view.sources(file) for file in view.files}
     show_findings(view.problems, terminal, files=[config], texts=texts, on_stderr=True, says_none=False)

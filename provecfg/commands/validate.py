@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,11 +20,12 @@ from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
 from provecfg.mmconfig.problems import SYNTAX_ERROR, UNREADABLE_FILE, UNREADABLE_TEXT
 from provecfg.parallel import map_in_processes, processors
-from provecfg.targets import files_of
-from provecfg.validate import judge_for_fixes, judgement_of
+from provecfg.targets import CONFIGS, files_of
+from provecfg.validate import judge_for_fixes, judgement_of, judgement_of_studies
 
 if TYPE_CHECKING:
     from provecfg.findings.edits import FixResult
+    from provecfg.study.schema import Study
 
 _MOST_NEIGHBOURS: Final = 16
 """Files in a row that one process judges."""
@@ -70,14 +72,16 @@ def command(
 ) -> int:
     """Judge configs and studies without running them.
 
-    TARGET is a config (.py, .yaml, .json), a study, a folder of them, or `configs`: every study and generated config of
-    the project you stand in. Nothing that is validated is executed, ever.
+    TARGET is a config (.py, .yaml, .json), a study or its name in `provecfg list studies`, a folder of them, or
+    `configs`: every study and generated config of the project you stand in. Nothing that is validated is executed,
+    ever.
     """
     here = Path.cwd()
     options = parse_cfg_options(cfg_options)
     settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)
     settings = settings_at(here)
-    files = files_of(targets, here)
+    named = _studies_named(targets, here)
+    files = files_of([target for target in targets if target not in named], here)
 
     def judgements() -> list[Judgement]:
         # Neighbours are judged by one process, since they have most in common: bases, and what is known of their parts.
@@ -91,7 +95,8 @@ def command(
         first = [judged(some) for some in neighbours[:1]]
         pays = len(files) >= 8  # to fork
         others = map_in_processes(judged, neighbours[1:], None if pays else 1)
-        return list(itertools.chain.from_iterable([*first, *others]))
+        of_names = [judgement_of_studies(here / name, studies) for name, studies in named.items()]
+        return [*itertools.chain.from_iterable([*first, *others]), *of_names]
 
     if diff or fix:
         from provecfg.findings.fixes import apply_fixes
@@ -115,6 +120,17 @@ def command(
         docs_url=settings.docs_url,
     )
     return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
+
+
+def _studies_named(targets: Iterable[str], here: Path) -> dict[str, list[Study]]:
+    """Those of the targets that are names of studies, with what they stand for."""
+    words = [target for target in targets if target not in ("", CONFIGS) and Path(target).name == target]
+    absent = [word for word in words if not Path(word).suffix and not os.path.lexists(here / word)]
+    if not absent:
+        return {}
+    from provecfg.study.named import studies_named  # a tenth of a second
+
+    return {word: studies for word in absent if (studies := studies_named(word, here=here))}
 
 
 def _say_other_versions(terminal: Terminal) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from provecfg.comparison.cells import Compared, compared
+from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding, Severity
 from provecfg.generate.plan import plans_of
 from provecfg.generate.render import render
@@ -47,6 +48,23 @@ def read_targets(targets: Sequence[str], here: Path) -> tuple[list[Compared], li
             if view.is_whole:
                 configs.append(compared(view, _name(file, here)))
     return configs, problems
+
+
+def refuse_alone(configs: Sequence[Compared], targets: Sequence[str]) -> None:
+    """Say so where there is nothing to compare.
+
+    Args:
+        configs: What was read without problems.
+        targets: What was named.
+
+    Raises:
+        ProvecfgError: There is one config; says what has it.
+    """
+    if len(configs) > 1:
+        return
+    named = ", ".join(targets)
+    what = "is a study of one cell" if any(config.study_file for config in configs) else "is one config"
+    raise ProvecfgError(f"{named} {what}", hint="name another one to compare it with, or a folder, or a study")
 
 
 def _cells_of(study: Study, file: Path) -> Iterator[Compared]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provecfg.catalog.datasets import DATASETS, Dataset
-from provecfg.catalog.encodings import IGNORED, MOST_CLASSES
+from provecfg.catalog.encodings import IGNORED, LARGEST_VALUE, MOST_CLASSES
 from provecfg.data.encodings import swapped
 from provecfg.data.observations import looks_like_label_ids
 from provecfg.data.records import LabelRecord, label_records, summed
@@ -134,6 +134,9 @@ def _recognised_in_catalog(root: Path, name: str, known: Dataset, shows_progress
     recognise_labels(labels, list(_readable(root, paths, shows_progress)))
     encoding = labels.entry["encoding"]
     if encoding in ("ids", "palette", known.encoding):
+        if LARGEST_VALUE in labels.entry.get("ignore", ()):
+            result.entry["ignore"] = labels.entry["ignore"]
+            result.because("ignore", *labels.evidence["ignore"])
         return result
     result.entry.update((key, labels.entry[key]) for key in _OF_ENCODING if key in labels.entry)
     if tuple(labels.entry.get("classes", known.classes)) != known.classes and encoding != "repeated":
@@ -336,7 +339,8 @@ def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None
         result.because("encoding", f"{len(repeated)} of {len(records)} label maps have equal channels")
     elif encoding == "palette":
         result.because("encoding", "label maps are PNGs with a palette: its indices are the labels")
-    own = set(values) - {IGNORED}
+    ignored = {IGNORED, LARGEST_VALUE} & set(values)
+    own = set(values) - ignored
     if looks_like_label_ids(set(values)):
         encoding = "cityscapes_label_ids"
         result.because("encoding", f"values {_shown(values)} are ids of Cityscapes' 34 labels, of which 19 are trained")
@@ -348,6 +352,12 @@ def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None
         result.because("classes", "names are made up: say what 255 stands for")
         return
     result.entry["encoding"] = encoding
+    if set(values) == {0, LARGEST_VALUE}:
+        result.entry["classes"] = ["background", "foreground"]
+        result.entry["mapping"] = {"0": "background", str(LARGEST_VALUE): "foreground"}
+        result.because("encoding", f"label maps hold 0 and {LARGEST_VALUE}, the largest number of 16 bits, alone")
+        result.because("classes", f"names are made up: say what {LARGEST_VALUE} stands for")
+        return
     if max(own, default=0) > MOST_CLASSES or len(own) > MOST_CLASSES or not own:
         raise ProvecfgError(
             f"label maps hold {len(own)} values up to {max(own, default=0)}, no class numbers: {_shown(values)}",
@@ -355,7 +365,10 @@ def recognise_labels(result: Recognised, records: Sequence[LabelRecord]) -> None
         )
     if own == {0}:
         raise _of_one_class(_shown(values))
-    _recognise_classes(result, own, values)
+    _recognise_classes(result, own, ignored, values)
+    if LARGEST_VALUE in ignored:
+        result.entry["ignore"] = sorted(ignored)
+        result.because("ignore", f"{LARGEST_VALUE}, the largest number of 16 bits, is taken for what nobody labelled")
 
 
 def _of_one_class(values: str) -> ProvecfgError:
@@ -365,14 +378,15 @@ def _of_one_class(values: str) -> ProvecfgError:
     )
 
 
-def _recognise_classes(result: Recognised, own: set[int], values: Mapping[int, int]) -> None:
+def _recognise_classes(result: Recognised, own: set[int], ignored: set[int], values: Mapping[int, int]) -> None:
     highest = max(own)
     result.because("encoding", f"values {_shown(values)}")
     street = DATASETS["cityscapes"].classes
-    if highest <= len(street) - 1 and (IGNORED in values or highest == len(street) - 1) and highest >= 5:
+    if highest <= len(street) - 1 and (ignored or highest == len(street) - 1) and highest >= 5:
         result.entry["classes"] = list(street)
+        no_class = max(ignored, default=IGNORED)
         result.because(
-            "classes", f"values up to {highest} and {IGNORED} for ignored are as of Cityscapes' 19 train ids"
+            "classes", f"values up to {highest} and {no_class} for ignored are as of Cityscapes' 19 train ids"
         )
         if highest < len(street) - 1:
             result.because("classes", "if they are others, name yours")

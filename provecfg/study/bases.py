@@ -43,6 +43,11 @@ _TARGETS: Final = frozenset({"GenerateEdge"})
 """mmseg's transforms that make another target of the label map: PIDHead's edges."""
 # mmsegmentation 1.2.2: heads with a branch pooled to one pixel and normalised there.
 _POOLED: Final = frozenset({"PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "UPerHead", "EncHead"})
+_STAGES: Final = 4
+_ALL: Final = tuple(range(_STAGES))
+# mmsegmentation 1.2.2, models/backbones: resnet.py (`planes`) and swin.py (`in_channels`).
+_DOUBLES: Final = frozenset({"ResNet", "ResNetV1c", "ResNetV1d", "ResNeXt", "ResNeSt", "SwinTransformer"})
+"""Backbones each of whose four stages hands on twice the channels of the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def base_of(model: Model, folder: Path) -> Base:
     heads = tuple(_heads(segmentor))
     if not any(not head.is_auxiliary for head in heads):
         raise ProvecfgError(f"{model.base} has no model.decode_head with a type")
-    channels = dict(enumerate(known.stage_channels)) if known is not None else _stage_channels(heads)
+    of_catalog = dict(enumerate(known.stage_channels)) if known is not None else {}
     return Base(
         name=model.label,
         title=known.title if known is not None and model.name is None else model.label,
@@ -164,7 +169,7 @@ def base_of(model: Model, folder: Path) -> Base:
         param_scheduler=_schedulers(values["param_scheduler"]),
         imports=_imports(values["custom_imports"]),
         heads=heads,
-        stage_channels=channels,
+        stage_channels=of_catalog | _stage_channels(segmentor, heads),
         label_transforms=_label_transforms(view),
         crop_size=_size(view.values.get("crop_size")) or _size((segmentor.get("data_preprocessor") or {}).get("size")),
     )
@@ -235,8 +240,17 @@ def _head(name: str, path: tuple[str | int, ...], config: Mapping[str, Any]) -> 
     return Head(name, path, kind, _CALLS.get(kind, "each"), float(weight), stage, seen)
 
 
-def _stage_channels(heads: tuple[Head, ...]) -> dict[int, int]:
-    return {stage: channels for head in heads for stage, channels in head.channels.items()}
+def _stage_channels(model: Mapping[str, Any], heads: tuple[Head, ...]) -> dict[int, int]:
+    """Channels of the stages that heads see, and of those that follow from them."""
+    seen = {stage: channels for head in heads for stage, channels in head.channels.items()}
+    backbone = model.get("backbone")
+    if not seen or not isinstance(backbone, dict) or model.get("neck") is not None:
+        return seen
+    is_whole = backbone.get("num_stages", _STAGES) == _STAGES
+    if _class_of(backbone) not in _DOUBLES or not is_whole or backbone.get("out_indices", _ALL) not in (_ALL, [*_ALL]):
+        return seen
+    stage, channels = max(seen.items())
+    return {index: channels * 2**index // 2**stage for index in range(_STAGES)} | seen
 
 
 def _mapping(value: Any, key: str, model: Model) -> dict[str, Any]:

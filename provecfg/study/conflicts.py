@@ -153,7 +153,7 @@ def _loss_conflicts(study: Study) -> Iterator[Conflict]:
                 yield _conflict(("losses", "deep_supervision"), message, _STAGE_HINT, between=(_MODELS,))
         unknown = [stage for stage in stages if stage not in base.stage_channels]
         if unknown:
-            message = f"{name}: how many channels stage {unknown[0]} has is in none of its heads"
+            message = f"{name}: no head says how many channels stage {unknown[0]} has"
             yield _conflict(("losses", "deep_supervision"), message, _STAGE_HINT, between=(_MODELS,))
         refusal = base.refuses_auxiliary_losses
         if refusal is not None and any(losses.auxiliary):

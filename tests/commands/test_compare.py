@@ -97,13 +97,18 @@ def test_what_is_declared_on_the_command_line_may_differ(provecfg: Command, cell
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((FOCAL,), f"{FOCAL} is one config; name two, a folder of them, or a study"),
+        (
+            (FOCAL,),
+            f"error: {FOCAL} is one config\n  hint: name another one to compare it with, or a folder, or a study",
+        ),
+        (("one.yaml",), "error: one.yaml is a study of one cell\n  hint: name another one"),
         ((FOCAL, "absent.py"), "absent.py does not exist"),
         ((FOCAL, FOCAL, "--factor", "lss"), "'lss' is not one of"),
         ((), "Missing argument 'CONFIG...'"),
     ],
 )
 def test_wrong_usage_is_said_in_words(provecfg: Command, cells: Path, arguments: tuple[str, ...], message: str) -> None:
+    Path("one.yaml").write_text("name: one\nmodels: [pspnet_r50]\nlosses: {auxiliary: [focal]}\n")
     code, out, err = provecfg("compare", *arguments)
     assert (code, out) == (2, "")
     assert message in err

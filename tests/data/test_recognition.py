@@ -129,6 +129,29 @@ def test_sixteen_bits_of_class_numbers_are_ids(tmp_path: Path) -> None:
     assert observations == []
 
 
+@pytest.mark.parametrize("of_catalog", [False, True])
+def test_the_largest_number_of_sixteen_bits_is_what_nobody_labelled(of_catalog: bool, tmp_path: Path) -> None:
+    labels = np.where(np.indices((32, 48))[1] < 9, 65535, np.indices((32, 48))[0] % 3).astype(np.uint16)
+    root = tmp_path / "set"
+    if of_catalog:
+        for split in ("train", "val"):
+            save(root / f"images/10k/{split}/{split}.jpg", np.full((32, 48, 3), len(split), np.uint8))
+            save(root / f"labels/sem_seg/masks/{split}/{split}.png", labels)
+    entry, observations = looked_at(root if of_catalog else make(root, *"abcde", labels=labels))
+    assert (entry.get("base"), entry["ignore"]) == ("bdd10k" if of_catalog else None, [65535])
+    assert of_catalog or len(entry["classes"]) == 3
+    assert [o for o in observations if o.severity is not Severity.NOTE] == []
+
+
+def test_masks_of_0_and_the_largest_number_of_sixteen_bits_are_binary(tmp_path: Path) -> None:
+    mask = np.repeat(np.array([0, 65535], np.uint16), 16 * 48).reshape(32, 48)
+    entry, observations = looked_at(make(tmp_path / "set", *"abcde", labels=mask))
+    assert (entry["classes"], entry["mapping"]) == (
+        ["background", "foreground"], {"0": "background", "65535": "foreground"},
+    )  # fmt: skip
+    assert observations == []
+
+
 def test_grey_images_of_one_channel_are_images(tmp_path: Path) -> None:
     root = make(tmp_path / "set", *"abcde", labels=(np.indices((32, 48))[0] % 3).astype(np.uint8))
     for index, path in enumerate(sorted((root / "photos").iterdir())):

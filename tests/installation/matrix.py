@@ -3,7 +3,8 @@
 For each combination a fresh environment is made, the wheel of this checkout is installed into it with its extra by
 plain pip, and every command that imports the stack is run in an empty folder. The newest torch that the package index
 has is tried once, whatever the declared range says. What was run, and what could not be, becomes the table of
-docs/installing.md. It downloads gigabytes and is no part of CI.
+docs/installing.md, in place of what it says of the same Python and extra; its other rows stay. It downloads gigabytes
+and is no part of CI.
 """
 
 from __future__ import annotations
@@ -189,6 +190,21 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         )
 
 
+def page_with(page: str, rows: Sequence[Row]) -> str:
+    """A page with the rows in the table between its marks, in place of those of the same Python and extra."""
+    (marked,) = re.findall(r"<!-- matrix -->\n(.*?)<!-- /matrix -->", page, re.DOTALL)
+    head, lines = list(table([])), list(table(rows))[2:]
+    tried_now = {_combination(line) for line in lines}
+    kept = [line for line in marked.splitlines()[len(head) :] if _combination(line) not in tried_now]
+    return page.replace(marked, "\n".join([*head, *sorted([*kept, *lines], key=_combination)]) + "\n")
+
+
+def _combination(line: str) -> tuple[str, str]:
+    """Python, without its last number, and extra of a row of the table, '' for none."""
+    _, python, extra, *_ = (cell.strip() for cell in line.split("|"))
+    return ".".join(python.split(".")[:2]), extra.removeprefix("none")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pythons", nargs="+", default=list(PYTHONS))
@@ -228,10 +244,7 @@ def main() -> None:
     print("\n".join(lines))
     if arguments.page:
         text = arguments.page.read_text(encoding="utf-8")
-        marked = re.sub(
-            r"(?<=<!-- matrix -->\n).*?(?=<!-- /matrix -->)", "\n".join(lines) + "\n", text, flags=re.DOTALL
-        )
-        arguments.page.write_text(marked, encoding="utf-8")
+        arguments.page.write_text(page_with(text, list(kept.values())), encoding="utf-8")
     if any(row.failed for row in kept.values()):
         sys.exit(1)
 

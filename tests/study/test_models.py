@@ -101,3 +101,29 @@ def test_an_auxiliary_loss_that_a_head_would_never_call_is_refused_with_the_reas
     )
     assert finding.span is not None
     assert (finding.span.row, finding.span.column) == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [
+        ("mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py", [256, 512, 1024, 2048]),
+        ("{base: pspnet_r50, name: small, set: {model.backbone.depth: 18, model.decode_head.in_channels: 512, "
+         "model.auxiliary_head.in_channels: 256}}", [64, 128, 256, 512]),
+        ("swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512", [96, 192, 384, 768]),
+        ("hrnet_hr48", [48, 96, 192, 384]),
+    ],
+)  # fmt: skip
+def test_deep_supervision_is_taken_on_stages_that_no_head_sees(model: str, channels: list[int], tmp_path: Path) -> None:
+    study, findings = read(tmp_path, f"[{model}]")
+    assert study is not None, findings
+    (base,) = study.bases.values()
+    assert [base.stage_channels[stage] for stage in range(4)] == channels
+
+
+def test_a_stage_of_unknown_width_is_refused_with_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    losses = "{auxiliary: [none], deep_supervision: [{stage: 0, weight: 0.2}]}"
+    path.write_text(f"name: test\nmodels: [fast_scnn_8xb4-160k_cityscapes-512x1024]\nlosses: {losses}\n")
+    study, findings = read_study(path)
+    assert study is None
+    assert "fast_scnn: no head says how many channels stage 0 has" in [finding.message for finding in findings]

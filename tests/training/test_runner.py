@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from provecfg.findings import Severity
 from provecfg.mmconfig import read_config
@@ -19,7 +21,7 @@ from provecfg.training import record as records
 from provecfg.training.options import RunOptions
 from provecfg.training.preflight import Prepared, prepare
 from provecfg.training.record import read_record
-from provecfg.training.runner import Outcome, train
+from provecfg.training.runner import Outcome, end_loading_processes, train
 from provecfg.validate import judgement_of_view
 
 pytestmark = [
@@ -222,3 +224,16 @@ def test_a_flat_metric_stops_the_run_after_patience_validations_also_across_an_i
     assert second.iteration == 4
     assert "early stop at iteration 4 of 12" in second.message
     assert [step for step, _ in validations(second.work_dir)] == [1, 2, 3, 4]
+
+
+def test_loading_processes_end_at_once_when_a_circle_holds_them() -> None:
+    loader = DataLoader(range(64), num_workers=2, persistent_workers=True)  # type: ignore[arg-type]
+    iterator = iter(loader)
+    next(iterator)
+    processes = iterator._workers
+    circle = [loader, iterator]
+    circle.append(circle)
+    began = time.monotonic()
+    end_loading_processes()
+    assert not any(process.is_alive() for process in processes)
+    assert time.monotonic() - began < 4  # torch's own wait for one process is five seconds
