@@ -24,23 +24,88 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
     IndexError about shapes at the first validation.
 
     Bad:
-        val_dataloader = dict(dataset=dict(pipeline=[
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(type='ADE20KDataset', pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations'),
-            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='Resize', scale=(2048, 512), keep_ratio=True),
             dict(type='PackSegInputs'),
         ]))
 
     Good:
-        val_dataloader = dict(dataset=dict(pipeline=[
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(type='ADE20KDataset', pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
+            dict(type='Resize', scale=(2048, 512), keep_ratio=True),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Known problems: a fixed size is DATA041, but for datasets whose images are known to have many.
+
+    Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
+    """
+    for load, resize, is_certain in _labels_resized(facts):
+        if is_certain:
+            yield Mark(
+                load,
+                f"labels are loaded before {resize.type}, and resized with the image",
+                f"put {load.type} behind {resize.type}",
+            )
+
+
+@rule("DATA041", Severity.WARNING)
+def labels_brought_to_a_size(facts: Facts) -> Iterator[Mark]:
+    """The validation pipeline loads the labels before it brings both to a fixed size.
+
+    Why it matters: predictions are compared at the image's own size. If that is not the fixed one for every image, the
+    first validation fails with an IndexError about shapes; if it is, the resize does nothing.
+
+    Bad:
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('a', 'b')), pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(1024, 1024)),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('a', 'b')), pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(1024, 1024)),
             dict(type='LoadAnnotations'),
             dict(type='PackSegInputs'),
         ]))
 
     Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
     """
+    for load, resize, is_certain in _labels_resized(facts):
+        if not is_certain:
+            yield Mark(
+                load,
+                f"labels are loaded before {resize.type}: validation fails unless all images have that size",
+                f"put {load.type} behind {resize.type}",
+            )
+
+
+_OF_MANY_SIZES: Final = frozenset(
+    {
+        "ADE20KDataset",
+        "COCOStuffDataset",
+        "MapillaryDataset_v1",
+        "MapillaryDataset_v2",
+        "PascalContextDataset",
+        "PascalContextDataset59",
+        "PascalVOCDataset",
+    }
+)
+"""Datasets of photographs as they were taken (mmsegmentation 1.2.2, datasets)."""
+_OF_ONE_SIZE: Final = {"BDD100KDataset": (1280, 720), "CityscapesDataset": (2048, 1024)}
+"""Width and height of all images (Yu et al. 2020, BDD100K; Cordts et al. 2016, Cityscapes)."""
+
+
+def _labels_resized(facts: Facts) -> Iterator[tuple[Node, Node, bool]]:
+    """What loads the labels of a validation or test, what resizes them then, and whether it surely changes a size."""
     for loader, dataset in facts.datasets:
         if loader.split == "train":
             continue
@@ -53,12 +118,17 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
             elif any(each.type in LABEL_LOADERS or _is_of_user(facts, each) for each in rest):
                 continue  # labels are loaded again, or made to fit
             elif kind in _RESIZING and load is not None:
-                yield Mark(
-                    load,
-                    f"labels are loaded before {kind}, and resized with the image",
-                    f"put {load.type} behind {kind}",
-                )
+                yield load, node, _changes_sizes(dataset, node)
                 break
+
+
+def _changes_sizes(dataset: Dataset, resize: Node) -> bool:
+    """Whether a transform is certain to give some image of a dataset another size."""
+    if resize.type != "Resize" or "scale_factor" in resize.value or dataset.kind in _OF_MANY_SIZES:
+        return True
+    size = _OF_ONE_SIZE.get(dataset.kind)
+    scale = resize.value.get("scale")
+    return size is not None and isinstance(scale, (list, tuple)) and tuple(scale) != size
 
 
 _HOLDS_TRANSFORMS: Final = ("Compose", "RandomApply", "RandomChoice", "TestTimeAug")
