@@ -321,6 +321,15 @@ def test_a_metric_is_not_renamed_to_one_that_is_listed_already(listed: str, is_m
     assert (error.fix is not None) == is_mended
 
 
+@pytest.mark.parametrize(("written", "meant"), [("lr_mul", "lr_mult"), ("dacay_mult", "decay_mult"), ("wd_mult", None)])
+def test_a_multiplier_is_renamed_to_one_that_it_misspells(written: str, meant: str | None, folder: Path) -> None:
+    path = folder / "config.py"
+    groups = f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict({written}=0.0))))\n"
+    path.write_text(HEAD + groups, encoding="utf-8")
+    (warning,) = (finding for finding in judge(read_config(path)) if finding.code == "RUN002")
+    assert (warning.fix and warning.fix.message) == (meant and f"rename it to {meant!r}")
+
+
 def test_of_two_misspellings_of_a_metric_one_is_mended(folder: Path) -> None:
     path = folder / "config.py"
     path.write_text(HEAD + "val_evaluator = dict(iou_metrics=['miou', 'MIOU'])\n", encoding="utf-8")
