@@ -45,7 +45,11 @@ class Evaluator:
 
     def may_give(self, name: str) -> bool:
         """Whether a metric that is not among its keys may be one that the user's class adds."""
-        return self.own is not None and self.own.names_text(name)
+        if self.own is None:
+            return False
+        head, _, tail = name.partition("_")
+        parts = (name, f"{head}_", f"_{tail}", f"_{name.rpartition('_')[2]}")  # "_IoU" of each class's name
+        return any(map(self.own.names_text, parts))
 
 
 def evaluators_of(config: Lookup, key: str) -> tuple[Evaluator, ...]:

@@ -174,6 +174,9 @@ RIGHT = {
     "labels of the size that images are brought to": "train_dataloader = dict(dataset=dict(pipeline=[dict("
     "type='LoadImageFromFile'), dict(type='Resize', scale=(1024, 512)), dict(type='LoadAnnotations'), dict("
     "type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))",
+    "labels of the size that all images have": "val_dataloader = dict(dataset=dict(pipeline=[dict("
+    "type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='Resize', scale=(2048, 1024)), dict("
+    "type='PackSegInputs')]))",
     "no validation": "train_cfg = dict(val_interval=99999999)",
     "labels resized twice": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, dict(type='LoadAnnotations'), "
     "dict(type='Resize', scale=(1024, 512), keep_ratio=False), dict(type='PackSegInputs')]))",
@@ -318,6 +321,15 @@ def test_a_metric_is_not_renamed_to_one_that_is_listed_already(listed: str, is_m
     assert (error.fix is not None) == is_mended
 
 
+@pytest.mark.parametrize(("written", "meant"), [("lr_mul", "lr_mult"), ("dacay_mult", "decay_mult"), ("wd_mult", None)])
+def test_a_multiplier_is_renamed_to_one_that_it_misspells(written: str, meant: str | None, folder: Path) -> None:
+    path = folder / "config.py"
+    groups = f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict({written}=0.0))))\n"
+    path.write_text(HEAD + groups, encoding="utf-8")
+    (warning,) = (finding for finding in judge(read_config(path)) if finding.code == "RUN002")
+    assert (warning.fix and warning.fix.message) == (meant and f"rename it to {meant!r}")
+
+
 def test_of_two_misspellings_of_a_metric_one_is_mended(folder: Path) -> None:
     path = folder / "config.py"
     path.write_text(HEAD + "val_evaluator = dict(iou_metrics=['miou', 'MIOU'])\n", encoding="utf-8")
@@ -354,7 +366,8 @@ class IoUMetric(IoUMetric):
         if "Kappa" in self.metrics:
             return kappa_of(results)
         metrics = super().compute_metrics(results)
-        return dict(metrics, **{"IoU_of_class_1": metrics["mIoU"]})
+        metrics["IoU_of_class"] = metrics["mIoU"]
+        return dict(metrics, **{f"{name}_IoU": 0 for name in self.dataset_meta["classes"]})
 
 @MODELS.register_module()
 class OfPairs(EncoderDecoder):
@@ -375,10 +388,13 @@ class OfQueries(MaskHead):
 OF_A_FORK = {
     "a mode": ("model = dict(test_cfg=dict(mode='windows'))", "model = dict(test_cfg=dict(mode='window'))"),
     "a metric": ("val_evaluator = dict(iou_metrics=['Kappa'])", "val_evaluator = dict(iou_metrics=['Kapa'])"),
-    "what a metric gives": (
-        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_1', rule='greater'))",
-        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_2', rule='greater'))",
-    ),
+    **{
+        f"what a metric gives: {name}": (
+            f"default_hooks = dict(checkpoint=dict(save_best='{name}', rule='greater'))",
+            "default_hooks = dict(checkpoint=dict(save_best='IoU_of_classes', rule='greater'))",
+        )
+        for name in ("IoU_of_class", "traffic_light_IoU")
+    },
     "channels of a segmentor that is not found": (
         "model = dict(type='elsewhere.Segmentor', decode_head=dict(in_channels=4096))",
         "model = dict(decode_head=dict(in_channels=4096))",

@@ -14,8 +14,6 @@ from provecfg.registry import ClassInfo
 from provecfg.rules.rule import Mark, rule
 
 _RESIZING: Final = frozenset({"Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple"})
-_ONE_SIZE: Final = {"CityscapesDataset": (2048, 1024), "BDD100KDataset": (1280, 720)}
-"""Width and height of every image of a data set as it is published, px."""
 
 
 @rule("DATA009", Severity.ERROR)
@@ -41,8 +39,73 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
             dict(type='PackSegInputs'),
         ]))
 
+    Known problems: a fixed size is DATA041, but for datasets whose images are known to have many.
+
     Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
     """
+    for load, resize, is_certain in _labels_resized(facts):
+        if is_certain:
+            yield Mark(
+                load,
+                f"labels are loaded before {resize.type}, and resized with the image",
+                f"put {load.type} behind {resize.type}",
+            )
+
+
+@rule("DATA041", Severity.WARNING)
+def labels_brought_to_a_size(facts: Facts) -> Iterator[Mark]:
+    """The validation pipeline loads the labels before it brings both to a fixed size.
+
+    Why it matters: predictions are compared at the image's own size. If that is not the fixed one for every image, the
+    first validation fails with an IndexError about shapes; if it is, the resize does nothing.
+
+    Bad:
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('a', 'b')), pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='Resize', scale=(1024, 1024)),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Good:
+        val_dataloader = dict(sampler=dict(type='DefaultSampler'), dataset=dict(
+            type='BaseSegDataset', metainfo=dict(classes=('a', 'b')), pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(1024, 1024)),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]))
+
+    Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
+    """
+    for load, resize, is_certain in _labels_resized(facts):
+        if not is_certain:
+            yield Mark(
+                load,
+                f"labels are loaded before {resize.type}: validation fails unless all images have that size",
+                f"put {load.type} behind {resize.type}",
+            )
+
+
+_OF_MANY_SIZES: Final = frozenset(
+    {
+        "ADE20KDataset",
+        "COCOStuffDataset",
+        "MapillaryDataset_v1",
+        "MapillaryDataset_v2",
+        "PascalContextDataset",
+        "PascalContextDataset59",
+        "PascalVOCDataset",
+    }
+)
+"""Datasets of photographs as they were taken (mmsegmentation 1.2.2, datasets)."""
+_OF_ONE_SIZE: Final = {"BDD100KDataset": (1280, 720), "CityscapesDataset": (2048, 1024)}
+"""Width and height of all images, px (Yu et al. 2020, BDD100K; Cordts et al. 2016, Cityscapes)."""
+
+
+def _labels_resized(facts: Facts) -> Iterator[tuple[Node, Node, bool]]:
+    """What loads the labels of a validation or test, what resizes them then, and whether it surely changes a size."""
     for loader, dataset in facts.datasets:
         if loader.split == "train":
             continue
@@ -54,19 +117,24 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
                 load = node
             elif any(each.type in LABEL_LOADERS or _is_of_user(facts, each) for each in rest):
                 continue  # labels are loaded again, or made to fit
-            elif kind in _RESIZING and load is not None and not _leaves_the_size(node, dataset):
-                yield Mark(
-                    load,
-                    f"labels are loaded before {kind}, and resized with the image",
-                    f"put {load.type} behind {kind}",
-                )
+            elif kind in _RESIZING and load is not None:
+                if not _leaves_the_size(node, dataset):
+                    yield load, node, _changes_sizes(dataset, node)
                 break
 
 
 def _leaves_the_size(resize: Node, dataset: Dataset) -> bool:
-    """Whether every image of the data set has the size that it is resized to."""
-    scale, size = pair(resize.value.get("scale")), _ONE_SIZE.get(dataset.kind or "")
-    return resize.type == "Resize" and dataset.is_of_release and scale is not None and scale == size
+    """Whether every image of a dataset has the size that it is resized to."""
+    scale = pair(resize.value.get("scale"))
+    is_known = dataset.is_of_release and scale is not None
+    return is_known and resize.type == "Resize" and scale == _OF_ONE_SIZE.get(dataset.kind or "")
+
+
+def _changes_sizes(dataset: Dataset, resize: Node) -> bool:
+    """Whether a transform is certain to give some image of a dataset another size."""
+    if resize.type != "Resize" or "scale_factor" in resize.value or dataset.kind in _OF_MANY_SIZES:
+        return True
+    return dataset.kind in _OF_ONE_SIZE and pair(resize.value.get("scale")) is not None
 
 
 _HOLDS_TRANSFORMS: Final = ("Compose", "RandomApply", "RandomChoice", "TestTimeAug")

@@ -90,7 +90,12 @@ def unread_paramwise_key(facts: Facts) -> Iterator[Mark]:
     if custom is not None and custom.is_dict:
         unread += [(node, GROUP) for group in custom if group.is_dict for node in group if _is_slip(facts, node.name)]
     for node, taken in unread:
-        near = nearest_names(node.name, taken, limit=1)
+        # of the two multipliers, one that merely ends alike may be the other: `wd_mult` is no `lr_mult`
+        near = [
+            name
+            for name in nearest_names(node.name, taken, limit=1)
+            if taken is not GROUP or is_misspelling(node.name, name)
+        ]
         above = node.parent.key.rpartition(".")[2] if node.parent is not None else ""
         yield Mark(
             node,
