@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _NUMBER: Final = r"-?\d[\d.]*(?:e[+-]?\d+)?"
 _TERM: Final = re.compile(
@@ -15,8 +14,7 @@ _TERM: Final = re.compile(
 _TOTAL: Final = "total = "
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedTerm:
+class WeightedTerm(NamedTuple):
     """A loss of a head in a total.
 
     Args:

@@ -18,6 +18,7 @@ MAX_TEXT_BYTES: Final = 1_000_000
 """Of a file that people write: far above any config, study or settings."""
 MAX_RECORD_BYTES: Final = 50_000_000
 """Of a file that programs write: records, receipts, logs."""
+_PIECE_BYTES: Final = 65_536
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -134,8 +135,9 @@ def _opened(path: Path) -> int:
 
 
 def _read_at_most(descriptor: int, size: int) -> bytes:
+    # In pieces, since room is made for all that is asked for: a megabyte for a file of a hundred lines.
     chunks: list[bytes] = []
-    while size > 0 and (chunk := os.read(descriptor, size)):
+    while size > 0 and (chunk := os.read(descriptor, min(size, _PIECE_BYTES))):
         chunks.append(chunk)
         size -= len(chunk)
     return b"".join(chunks)

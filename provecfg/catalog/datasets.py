@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provecfg.catalog.encodings import IGNORED
-from provecfg.pairs import Selection
+
+if TYPE_CHECKING:
+    from provecfg.pairs import Selection
 
 CITYSCAPES_CLASSES = (  # mmseg/datasets/cityscapes.py, bdd100k.py: the 19 train ids
     "road",
@@ -142,6 +144,8 @@ class Dataset:
 
     def selection(self, split: Split) -> Selection:
         """The pairs of a split; of mmseg's classes as these find them."""
+        from provecfg.pairs import Selection  # reads files, which who looks up a name does not
+
         images, labels = split.images, split.labels
         if not self.is_paired:
             images, labels = f"{images}/**/*{self.image_suffix}", f"{labels}/**/*{self.label_suffix}"

@@ -155,7 +155,12 @@ class Facts(Lookup):
     @Fact
     def metric_keys(self) -> frozenset[str] | None:
         """The keys that a validation's result will have, or None where they are not all known."""
-        return keys_of(self.val_evaluators)
+        keys = keys_of(self.val_evaluators)
+        watched = {name for *_, name in (*self.monitored_metrics, *self.best_metrics)}
+        for name in watched.difference(keys or ()):
+            if any(evaluator.may_give(name) for evaluator in self.val_evaluators):
+                return None
+        return keys
 
     @Fact
     def hooks(self) -> tuple[Node, ...]:

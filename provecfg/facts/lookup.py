@@ -166,6 +166,21 @@ class Lookup:
         info = self.class_of(node, registry)
         return info is not None and info.is_of_user and self.registry.snapshot.record(info.dotted) is None
 
+    def replaces(self, node: Node | None, *methods: str, registry: str = "model") -> bool:
+        """Whether a dict's class is the user's and may do in its own way what one of these methods of the release does.
+
+        A copy of one of the release's classes under its dotted name is taken for what it is a copy of.
+        """
+        info = self.class_of(node, registry)
+        if info is None or not info.is_of_user:
+            return False
+        own = [
+            record
+            for record in info.ancestors
+            if record is None or (record.file is not None and self.registry.snapshot.record(record.dotted) is None)
+        ]
+        return any(record is None or record.may_hide(method) for record in own for method in methods)
+
     def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
         """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN."""
         if node is None or not isinstance(node.value, dict):

@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.lookup import Lookup, entries, kind_of
 from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 from provecfg.spelling import nearest_names
 
 IOU_METRICS: Final = {
@@ -31,13 +32,20 @@ class Evaluator:
         node: Its dict.
         kind: Its class's name; `IoUMetric` for provecfg's own that inherit from it, which give what it gives.
         prefix: What its keys start with, or None.
-        keys: What it returns, prefix included, in order; None if not known.
+        keys: What it returns, prefix included, in order; None if not known. Of a fork's IoUMetric, what the release's
+            does.
+        own: Its class, if that is the user's.
     """
 
     node: Node
     kind: str
     prefix: str | None
     keys: tuple[str, ...] | None
+    own: ClassInfo | None = None
+
+    def may_give(self, name: str) -> bool:
+        """Whether a metric that is not among its keys may be one that the user's class adds."""
+        return self.own is not None and self.own.names_text(name)
 
 
 def evaluators_of(config: Lookup, key: str) -> tuple[Evaluator, ...]:
@@ -63,6 +71,7 @@ def keys_of(evaluators: tuple[Evaluator, ...]) -> frozenset[str] | None:
 def _evaluator(config: Lookup, node: Node) -> Evaluator:
     kind = kind_of(node.value.get("type")) if node.is_dict else ""
     known = config.class_of(node, "metric")
+    own = known if known is not None and known.is_of_user else None
     # A user's subclass may give anything.
     if known is not None and known.dotted.startswith("provecfg.") and known.is_a("IoUMetric"):
         kind = "IoUMetric"
@@ -73,13 +82,13 @@ def _evaluator(config: Lookup, node: Node) -> Evaluator:
     metrics = [metrics] if isinstance(metrics, str) else metrics
     settled = (prefix is None or isinstance(prefix, str)) and isinstance(metrics, (list, tuple))
     if not settled or not all(isinstance(metric, str) for metric in metrics):
-        return Evaluator(node, kind, None, None)
+        return Evaluator(node, kind, None, None, own)
     if config.value(node, "format_only", False) is True:
-        return Evaluator(node, kind, prefix, ())
+        return Evaluator(node, kind, prefix, (), own)
     keys = dict.fromkeys(["aAcc", *(key for metric in metrics for key in IOU_METRICS.get(metric, ()))])
     if any(metric not in IOU_METRICS for metric in metrics):
-        return Evaluator(node, kind, prefix, None)
-    return Evaluator(node, kind, prefix, tuple(f"{prefix}/{key}" if prefix else key for key in keys))
+        return Evaluator(node, kind, prefix, None, own)
+    return Evaluator(node, kind, prefix, tuple(f"{prefix}/{key}" if prefix else key for key in keys), own)
 
 
 def meant_key(name: str, keys: frozenset[str]) -> str | None:

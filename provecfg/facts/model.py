@@ -179,7 +179,8 @@ class Head:
     @cached_property
     def out_channels(self) -> int | None:
         """Channels of its prediction: `out_channels`, else one a class. None for heads that mean other things by it."""
-        if self.is_mask_head or (self.kind and self.config.class_of(self.node) is None):
+        info = self.config.class_of(self.node)
+        if self.is_mask_head or (self.kind and (info is None or not info.is_a("BaseDecodeHead"))):
             return None
         channels = self.config.value(self.node, "out_channels")
         return self.num_classes if channels is None else count(channels)

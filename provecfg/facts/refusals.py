@@ -15,7 +15,7 @@ from provecfg.mmconfig import Node
 from provecfg.registry.accepted import accepted, digest
 from provecfg.registry.domains import Breach
 from provecfg.registry.layout import RUNNER_METHODS
-from provecfg.registry.preconditions import Refusal, has_excerpt, refusal, refusal_by_method
+from provecfg.registry.preconditions import Refusal, refusal, refusal_by_method
 
 RUNNER_NAME: Final = "mmengine"
 """What is said to refuse a section of the top level."""
@@ -63,8 +63,6 @@ def refused_values_of(
 
 def _refusal_of(config: Lookup, part: Part, *, is_whole: bool) -> Refusal | None:
     info, value = part.info, part.value
-    if not has_excerpt(info):
-        return None
     asked = f"{info.dotted} {'whole' if is_whole else 'part'}"
     return _known(config, asked, value, functools.partial(refusal, info, value, is_whole=is_whole))
 

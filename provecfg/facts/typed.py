@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.mmconfig import Node
 from provecfg.registry.layout import IMPLIED_TYPES, TOP_LEVEL
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(NamedTuple):
     """A dict with a `type`, or at the top level where it has one without saying so.
 
     Args:
@@ -80,8 +78,7 @@ _DIRECT_SLOTS: Final = frozenset(
 _DEEPEST: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class _Container:
+class _Container(NamedTuple):
     """A dict, list or tuple of a section that may hold a dict with a `type`, or is one.
 
     Args:

@@ -10,9 +10,8 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from provecfg.findings.finding import Applicability, Edit, Finding, Fix, Span
 from provecfg.findings.problems import MALFORMED, UNUSED
@@ -26,8 +25,7 @@ _COMMENT = re.compile(r"#\s*provecfg:\s*(?P<verb>[\w-]*)\s*(?:\[(?P<codes>[^\]\n
 _CODE = re.compile(r"[A-Z]{2,}\d{3}")
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(NamedTuple):
     """One comment.
 
     Args:

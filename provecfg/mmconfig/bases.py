@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from provecfg.files import read_text
 from provecfg.mmconfig.files import UnreadableError
@@ -25,8 +26,7 @@ _EXTERNAL = re.compile(r"\w*::\w*/\w*")
 _FOLDERS_ABOVE = 12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Base:
+class Base(NamedTuple):
     """A base that a file names in `_base_`.
 
     Args:
@@ -49,7 +49,7 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
         UnreadableError: The name is of no form that mmengine takes, or its package is not installed.
     """
     if "::" not in name:
-        return Base(name, position, Path(os.path.abspath(os.path.join(file.parent, name))), None)
+        return Base(name, position, _path(os.path.abspath(os.path.join(os.path.dirname(file), name))), None)
     if _EXTERNAL.match(name) is None or name.count("::") > 1:
         raise UnreadableError(
             NOT_A_CONFIG,
@@ -63,6 +63,12 @@ def classic_base(name: str, position: Position | None, file: Path) -> Base:
             raise UnreadableError(MISSING_BASE, f"mmengine takes no configs from a package {package!r}")
         return Base(name, position, Path(os.path.abspath(own / path)), package)
     return Base(name, position, Path(os.path.abspath(_configs_folder(package) / path)), package)
+
+
+@functools.lru_cache(maxsize=4096)
+def _path(text: str) -> Path:
+    """One path for all who name a base: it keeps its parts and its hash."""
+    return Path(text)
 
 
 def read_base_module(module: str, level: int, file: Path) -> Path:
@@ -82,7 +88,7 @@ def read_base_module(module: str, level: int, file: Path) -> Path:
         return Path(os.path.abspath(folder.joinpath(*steps[:-1], f"{steps[-1]}.py")))
     if len(steps) == 1:
         raise UnreadableError(MISSING_BASE, f"the base {module!r} is a package, not a config in one")
-    return _package_folder(steps[0]).joinpath(*steps[1:-1], f"{steps[-1]}.py")
+    return _package_folder(steps[0], file).joinpath(*steps[1:-1], f"{steps[-1]}.py")
 
 
 def _configs_folder(package: str) -> Path:
@@ -117,13 +123,18 @@ def _own_configs_folder(package: str, file: Path) -> Path | None:
     return None
 
 
-def _package_folder(package: str) -> Path:
-    """Where a top-level package is installed. Finding it imports nothing."""
+def _package_folder(package: str, file: Path | None = None) -> Path:
+    """Where a top-level package is installed, or, of one that is not, where it stands around the file that names it: in
+    the checkout that training is started from. Finding it imports nothing.
+    """
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None:
+        for folder in list(file.parents)[:_FOLDERS_ABOVE] if file is not None else ():
+            if (folder / package / "__init__.py").is_file():
+                return folder / package
         raise UnreadableError(
             MISSING_BASE, f"the package {package!r} is not installed", hint=f"install {package}, or copy the base"
         )

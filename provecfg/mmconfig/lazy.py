@@ -24,7 +24,7 @@ from provecfg.mmconfig.problems import (
 from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.settle import settled
 from provecfg.mmconfig.source import position_of
-from provecfg.mmconfig.statements import BASE_KEY, Statements
+from provecfg.mmconfig.statements import BASE_KEY, Statements, is_python_module
 from provecfg.mmconfig.values import ConfigDict, Opaque
 from provecfg.mmconfig.view import Layer
 
@@ -182,9 +182,16 @@ class _LazyFile(Statements):
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
-        base = self._bases.get(module)
-        if base is None:
-            super()._import_from(node)
+        if self._bases.get(module) is not None:
+            return
+        if node.names[0].name == "*" and not is_python_module(module):
+            self.report(
+                ILLEGAL_IMPORT,
+                f"'from {module} import *' is only allowed of a base config, in 'with read_base():'",
+                position_of(node),
+            )
+            return
+        super()._import_from(node)
 
     def bind_import(self, name: str, value: Any, alias: ast.alias) -> None:
         super().bind_import(name, value, alias)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from provecfg.mmconfig.budget import MAX_NESTING
 from provecfg.mmconfig.values import ConfigDict, ConfigList, ConfigTuple, Opaque, Origin
@@ -12,8 +11,7 @@ DELETE_KEY = "_delete_"
 SCOPE_KEY = "_scope_"
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(NamedTuple):
     """A dict that cannot be merged into what its base has under the same key.
 
     Args:

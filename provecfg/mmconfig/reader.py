@@ -83,12 +83,14 @@ class Reader(ABC):
 
     # What goes wrong
 
-    def report(self, problem: Problem, message: str, position: Position | None, hint: str | None = None) -> None:
-        """Say a problem of this file."""
+    def report(
+        self, problem: Problem, message: str, position: Position | None, hint: str | None = None, key: str = ""
+    ) -> None:
+        """Say a problem of this file, and of which variable of it where that is known."""
         self.budget.spend(10)
         if len(self.problems) < MAX_PROBLEMS:
             span = self.source.span(position) if position is not None else None
-            self.problems.append(file_finding(problem, message, self.source.path, span, hint=hint))
+            self.problems.append(file_finding(problem, message, self.source.path, span, key=key, hint=hint))
 
     def unknown(self, node: Located, reason: str) -> Opaque:
         """A value that cannot be known, with a note."""

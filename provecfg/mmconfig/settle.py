@@ -33,7 +33,7 @@ def settled(reader: Statements) -> ConfigDict:
                 size_of(value)
             except LimitError as limit:
                 origin = own.origins.get(name)
-                reader.report(TOO_LARGE, f"{name}: {limit.what}", origin.value if origin else None)
+                reader.report(TOO_LARGE, f"{name}: {limit.what}", origin.value if origin else None, key=name)
                 own[name] = Opaque(limit.what)
         size = size_of(own)
     reader.budget.spend(size.items)

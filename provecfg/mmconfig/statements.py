@@ -12,7 +12,7 @@ from provecfg.mmconfig.budget import LimitError
 from provecfg.mmconfig.effects import leaves, outer_names, size_of_syntax
 from provecfg.mmconfig.expressions import Expressions
 from provecfg.mmconfig.functions import fill_dict, items_of, key_of
-from provecfg.mmconfig.problems import FAILING_EXPRESSION, ILLEGAL_IMPORT, UNDEFINED_NAME, UNREAD_STATEMENT
+from provecfg.mmconfig.problems import FAILING_EXPRESSION, UNDEFINED_NAME, UNREAD_STATEMENT
 from provecfg.mmconfig.reader import PYTHON_ERRORS, python_name
 from provecfg.mmconfig.sizes import SCALARS
 from provecfg.mmconfig.source import position_of
@@ -243,14 +243,7 @@ class Statements(Expressions):
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             if alias.name == "*":
-                if is_python_module(module):
-                    raise NotKnownError("the names that an import of all brings")
-                self.report(
-                    ILLEGAL_IMPORT,
-                    f"'from {module} import *' is only allowed of a base config, in 'with read_base():'",
-                    position_of(node),
-                )
-                continue
+                raise NotKnownError("the names that an import of all brings")
             self.bind_import(alias.asname or alias.name, self.imported_name(module, alias.name), alias)
 
     def bind_import(self, name: str, value: Any, alias: ast.alias) -> None:

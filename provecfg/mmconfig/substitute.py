@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from provecfg.mmconfig.budget import LimitError
 from provecfg.mmconfig.source import Replacement
@@ -22,8 +23,7 @@ _VARIABLE = re.compile(r"\{\{['\"]?\s{0,100}\$(\w{1,200})\s{0,100}:\s{0,100}(\S{
 _BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 
 
-@dataclass(frozen=True, slots=True)
-class MissingVariable:
+class MissingVariable(NamedTuple):
     """`{{$name:}}` without a default, and the variable is not set."""
 
     name: str

@@ -10,9 +10,8 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from provecfg.registry.release import DATA_DIR
 
@@ -30,8 +29,7 @@ def digest(part: str) -> bytes:
     return hashlib.blake2b(part.encode(), digest_size=_DIGEST_SIZE).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What a release's own configs are evidence of.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import enum
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from provecfg.registry.builders import ALWAYS_TAKEN, SUPPLIED, SUPPLIED_TO, TAKEN, taken_in_slot
 from provecfg.registry.kwargs_flow import NEXT_INIT, Delegate, Flow, Target
@@ -34,8 +35,7 @@ class Fate(enum.Enum):
     """It goes where reading the source cannot follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpts:
+class Excerpts(NamedTuple):
     """What the source of a class or function tells of the values that it refuses.
 
     Args:
@@ -43,8 +43,8 @@ class Excerpts:
         constants: Source of the class's own attributes that they look at.
     """
 
-    methods: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = MappingProxyType({})
+    constants: Mapping[str, str] = MappingProxyType({})
 
 
 ReadExcerpts = Callable[[str, str], Excerpts]
@@ -76,9 +76,9 @@ class ClassRecord:
     module: str
     name: str
     bases: tuple[str, ...] | None
-    parameters: tuple[Parameter, ...] | None
+    parameters: Sequence[Parameter] | None
     flow: Flow | None = None
-    forward: tuple[Parameter, ...] | None = None
+    forward: Sequence[Parameter] | None = None
     has_loss_name: bool = False
     documented: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
@@ -186,6 +186,12 @@ class ClassInfo:
         """
         return any(record is not None and key in record.texts for record in self.ancestors)
 
+    def names_text(self, text: str) -> bool:
+        """Whether the body of a class of the user's, or of a parent, has this identifier as a text: a mode or a metric
+        that a fork's copy of a class knows beside the release's.
+        """
+        return any(record is not None and text in record.texts for record in self.ancestors)
+
     def is_a(self, name: str) -> bool:
         """Whether the class is, or inherits from, one of this name (`BaseDecodeHead`)."""
         return name in self.ancestor_names
@@ -199,7 +205,7 @@ class ClassInfo:
             supplied |= arguments if self.is_a(name) else frozenset()
         for name in supplied & by_name.keys():
             if by_name[name].is_required:
-                by_name[name] = replace(by_name[name], default=UNKNOWN_DEFAULT)
+                by_name[name] = by_name[name]._replace(default=UNKNOWN_DEFAULT)
         return by_name
 
     def stated_type(self, name: str) -> StatedType | None:
@@ -323,7 +329,7 @@ def _same(left: ClassRecord | None, right: ClassRecord | None) -> bool:
     return left is right or (left is not None and right is not None and left.dotted == right.dotted)
 
 
-def _constructor(info: ClassInfo, start: int) -> tuple[int, ClassRecord | None, tuple[Parameter, ...] | None]:
+def _constructor(info: ClassInfo, start: int) -> tuple[int, ClassRecord | None, Sequence[Parameter] | None]:
     """The first class at or after `start` in the resolution order that has an `__init__`.
 
     Returns: its place, its record (None for an unknown parent), and its parameters; where only `object` is left, the
@@ -447,7 +453,7 @@ def _effective(
         inner = _effective(led[0], led[1], max(target.positional, 0), taken | set(target.given), depth + 1)
         for name, parameter in inner.items():
             if parameter.default is REQUIRED and (target.conditional or target.positional == -1):
-                parameter = replace(parameter, default=UNKNOWN_DEFAULT)
+                parameter = parameter._replace(default=UNKNOWN_DEFAULT)
             if name not in by_name:
                 by_name[name] = parameter
             elif by_name[name].default is UNKNOWN_DEFAULT and by_name[name].origin == record.dotted:

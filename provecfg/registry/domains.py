@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.mmconfig.values import DottedName, Opaque
 
@@ -39,8 +39,7 @@ KINDS: Final[Mapping[str, Callable[[Any], bool]]] = {
 """Name of a kind of values -> whether a value is of it; `negative` is of whole numbers, tried where no fraction is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """How a class refused the values of a kind.
 
     Args:
@@ -54,8 +53,7 @@ class Evidence:
     tried: str
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(NamedTuple):
     """A value that its class is known to refuse, by experiment.
 
     Args:

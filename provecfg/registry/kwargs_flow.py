@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from provecfg.registry.syntax import dotted_text, is_text, last_name, method
 
@@ -27,8 +27,7 @@ _WELL_KNOWN_OBJECTS = {"runner": "mmengine.runner.runner.Runner"}
 _MESSAGES = {"warn", "print", "print_log", "info", "warning", "debug", "error", "format", "repr", "str"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A call that is handed the keyword arguments.
 
     Args:
@@ -44,8 +43,7 @@ class Target:
     conditional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delegate:
+class Delegate(NamedTuple):
     """The keyword arguments become a config dict whose type is one of the function's own parameters.
 
     Args:
@@ -57,8 +55,7 @@ class Delegate:
     given: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """What happens to the keyword arguments that no parameter takes.
 
     Args:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from provecfg.registry.classes import ClassRecord
 from provecfg.registry.module_files import ModuleFiles, module_name
@@ -17,8 +16,7 @@ from provecfg.registry.user_modules import UserModules
 _MOST_ROOTS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class LocalClass:
+class LocalClass(NamedTuple):
     """One registration in a file of the repository.
 
     Args:

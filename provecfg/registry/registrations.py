@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from provecfg.registry.outline import Module
 from provecfg.registry.registering_calls import registering_calls, registers
@@ -51,8 +50,7 @@ VARIABLES: Final = {
 """The registries by the name of the variable that holds them (mmengine 0.10.7, registry/root.py)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """One class in one registry.
 
     Args:

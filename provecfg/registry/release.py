@@ -20,7 +20,7 @@ from provecfg.paths import cache_dir
 from provecfg.registry.classes import ClassRecord, Excerpts, ReadExcerpts
 from provecfg.registry.domains import NOTHING, Domains, read_domains
 from provecfg.registry.kwargs_flow import Delegate, Flow, Target
-from provecfg.registry.signatures import Parameter, parameters_from_text
+from provecfg.registry.signatures import WrittenParameters
 
 FORMAT: Final = 1
 """Raised when what the files hold changes in meaning."""
@@ -147,18 +147,14 @@ def record_of(module: str, name: str, row: list[Any], read_excerpts: ReadExcerpt
         module=module,
         name=name,
         bases=None if bases is None else tuple(bases),
-        parameters=None if signature is None else _parameters(signature, dotted),
+        parameters=None if signature is None else WrittenParameters(signature, dotted),
         flow=None if flow is None else _flow(flow),
-        forward=None if forward is None else _parameters(forward, dotted),
+        forward=None if forward is None else WrittenParameters(forward, dotted),
         has_loss_name=bool(has_loss_name),
         documented=documented or {},
         read_excerpts=read_excerpts,
         own_names=None if names is None else frozenset(names),
     )
-
-
-def _parameters(text: str, origin: str) -> tuple[Parameter, ...]:
-    return parameters_from_text(text, origin=origin)
 
 
 def _flow(row: dict[str, Any]) -> Flow:

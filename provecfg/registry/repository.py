@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.files import read_json
 from provecfg.paths import cache_dir, write_bytes_atomically
@@ -47,6 +47,11 @@ _PASSED_OVER: Final = frozenset(
 )
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _MARKS: Final = ("pyproject.toml", "setup.py", "setup.cfg")
+_WEAK_MARKS: Final = (
+    *("README.md", "README.rst", "README.txt", "README", "LICENSE", "LICENSE.md", "LICENSE.txt"),
+    *("requirements.txt", "environment.yml", "environment.yaml", "Dockerfile", ".gitignore"),
+)
+"""What a repository that was unpacked without its `.git` has at its top; folders in it may, too."""
 
 _DECORATED: Final = re.compile(
     r"""^[ \t]*@([\w.]+)\.register_module\(([^()]*)\)[ \t]*(?:\#.*)?\n
@@ -62,8 +67,7 @@ _PLAIN_ARGUMENTS: Final = re.compile(
 _OF_MMCV_1: Final = re.compile(rb"^\s*(?:from|import) mmcv\.(?:runner|parallel)\b", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredName:
+class RegisteredName(NamedTuple):
     """A name under which a file registers a class or a function.
 
     Args:
@@ -81,8 +85,7 @@ class RegisteredName:
     file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
+class _Contents(NamedTuple):
     """What one file says."""
 
     names: tuple[tuple[str, str, str, bool], ...] = ()
@@ -126,8 +129,7 @@ def _import_root(folder: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """Where the code around a config may stand.
 
     Args:
@@ -148,8 +150,9 @@ def project_of(config: Path, here: Path) -> Project:
         here: The current folder, which is one where nothing marks one and the config stands below it.
 
     Returns:
-        The nearest folder above that has a `.git`, else a build file; else the config's own, the one that holds
-        `configs/`, and `here`. Folders above an installed package are none of its project.
+        The nearest folder above that has a `.git`, else a build file; else the topmost of those that have what the top
+        of a repository has, from the one that holds `configs/` on without a gap; else the config's own, the one that
+        holds `configs/`, and `here`. Folders above an installed package are none of its project.
     """
     above = list(config.absolute().parents)
     installed = next((number for number, folder in enumerate(above) if folder.name in _INSTALLED), None)
@@ -159,11 +162,26 @@ def project_of(config: Path, here: Path) -> Project:
             for folder in parents:
                 if any((folder / mark).exists() for mark in marks):
                     return Project((folder,), is_marked=True)
+    holders = [folder.parent for folder in parents if folder.name in ("configs", "config")]
+    if installed is None:
+        root = _unpacked_root(holders[-1] if holders else parents[0], parents)
+        if root is not None:
+            return Project((root,), is_marked=True)
     folders = parents[:1]
-    folders += [folder.parent for folder in parents if folder.name in ("configs", "config")][:1]
+    folders += holders[:1]
     if installed is None and here in parents:
         folders.append(here)
     return Project(tuple(dict.fromkeys(folders)), is_marked=False)
+
+
+def _unpacked_root(start: Path, parents: list[Path]) -> Path | None:
+    """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it."""
+    root: Path | None = None
+    for folder in parents[parents.index(start) :] if start in parents else ():
+        if not any((folder / mark).is_file() for mark in _WEAK_MARKS):
+            break
+        root = folder
+    return root
 
 
 _indices: dict[tuple[Path, bool], tuple[float, RepositoryIndex, dict[str, tuple[int, int, _Contents]]]] = {}
@@ -196,6 +214,8 @@ def index_of(root: Path, *, is_marked: bool = True) -> RepositoryIndex:
 def _index(root: Path, rows: Mapping[str, tuple[int, int, _Contents]], is_whole: bool) -> RepositoryIndex:
     names: dict[str, tuple[RegisteredName, ...]] = {}
     for relative, (_, _, contents) in rows.items():
+        if not contents.names:  # most files: their paths are not worth making
+            continue
         file = root / relative if relative else root
         for name, variable, target, force in contents.names:
             names[name] = (*names.get(name, ()), RegisteredName(name, variable, target, force, file))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import enum
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple, cast, overload
 
 
 class Kind(enum.Enum):
@@ -32,8 +33,7 @@ UNKNOWN_DEFAULT: Final = _Marker.UNKNOWN
 """The default of a parameter whose default is not a plain literal (a class, a module constant)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One argument that a class takes.
 
     Args:
@@ -134,10 +134,35 @@ def _source_of(annotation: ast.expr) -> str:
     return annotation.id if isinstance(annotation, ast.Name) else ast.unparse(annotation)  # most are a name
 
 
-def parameters_from_text(text: str, *, origin: str) -> tuple[Parameter, ...]:
-    """The parameters written as source text, such as `in_channels: int, depth=50, **kwargs`."""
-    function = cast(ast.FunctionDef, ast.parse(f"def f({text}): pass").body[0])
-    return parameters_of(function.args, origin=origin, skip_first=False)
+class WrittenParameters(Sequence[Parameter]):
+    """Parameters written as source text, parsed when first looked at: of most parents of a class, they never are.
+
+    Args:
+        text: Such as `in_channels: int, depth=50, **kwargs`.
+        origin: Dotted name of the class or function that they belong to.
+    """
+
+    def __init__(self, text: str, origin: str) -> None:
+        self._text = text
+        self._origin = origin
+
+    @cached_property
+    def _parameters(self) -> tuple[Parameter, ...]:
+        function = cast(ast.FunctionDef, ast.parse(f"def f({self._text}): pass").body[0])
+        return parameters_of(function.args, origin=self._origin, skip_first=False)
+
+    @overload
+    def __getitem__(self, index: int) -> Parameter: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Parameter, ...]: ...
+    def __getitem__(self, index: int | slice) -> Parameter | tuple[Parameter, ...]:
+        return self._parameters[index]
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
 
 
 def parameters_as_text(arguments: ast.arguments, *, skip_first: bool, values: dict[str, str]) -> str:

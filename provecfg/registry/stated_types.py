@@ -10,8 +10,7 @@ import ast
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.mmconfig import DottedName, Opaque
 from provecfg.registry.signatures import REQUIRED, UNKNOWN_DEFAULT, Parameter
@@ -38,8 +37,7 @@ _NAMES: Final[dict[str, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StatedType:
+class StatedType(NamedTuple):
     """What a type takes of the plain values.
 
     Args:
@@ -162,7 +160,7 @@ def _completed(types: list[StatedType]) -> list[StatedType]:
     lengths = {stated.length for stated in sequences if stated.length is not None}
     length = lengths.pop() if len(lengths) == 1 else None
     return [
-        replace(stated, items=stated.items or items, length=length) if SEQUENCE in stated.kinds else stated
+        stated._replace(items=stated.items or items, length=length) if SEQUENCE in stated.kinds else stated
         for stated in types
     ]
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from provecfg.registry.classes import ClassRecord
 from provecfg.registry.kwargs_flow import OPEN
@@ -28,8 +29,7 @@ _LONGEST_TRAIL = 30
 _NO_PARENTS = {"object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Protocol"}
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(NamedTuple):
     """A module that could not be read, so that its classes are not known."""
 
     module: str

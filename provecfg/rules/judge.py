@@ -36,8 +36,9 @@ def judge(view: ConfigView, *, rules: Iterable[Rule] = RULES, registry: Registry
         rules = [rule for rule in rules if rule.code in ABOUT_MMCV_1]
     is_whole = not any(finding.problem in KEYS_LOST for finding in view.problems)
     findings: list[Finding] = []
+    silent = facts.silent
     for rule in rules:
-        if rule.check in facts.silent or (rule.needs_whole and not is_whole):
+        if rule.check in silent or (rule.needs_whole and not is_whole):
             continue
         facts.reads = set()
         try:

@@ -16,7 +16,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provecfg.findings import Finding, Fix, Problem, Severity
 from provecfg.mmconfig import Node
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _SECTION = re.compile(r"^(Why it matters|Bad|Good|Known problems|Source):[ \t]*(.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Where a rule points, and what it says there; the rule makes it a `Finding`.
 
     Args:

@@ -175,6 +175,16 @@ def test_an_absolute_base_is_found_in_its_package(write: Callable[..., Path], mo
     assert view.values == {"x": {"type": "torch.nn.ReLU"}}
 
 
+def test_an_absolute_base_is_found_in_the_checkout_around_its_config(write: Callable[..., Path]) -> None:
+    path = write(
+        "pkg_of_nobody/configs/c.py:\nfrom mmengine.config import read_base\n"
+        "with read_base():\n    from pkg_of_nobody.configs.a import *\n"
+        "pkg_of_nobody/__init__.py:\npkg_of_nobody/configs/a.py:\nx = 1\n"
+    )
+    view = read_config(path.parent / "pkg_of_nobody" / "configs" / "c.py")
+    assert (view.problems, view.values) == ((), {"x": 1})
+
+
 def test_a_class_is_a_dotted_name_and_its_node_has_a_type(write: Callable[..., Path]) -> None:
     view = read_config(write("from mmseg.models.decode_heads import FCNHead\nhead = dict(type=FCNHead)"))
     assert isinstance(view.values["head"]["type"], DottedName)

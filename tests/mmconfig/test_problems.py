@@ -125,3 +125,8 @@ def test_a_message_holds_no_control_characters_and_is_short(write: Callable[...,
     (problem,) = read_config(path).problems
     assert problem.message.isprintable()
     assert len(problem.message) < 400
+
+
+def test_values_that_contain_themselves_are_told_by_name(write: Callable[..., Path]) -> None:
+    problems = read_config(write("a = []\na.append(a)\nmodel = dict(a=a)\n")).problems
+    assert [(problem.code, problem.key) for problem in problems] == [("CFG008", "a"), ("CFG008", "model")]

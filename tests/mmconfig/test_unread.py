@@ -42,6 +42,7 @@ a: a = 1; while True: | a += 1 | if unknown(): break | if a > 3: break
 a: a = zip([1], [2]); b = list(a)
 a: from math import *; a = 1
 a: a = 1; from math import *
+a: _base_ = []; a = 1; from nowhere import *
 """
 
 

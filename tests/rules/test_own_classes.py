@@ -171,6 +171,10 @@ RIGHT = {
     "labels of the size that they have on disk": "train_dataloader = dict(dataset=dict(pipeline=[dict("
     "type='LoadImageFromFile'), dict(type='Resize', scale=(1024, 512)), dict(type='LoadAnnotations'), dict("
     "type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]))",
+    "labels of the size that images are brought to": "train_dataloader = dict(dataset=dict(pipeline=[dict("
+    "type='LoadImageFromFile'), dict(type='Resize', scale=(1024, 512)), dict(type='LoadAnnotations'), dict("
+    "type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))",
+    "no validation": "train_cfg = dict(val_interval=99999999)",
     "labels resized twice": f"train_dataloader = dict(dataset=dict(pipeline=[{LOADS}, dict(type='LoadAnnotations'), "
     "dict(type='Resize', scale=(1024, 512), keep_ratio=False), dict(type='PackSegInputs')]))",
     "maps of its own UNet": "model = dict(auxiliary_head=None, backbone=dict(_delete_=True, type='UNet', "
@@ -312,3 +316,103 @@ def test_a_metric_is_not_renamed_to_one_that_is_listed_already(listed: str, is_m
     path.write_text(HEAD + f"val_evaluator = dict(iou_metrics=[{listed}, 'mFwIoU'])\n", encoding="utf-8")
     (error,) = (finding for finding in judge(read_config(path)) if finding.key == "val_evaluator.iou_metrics[1]")
     assert (error.fix is not None) == is_mended
+
+
+def test_of_two_misspellings_of_a_metric_one_is_mended(folder: Path) -> None:
+    path = folder / "config.py"
+    path.write_text(HEAD + "val_evaluator = dict(iou_metrics=['miou', 'MIOU'])\n", encoding="utf-8")
+    errors = [finding for finding in judge(read_config(path)) if finding.code == "DATA011"]
+    assert [error.fix is not None for error in errors] == [True, False]
+
+
+@pytest.mark.parametrize("written", ["__delete__", "delete", "_Delete_"])
+def test_a_misspelt_delete_is_renamed_and_what_it_would_lose_is_not_told(written: str, folder: Path) -> None:
+    path = folder / "config.py"
+    optimizer = f"optim_wrapper = dict(optimizer=dict({written}=True, type='AdamW', lr=1e-4))\n"
+    path.write_text(HEAD + optimizer, encoding="utf-8")
+    (error,) = (finding for finding in judge(read_config(path)) if finding.code == "REG002")
+    assert error.key == f"optim_wrapper.optimizer.{written}"
+    assert error.fix is not None
+    assert error.fix.message == "rename it to '_delete_'"
+
+
+FORK = """
+import torch
+from mmseg.evaluation import IoUMetric
+from mmseg.models import EncoderDecoder
+from mmseg.registry import METRICS, MODELS
+from my_heads import MaskHead
+
+@MODELS.register_module(force=True)
+class EncoderDecoder(EncoderDecoder):
+    def inference(self, inputs, metas):
+        return self.by_windows(inputs, metas) if self.test_cfg.mode == "windows" else super().inference(inputs, metas)
+
+@METRICS.register_module(force=True)
+class IoUMetric(IoUMetric):
+    def compute_metrics(self, results):
+        if "Kappa" in self.metrics:
+            return kappa_of(results)
+        metrics = super().compute_metrics(results)
+        return dict(metrics, **{"IoU_of_class_1": metrics["mIoU"]})
+
+@MODELS.register_module()
+class OfPairs(EncoderDecoder):
+    def loss(self, inputs, data_samples):
+        maps = [torch.cat(pair, dim=1) for pair in zip(*map(self.extract_feat, inputs.chunk(2, dim=1)))]
+        return self.decode_head.loss(maps, data_samples, self.train_cfg)
+
+@MODELS.register_module()
+class OfSegmentor(EncoderDecoder):
+    def __init__(self, segmentor, data_preprocessor, backbone=None, decode_head=None, auxiliary_head=None, **kwargs):
+        super().__init__(data_preprocessor=data_preprocessor, **segmentor)
+
+@MODELS.register_module()
+class OfQueries(MaskHead):
+    def __init__(self, feat_channels, out_channels, **kwargs):
+        super().__init__(**kwargs)
+"""
+OF_A_FORK = {
+    "a mode": ("model = dict(test_cfg=dict(mode='windows'))", "model = dict(test_cfg=dict(mode='window'))"),
+    "a metric": ("val_evaluator = dict(iou_metrics=['Kappa'])", "val_evaluator = dict(iou_metrics=['Kapa'])"),
+    "what a metric gives": (
+        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_1', rule='greater'))",
+        "default_hooks = dict(checkpoint=dict(save_best='IoU_of_class_2', rule='greater'))",
+    ),
+    "channels of a segmentor that is not found": (
+        "model = dict(type='elsewhere.Segmentor', decode_head=dict(in_channels=4096))",
+        "model = dict(decode_head=dict(in_channels=4096))",
+    ),
+    "channels of pairs": (
+        "model = dict(type='OfPairs', decode_head=dict(in_channels=4096))",
+        "model = dict(decode_head=dict(in_channels=4096))",
+    ),
+    "a preprocessor of the top level": (
+        "model = dict(_delete_=True, type='OfSegmentor', segmentor=dict())",
+        "model = dict(_delete_=True, type='OfSegmentor')",
+    ),
+    "a head of another kind": (
+        "model = dict(decode_head=dict(_delete_=True, type='OfQueries', feat_channels=256, out_channels=256, "
+        "num_classes=19))",
+        "model = dict(decode_head=dict(out_channels=256))",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a module that replaces classes of the release is beside the configs."""
+    folder = tmp_path_factory.mktemp("fork")
+    (folder / "own.py").write_text(FORK, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("right", "wrong"), OF_A_FORK.values(), ids=OF_A_FORK)
+def test_what_a_fork_adds_to_a_class_is_known_and_its_misspelling_an_error(right: str, wrong: str, fork: Path) -> None:
+    def errors(text: str) -> list[str]:
+        (fork / "config.py").write_text(HEAD + text + "\n", encoding="utf-8")
+        view = read_config(fork / "config.py")
+        return [finding.code for finding in (*view.problems, *judge(view)) if finding.severity is Severity.ERROR]
+
+    assert errors(right) == []
+    assert errors(wrong)

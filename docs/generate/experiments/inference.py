@@ -13,8 +13,10 @@ from provecfg.registry.domains import ITEMS, Evidence
 
 _ABOUT_TYPES: Final = frozenset({"TypeError", "AttributeError"})
 """What is raised of a value of another type. Another text or number may be the one that a ValueError asks for."""
-_ABOUT_TYPES_WHEN_BUILT: Final = _ABOUT_TYPES | {"RuntimeError"}
-"""When a class is used, torch raises RuntimeError of sizes that do not fit, which another input may."""
+_ABOUT_NONE_WHEN_BUILT: Final = _ABOUT_TYPES | {"RuntimeError"}
+"""torch raises RuntimeError of a None among numbers, and of a text or a number that another one may stand in for; when
+a class is used, of sizes that do not fit, which another input may.
+"""
 _ABOUT_VALUES: Final = frozenset({"ValueError", "AssertionError", "ZeroDivisionError", "OverflowError"})
 _OF_VALUE: Final = frozenset({"zero", "negative", "below 0", "above 1"})
 """Kinds of numbers that an operation can do with as well as with others: what is raised in use is the input's, too."""
@@ -48,7 +50,8 @@ class Outcome:
             return False
         if kind in _OF_VALUE:
             return not self.is_built and self.error in _ABOUT_VALUES
-        return self.error in (_ABOUT_TYPES if self.is_built else _ABOUT_TYPES_WHEN_BUILT)
+        is_of_none = kind == "None" and not self.is_built
+        return self.error in (_ABOUT_NONE_WHEN_BUILT if is_of_none else _ABOUT_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Inference:
     Args:
         subject: The class.
         attempt: Makes a trial; the same one again costs nothing.
-        seconds: After which no further one is made.
+        seconds: Of processor time, after which no further one is made.
     """
 
     subject: Subject
@@ -88,7 +91,7 @@ class Inference:
 
     def domain(self) -> dict[str, dict[str, Evidence]]:
         """The kinds of values that the class refuses, by path, of which its source tells nothing."""
-        start = time.monotonic()
+        start = time.process_time()
         self._end = start + self.seconds / 2
         bases = [base for base in self.subject.bases if self._outcome(base).is_accepted]
         if not bases:
@@ -114,7 +117,7 @@ class Inference:
         return False
 
     def _is_over(self) -> bool:
-        return time.monotonic() > self._end
+        return time.process_time() > self._end
 
     def _outcome(self, values: Values) -> Outcome:
         self.trials += 1

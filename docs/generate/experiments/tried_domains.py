@@ -50,7 +50,7 @@ from provecfg.registry.stated_types import BOOL, DICT, FLOAT, INT, NONE, NUMBERS
 
 _MOST_BASES: Final = 4
 _SECONDS: Final = 40.0
-"""For a class; what is not concluded by then is not known."""
+"""Of processor time, for a class; what is not concluded by then is not known."""
 _SECONDS_OF_TRIAL: Final = 10.0
 _MOST_SECONDS_OF_BASE: Final = 4.0
 """Of processor time; what cannot be tried within it is not small enough."""
@@ -118,6 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures: Counter[str] = Counter()
     for dotted, domain in domains_of(chosen, tried, figures):
         classes[dotted] = domain
+        print(f"{dotted}: {sum(map(len, domain.values()))}", flush=True)
         file.write_text(domains_text(Domains(registry.snapshot.packages, classes)), encoding="utf-8")
     print(f"{', '.join(f'{count} {what}' for what, count in figures.items())}: {file}")
     return 0

@@ -52,7 +52,10 @@ def _finding(finding: Finding, report: Report) -> str:
         notes.append(f"inherited by {first_few(targets, _MOST_TARGETS)}")
     consequences = report.consequences(finding)
     if consequences:
-        listed = [f"{consequence.code} [{printable(consequence.key)}]" for consequence in consequences]
+        listed = [
+            f"{consequence.code} [{printable(consequence.key)}]" if consequence.key else consequence.code
+            for consequence in consequences
+        ]
         verb = "follows" if len(listed) == 1 else "follow"
         notes.append(f"{first_few(listed, _MOST_CONSEQUENCES)} {verb} from it")
     lines += [f"{' ' * margin}{paint.faint('=')} {note}" for note in notes]

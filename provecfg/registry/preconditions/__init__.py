@@ -9,6 +9,6 @@ the packages is imported or run.
 from __future__ import annotations
 
 from provecfg.registry.preconditions.outcomes import Refusal
-from provecfg.registry.preconditions.refusals import has_excerpt, refusal, refusal_by_method
+from provecfg.registry.preconditions.refusals import refusal, refusal_by_method
 
-__all__ = ["Refusal", "has_excerpt", "refusal", "refusal_by_method"]
+__all__ = ["Refusal", "refusal", "refusal_by_method"]

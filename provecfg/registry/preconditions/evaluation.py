@@ -398,7 +398,7 @@ class _Refusing:
         if isinstance(error, _PYTHONS) and not isinstance(error, RecursionError):  # a deep config is no fault of its
             words = str(error.args[0]) if error.args else ""
             refused = self.run._refused(self.frame, type(error).__name__, words, self.node)
-            refused.refusal = replace(refused.refusal, is_missing=isinstance(error, KeyError))
+            refused.refusal = refused.refusal._replace(is_missing=isinstance(error, KeyError))
             raise refused from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from provecfg.registry.classes import ClassRecord
@@ -136,7 +136,7 @@ class Execution(Evaluation):
     def _check_call(
         self,
         called: str,
-        parameters: tuple[Parameter, ...],
+        parameters: Sequence[Parameter],
         positional: list[Any],
         keywords: dict[str, Any],
         sources: Sources,
@@ -223,7 +223,7 @@ class Execution(Evaluation):
         """Something that cannot be followed may have set any attribute."""
         self.self.attributes = dict.fromkeys(self.self.attributes, UNKNOWN)
 
-    def _handed(self, parameters: tuple[Parameter, ...], positional: list[Any], sources: Sources) -> Sources:
+    def _handed(self, parameters: Sequence[Parameter], positional: list[Any], sources: Sources) -> Sources:
         """The sources of a call's parameters; of those given by position, under their number."""
         if not self.traces:
             return {}
@@ -488,7 +488,7 @@ class Execution(Evaluation):
         pass
 
 
-def bound(parameters: tuple[Parameter, ...], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any] | None:
+def bound(parameters: Sequence[Parameter], positional: list[Any], keywords: dict[str, Any]) -> dict[str, Any] | None:
     """The local variables that a call starts with, or None where the call does not fit."""
     names: dict[str, Any] = {}
     left = list(positional)

@@ -20,7 +20,7 @@ def refusal(info: ClassInfo, values: Mapping[Any, Any], *, is_whole: bool = True
         values: The dict, `type` and all.
         is_whole: Whether it is built from the dict alone, so that what the dict does not say is the class's default.
     """
-    if not has_excerpt(info) or values.get("convert_to_iter_based"):
+    if not _has_excerpt(info) or values.get("convert_to_iter_based"):
         return None
     keywords = _keywords_of(info, values, is_whole)
     return _certain(info, lambda run: run.build(keywords()))
@@ -43,7 +43,7 @@ def refusal_by_method(info: ClassInfo, method: str, values: Mapping[str, Any]) -
     return _certain(info, call)
 
 
-def has_excerpt(info: ClassInfo) -> bool:
+def _has_excerpt(info: ClassInfo) -> bool:
     """Whether anything is known that the class refuses."""
     return any(record is not None and record.excerpts for record in info.ancestors)
 

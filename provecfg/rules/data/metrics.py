@@ -33,20 +33,24 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Mark]:
             if node is None:
                 continue
             metrics = list(node) if node.is_list else [node]
-            listed = [metric.value for metric in metrics]
+            named = {metric.value for metric in metrics if isinstance(metric.value, str)}
+            info = facts.class_of(evaluator.node, "metric")
             for metric in metrics:
                 if not isinstance(metric.value, str) or metric.value in IOU_METRICS:
                     continue
+                if info is not None and info.names_text(metric.value):
+                    continue  # a fork's own
                 near = next(
                     (name for name in IOU_METRICS if metric.value.lower().lstrip("m") == name.lower()[1:]), None
                 )
                 near = near or next(iter(nearest_names(metric.value, IOU_METRICS, limit=1)), None)
+                is_new = near is not None and near not in named  # one that is named already was not meant again
+                named |= {near} if near is not None else set()
                 yield Mark(
                     metric,
                     f"IoUMetric has no metric {metric.value!r}",
                     f"did you mean {near!r}?" if near else f"it has {', '.join(IOU_METRICS)}",
-                    # one that is listed already was not meant again
-                    fix(f"write {near!r}", replaced(metric, near), safe=True) if near and near not in listed else None,
+                    fix(f"write {near!r}", replaced(metric, near), safe=True) if is_new else None,
                 )
 
 

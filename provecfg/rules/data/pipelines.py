@@ -192,6 +192,7 @@ def no_image_loaded(facts: Facts) -> Iterator[Mark]:
             yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
 
 
+_RESIZING_AT_RANDOM: Final = frozenset({"RandomResize", "RandomChoiceResize"})
 _CUTTING: Final = frozenset({"Pad", "RandomCrop"})
 _MOVING: Final = _RESIZING | _CUTTING | {"RandomFlip", "RandomRotFlip", "RandomRotate"}
 """What changes where a pixel lies: of mmcv 2.1.0 and mmsegmentation 1.2.2, transforms."""
@@ -220,8 +221,9 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
                 dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
                 dict(type='PackSegInputs')]))
 
-    Known problems: a new size alone is left alone, since the loss resizes the logits to the labels; with a crop or
-    padding behind it, both are cut at the same pixels of two sizes, and it is reported.
+    Known problems: a new size alone is left alone, since the loss resizes the logits to the labels. With a crop or
+    padding behind it, both are cut at the same pixels of two sizes, and it is reported where the size is drawn at
+    random; a fixed one may be that which the labels have on disk.
 
     Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py,
     models/decode_heads/decode_head.py, `loss_by_feat`.
@@ -230,7 +232,7 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
         if loader.split != "train":
             continue
         is_cut = any(transform.type in _CUTTING for transform in dataset.transforms)
-        moving = _MOVING if is_cut else _MOVING - _RESIZING
+        moving = _MOVING - (_RESIZING - _RESIZING_AT_RANDOM if is_cut else _RESIZING)
         moved = None
         for transform in dataset.transforms:
             if transform.type in moving and moved is None:

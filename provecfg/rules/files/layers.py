@@ -74,7 +74,9 @@ def _line(places: list[Any]) -> int:
     return int(places[0][0])
 
 
-_STRUCTURAL: Final = frozenset({"type", "num_classes", "in_channels", "channels", "norm_cfg", "dataset", "pipeline"})
+_STRUCTURAL: Final = frozenset(
+    {"type", "num_classes", "in_channels", "channels", "norm_cfg", "dataset", "pipeline", "loss_weight"}
+)
 _JUDGED: Final = ("loss_decode", "loss_cls", "loss_mask", "loss_dice", "optimizer")
 _JUDGED_SECTIONS: Final = ("model", "optim_wrapper")
 
@@ -84,23 +86,24 @@ def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
     """A child changes the `type` of a loss or an optimizer, and keeps the base's arguments.
 
     Why it matters: dicts are merged key by key. What the base said about the other class holds for the new one too,
-    where it has an argument of that name: a LovaszLoss gets the cross-entropy's class weights and loss weight, though
-    nobody gave it any.
+    where it has an argument of that name: a LovaszLoss gets the cross-entropy's class weights, though nobody gave it
+    any.
 
     Bad:
         _base_ = 'base.py'
         model = dict(decode_head=dict(loss_decode=dict(type='LovaszLoss', per_image=True)))
         base.py:
-        model = dict(decode_head=dict(num_classes=2, loss_decode=dict(type='TverskyLoss', loss_weight=0.3)))
+        model = dict(decode_head=dict(num_classes=2, loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0])))
 
     Good:
         _base_ = 'base.py'
         model = dict(decode_head=dict(loss_decode=dict(_delete_=True, type='LovaszLoss', per_image=True)))
         base.py:
-        model = dict(decode_head=dict(num_classes=2, loss_decode=dict(type='TverskyLoss', loss_weight=0.3)))
+        model = dict(decode_head=dict(num_classes=2, loss_decode=dict(type='TverskyLoss', class_weight=[1.0, 2.0])))
 
     Known problems: arguments that agree with the new class's defaults are not mentioned, nor are those of whole heads
-    and backbones, where keeping them is the point of inheriting.
+    and backbones, where keeping them is the point of inheriting; nor is `loss_weight`, which weighs whatever loss
+    stands in its place.
 
     Source: mmengine 0.10.7, config/config.py, `_merge_a_into_b`; mmcv issue 968.
     """

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
-from provecfg.catalog.datasets import DATASETS
 from provecfg.catalog.losses import PLUGIN_LOSSES
-from provecfg.catalog.models import MODELS
 from provecfg.equation import terms_of
 from provecfg.facts.facts import Facts
 from provecfg.facts.lookup import entries
@@ -243,14 +241,24 @@ def _label(facts: Facts) -> str | None:
     work_dir = facts.value(facts.root, "work_dir")
     names = [facts.view.path.stem, *([work_dir.rstrip("/").rpartition("/")[2]] if isinstance(work_dir, str) else [])]
     for name in names:
-        for beginning in _BEGINNINGS:
+        for beginning in _beginnings() if name.endswith(_endings()) else ():
             label = name.removeprefix(beginning)
             if label != name and (label == "ce" or all(part in _class_parts() for part in label.split("-"))):
                 return label
     return None
 
 
-_BEGINNINGS: Final = tuple(f"{model}_{dataset}_" for model in MODELS for dataset in DATASETS)
+@functools.cache
+def _endings() -> tuple[str, ...]:
+    return tuple(f"{sign}{part}" for sign in "_-" for part in ("ce", *_class_parts()))
+
+
+@functools.cache
+def _beginnings() -> tuple[str, ...]:
+    from provecfg.catalog.datasets import DATASETS  # many rows, which few configs' names call for
+    from provecfg.catalog.models import MODELS
+
+    return tuple(f"{model}_{dataset}_" for model in MODELS for dataset in DATASETS)
 
 
 def _inner_kind(loss: Node) -> str:

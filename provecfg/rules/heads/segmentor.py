@@ -157,7 +157,8 @@ def slide_inference(facts: Facts) -> Iterator[Mark]:
         return
     mode = facts.value(test, "mode", "whole")
     plain = kind is None or kind.value in (None, "EncoderDecoder", "CascadeEncoderDecoder")
-    if isinstance(mode, str) and mode not in ("slide", "whole") and plain:
+    is_own_mode = isinstance(mode, str) and facts.segmentor is not None and facts.segmentor.names_text(mode)
+    if isinstance(mode, str) and mode not in ("slide", "whole") and plain and not is_own_mode:
         yield Mark(test.get("mode") or test, f"no inference mode {mode!r}", "use 'slide' or 'whole'")
     if mode != "slide":
         return

@@ -12,6 +12,7 @@ from provecfg.facts.facts import Facts
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import Node
+from provecfg.mmconfig.merge import DELETE_KEY
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Fate
 from provecfg.registry.layout import DATA_LOADER, DEFAULT_HOOKS, OLD_KEYS, TOP_LEVEL
 from provecfg.rules.edits import fix, moved, removed, renamed, replaced
@@ -39,7 +40,7 @@ def unknown_argument(facts: Facts) -> Iterator[Mark]:
         inherited: list[UnusedArgument] = []
         for unused in group:
             (inherited if _is_left_over(facts, unused) else own).append(unused)
-        if inherited:
+        if inherited and not any(_means_deletion(unused.node) for unused in own):
             yield _left_over(inherited)
         for typed, info, node, _ in own:
             if typed.slot == "train_cfg" and node.name == "by_epoch":
@@ -87,6 +88,9 @@ _USELESS: Final = {
 
 def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: str, *, safe: bool) -> Mark:
     """A finding about an argument that its class has no use for, with where it belongs."""
+    if _means_deletion(node):
+        renaming = fix(f"rename it to {DELETE_KEY!r}", renamed(node, DELETE_KEY), safe=False)
+        return Mark(node, message, f"did you mean {DELETE_KEY!r}?", renaming, at_key=True, covers=node)
     home = _home(facts, typed, node.name)
     if home is not None:
         repair = None
@@ -107,6 +111,11 @@ def _argument(facts: Facts, typed: Typed, info: ClassInfo, node: Node, message: 
     hint = _INSTEAD.get((info.type_name, node.name))
     hint = hint or f"leave it out; {info.type_name} takes {_what_takes(info)}"
     return Mark(node, message, hint, _dropped(node), at_key=True, covers=node)
+
+
+def _means_deletion(node: Node) -> bool:
+    """Whether a key is mmengine's `_delete_`, with other underscores or capitals."""
+    return node.value is True and node.name.strip("_").lower() == DELETE_KEY.strip("_")
 
 
 def _may_be_meant(misspelt: Node, name: str) -> bool:
@@ -231,6 +240,9 @@ def _incomplete(facts: Facts, section: str) -> Iterator[Mark]:
     for typed, part in facts.parts_in(section):
         info = part.info
         lacking = [name for name in info.required if name not in part.value] if typed.is_direct else []
+        if typed.node.key == "model" and facts.get("data_preprocessor") is not None:
+            # mmengine 0.10.7, runner/runner.py, `Runner.__init__` gives the model that of the top level
+            lacking = [name for name in lacking if name != "data_preprocessor"]
         lacking = [name for name in lacking if not owners.may_set(typed, name)]
         if not lacking or (typed.registry == "model" and not facts.loaders):
             continue  # of models without data, which are bases of configs that may say more

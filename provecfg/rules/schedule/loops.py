@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import whole
@@ -11,6 +12,9 @@ from provecfg.invariants import validation_within_run
 from provecfg.registry.layout import PHASES
 from provecfg.rules.edits import fix, removed, replaced
 from provecfg.rules.rule import Mark, rule
+
+_NEVER: Final = 10_000_000
+"""A `val_interval` that no run can have left over: mmsegmentation's own runs take at most 320,000 iterations."""
 
 
 @rule("SCHED001", Severity.ERROR)
@@ -49,6 +53,8 @@ def validation_after_end(facts: Facts) -> Iterator[Mark]:
     node, interval = schedule.loop.get("val_interval"), schedule.val_interval
     if interval == schedule.length + 1:
         return  # how mmdet's configs say "no validation"
+    if interval is not None and interval >= _NEVER and not (facts.early_stopping or facts.best_metrics):
+        return
     if node is None or interval is None or (not schedule.validates and facts.loader("train") is not None):
         return
     if schedule.by_epoch:
