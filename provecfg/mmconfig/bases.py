@@ -114,7 +114,7 @@ def _own_configs_folder(package: str, file: Path) -> Path | None:
     """
     for folder in list(file.parents)[:_FOLDERS_ABOVE]:
         source = folder / package / "__init__.py"
-        if source.is_file():
+        if os.path.isfile(source):  # pathlib's raises where a name is too long, or the folder another's
             try:
                 enters_itself = _TABLE_OF_PACKAGES in read_text(source, errors="replace")
             except OSError:
@@ -133,7 +133,7 @@ def _package_folder(package: str, file: Path | None = None) -> Path:
         spec = None
     if spec is None or spec.origin is None:
         for folder in list(file.parents)[:_FOLDERS_ABOVE] if file is not None else ():
-            if (folder / package / "__init__.py").is_file():
+            if os.path.isfile(folder / package / "__init__.py"):
                 return folder / package
         raise UnreadableError(
             MISSING_BASE, f"the package {package!r} is not installed", hint=f"install {package}, or copy the base"

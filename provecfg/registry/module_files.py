@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -76,9 +77,9 @@ def _top(name: str, roots: Sequence[Path]) -> Path | None:
         return None
     for root in roots:
         for file in (root / name / "__init__.py", root / f"{name}.py"):
-            if file.is_file():
+            if os.path.isfile(file):  # pathlib's raises where a name is too long, or the folder another's
                 return file
-    return next((root / name for root in roots if (root / name).is_dir()), None)
+    return next((root / name for root in roots if os.path.isdir(root / name)), None)
 
 
 def below(place: Path | None, part: str) -> Path | None:
@@ -89,9 +90,9 @@ def below(place: Path | None, part: str) -> Path | None:
     if folder is None:
         return None
     for inner in (folder / part / "__init__.py", folder / f"{part}.py"):
-        if inner.is_file():
+        if os.path.isfile(inner):
             return inner
-    return folder / part if (folder / part).is_dir() else None
+    return folder / part if os.path.isdir(folder / part) else None
 
 
 def module_name(file: Path) -> tuple[Path, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -95,7 +96,7 @@ class _Walk:
     def _look_for(self, top: str) -> list[tuple[Path, bool]]:
         for folder in self.folders:
             for place in (folder / top / "__init__.py", folder / f"{top}.py"):
-                if place.is_file():
+                if os.path.isfile(place):
                     return [(place, True)]
         try:
             spec = importlib.util.find_spec(top)
@@ -104,7 +105,7 @@ class _Walk:
         if spec is not None and spec.origin and spec.origin.endswith(".py"):
             return [(Path(spec.origin), False)]
         # as Python does: folders that are no packages come last, wherever they stand
-        places = [(folder / top, True) for folder in self.folders if (folder / top).is_dir()]
+        places = [(folder / top, True) for folder in self.folders if os.path.isdir(folder / top)]
         locations = spec.submodule_search_locations if spec is not None else None
         return places + [(Path(location), False) for location in locations or ()]
 

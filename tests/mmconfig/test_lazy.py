@@ -185,6 +185,17 @@ def test_an_absolute_base_is_found_in_the_checkout_around_its_config(write: Call
     assert (view.problems, view.values) == ((), {"x": 1})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from mmengine.config import read_base\nwith read_base():\n    from {}.configs.a import *",
+        "_base_ = '{}::a/b.py'",
+    ],
+)
+def test_a_package_that_no_folder_could_be_named_after_is_a_missing_base(text: str, write: Callable[..., Path]) -> None:
+    assert [problem.code for problem in read_config(write(text.format("a" * 300))).problems] == ["CFG003"]
+
+
 def test_a_class_is_a_dotted_name_and_its_node_has_a_type(write: Callable[..., Path]) -> None:
     view = read_config(write("from mmseg.models.decode_heads import FCNHead\nhead = dict(type=FCNHead)"))
     assert isinstance(view.values["head"]["type"], DottedName)

@@ -197,8 +197,9 @@ def test_a_module_that_does_not_parse_is_unread(config: Path, text: str, reason:
 
 def test_absent_modules_are_unread(config: Path) -> None:
     package(config.parent.parent, __init__="")
-    registry = registry_for(["lanes.gone", "no_such_package.x", "not a module", "mmseg.models", "os"], config)
-    assert [unread.module for unread in registry.unread] == ["lanes.gone", "no_such_package.x", "not a module"]
+    absent = ["lanes.gone", "no_such_package.x", "not a module", "n" * 300, f"lanes.{'n' * 300}"]
+    registry = registry_for([*absent, "mmseg.models", "os"], config)
+    assert [unread.module for unread in registry.unread] == absent
 
 
 def test_nothing_is_imported(config: Path) -> None:
