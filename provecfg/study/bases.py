@@ -236,7 +236,8 @@ def _head(name: str, path: tuple[str | int, ...], config: Mapping[str, Any]) -> 
     if stage is not None and isinstance(channels, int):
         seen = {stage: channels}
     elif isinstance(index, (list, tuple)) and isinstance(channels, (list, tuple)):
-        seen = dict(zip(index, channels, strict=False))
+        pairs = zip(index, channels, strict=False)
+        seen = {stage: n for stage, n in pairs if isinstance(stage, int) and stage >= 0 and isinstance(n, int)}
     return Head(name, path, kind, _CALLS.get(kind, "each"), float(weight), stage, seen)
 
 
@@ -246,8 +247,12 @@ def _stage_channels(model: Mapping[str, Any], heads: tuple[Head, ...]) -> dict[i
     backbone = model.get("backbone")
     if not seen or not isinstance(backbone, dict) or model.get("neck") is not None:
         return seen
-    is_whole = backbone.get("num_stages", _STAGES) == _STAGES
-    if _class_of(backbone) not in _DOUBLES or not is_whole or backbone.get("out_indices", _ALL) not in (_ALL, [*_ALL]):
+    package = str(backbone.get("type", "")).rpartition(".")[0].partition(".")[0]
+    indices = backbone.get(
+        "out_indices", _ALL if package in ("", "mmseg") else None
+    )  # mmpretrain's hand on the last one
+    is_whole = backbone.get("num_stages", _STAGES) == _STAGES and indices in (_ALL, [*_ALL])
+    if _class_of(backbone) not in _DOUBLES or not is_whole:
         return seen
     stage, channels = max(seen.items())
     return {index: channels * 2**index // 2**stage for index in range(_STAGES)} | seen

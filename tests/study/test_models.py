@@ -120,6 +120,20 @@ def test_deep_supervision_is_taken_on_stages_that_no_head_sees(model: str, chann
     assert [base.stage_channels[stage] for stage in range(4)] == channels
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "{model.backbone: {_delete_: true, type: mmpretrain.ResNet, depth: 50}}",
+        "{model.decode_head: {in_index: [-2, -1], in_channels: [1024, 2048]}, model.auxiliary_head: null}",
+    ],
+)
+def test_no_width_follows_where_it_is_not_known_which_stages_heads_see(settings: str, tmp_path: Path) -> None:
+    base = "mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py"
+    study, findings = read(tmp_path, f"[{{base: '{base}', name: changed, set: {settings}}}]")
+    assert study is not None, findings
+    assert set(study.bases["changed"].stage_channels) <= {2, 3}
+
+
 def test_a_stage_of_unknown_width_is_refused_with_the_model(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     losses = "{auxiliary: [none], deep_supervision: [{stage: 0, weight: 0.2}]}"
