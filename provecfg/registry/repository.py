@@ -151,8 +151,9 @@ def project_of(config: Path, here: Path) -> Project:
 
     Returns:
         The nearest folder above that has a `.git`, else a build file; else the topmost of those that have what the top
-        of a repository has, from the one that holds `configs/` on without a gap; else the config's own, the one that
-        holds `configs/`, and `here`. Folders above an installed package are none of its project.
+        of a repository has, from the one that holds `configs/` on without a gap, the home folder and the root of a disk
+        left out; else the config's own, the one that holds `configs/`, and `here`. Folders above an installed package
+        are none of its project.
     """
     above = list(config.absolute().parents)
     installed = next((number for number, folder in enumerate(above) if folder.name in _INSTALLED), None)
@@ -177,8 +178,9 @@ def project_of(config: Path, here: Path) -> Project:
 def _unpacked_root(start: Path, parents: list[Path]) -> Path | None:
     """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it."""
     root: Path | None = None
+    home = os.path.expanduser("~")
     for folder in parents[parents.index(start) :] if start in parents else ():
-        if not any((folder / mark).is_file() for mark in _WEAK_MARKS):
+        if str(folder) == home or folder.parent == folder or not any((folder / mark).is_file() for mark in _WEAK_MARKS):
             break
         root = folder
     return root

@@ -265,6 +265,16 @@ def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config
     assert project_of(installed, tmp_path / "p") == Project(around, is_marked=False)
 
 
+def test_what_lies_in_a_home_folder_marks_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write(tmp_path / "mine" / "c.py")
+    write(tmp_path / ".gitignore")
+    write(tmp_path / "mine" / "README.md")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert project_of(config, Path("/")) == Project((config.parent,), is_marked=True)
+    assert project_of(tmp_path / "c.py", config.parent) == Project((tmp_path,), is_marked=False)
+
+
 def test_of_a_folder_that_nothing_marks_only_modules_and_packages_are_read(tmp_path: Path) -> None:
     head(tmp_path / "beside.py", name="Beside")
     head(tmp_path / "package" / "deep" / "m.py", name="Packaged")
