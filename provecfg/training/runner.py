@@ -236,7 +236,8 @@ def end_loading_processes() -> None:
     """
     for item in gc.get_objects():
         if type(item) is _MultiProcessingDataLoaderIter:
-            item._shutdown_workers()
+            with contextlib.suppress(AttributeError):  # where not all could be started; those that were end
+                item._shutdown_workers()
 
 
 class _FormattedOnce(Config):

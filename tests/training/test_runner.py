@@ -237,3 +237,20 @@ def test_loading_processes_end_at_once_when_a_circle_holds_them() -> None:
     end_loading_processes()
     assert not any(process.is_alive() for process in processes)
     assert time.monotonic() - began < 4  # torch's own wait for one process is five seconds
+
+
+def test_loading_processes_that_were_started_end_where_others_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, started = torch.multiprocessing.Process, []
+
+    def one(*args: Any, **kwargs: Any) -> Any:
+        if started:
+            raise OSError("no more processes")
+        started.append(process(*args, **kwargs))
+        return started[0]
+
+    monkeypatch.setattr(torch.multiprocessing, "Process", one)
+    with pytest.raises(OSError, match="no more processes") as raised:
+        iter(DataLoader(range(64), num_workers=2))  # type: ignore[arg-type]
+    end_loading_processes()
+    assert not started[0].is_alive()
+    assert raised.traceback  # by which the iterator is still there
