@@ -184,7 +184,7 @@ class ClassInfo:
         """Whether a class of the user's may take this key out of a dict that it is given, or set it, before it builds
         that.
         """
-        return any(record is not None and key in record.texts for record in self.ancestors)
+        return self.names_text(key)
 
     def names_text(self, text: str) -> bool:
         """Whether the body of a class of the user's, or of a parent, has this identifier as a text: a mode or a metric
