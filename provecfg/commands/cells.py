@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.commands.run_options import parse_run_options
@@ -16,7 +17,13 @@ from provecfg.errors import ExitCode
 
 
 @click.command()
-@click.argument("targets", metavar="STUDY|CONFIG...", nargs=-1, required=True)
+@click.argument(
+    "targets",
+    metavar="STUDY|CONFIG...",
+    nargs=-1,
+    required=True,
+    shell_complete=names.completing(names.studies, files=True),
+)
 @click.option("--format", "output_format", type=click.Choice(["lines", "json"]), default="lines", show_default=True)
 @generated_option
 @click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.comparison import FACTORS, as_data, as_text, compare, read_targets, refuse_alone
@@ -19,7 +20,9 @@ from provecfg.findings.reporters.report import text_of_file
 
 
 @click.command()
-@click.argument("targets", metavar="CONFIG...", nargs=-1, required=True)
+@click.argument(
+    "targets", metavar="CONFIG...", nargs=-1, required=True, shell_complete=names.completing(names.studies, files=True)
+)
 @click.option(
     "--factor",
     "factors",

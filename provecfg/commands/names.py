@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable
 
 import click
@@ -20,7 +21,12 @@ def completing(names: Callable[[], Iterable[str]], *, files: bool = False) -> Co
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         items = [CompletionItem(name) for name in names() if name.startswith(incomplete)]
-        return [*items, CompletionItem(incomplete, type="file")] if files else items
+        if not files:
+            return items
+        # click's lines for bash drop the names where files are asked for, too
+        if items and not glob.glob(f"{glob.escape(incomplete)}*"):
+            return items
+        return [*items, CompletionItem(incomplete, type="file")]
 
     return complete
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.findings import show_findings
 from provecfg.commands.forecast import in_words
 from provecfg.commands.options import Terminal, terminal_options
@@ -26,7 +27,12 @@ _USUAL_SDS = (0.3, 0.6, 1.0)
 
 
 @click.command()
-@click.argument("study", metavar="STUDY", type=click.Path(path_type=Path))
+@click.argument(
+    "study",
+    metavar="STUDY",
+    type=click.Path(path_type=Path),
+    shell_complete=names.completing(names.studies, files=True),
+)
 @click.option(
     "--detect",
     required=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.cfg_options import CommandWithCfgOptions, parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, is_terminal, terminal_options
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=CommandWithCfgOptions)
-@click.argument("targets", metavar="CONFIG...", nargs=-1, required=True)
+@click.argument(
+    "targets", metavar="CONFIG...", nargs=-1, required=True, shell_complete=names.completing(tuple, files=True)
+)
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path, file_okay=False, exists=True),

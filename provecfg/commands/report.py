@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provecfg.attributes import read_attributes
+from provecfg.commands import names
 from provecfg.commands.findings import show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.errors import ExitCode, ProvecfgError
@@ -68,7 +69,14 @@ class _Asked:
 
 
 @click.command()
-@click.argument("targets", metavar="STUDY|DIR|WORK_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "targets",
+    metavar="STUDY|DIR|WORK_DIR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=names.completing(names.studies, files=True),
+)
 @click.option(
     "-o",
     "--output",

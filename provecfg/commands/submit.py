@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from provecfg.commands import names
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
@@ -22,7 +23,13 @@ _OF_THE_PROFILE: Final = frozenset({"gpus", "nodes", "launcher"})
 
 
 @click.command()
-@click.argument("targets", metavar="STUDY|CONFIG...", nargs=-1, required=True)
+@click.argument(
+    "targets",
+    metavar="STUDY|CONFIG...",
+    nargs=-1,
+    required=True,
+    shell_complete=names.completing(names.studies, files=True),
+)
 @click.option(
     "--study-dir",
     required=True,

@@ -32,7 +32,9 @@ _MOST_NEIGHBOURS: Final = 16
 
 
 @click.command(cls=CommandWithCfgOptions)
-@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
+@click.argument(
+    "targets", metavar="TARGET...", nargs=-1, required=True, shell_complete=names.completing(names.studies, files=True)
+)
 @click.option(
     "--output-format", type=click.Choice(list(FORMATS)), envvar="PROVECFG_OUTPUT_FORMAT", help="[default: text]"
 )

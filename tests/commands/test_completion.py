@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provecfg.catalog.models import MODELS
+from provecfg.catalog.studies import STUDIES
 from provecfg.codes import problems
 
 
@@ -32,6 +33,9 @@ def completed(words: str, position: int) -> list[str]:
         ("provecfg gen", 1, ["generate"]),
         ("provecfg generate --model ", 3, list(MODELS)),
         ("provecfg generate --aux-loss lo", 3, ["lovasz"]),
+        ("provecfg validate produ", 2, ["production"]),
+        ("provecfg validate ", 2, [*STUDIES, ""]),
+        ("provecfg prove gener", 2, ["gener"]),
         ("provecfg rule LOSS00", 2, [code for code in problems() if code.startswith("LOSS00")]),
     ],
 )
