@@ -249,3 +249,22 @@ def test_a_resize_of_labels_in_validation_is_an_error_where_it_surely_changes_a_
         f"dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict({resize}), dict(type='PackSegInputs')]))"
     )
     assert [code for code, _ in found(tmp_path, text) if code in ("DATA009", "DATA041")] == codes
+
+
+@pytest.mark.parametrize(
+    ("waiting", "codes"),
+    [
+        ("default_hooks = dict(logger=dict(type='LoggerHook', interval=50))", []),
+        (
+            "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, save_best='auto'))",
+            ["SCHED001"],
+        ),
+        ("custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]", ["SCHED001"]),
+        ("param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='mIoU', rule='greater')]", ["SCHED001"]),
+    ],
+)
+def test_an_interval_that_means_never_is_an_error_where_something_waits_for_a_validation(
+    waiting: str, codes: list[str], tmp_path: Path
+) -> None:
+    loop = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=99999999)\n"
+    assert [code for code, _ in found(tmp_path, loop + waiting) if code == "SCHED001"] == codes
