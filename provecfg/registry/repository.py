@@ -175,10 +175,11 @@ def project_of(config: Path, here: Path) -> Project:
 
 
 def _unpacked_root(start: Path, parents: list[Path]) -> Path | None:
-    """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it."""
+    """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it, a home is none."""
     root: Path | None = None
+    home = Path(os.path.expanduser("~"))  # which is "~" where there is none
     for folder in parents[parents.index(start) :] if start in parents else ():
-        if not any((folder / mark).is_file() for mark in _WEAK_MARKS):
+        if folder == home or not any((folder / mark).is_file() for mark in _WEAK_MARKS):
             break
         root = folder
     return root
