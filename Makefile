@@ -18,7 +18,7 @@ help:
 	@echo "make matrix    install on each Python from nothing, and try both sets of the stack (downloads gigabytes)"
 	@echo "make gpu       what holds on a CUDA card and what it costs there; written to docs/gpu.md"
 	@echo "make exhaustive  all of what CI tries a sample of: every fault proved, every cell trained (half an hour)"
-	@echo "make claims    run what each rule says is bad by the real classes: does it end as the rule says? (docs/claims.md)"
+	@echo "make claims    run what each rule says is bad by the real classes: does it end as the rule says? (docs/claims.md; a quarter of an hour)"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make bench     the measurements of docs/performance.md"
 	@echo "make attack    hostile files, made programs, mutants, kills; writes docs/reliability.md (SECONDS=600 SEED=1000000)"

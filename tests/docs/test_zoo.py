@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def test_no_shipped_config_has_an_error_but_two_that_mmseg_itself_cannot_build(
 
 
 def build_preprocessor(**arguments: object) -> object:
-    from mmseg.models.data_preprocessor import SegDataPreProcessor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, as mmengine imports it
+        from mmseg.models.data_preprocessor import SegDataPreProcessor
 
     return SegDataPreProcessor(**arguments)
 
