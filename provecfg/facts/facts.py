@@ -155,12 +155,12 @@ class Facts(Lookup):
     @Fact
     def metric_keys(self) -> frozenset[str] | None:
         """The keys that a validation's result will have, or None where they are not all known."""
-        keys = keys_of(self.val_evaluators)
-        watched = {name for *_, name in (*self.monitored_metrics, *self.best_metrics)}
-        for name in watched.difference(keys or ()):
-            if any(evaluator.may_give(name) for evaluator in self.val_evaluators):
-                return None
-        return keys
+        return keys_of(self.val_evaluators)
+
+    def may_give(self, key: str) -> bool:
+        """Whether a validation's result may have a key."""
+        keys = self.metric_keys
+        return keys is None or key in keys or any(evaluator.may_give(key) for evaluator in self.val_evaluators)
 
     @Fact
     def hooks(self) -> tuple[Node, ...]:

@@ -18,6 +18,8 @@ IOU_METRICS: Final = {
 }
 IOU_KEYS: Final = ("aAcc", "mIoU", "mAcc", "mDice", "mFscore", "mPrecision", "mRecall")
 """All that IoUMetric can give, in percent, more is better."""
+_IN_EVERY_COPY: Final = frozenset({*IOU_METRICS, *IOU_KEYS, *(key[1:] for key in IOU_KEYS)})
+"""What the body of IoUMetric names, and a fork's copy of it, too: it tells nothing of what a fork adds."""
 
 GREATER: Final = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU", "mAcc", "aAcc")
 """mmengine 0.10.7, hooks/early_stopping_hook.py and checkpoint_hook.py, `_default_greater_keys`."""
@@ -43,13 +45,19 @@ class Evaluator:
     keys: tuple[str, ...] | None
     own: ClassInfo | None = None
 
-    def may_give(self, name: str) -> bool:
-        """Whether a metric that is not among its keys may be one that the user's class adds."""
-        if self.own is None:
+    def adds(self, metric: str) -> bool:
+        """Whether its class is the user's, and names a metric that the release's does not know."""
+        return self.own is not None and metric not in _IN_EVERY_COPY and self.own.names_text(metric)
+
+    def may_give(self, key: str) -> bool:
+        """Whether a key that is not among its keys may be one that the user's class adds."""
+        prefix = f"{self.prefix}/" if self.prefix else ""
+        if not key.startswith(prefix):
             return False
+        name = key.removeprefix(prefix)
         head, _, tail = name.partition("_")
-        parts = (name, f"{head}_", f"_{tail}", f"_{name.rpartition('_')[2]}")  # "_IoU" of each class's name
-        return any(map(self.own.names_text, parts))
+        parts = (f"{head}_", f"_{tail}", f"_{name.rpartition('_')[2]}")  # "_IoU" of each class's name
+        return any(map(self.adds, (name, *parts) if head and tail else (name,)))
 
 
 def evaluators_of(config: Lookup, key: str) -> tuple[Evaluator, ...]:

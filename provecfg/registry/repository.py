@@ -176,7 +176,7 @@ def project_of(config: Path, here: Path) -> Project:
 
 
 def _unpacked_root(start: Path, parents: list[Path]) -> Path | None:
-    """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it."""
+    """The topmost folder of an unmarked repository, or None; `start` is the lowest that may be it, a home is none."""
     root: Path | None = None
     home = os.path.expanduser("~")
     for folder in parents[parents.index(start) :] if start in parents else ():

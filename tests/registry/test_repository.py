@@ -245,7 +245,9 @@ def test_packages_of_the_settings_are_read(tmp_path: Path) -> None:
         seen_by(project / "c.py")
 
 
-def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config(tmp_path: Path) -> None:
+def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = write(tmp_path / "p" / "q" / "configs" / "x" / "c.py")
     around = (config.parent, tmp_path / "p" / "q")
     assert project_of(config, Path("/")) == Project(around, is_marked=False)
@@ -256,6 +258,10 @@ def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config
     assert project_of(config, Path("/")) == Project(around, is_marked=False)
     write(tmp_path / "p" / "q" / "README.md")
     assert project_of(config, Path("/")) == Project((tmp_path / "p",), is_marked=True)
+    with monkeypatch.context() as patch:
+        for name in ("HOME", "USERPROFILE"):
+            patch.setenv(name, str(tmp_path / "p"))
+        assert project_of(config, Path("/")) == Project((tmp_path / "p" / "q",), is_marked=True)
     write(tmp_path / "p" / "q" / "setup.py")
     assert project_of(config, Path("/")) == Project((tmp_path / "p" / "q",), is_marked=True)
     (tmp_path / "p" / ".git").mkdir()

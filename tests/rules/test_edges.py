@@ -220,3 +220,51 @@ def test_one_mistake_in_a_right_run_is_told(right: str, wrong: str, code: str, k
     marks = found(tmp_path, RUN.replace(right, wrong))
     assert code in [mark[0] for mark in marks]
     assert any(mark[0] == code and mark[1].endswith(key) for mark in marks)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "resize", "codes"),
+    [
+        # what leaves every image as it is: as long and as short sides as all have
+        ("type='CityscapesDataset'", "type='Resize', scale=(1024, 2048), keep_ratio=True", []),
+        ("type='CityscapesDataset'", "type='Resize', scale=(2048, 2048), keep_ratio=True", []),
+        ("type='CityscapesDataset'", "type='Resize', scale=(1024, 2048)", ["DATA009"]),
+        ("type='CityscapesDataset'", "type='Resize', scale=(512, 1024), keep_ratio=True", ["DATA009"]),
+        # images of one's own in the folders of Cityscapes
+        ("type='CityscapesDataset', metainfo=dict(classes=('a', 'b'))", "type='Resize', scale=(512, 512)", ["DATA041"]),
+        ("type='ADE20KDataset'", "type='Resize', scale=(512, 512)", ["DATA009"]),
+        # sides that may be right already
+        ("type='CityscapesDataset'", "type='ResizeToMultiple', size_divisor=32", ["DATA041"]),
+        ("type='BaseSegDataset'", "type='ResizeShortestEdge', scale=512, max_size=2048", ["DATA041"]),
+        ("type='BaseSegDataset'", "type='Resize', scale=(512, 512), scale_factor=None", ["DATA041"]),
+        ("type='BaseSegDataset'", "type='Resize', scale_factor=0.5", ["DATA009"]),
+        ("type='BaseSegDataset'", "type='RandomResize', scale=(512, 512), ratio_range=(0.5, 2.0)", ["DATA009"]),
+    ],
+)
+def test_a_resize_of_labels_in_validation_is_an_error_where_it_surely_changes_a_size(
+    dataset: str, resize: str, codes: list[str], tmp_path: Path
+) -> None:
+    text = (
+        f"val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict({dataset}, pipeline=["
+        f"dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict({resize}), dict(type='PackSegInputs')]))"
+    )
+    assert [code for code, _ in found(tmp_path, text) if code in ("DATA009", "DATA041")] == codes
+
+
+@pytest.mark.parametrize(
+    ("waiting", "codes"),
+    [
+        ("default_hooks = dict(logger=dict(type='LoggerHook', interval=50))", []),
+        (
+            "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, save_best='auto'))",
+            ["SCHED001"],
+        ),
+        ("custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]", ["SCHED001"]),
+        ("param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='mIoU', rule='greater')]", ["SCHED001"]),
+    ],
+)
+def test_an_interval_that_means_never_is_an_error_where_something_waits_for_a_validation(
+    waiting: str, codes: list[str], tmp_path: Path
+) -> None:
+    loop = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=99999999)\n"
+    assert [code for code, _ in found(tmp_path, loop + waiting) if code == "SCHED001"] == codes

@@ -395,6 +395,20 @@ OF_A_FORK = {
         )
         for name in ("IoU_of_class", "traffic_light_IoU")
     },
+    "what a metric gives, behind its prefix": tuple(
+        "val_evaluator = dict(prefix='val')\n"
+        f"default_hooks = dict(checkpoint=dict(save_best='{prefix}IoU_of_class', rule='greater'))"
+        for prefix in ("val/", "")
+    ),
+    "what a metric gives, for a scheduler": (
+        "param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='IoU_of_class', rule='greater')]",
+        "param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='IoU_of_classes', rule='greater')]",
+    ),
+    "what a metric gives, beside another name": (
+        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='IoU_of_class', rule='greater')]",
+        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='IoU_of_class', rule='greater')]\n"
+        "default_hooks = dict(checkpoint=dict(save_best='mIuO', rule='greater'))",
+    ),
     "channels of a segmentor that is not found": (
         "model = dict(type='elsewhere.Segmentor', decode_head=dict(in_channels=4096))",
         "model = dict(decode_head=dict(in_channels=4096))",
@@ -432,3 +446,39 @@ def test_what_a_fork_adds_to_a_class_is_known_and_its_misspelling_an_error(right
 
     assert errors(right) == []
     assert errors(wrong)
+
+
+COPY = """
+from mmengine.evaluator import BaseMetric
+from mmseg.registry import METRICS
+
+@METRICS.register_module()
+class IoUMetric(BaseMetric):
+    def __init__(self, iou_metrics=["mIoU"], prefix=None, **kwargs):
+        super().__init__(prefix=prefix, **kwargs)
+        self.metrics = iou_metrics
+
+    def compute_metrics(self, results):
+        areas = {"aAcc": total(results)}
+        for metric in self.metrics:
+            if metric not in ["mIoU", "mDice", "mFscore"]:
+                raise KeyError(metric)
+            areas.update({"IoU": iou(results)} if metric == "mIoU" else {"Dice": dice(results)})
+        return {"m" + "_".join(key.split("_")): value for key, value in areas.items()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("val_evaluator = dict(iou_metrics=['IoU'])", "DATA011"),
+        ("default_hooks = dict(checkpoint=dict(save_best='Dice'))", "STOP013"),
+        ("default_hooks = dict(checkpoint=dict(save_best='mDice'))", "STOP013"),
+        ("default_hooks = dict(checkpoint=dict(save_best='best'))", "STOP013"),
+    ],
+)
+def test_what_every_copy_of_a_class_names_is_nothing_that_a_fork_adds(text: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(COPY, encoding="utf-8")
+    path = tmp_path / "config.py"
+    path.write_text(HEAD + text + "\n", encoding="utf-8")
+    assert code in {finding.code for finding in judge(read_config(path)) if finding.severity is Severity.ERROR}

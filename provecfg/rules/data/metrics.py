@@ -34,12 +34,9 @@ def unknown_iou_metric(facts: Facts) -> Iterator[Mark]:
                 continue
             metrics = list(node) if node.is_list else [node]
             named = {metric.value for metric in metrics if isinstance(metric.value, str)}
-            info = facts.class_of(evaluator.node, "metric")
             for metric in metrics:
-                if not isinstance(metric.value, str) or metric.value in IOU_METRICS:
+                if not isinstance(metric.value, str) or metric.value in IOU_METRICS or evaluator.adds(metric.value):
                     continue
-                if info is not None and info.names_text(metric.value):
-                    continue  # a fork's own
                 near = next(
                     (name for name in IOU_METRICS if metric.value.lower().lstrip("m") == name.lower()[1:]), None
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provecfg.facts.data import LABEL_LOADERS, Dataset, Loader, pair
+from provecfg.facts.data import DATASET_CLASSES, LABEL_LOADERS, Dataset, Loader, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.numbers import number
 from provecfg.findings import Severity
@@ -13,7 +13,8 @@ from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
 from provecfg.rules.rule import Mark, rule
 
-_RESIZING: Final = frozenset({"Resize", "RandomResize", "RandomChoiceResize", "ResizeShortestEdge", "ResizeToMultiple"})
+_RESIZING_AT_RANDOM: Final = frozenset({"RandomResize", "RandomChoiceResize"})
+_RESIZING: Final = _RESIZING_AT_RANDOM | {"Resize", "ResizeShortestEdge", "ResizeToMultiple"}
 
 
 @rule("DATA009", Severity.ERROR)
@@ -39,7 +40,7 @@ def labels_resized_in_validation(facts: Facts) -> Iterator[Mark]:
             dict(type='PackSegInputs'),
         ]))
 
-    Known problems: a fixed size is DATA041, but for datasets whose images are known to have many.
+    Known problems: a fixed size is DATA041, but for data sets of which it is known which sizes their images have.
 
     Source: mmsegmentation 1.2.2, evaluation/metrics/iou_metric.py; mmsegmentation issue 3185.
     """
@@ -123,18 +124,31 @@ def _labels_resized(facts: Facts) -> Iterator[tuple[Node, Node, bool]]:
                 break
 
 
+def _has_its_images(dataset: Dataset) -> bool:
+    """Whether a dataset has the images that its class is named after: others have other classes, as a rule."""
+    return dataset.is_of_release and dataset.classes == DATASET_CLASSES.get(dataset.kind)
+
+
 def _leaves_the_size(resize: Node, dataset: Dataset) -> bool:
     """Whether every image of a dataset has the size that it is resized to."""
-    scale = pair(resize.value.get("scale"))
-    is_known = dataset.is_of_release and scale is not None
-    return is_known and resize.type == "Resize" and scale == _OF_ONE_SIZE.get(dataset.kind or "")
+    scale, size = pair(resize.value.get("scale")), _OF_ONE_SIZE.get(dataset.kind)
+    if resize.type != "Resize" or scale is None or size is None or not _has_its_images(dataset):
+        return False
+    if resize.value.get("keep_ratio") is True:  # mmcv 2.1.0, image/geometric.py, `rescale_size`
+        return min(max(scale) / max(size), min(scale) / min(size)) == 1
+    return scale == size
 
 
 def _changes_sizes(dataset: Dataset, resize: Node) -> bool:
-    """Whether a transform is certain to give some image of a dataset another size."""
-    if resize.type != "Resize" or "scale_factor" in resize.value or dataset.kind in _OF_MANY_SIZES:
+    """Whether a transform that does not leave all sizes is certain to change one."""
+    scale = resize.value.get("scale")
+    is_factor = resize.type == "Resize" and scale is None and resize.value.get("scale_factor") not in (None, 1)
+    if resize.type in _RESIZING_AT_RANDOM or is_factor:
         return True
-    return dataset.kind in _OF_ONE_SIZE and pair(resize.value.get("scale")) is not None
+    if not _has_its_images(dataset):
+        return False
+    is_of_one_size = dataset.kind in _OF_ONE_SIZE and resize.type == "Resize" and pair(scale) is not None
+    return is_of_one_size or dataset.kind in _OF_MANY_SIZES
 
 
 _HOLDS_TRANSFORMS: Final = ("Compose", "RandomApply", "RandomChoice", "TestTimeAug")
@@ -268,7 +282,6 @@ def no_image_loaded(facts: Facts) -> Iterator[Mark]:
             yield Mark(pipeline, "the pipeline loads no image", "begin it with dict(type='LoadImageFromFile')")
 
 
-_RESIZING_AT_RANDOM: Final = frozenset({"RandomResize", "RandomChoiceResize"})
 _CUTTING: Final = frozenset({"Pad", "RandomCrop"})
 _MOVING: Final = _RESIZING | _CUTTING | {"RandomFlip", "RandomRotFlip", "RandomRotate"}
 """What changes where a pixel lies: of mmcv 2.1.0 and mmsegmentation 1.2.2, transforms."""

@@ -28,12 +28,12 @@ def batch_norm_of_one_image(facts: Facts) -> Iterator[Mark]:
 
     Bad:
         model = dict(decode_head=dict(
-            type='PSPHead', in_channels=512, channels=128, num_classes=4, norm_cfg=dict(type='BN')))
+            type='PSPHead', in_channels=2048, channels=512, num_classes=4, norm_cfg=dict(type='BN')))
         train_dataloader = dict(batch_size=1, sampler=dict(type='InfiniteSampler'))
 
     Good:
         model = dict(decode_head=dict(
-            type='PSPHead', in_channels=512, channels=128, num_classes=4, norm_cfg=dict(type='BN')))
+            type='PSPHead', in_channels=2048, channels=512, num_classes=4, norm_cfg=dict(type='BN')))
         train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 
     Known problems: SyncBN is not reported, since it has the images of all processes, and no config says how many there

@@ -138,7 +138,7 @@ _REDUCTIONS: Final = ("none", "mean", "sum")
 def unknown_reduction(facts: Facts) -> Iterator[Mark]:
     """There is no such reduction.
 
-    Why it matters: most losses notice it in their first forward pass only.
+    Why it matters: most losses refuse it in their first forward pass only.
 
     Bad:
         model = dict(decode_head=dict(loss_decode=dict(type='CrossEntropyLoss', reduction='avg')))

@@ -287,7 +287,7 @@ def no_scope(facts: Facts) -> Iterator[Mark]:
     """There is no `default_scope`, or none of that name.
 
     Why it matters: mmengine looks unscoped names up in the registries of the default scope. In its own, or in those of
-    a library that does not exist, there is no EncoderDecoder, and nothing can be built.
+    a library that does not exist, there is no EncoderDecoder: the model cannot be built.
 
     Bad:
         default_scope = 'mmsegmentation'

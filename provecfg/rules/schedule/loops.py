@@ -53,7 +53,7 @@ def validation_after_end(facts: Facts) -> Iterator[Mark]:
     node, interval = schedule.loop.get("val_interval"), schedule.val_interval
     if interval == schedule.length + 1:
         return  # how mmdet's configs say "no validation"
-    if interval is not None and interval >= _NEVER and not (facts.early_stopping or facts.best_metrics):
+    if interval is not None and interval >= _NEVER and not _waits_for_validation(facts):
         return
     if node is None or interval is None or (not schedule.validates and facts.loader("train") is not None):
         return
@@ -67,6 +67,12 @@ def validation_after_end(facts: Facts) -> Iterator[Mark]:
         problem = validation_within_run(interval, schedule.length)
     if problem is not None:
         yield Mark(node, problem, f"set val_interval to {max(schedule.length // 10, 1)}, say")
+
+
+def _waits_for_validation(facts: Facts) -> bool:
+    """Whether something does its work after validations alone: early stopping, the best checkpoint, a plateau."""
+    saves_best = any(facts.value(hook, "save_best") is not None for hook in facts.checkpoints)
+    return bool(facts.early_stopping) or saves_best or any(each.acts_on_metric for each in facts.schedule.schedulers)
 
 
 @rule("SCHED002", Severity.ERROR)

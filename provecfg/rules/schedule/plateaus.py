@@ -48,7 +48,7 @@ def plateau_of_no_metric(facts: Facts) -> Iterator[Mark]:
     if keys is None:
         return
     for scheduler, monitor in _plateaus(facts):
-        if monitor in keys:
+        if facts.may_give(monitor):
             continue
         node, key = scheduler.node.get("monitor"), meant_key(monitor, keys)
         yield Mark(
@@ -100,7 +100,7 @@ def plateau_of_the_wrong_direction(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, optim/scheduler/param_scheduler.py, `ReduceOnPlateauParamScheduler`.
     """
     for scheduler, monitor in _plateaus(facts):
-        if facts.metric_keys is not None and monitor not in facts.metric_keys:
+        if not facts.may_give(monitor):
             continue  # SCHED024
         direction, right = facts.value(scheduler.node, "rule", "less"), better(monitor)
         if direction in ("greater", "less") and right is not None and direction != right:

@@ -71,7 +71,7 @@ def best_is_no_metric(facts: Facts) -> Iterator[Mark]:
     if keys is None:
         return
     for _, node, name in facts.best_metrics:
-        if name not in keys:
+        if not facts.may_give(name):
             key = meant_key(name, keys)
             yield Mark(
                 node,

@@ -41,7 +41,7 @@ def monitor_is_no_metric(facts: Facts) -> Iterator[Mark]:
     if keys is None:
         return
     for hook, node, name in facts.monitored_metrics:
-        if name in keys:
+        if facts.may_give(name):
             continue
         key = meant_key(name, keys)
         fails = facts.value(hook, "strict", False) is True
@@ -70,7 +70,7 @@ def wrong_direction(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, hooks/early_stopping_hook.py and checkpoint_hook.py.
     """
     for hook, metric, name in (*facts.monitored_metrics, *facts.best_metrics):
-        if facts.metric_keys is not None and name not in facts.metric_keys:
+        if not facts.may_give(name):
             continue  # STOP001, STOP013
         node, right = _rule_of(hook, metric), better(name)
         if node is not None and node.value in ("greater", "less") and right is not None and node.value != right:

@@ -20,12 +20,13 @@ _MOMENTS: Final = {
     Moment.CHECKPOINT: r"first saves",
 }
 _FAILS: Final = re.compile(
-    r"\b(fails?|raises?(?! it\b)|refuses?|refused|asserts?|assertion|\w+Error|cannot be (built|loaded))\b(?! until)"
+    r"\b(fails?|raises?(?! it\b)|refuses?|refused|asserts?|assertion|\w+Error|an error|cannot be (built|loaded))\b"
+    r"(?! until)"
 )
 _NOTHING_FAILS: Final = re.compile(r"\b[Nn]othing (fails|refuses)\b")
 _ALSO_RUNS: Final = re.compile(
     r"\b(trains|is trained as|nothing is trained|without a word|no effect|changes nothing|climbs|imports nothing)\b"
-    r"|\b(as soon as|if no|if it does not fail)\b",
+    r"|\b(if no|if it does not fail)\b",
     re.IGNORECASE,
 )
 _ERROR: Final = re.compile(r"\b([A-Z]\w*Error)\b")
@@ -75,7 +76,8 @@ def claim_of(problem: Problem) -> Claim:
     """What the text of a rule claims."""
     text = f"{problem.summary} {problem.why}"
     without_nothing = _NOTHING_FAILS.sub("", text)
-    if _FAILS.search(without_nothing) is None:
+    words = tuple(_QUOTED.findall(text))
+    if _FAILS.search(without_nothing) is None and not words:
         return Claim(fails=False, runs=True)
     errors = set(_ERROR.findall(text))
     if re.search(r"\basser(ts|tion)\b", text):
@@ -85,5 +87,5 @@ def claim_of(problem: Problem) -> Claim:
         runs=_ALSO_RUNS.search(text) is not None or without_nothing != text,
         moments=frozenset(moment for moment, words in _MOMENTS.items() if re.search(words, text)),
         errors=frozenset(errors),
-        words=tuple(_QUOTED.findall(text)),
+        words=words,
     )

@@ -40,6 +40,12 @@ def test_the_page_has_what_every_rule_claims_now_and_none_that_is_wrong() -> Non
         ("the loss asserts it.", Claim(True, False, frozenset(), frozenset({"AssertionError"}))),
         ("torch refuses it.", Claim(True, False)),
         ('it says "hook should be an instance" and fails.', Claim(True, False, words=("hook should be an instance",))),
+        (
+            'label 1 has no channel: "index 1 is out of bounds" at the first iteration.',
+            Claim(True, False, frozenset({Moment.ITERATION}), words=("index 1 is out of bounds",)),
+        ),
+        ("an error at the first iteration.", Claim(True, False, frozenset({Moment.ITERATION}))),
+        ("it fails as soon as an image has one.", Claim(True, False)),
         ("it trains, or fails.", Claim(True, True)),
         ("nothing refuses it, and the rate rises.", Claim(False, True)),
         ("the rate is what it was.", Claim(False, True)),

@@ -194,7 +194,7 @@ class _Run:
 def draw_data(of_files: Mapping[str, Any], of_labels: Mapping[str, Any]) -> None:
     """Draw the images and label maps that loaders read, below the current folder.
 
-    Every image shows every class and ignored pixels. Those of Cityscapes have one size, others have several.
+    Every image shows every class and ignored pixels. Those of Cityscapes have one size, others sizes of many shapes.
 
     Args:
         of_files: The config that says where they are.
@@ -251,7 +251,7 @@ def _draw(dataset: Mapping[str, Any], labels: int, ignored: int) -> None:
     names = []
     for index in range(_IMAGES):
         less = 0 if _class_name(dataset) == "CityscapesDataset" else _BLOCK_PX * (index + 1)
-        height, width = _HEIGHT - less, _WIDTH - 2 * less
+        height, width = _HEIGHT - less, _WIDTH - less
         shape = height // _BLOCK_PX, width // _BLOCK_PX
         blocks = np.random.permutation(np.resize([*range(labels), ignored], shape).ravel()).reshape(shape)
         label_map = np.kron(blocks, np.ones((_BLOCK_PX, _BLOCK_PX))).astype(np.uint8)
