@@ -161,6 +161,12 @@ class WrittenParameters(Sequence[Parameter]):
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self._parameters)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, WrittenParameters)) and self._parameters == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._parameters)
+
     def __len__(self) -> int:
         return len(self._parameters)
 
