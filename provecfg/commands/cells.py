@@ -8,22 +8,15 @@ from pathlib import Path
 
 import click
 
-from provecfg.commands import names
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.commands.run_options import parse_run_options
-from provecfg.commands.study_configs import configs_of, generated_option, refuse_without_training
+from provecfg.commands.study_configs import configs_of, generated_option, refuse_without_training, targets_argument
 from provecfg.errors import ExitCode
 
 
 @click.command()
-@click.argument(
-    "targets",
-    metavar="STUDY|CONFIG...",
-    nargs=-1,
-    required=True,
-    shell_complete=names.completing(names.studies, files=True),
-)
+@targets_argument
 @click.option("--format", "output_format", type=click.Choice(["lines", "json"]), default="lines", show_default=True)
 @generated_option
 @click.option("--run-options", default="", metavar="TEXT", help="Options of `run` for every cell, as one text.")

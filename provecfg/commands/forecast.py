@@ -6,20 +6,13 @@ from pathlib import Path
 
 import click
 
-from provecfg.commands import names
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.commands.study_configs import configs_of, generated_option
+from provecfg.commands.study_configs import configs_of, generated_option, targets_argument
 from provecfg.errors import ExitCode
 
 
 @click.command()
-@click.argument(
-    "targets",
-    metavar="STUDY|CONFIG...",
-    nargs=-1,
-    required=True,
-    shell_complete=names.completing(names.studies, files=True),
-)
+@targets_argument
 @click.option("--profile", "profile_file", type=click.Path(path_type=Path), metavar="FILE", help="Of the cluster.")
 @click.option(
     "--measured",

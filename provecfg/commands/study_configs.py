@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from provecfg.commands import names
 from provecfg.errors import ExitCode, ProvecfgError
 
 if TYPE_CHECKING:
     from provecfg.study.schema import Study
+
+
+def targets_argument(function: Any) -> Any:
+    """Add `STUDY|CONFIG...`, what `configs_of` takes, handed to the command as `targets`."""
+    return click.argument(
+        "targets",
+        metavar="STUDY|CONFIG...",
+        nargs=-1,
+        required=True,
+        shell_complete=names.completing(names.studies, files=True),
+    )(function)
 
 
 def generated_option(function: Any) -> Any:

@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import click
 
-from provecfg.commands import names
 from provecfg.commands.cfg_options import parse_cfg_options
 from provecfg.commands.findings import settings_reader, show_findings
 from provecfg.commands.options import Terminal, terminal_options
 from provecfg.commands.run_options import OF_ALL_CELLS, parse_run_options
-from provecfg.commands.study_configs import configs_of, generated_option, refuse_without_training
+from provecfg.commands.study_configs import configs_of, generated_option, refuse_without_training, targets_argument
 from provecfg.errors import ExitCode, ProvecfgError
 from provecfg.findings import is_failure
 from provecfg.findings.pipeline import screened
@@ -23,13 +22,7 @@ _OF_THE_PROFILE: Final = frozenset({"gpus", "nodes", "launcher"})
 
 
 @click.command()
-@click.argument(
-    "targets",
-    metavar="STUDY|CONFIG...",
-    nargs=-1,
-    required=True,
-    shell_complete=names.completing(names.studies, files=True),
-)
+@targets_argument
 @click.option(
     "--study-dir",
     required=True,

@@ -121,6 +121,20 @@ def test_a_choice_among_values_is_no_matter_of_their_kind() -> None:
     assert "a dict" in refused  # it is no key of any table
 
 
+class OfATensor:
+    """Raises what torch does of a device that it does not know, and of a None among numbers."""
+
+    def __init__(self, device: Any = 0, mean: Any = 1.0) -> None:
+        if device in ("no_such_word", "7") or mean is None:
+            raise RuntimeError("expected one of cpu, cuda")
+
+
+def test_a_runtime_error_refuses_none_and_no_text_that_another_may_stand_in_for() -> None:
+    refused = kinds_refused(OfATensor, {})
+    assert refused["mean"] == {"None"}
+    assert "device" not in refused
+
+
 class Fed:
     """Fails on the input that it is used with, whatever its arguments are."""
 
