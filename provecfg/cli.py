@@ -111,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(arguments)
     if code == ExitCode.INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a further Ctrl-C ends Python's own end, without a traceback
+    if "mmengine" not in sys.modules:
+        # Python's end looks several times through all objects for cycles to free, a quarter of a short `validate`;
+        # nothing of ours waits for that. Others' code may: a writer that is closed when it is freed.
+        gc.freeze()
     sys.exit(code)
 
 
