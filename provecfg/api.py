@@ -266,13 +266,20 @@ def read(path: AnyPath, cfg_options: Mapping[str, Any] | None = None) -> Config:
 def judge(*targets: AnyPath) -> Findings:
     """What `provecfg validate` finds in configs, studies and folders of them; nothing is executed.
 
+    Args:
+        targets: Files, folders, and names of `provecfg list studies`.
+
     Raises:
         ProvecfgError: A target does not exist or stands for nothing.
     """
-    from provecfg.validate import judgement_of
+    from provecfg.validate import judgement_of, judgement_of_studies, studies_among
 
-    files = files_of([os.fspath(target) for target in targets], Path.cwd())
-    return Findings(screened([judgement_of(file) for file in files], settings_for, says_unused=True))
+    here = Path.cwd()
+    words = [os.fspath(target) for target in targets]
+    named = studies_among(words, here)
+    judgements = [judgement_of(file) for file in files_of([word for word in words if word not in named], here)]
+    judgements += [judgement_of_studies(here / name, studies) for name, studies in named.items()]
+    return Findings(screened(judgements, settings_for, says_unused=True))
 
 
 def fix(*targets: AnyPath, unsafe: bool = False, write: bool = False) -> FixResult:

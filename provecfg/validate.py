@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
 from provecfg.rules import judge
 from provecfg.rules.overrides import with_override
-from provecfg.targets import is_study
+from provecfg.targets import CONFIGS, is_study
 
 if TYPE_CHECKING:
     from provecfg.findings.fixes import JudgedTarget
@@ -87,6 +88,25 @@ def _values_of(path: Path, unsaved: Mapping[Path, str]) -> dict[str, Any]:
         for node in nodes
         if not ((node.is_dict or node.is_list) and node.value)
     }
+
+
+def studies_among(targets: Iterable[str], here: Path) -> dict[str, list[Study]]:
+    """Those of the targets that are names of studies, with what they stand for.
+
+    Args:
+        targets: What the user has written: files, folders and names of `provecfg list studies`.
+        here: The folder that relative targets start from.
+
+    Raises:
+        ProvecfgError: A target is no path, and close to the name of a study.
+    """
+    words = [target for target in targets if target not in ("", CONFIGS) and Path(target).name == target]
+    absent = [word for word in words if not Path(word).suffix and not os.path.lexists(here / word)]
+    if not absent:
+        return {}
+    from provecfg.study.named import studies_named  # a tenth of a second
+
+    return {word: studies for word in absent if (studies := studies_named(word, here=here))}
 
 
 def judgement_of_studies(path: Path, studies: Iterable[Study]) -> Judgement:

@@ -44,6 +44,13 @@ def test_findings_are_a_sequence_a_text_and_an_escaped_table(bad: Path) -> None:
     assert [row["code"] for row in findings.rows()] == [finding.code for finding in findings]
 
 
+def test_a_study_of_the_catalog_is_judged_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert api.judge("loss-study").is_clean
+    with pytest.raises(ProvecfgError, match="loss-study"):
+        api.judge("loss-studi")
+
+
 def test_findings_are_a_data_frame(bad: Path) -> None:
     frame = api.judge(bad).frame()
     assert list(frame["code"]) == [finding.code for finding in api.judge(bad)]

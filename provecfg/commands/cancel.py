@@ -21,7 +21,7 @@ def command(folder: Path, cells: tuple[str, ...], terminal: Terminal) -> int:
     """
     from provecfg.engines.engine import engine_named
     from provecfg.engines.study_status import is_live
-    from provecfg.ledger.study_folder import require_study, submissions_of
+    from provecfg.ledger.study_folder import add_cancellation, require_study, submissions_of
 
     study = require_study(folder)
     wanted = {study.cell(name).id for name in cells}
@@ -37,6 +37,7 @@ def command(folder: Path, cells: tuple[str, ...], terminal: Terminal) -> int:
         ]
         if tasks:
             engine.cancel(folder, submission, None if len(tasks) == len(submission.tasks) else tasks)
+            add_cancellation(folder, submission, tasks)
             ended += len(tasks)
     terminal.note(f"{ended} task{'s' * (ended != 1)} told to end")
     return ExitCode.CLEAN

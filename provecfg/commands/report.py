@@ -185,9 +185,11 @@ def _source(asked: _Asked, terminal: Terminal) -> _Source | None:
     work_dirs: dict[Path, None] = {}
     planned: list[Mapping[str, str]] = []
     names = []
+    folders: list[Path] = []
     for target in asked.targets:
         if target.is_dir():
             names.append(target.absolute().name)
+            folders.append(target)
             work_dirs.update(dict.fromkeys(work_dirs_in(target)))
             continue
         studies = studies_named(str(target))
@@ -205,12 +207,13 @@ def _source(asked: _Asked, terminal: Terminal) -> _Source | None:
                 {axis: str(value) for axis, value in cell.coordinates._asdict().items()} for cell in cells_of(study)
             ]
             folder = _WORK_DIRS / study.name
+            folders.append(folder)
             work_dirs.update(dict.fromkeys(work_dirs_in(folder) if folder.is_dir() else ()))
     if not work_dirs:
-        listed = ", ".join(map(str, asked.targets))
-        raise ProvecfgError(
-            f"no run in {listed}", hint="a work dir holds provecfg.json, or vis_data/scalars.json of mmengine's"
-        )
+        hint = "a work dir holds provecfg.json, or vis_data/scalars.json of mmengine's"
+        if planned:
+            hint = "the runs of a study stand there, unless they were given other work dirs: name their folder instead"
+        raise ProvecfgError(f"no run in {', '.join(map(str, dict.fromkeys(folders)))}", hint=hint)
     return _Source(asked.name or " and ".join(names), list(work_dirs), planned)
 
 

@@ -47,7 +47,8 @@ def configs_of(targets: Sequence[str], generated: Path) -> list[Path]:
         generated: Where the configs of studies are.
 
     Raises:
-        ProvecfgError: A target does not exist, a study is wrong, or its configs are not there.
+        ProvecfgError: A target does not exist, a study is wrong, or its configs are not there, or are not of it as it
+            stands now. What was edited by hand is taken as it is.
     """
     from provecfg.study.named import studies_named
     from provecfg.targets import files_of, is_study
@@ -80,12 +81,20 @@ def refuse_without_training(absent: Mapping[Path, Sequence[str]]) -> None:
 
 def _configs_of_studies(studies: Iterable[Study], named: str | Path, generated: Path) -> Iterator[Path]:
     from provecfg.generate.cells import Selection
-    from provecfg.generate.write import targets_of
+    from provecfg.generate.write import Change, targets_of
 
+    hint = f"provecfg generate {named} -o {generated}"
     for study in studies:
         for config in targets_of(study, Selection(), generated):
-            if not config.path.is_file():
-                raise ProvecfgError(f"{config.path} does not exist", hint=f"provecfg generate {named} -o {generated}")
+            if config.change is Change.NEW:
+                raise ProvecfgError(f"{config.path} does not exist", hint=hint)
+            if config.change is Change.CHANGED:
+                raise ProvecfgError(f"{config.path} is not what {named} makes now", hint=hint)
+            if config.change is Change.FOREIGN:
+                raise ProvecfgError(
+                    f"{config.path} is of another study than {named}",
+                    hint=f"provecfg generate {named} -o DIR, and name that folder here, too",
+                )
             yield config.path.absolute()
 
 

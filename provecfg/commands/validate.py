@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,12 +20,11 @@ from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
 from provecfg.mmconfig.problems import SYNTAX_ERROR, UNREADABLE_FILE, UNREADABLE_TEXT
 from provecfg.parallel import map_in_processes, processors
-from provecfg.targets import CONFIGS, files_of
-from provecfg.validate import judge_for_fixes, judgement_of, judgement_of_studies
+from provecfg.targets import files_of
+from provecfg.validate import judge_for_fixes, judgement_of, judgement_of_studies, studies_among
 
 if TYPE_CHECKING:
     from provecfg.findings.edits import FixResult
-    from provecfg.study.schema import Study
 
 _MOST_AHEAD: Final = 8
 """Files that are judged before processes share the others."""
@@ -85,7 +83,7 @@ def command(
     options = parse_cfg_options(cfg_options)
     settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)
     settings = settings_at(here)
-    named = _studies_named(targets, here)
+    named = studies_among(targets, here)
     files = files_of([target for target in targets if target not in named], here)
 
     def judgements() -> list[Judgement]:
@@ -136,17 +134,6 @@ def _neighbours(files: Sequence[Path]) -> list[list[Path]]:
     of_folders = [list(group) for _, group in itertools.groupby(files, key=lambda file: file.parent)]
     groups = [group[start : start + most] for group in of_folders for start in range(0, len(group), most)]
     return sorted(groups, key=len)
-
-
-def _studies_named(targets: Iterable[str], here: Path) -> dict[str, list[Study]]:
-    """Those of the targets that are names of studies, with what they stand for."""
-    words = [target for target in targets if target not in ("", CONFIGS) and Path(target).name == target]
-    absent = [word for word in words if not Path(word).suffix and not os.path.lexists(here / word)]
-    if not absent:
-        return {}
-    from provecfg.study.named import studies_named  # a tenth of a second
-
-    return {word: studies for word in absent if (studies := studies_named(word, here=here))}
 
 
 def _say_other_versions(terminal: Terminal) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from provecfg.engines.engine import engine_named
 from provecfg.errors import ProvecfgError
 from provecfg.ledger.cell_status import CellStatus, Task, TaskState, server_clock, status_of, work_dirs_below
-from provecfg.ledger.study_folder import Study, read_study, submissions_of
+from provecfg.ledger.study_folder import Study, cancelled_tasks_of, read_study, submissions_of
 from provecfg.spelling import unknown
 
 OnSilence = Callable[[ProvecfgError], None]
@@ -90,9 +91,11 @@ def tasks_of(study_dir: Path, on_silence: OnSilence | None = None) -> dict[str, 
                 raise
             on_silence(error)
             continue
+        cancelled = cancelled_tasks_of(study_dir, submission)
         for index, cells in enumerate(submission.tasks):
             task = states.get(index)
             if task is not None:
+                task = replace(task, is_cancelled=index in cancelled)
                 tasks |= {cell: task for cell in cells if cell not in tasks or _weight(task) >= _weight(tasks[cell])}
     return tasks
 

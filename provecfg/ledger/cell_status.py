@@ -26,7 +26,7 @@ class State(enum.Enum):
     """Where a cell stands."""
 
     WAITING = "waiting"
-    """Nobody has been asked to train it."""
+    """Nobody has been asked to train it, or was told not to before it began."""
     QUEUED = "queued"
     RUNNING = "running"
     FINISHED = "finished"
@@ -66,10 +66,12 @@ class Task:
     Args:
         state: What the engine says.
         reason: In the engine's words, or ''.
+        is_cancelled: Whether the engine was told by us to end it.
     """
 
     state: TaskState
     reason: str = ""
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ def _before_the_first_attempt(work_dir: Path, lease: LeaseState, task: Task | No
     refusal = read_refusal(work_dir)
     if refusal is not None:
         return State.FAILED, refusal.message
+    if task is not None and task.is_cancelled:
+        return State.WAITING, "cancelled before it began"
     if task is not None:
         return State.MISSING, f"its engine has ended it ({task.reason or 'no reason given'}), and it left no record"
     return State.WAITING, ""

@@ -1,4 +1,6 @@
-"""A study's folder: `study.json`, written once, and `submissions/NNNN.json`, once each. No file has two writers.
+"""A study's folder: `study.json`, written once, and `submissions/NNNN.json` and what belongs to it, once each.
+
+No file has two writers.
 
 All paths in it are relative to it, so that it can be moved. Where its parent is writable for a group, it is, too.
 """
@@ -9,7 +11,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -115,6 +117,13 @@ class EngineJobs:
     jobs: tuple[EngineJob, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The tasks of a submission that its engine was told to end."""
+
+    tasks: tuple[int, ...]
+
+
 def read_study(study_dir: Path) -> Study | None:
     """The study of a folder, or None where it holds none.
 
@@ -200,6 +209,27 @@ def add_submission(study_dir: Path, made: Callable[[int], Submission]) -> Submis
     raise ProvecfgError(f"{study_dir}: others submit faster than this does")
 
 
+def add_cancellation(study_dir: Path, submission: Submission, tasks: Iterable[int]) -> None:
+    """Write down which tasks the engine was told to end, so that who never began is not looked for.
+
+    Raises:
+        ProvecfgError: It cannot be written.
+    """
+    made = Cancellation(tuple(tasks))
+    number = len(_cancellations(study_dir, submission)) + 1
+    try:
+        while not _write_once(study_dir / SUBMISSIONS / f"{submission.stem}.cancelled{number}", made):
+            number += 1
+    except OSError as error:
+        raise ProvecfgError(f"cannot write to {study_dir}: {error.strerror or error}") from error
+
+
+def cancelled_tasks_of(study_dir: Path, submission: Submission) -> frozenset[int]:
+    """The tasks of a submission that the engine was told to end."""
+    read = (_read(path, Cancellation) for path in _cancellations(study_dir, submission))
+    return frozenset(task for cancellation in read if cancellation is not None for task in cancellation.tasks)
+
+
 def write_engine_jobs(study_dir: Path, submission: Submission, jobs: EngineJobs) -> None:
     """Write down which jobs the engine has made. Only for who submits."""
     write_json_file(study_dir / SUBMISSIONS / f"{submission.stem}.jobs", jobs)
@@ -226,6 +256,10 @@ def _numbers(study_dir: Path) -> list[int]:
     folder = study_dir / SUBMISSIONS
     names = os.listdir(folder) if folder.is_dir() else []
     return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+
+def _cancellations(study_dir: Path, submission: Submission) -> list[Path]:
+    return sorted((study_dir / SUBMISSIONS).glob(f"{submission.stem}.cancelled*"))
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

@@ -71,7 +71,10 @@ def finding_of(details: ErrorDetails) -> LocatedFinding:
     value = details["input"]
     is_said = kind.startswith(_SELF_EXPLAINING) or kind in ("too_long", "too_short", "string_too_short")
     shown = "" if is_said or isinstance(value, dict | list) else f", not {_in_yaml(value)}"
-    return _value(location, f"{_message(details)}{shown}", _hint(location))
+    hint = _hint(location)
+    if kind in _NO_MAPPING and (fields := ", ".join(_fields_at(location))):
+        hint = f"{hint} Its fields: {fields}." if hint else f"its fields: {fields}"
+    return _value(location, f"{_message(details)}{shown}", hint)
 
 
 def _message(details: ErrorDetails) -> str:
@@ -109,6 +112,9 @@ _EXPECTED: Final = {
     "tuple_type": "a list",
 }
 """Kind of pydantic's error -> what it expected: its own messages speak of Python's types."""
+
+_NO_MAPPING: Final = ("model_attributes_type", "model_type")
+"""Kinds for a value in the place of fields."""
 
 
 def _in_yaml(value: object) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,25 @@ def test_a_study_stands_for_what_was_generated_of_it(tmp_path: Path, provecfg) -
         "generated/pspnet_r50_bdd10k_ce.py",
         "generated/pspnet_r50_bdd10k_focal.py",
     ]
+
+
+def test_configs_that_a_study_does_not_make_are_not_taken_for_its_own(tmp_path: Path, provecfg) -> None:
+    made = "name: {}\nmodels: [pspnet_r50]\nlosses: {{auxiliary: [none]}}\nschedule: {{max_iters: {}}}\n"
+    Path("study.yaml").write_text(made.format("mine", 20_000))
+    assert provecfg("generate", "study.yaml")[0] == 0
+    Path("study.yaml").write_text(made.format("mine", 40_000))
+    code, out, err = provecfg("cells", "study.yaml")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert re.search(r"_ce\.py is not what .*\n  hint: provecfg generate", err)
+    Path("study.yaml").write_text(made.format("another", 20_000))
+    code, out, err = provecfg("cells", "study.yaml")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert re.search(r"_ce\.py is of another study than .*\n  hint: provecfg generate .* -o DIR", err)
+    Path("study.yaml").write_text(made.format("mine", 40_000))
+    assert provecfg("generate", "study.yaml")[0] == 0
+    edited = Path("generated/pspnet_r50_bdd10k_ce.py")
+    edited.write_text(edited.read_text() + "randomness = dict(seed=7)\n")
+    assert provecfg("cells", "study.yaml")[0] == 0
 
 
 @pytest.mark.parametrize("words", [("cells",), ("forecast",), ("submit", "--study-dir", "study", "--no-proof")])

@@ -90,8 +90,7 @@ def test_cancel_writes_checkpoints_and_resume_goes_on(cluster: Cluster, tmp_path
     study.wait_for_iteration("long1", 2)
     assert study.states() == {"long1": "running", "long2": "queued", "quick": "queued"}
     assert provecfg("cancel", study.dir) == 0
-    study.wait_for(long1="interrupted")
-    cluster.wait_until(lambda: "queued" not in study.states().values(), "the end of what waited")
+    study.wait_for(long1="interrupted", long2="waiting", quick="waiting")
     assert provecfg("resume", study.dir) == 0
     study.wait_for(quick="queued")
     cluster.wait_until(lambda: len(study.record("long1").attempts) == 2, "another attempt")

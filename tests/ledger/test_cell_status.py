@@ -33,7 +33,13 @@ def closed(ending: Ending, iteration: int = 40) -> Record:
 
 @pytest.mark.parametrize(
     ("task", "state"),
-    [(None, State.WAITING), (QUEUED, State.QUEUED), (RUNNING, State.RUNNING), (ENDED, State.MISSING)],
+    [
+        (None, State.WAITING),
+        (QUEUED, State.QUEUED),
+        (RUNNING, State.RUNNING),
+        (ENDED, State.MISSING),
+        (dataclasses.replace(ENDED, is_cancelled=True), State.WAITING),
+    ],
 )
 def test_without_a_record_a_cell_is_where_its_engine_says(tmp_path: Path, task: Task | None, state: State) -> None:
     assert status(tmp_path, task).state is state

@@ -413,6 +413,7 @@ def test_serve_shows_the_page_of_a_running_study_until_it_is_interrupted(tmp_pat
     [
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "no run in empty"),
+        (["loss-study"], "no run in work_dirs/loss-study"),
         (["study", "--reference", "dice"], "no run has the loss 'dice'"),
         (["study", "-o", "page.docx"], ".docx names no format"),
         (["study", "-o", "a.html", "--format", "html", "--format", "md"], "2 formats for 1 files"),

@@ -8,6 +8,7 @@ import pytest
 from provecfg.errors import ProvecfgError
 from provecfg.spelling import shown
 from provecfg.study.load import read_study, study_from_fields
+from provecfg.study.schema import Losses
 
 
 def findings(tmp_path: Path, text: str) -> list[tuple[int, int, str, str]]:
@@ -331,6 +332,13 @@ def test_a_wrong_value_is_said_in_the_words_of_yaml(fields: dict[str, Any], mess
     study, findings = study_from_fields({"name": "mine", **fields})
     assert study is None
     assert [finding.message for finding in findings] == [message]
+
+
+def test_a_value_in_the_place_of_fields_gets_their_names() -> None:
+    _, findings = study_from_fields({"name": "mine", "losses": ["ce", "focal"]})
+    (hint,) = [finding.hint for finding in findings]
+    assert hint is not None
+    assert hint.endswith(f"Its fields: {', '.join(Losses.model_fields)}.")
 
 
 @pytest.mark.parametrize(
