@@ -21,7 +21,7 @@ OURS = """
 import gc, json, resource, sys, time
 from provecfg.mmconfig import read_config
 from provecfg.rules import judge
-gc.set_threshold(100_000, 50, 100)  # as the command does
+gc.set_threshold(1_000_000, 50, 100)  # as the command does
 paths = sys.stdin.read().split()
 start = time.process_time()
 views = [read_config(path) for path in paths]
