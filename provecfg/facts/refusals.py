@@ -176,7 +176,7 @@ def _known(config: Lookup, asked: str, value: Any, follow: Callable[[], Refusal 
     cache = config.class_cache
 
     def refused() -> Refusal | None:
-        key = digest(f"{asked} {value!r}")
+        key = digest(f"{asked} {cache.text_of(value)}")
         if key not in cache.refusals:
             is_accepted = key in accepted(config.registry.snapshot.release).parts
             cache.refusals[key] = None if is_accepted else follow()
