@@ -26,6 +26,7 @@ class LocalClass(NamedTuple):
         takes_the_place: Whether it replaces a class of its name that the release registers: it says so, or the
             repository is the package of that scope.
         nearness: How many folders its file and the config have in common.
+        file: The file.
     """
 
     registry: str
@@ -33,6 +34,7 @@ class LocalClass(NamedTuple):
     dotted: str | None
     takes_the_place: bool
     nearness: int
+    file: Path
 
 
 class LocalClasses:
@@ -125,14 +127,16 @@ class LocalClasses:
         variable = VARIABLES.get(entry.variable.rpartition(".")[2], "")
         module = self._files.get(name)
         if module is None:
-            return LocalClass(variable, "", None, entry.force, nearness)
+            return LocalClass(variable, "", None, entry.force, nearness, entry.file)
         registry, scope = registry_of(entry.variable, module, self._files) or (variable, "")
         if self._files.file_of(name) != entry.file:
             # Python imports one of two modules of one name; a library's own registers into its scope in every copy
             is_copy = scope == name.partition(".")[0]
-            return LocalClass(registry if is_copy else variable, scope if is_copy else "", None, entry.force, nearness)
+            registry, scope = (registry, scope) if is_copy else (variable, "")
+            return LocalClass(registry, scope, None, entry.force, nearness, entry.file)
         dotted = module.resolve(entry.target) or f"{name}.{entry.target}"
-        return LocalClass(registry, scope, dotted, entry.force or dotted.partition(".")[0] == scope, nearness)
+        takes_the_place = entry.force or dotted.partition(".")[0] == scope
+        return LocalClass(registry, scope, dotted, takes_the_place, nearness, entry.file)
 
 
 def seen_from(indices: Sequence[RepositoryIndex], near: Path) -> tuple[int, ...]:

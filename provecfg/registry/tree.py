@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from provecfg.registry.builders import OPTIONAL
 from provecfg.registry.classes import ClassInfo, ClassRecord
@@ -160,10 +161,12 @@ class Registry:
             if record is not None:
                 return ClassInfo(name, registry, scope, record, self.record, self._find_again)
         base = shipped or dotted or f"?{name}"
-        return self._opened(ClassInfo(name, registry, scope, _open(name, base), self.record, self._find_again))
+        # where the release has none of its name, it is certain to be the user's, whichever of them it is
+        record = _open(name, base, None if shipped is not None else places[0].file)
+        return self._opened(ClassInfo(name, registry, scope, record, self.record, self._find_again))
 
     def _opened(self, info: ClassInfo) -> ClassInfo:
-        return replace(info, record=_open(info.type_name, info.dotted), _fates={})
+        return replace(info, record=_open(info.type_name, info.dotted, info.record.file), _fates={})
 
     def _find_again(self, type_name: str, registry: str) -> ClassInfo | None:
         return self.find(type_name, registry) if registry in self.snapshot.registered else None
@@ -198,6 +201,6 @@ class Registry:
         return [name for name in self.registries if self.find(type_name, name) is not None]
 
 
-def _open(name: str, base: str) -> ClassRecord:
+def _open(name: str, base: str, file: Path | None) -> ClassRecord:
     """A class that is, or inherits from, another, and may take anything."""
-    return ClassRecord(base.rpartition(".")[0], name, bases=(base,), parameters=(), flow=OPEN)
+    return ClassRecord(base.rpartition(".")[0], name, bases=(base,), parameters=(), flow=OPEN, file=file)
