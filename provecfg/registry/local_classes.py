@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 
 from provecfg.registry.classes import ClassRecord
 from provecfg.registry.module_files import ModuleFiles, module_name
-from provecfg.registry.registrations import VARIABLES, registry_of
+from provecfg.registry.registrations import VARIABLES, registry_of, scope_above
 from provecfg.registry.repository import RegisteredName, RepositoryIndex
 from provecfg.registry.user_modules import UserModules
 
 _MOST_ROOTS: Final = 200
+_MOST_SCOPES: Final = 5
 
 
 class LocalClass(NamedTuple):
@@ -95,6 +96,17 @@ class LocalClasses:
     def has_package(self, name: str) -> bool:
         """Whether there is a package of this name."""
         return bool(self.names) and name in self._modules.modules
+
+    def scopes_above(self, registry: str, scope: str) -> tuple[str, ...]:
+        """The scopes in which mmengine looks for a name that a scope of the repository's own does not have, in turn."""
+        above: list[str] = []
+        while self.has_package(scope) and len(above) < _MOST_SCOPES:
+            parent = scope_above(scope, registry, self._files)
+            if parent is None or parent in above:
+                break
+            above.append(parent)
+            scope = parent
+        return tuple(above)
 
     def classes(self, name: str, registry: str, scope: str) -> tuple[LocalClass, ...]:
         """What a name may mean in a registry and scope: the nearest registrations to the config.

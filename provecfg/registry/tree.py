@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,7 @@ class Registry:
         prefix, dot, rest = type_name.partition(".")
         known = self.scopes(registry)
         if not dot:
-            for place in dict.fromkeys([scope, ROOT_SCOPE]):
+            for place in self._lineage(registry, scope):
                 info = self._registered(type_name, registry, place)
                 if info is not None:
                     # a scope that nobody has described may have a class of its own by this name, and so may no scope
@@ -118,6 +118,10 @@ class Registry:
             if info is not None:
                 return info
         return self.find_dotted(type_name, registry)
+
+    def _lineage(self, registry: str, scope: str) -> Iterable[str]:
+        """The scopes in which a name without one is looked for, in turn."""
+        return dict.fromkeys([scope, *self.local.scopes_above(registry, scope), ROOT_SCOPE])
 
     def find_dotted(self, dotted: str, registry: str = "") -> ClassInfo | None:
         """The class of a dotted name, registered or not (`mmseg.models.FCNHead`)."""
@@ -173,7 +177,7 @@ class Registry:
 
     def names(self, registry: str, *, scope: str | None = None) -> Iterator[str]:
         """The names that can be written without a prefix: those of the scope, then those of the root."""
-        for place in dict.fromkeys([self.default_scope if scope is None else scope, ROOT_SCOPE]):
+        for place in self._lineage(registry, self.default_scope if scope is None else scope):
             yield from self.user.registered.get(registry, {}).get(place, ())
             yield from self._scopes(registry).get(place, ())
         yield from self.local.names_of(registry)
