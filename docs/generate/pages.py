@@ -10,6 +10,7 @@ from typing import Any
 from docs.generate.losses import losses_page
 from docs.generate.proof import proof_page
 from docs.generate.tables import cell, field_table
+from docs.generate.untried import untried_page
 from provecfg.cli import provecfg
 from provecfg.codes import FAMILIES, problems
 from provecfg.findings import Problem, family_of
@@ -116,6 +117,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/proof.md": proof_page,
     "docs/rules.md": rules_page,
     "docs/study.md": study_page,
+    "docs/untried.md": lambda: untried_page(_MADE),
     f"provecfg/{Path(HELP_FILE).name}": help_text,
     f"provecfg/study/{SHIPPED_SCHEMA.name}": shipped_schema,
 }

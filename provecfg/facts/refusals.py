@@ -152,8 +152,13 @@ def refused_in_trials_of(
             node = place.node.dig(breach.path)
             if node is None or ("." in breach.path and _has_an_own_part(config, place.node)):
                 continue
-            if not owners.may_set(place, _argument(breach.path)):
+            if not any(owners.may_set(place, name) for name in _arguments(breach)):
                 yield RefusedInTrial(node, breach.path, part.info.type_name, breach)
+
+
+def _arguments(breach: Breach) -> set[str]:
+    """The arguments that a refusal depends on."""
+    return {_argument(path) for path in (breach.path, *(flag for flag, _ in breach.evidence.unless))}
 
 
 def _has_an_own_part(config: Lookup, node: Node) -> bool:
