@@ -343,10 +343,11 @@ def _refusal_in_trials(trial: RefusedInTrial) -> Mark:
     node, argument, name, breach = trial
     evidence = breach.evidence
     error = f"{evidence.error}: {evidence.words}" if evidence.words else evidence.error
+    accepted_with = " or ".join(f"{flag}={value}" for flag, value in evidence.unless)
     return Mark(
         node,
         f"{name} refuses {argument}={_short(node.value)}: with {breach.kind} there it raises {error}",
-        f"tried with {evidence.tried}",
+        f"tried with {evidence.tried}" + (f"; accepted with {accepted_with}" if accepted_with else ""),
     )
 
 
