@@ -193,13 +193,18 @@ class Lookup:
         )
 
     def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
-        """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN."""
+        """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN.
+
+        UNKNOWN, too, where a class of the user's gives its parent something else under that name.
+        """
         if node is None or not isinstance(node.value, dict):
+            return UNKNOWN
+        info = self.class_of(node, registry)
+        if info is not None and info.is_of_user and name in info.changed:
             return UNKNOWN
         if name in node.value:
             value = node.value[name]
             return UNKNOWN if isinstance(value, Opaque) else value
-        info = self.class_of(node, registry)
         parameter = info.parameters.get(name) if info is not None else None
         if parameter is None or parameter.default is REQUIRED or parameter.default is UNKNOWN_DEFAULT:
             return UNKNOWN

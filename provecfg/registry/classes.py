@@ -70,6 +70,7 @@ class ClassRecord:
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
         extended: Of those, the methods that are sure to call the parent's, with what they are given themselves.
+        changed: Of a class of the user's, arguments of its constructor of which it gives the parent another value.
         texts: Of a class of the user's, the keys that its body may take out of a dict or set in it.
         class_count: Of a dataset of the user's, how many classes its own METAINFO names; None where it tells none.
     """
@@ -87,6 +88,7 @@ class ClassRecord:
     read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
     own_names: frozenset[str] | None = None
     extended: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     class_count: int | None = None
 
@@ -177,6 +179,11 @@ class ClassInfo:
     def is_of_user(self) -> bool:
         """Whether it was read in a module of the user's; what it does with what its config holds is its own affair."""
         return self.record.file is not None
+
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        """Arguments of which a class of the user's gives its parent another value than it is given."""
+        return frozenset().union(*(record.changed for record in self.ancestors if record is not None))
 
     def may_replace(self, name: str) -> bool:
         """Whether it, or a parent, may have a method or attribute of this name in place of the release's own."""

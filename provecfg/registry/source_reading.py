@@ -64,6 +64,19 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
     return frozenset(names)
 
 
+def arguments_changed(constructor: ast.FunctionDef) -> frozenset[str]:
+    """The arguments of a constructor of which it gives the parent's, under their name, something else."""
+    arguments = constructor.args
+    own = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    return frozenset(
+        keyword.arg
+        for node in ast.walk(constructor)
+        if isinstance(node, ast.Call) and _is_of_parent(node, "__init__")
+        for keyword in node.keywords
+        if keyword.arg in own and dotted_text(keyword.value) != keyword.arg
+    )
+
+
 def methods_extended(owner: ast.ClassDef) -> frozenset[str]:
     """The methods that are sure to call the parent's method of their name, with the arguments that they get."""
     return frozenset(
@@ -89,13 +102,19 @@ def _calls_parents_own(function: ast.FunctionDef) -> bool:
 
 def _is_parents_own(node: ast.AST, name: str, parameters: list[str]) -> bool:
     """Whether it is `super().name(a, b, c=c)` of a method that takes `a, b, c`."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != name:
-        return False
-    if not isinstance(node.func.value, ast.Call) or dotted_text(node.func.value.func) != "super":
+    if not isinstance(node, ast.Call) or not _is_of_parent(node, name):
         return False
     positional = [dotted_text(argument) for argument in node.args]
     by_name = [(keyword.arg, dotted_text(keyword.value)) for keyword in node.keywords]
     return positional == parameters[: len(positional)] and all(key == value for key, value in by_name)
+
+
+def _is_of_parent(call: ast.Call, name: str) -> bool:
+    """Whether it calls a method of `super()`."""
+    target = call.func
+    if not isinstance(target, ast.Attribute) or target.attr != name or not isinstance(target.value, ast.Call):
+        return False
+    return dotted_text(target.value.func) == "super"
 
 
 def _always_evaluated(node: ast.AST) -> Iterator[ast.AST]:

@@ -13,6 +13,7 @@ from provecfg.registry.kwargs_flow import OPEN
 from provecfg.registry.outline import Module, changed_at
 from provecfg.registry.signatures import Parameter, parameters_of
 from provecfg.registry.source_reading import (
+    arguments_changed,
     class_count,
     constructor_flow,
     dataclass_constructor,
@@ -152,6 +153,7 @@ class UserModules:
             row=node.lineno,
             own_names=names_bound(node),
             extended=methods_extended(node),
+            changed=frozenset() if constructor is None else arguments_changed(constructor),
             texts=texts_of(node),
             class_count=class_count(node),
         )

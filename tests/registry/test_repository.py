@@ -473,6 +473,20 @@ def test_a_dataset_of_the_users_has_the_classes_and_the_zero_label_that_it_says(
     assert severities.keys() & {"HEAD006", "DATA001"} == set((told or "").split())
 
 
+@pytest.mark.parametrize(
+    ("handed", "told"), [("reduce_zero_label", "DATA001"), ("False", ""), ("not reduce_zero_label", "")]
+)
+def test_an_argument_of_which_the_parent_gets_another_value_is_not_known(project: Path, handed: str, told: str) -> None:
+    dataset = OWN_DATASET.format(parent="BaseSegDataset", name="Mine", body="", reduces=True, handed="")
+    write(project / "own.py", dataset.replace("=reduce_zero_label,", f"={handed},"))
+    for said in ("", "reduce_zero_label=True, "):
+        text = (
+            f"train_dataloader = dict(dataset=dict(type='Mine', {said}"
+            "pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)]))\n"
+        )
+        assert {"DATA001"} & codes(project / "c.py", text).keys() == set(told.split())
+
+
 def test_a_head_of_the_users_takes_what_channels_and_labels_it_will(project: Path) -> None:
     write(
         project / "own.py",
