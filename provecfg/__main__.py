@@ -12,6 +12,11 @@ def main() -> None:
         from provecfg.interruption import hold
 
         hold()
+    elif sys.argv[1:] in (["--help"], ["-h"]):
+        from provecfg.help_page import show
+
+        if show():
+            return
     from provecfg import cli
 
     cli.main()

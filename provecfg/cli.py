@@ -76,6 +76,12 @@ class _Commands(click.Group):
             ctx.fail(spelling.unknown("command", args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
+    def get_help(self, ctx: click.Context) -> str:
+        # As wide in every terminal of 80 columns or more: see `help_page`.
+        formatter = click.HelpFormatter(width=ctx.terminal_width)
+        self.format_help(ctx, formatter)
+        return formatter.getvalue().rstrip("\n")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -111,6 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = run(arguments)
     if code == ExitCode.INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a further Ctrl-C ends Python's own end, without a traceback
+    if "mmengine" not in sys.modules:
+        # Python's end looks several times through all objects for cycles to free, a quarter of a short `validate`;
+        # nothing of ours waits for that. Others' code may: a writer that is closed when it is freed.
+        gc.freeze()
     sys.exit(code)
 
 

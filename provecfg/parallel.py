@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -52,6 +51,8 @@ def _fork(function: Callable[[Item], Result], items: Sequence[Item]) -> tuple[in
     if child:
         os.close(writing)
         return child, reading
+    import pickle  # here and below: one file is judged without
+
     status = 1
     try:
         os.close(reading)
@@ -71,5 +72,7 @@ def _collected(child: int, pipe: int) -> list[Result] | None:
     _, status = os.waitpid(child, 0)
     if status != 0:
         return None
+    import pickle
+
     results: list[Result] = pickle.loads(data)
     return results

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +20,8 @@ def nearest_names(wrong: str, known: Iterable[str], *, limit: int = 3) -> list[s
     Letter case is no difference, and a name that shares its words counts as close: `OHEMSampler` finds
     `OHEMPixelSampler`.
     """
+    import difflib  # what is right needs no likeness
+
     folded = wrong.casefold().replace("-", "_")
     words = {word.casefold() for word in _WORD.findall(wrong)}
     matcher = difflib.SequenceMatcher(autojunk=False)

@@ -15,7 +15,9 @@ from provecfg.findings.problems import NOT_JUDGED
 from provecfg.findings.reporters.report import text_of_file
 from provecfg.findings.settings import Settings
 from provecfg.mmconfig import ConfigView, read_config
+from provecfg.mmconfig.problems import STYLES_OF_MMENGINE
 from provecfg.rules import judge
+from provecfg.rules.names.mined import OF_AN_OLD_REPOSITORY
 from provecfg.rules.overrides import with_override
 from provecfg.targets import CONFIGS, is_study
 
@@ -52,7 +54,11 @@ def judgement_of(
 
 def judgement_of_view(view: ConfigView) -> Judgement:
     """Judge a config that was read."""
-    findings = [with_override(finding, view) for finding in (*view.problems, *judge(view))]
+    judged = judge(view)
+    problems = view.problems
+    if any(finding.code == OF_AN_OLD_REPOSITORY for finding in judged):
+        problems = tuple(finding for finding in problems if finding.problem not in STYLES_OF_MMENGINE)
+    findings = [with_override(finding, view) for finding in (*problems, *judged)]
     return Judgement(view.path, tuple(findings), {file: view.sources(file) for file in view.files})
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from docs.generate.zoo import installed_configs, leaf_configs
 from provecfg.facts.facts import Facts
 from provecfg.mmconfig import read_config
+from provecfg.paths import write_atomically
 from provecfg.registry import registry_for
-from provecfg.registry.accepted import accepted, accepted_file, accepted_text, argument_name
+from provecfg.registry.accepted import accepted_file, accepted_text, argument_name, forget
 from provecfg.registry.release import installed_release
 
 
@@ -22,8 +23,7 @@ def main() -> int:
     """Write the file."""
     release = installed_release()
     file = accepted_file(release)
-    file.unlink(missing_ok=True)
-    accepted.cache_clear()
+    forget(release)
     name, folder = installed_configs()
     generated = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
     parts: set[bytes] = set()
@@ -35,7 +35,7 @@ def main() -> int:
             print(f"{path.name}: {refused.node.key}: {refused.refusal.words}")
         parts |= {part for part, refusal in facts.class_cache.refusals.items() if refusal is None}
         misdescribed |= {argument_name(misfit.info.dotted, misfit.argument) for misfit in facts.misfits}
-    file.write_text(accepted_text(f"{name}, provecfg's loss study", parts, misdescribed), encoding="utf-8")
+    write_atomically(file, accepted_text(f"{name}, provecfg's loss study", parts, misdescribed))
     print(f"{len(parts)} parts, {len(misdescribed)} misdescribed arguments: {file}")
     return 0
 

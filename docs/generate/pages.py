@@ -10,8 +10,11 @@ from typing import Any
 from docs.generate.losses import losses_page
 from docs.generate.proof import proof_page
 from docs.generate.tables import cell, field_table
+from docs.generate.untried import untried_page
+from provecfg.cli import provecfg
 from provecfg.codes import FAMILIES, problems
 from provecfg.findings import Problem, family_of
+from provecfg.help_page import HELP_FILE, WIDTH
 from provecfg.paths import write_atomically
 from provecfg.study.json_schema import SHIPPED_SCHEMA, study_schema
 from provecfg.study.schema import Study
@@ -103,11 +106,19 @@ def shipped_schema() -> str:
     return json.dumps(study_schema(), indent=2) + "\n"
 
 
+def help_text() -> str:
+    """What `provecfg --help` prints, a file of the package."""
+    context = provecfg.make_context("provecfg", [], resilient_parsing=True, terminal_width=WIDTH - 2)
+    return provecfg.get_help(context) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/losses.md": losses_page,
     "docs/proof.md": proof_page,
     "docs/rules.md": rules_page,
     "docs/study.md": study_page,
+    "docs/untried.md": lambda: untried_page(_MADE),
+    f"provecfg/{Path(HELP_FILE).name}": help_text,
     f"provecfg/study/{SHIPPED_SCHEMA.name}": shipped_schema,
 }
 """Path from the project's folder to what writes the file."""

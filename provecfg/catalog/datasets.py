@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provecfg.catalog.encodings import IGNORED
 
@@ -42,8 +42,7 @@ PAIRED: Final = "PairedFilesDataset"
 """Name in mmseg's DATASETS of the plugin's class that reads any images and label maps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """The files of a split, below the data root.
 
     Args:
@@ -158,7 +157,7 @@ class Dataset:
 
         def patterns(split: Split) -> Split:
             selection = self.selection(split)
-            return replace(split, images=selection.images, labels=selection.labels)
+            return split._replace(images=selection.images, labels=selection.labels)
 
         return replace(
             self,

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 LOSSES_FILE: Final = Path(__file__).with_name("losses.json")
 
 
-@dataclass(frozen=True)
-class PluginLoss:
+class PluginLoss(NamedTuple):
     """What a loss of the plugin says of itself.
 
     Args:

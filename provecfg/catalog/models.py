@@ -6,13 +6,11 @@ Everything else of a model, its numbers, optimizer and schedule, is as its sourc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogModel:
+class CatalogModel(NamedTuple):
     """A segmentation model.
 
     Args:
@@ -34,7 +32,7 @@ class CatalogModel:
     source: str
     stage_channels: tuple[int, int, int, int]
     auxiliary_stage: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
     note: str = ""
 
 

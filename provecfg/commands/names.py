@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completing(names: Callable[[], Iterable[str]], *, files: bool = False) -> Complete:
@@ -20,6 +22,10 @@ def completing(names: Callable[[], Iterable[str]], *, files: bool = False) -> Co
     """
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        import glob
+
+        from click.shell_completion import CompletionItem
+
         items = [CompletionItem(name) for name in names() if name.startswith(incomplete)]
         if not files:
             return items

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from provecfg.errors import ProvecfgError
 from provecfg.findings import Finding
-from provecfg.header import Header, is_untouched
 
 if TYPE_CHECKING:
     from provecfg.generate.origins import StudyOrigins
+    from provecfg.header import Header
     from provecfg.mmconfig import ConfigView
 
 
@@ -52,6 +52,8 @@ class _Lookup:
         return replace(finding, origin=study.of(finding.key, header.cell, view))
 
     def _config(self, path: Path) -> tuple[Header, ConfigView] | None:
+        from provecfg.header import Header, is_untouched  # asked for where something is found
+
         text = self._text_of(path)
         header = Header.of(text)
         if header is None or not is_untouched(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,8 +26,8 @@ from provecfg.validate import judge_for_fixes, judgement_of, judgement_of_studie
 if TYPE_CHECKING:
     from provecfg.findings.edits import FixResult
 
-_MOST_NEIGHBOURS: Final = 16
-"""Files in a row that one process judges."""
+_MOST_AHEAD: Final = 8
+"""Files that are judged before processes share the others."""
 
 
 @click.command(cls=CommandWithCfgOptions)
@@ -76,6 +77,8 @@ def command(
     `configs`: every study and generated config of the project you stand in. Nothing that is validated is executed,
     ever.
     """
+    # What is kept of one config for the next is no garbage, and looking through it for some takes a twelfth of judging.
+    gc.set_threshold(1_000_000, 50, 100)
     here = Path.cwd()
     options = parse_cfg_options(cfg_options)
     settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)
@@ -84,19 +87,18 @@ def command(
     files = files_of([target for target in targets if target not in named], here)
 
     def judgements() -> list[Judgement]:
-        # Neighbours are judged by one process, since they have most in common: bases, and what is known of their parts.
-        length = max(1, min(_MOST_NEIGHBOURS, len(files) // (8 * processors())))
-        neighbours = [files[start : start + length] for start in range(0, len(files), length)]
-
         def judged(some: Sequence[Path]) -> list[Judgement]:
             return [judgement_of(file, options) for file in some]
 
-        # the first before the processes part: what is loaded and found out for it, they all have
-        first = [judged(some) for some in neighbours[:1]]
+        # some before the processes part: what is loaded and found out for them, all have
+        ahead = max(1, min(_MOST_AHEAD, len(files) // (8 * processors())))
+        of_files = dict(zip(files, judged(files[:ahead]), strict=False))
+        groups = _neighbours(files[ahead:])
         pays = len(files) >= 8  # to fork
-        others = map_in_processes(judged, neighbours[1:], None if pays else 1)
+        for group, of_group in zip(groups, map_in_processes(judged, groups, None if pays else 1), strict=True):
+            of_files.update(zip(group, of_group, strict=True))
         of_names = [judgement_of_studies(here / name, studies) for name, studies in named.items()]
-        return [*itertools.chain.from_iterable([*first, *others]), *of_names]
+        return [*(of_files[file] for file in files), *of_names]
 
     if diff or fix:
         from provecfg.findings.fixes import apply_fixes
@@ -120,6 +122,18 @@ def command(
         docs_url=settings.docs_url,
     )
     return ExitCode.FINDINGS if is_failure(findings, strict=settings.strict) else ExitCode.CLEAN
+
+
+def _neighbours(files: Sequence[Path]) -> list[list[Path]]:
+    """The files in groups that one process each judges, small ones first, so that every process gets as many files.
+
+    Those of a folder have most in common: bases, and what is known of their parts. Found out by every process, that
+    takes half as long again.
+    """
+    most = max(1, len(files) // (4 * processors()))
+    of_folders = [list(group) for _, group in itertools.groupby(files, key=lambda file: file.parent)]
+    groups = [group[start : start + most] for group in of_folders for start in range(0, len(group), most)]
+    return sorted(groups, key=len)
 
 
 def _say_other_versions(terminal: Terminal) -> None:

@@ -23,7 +23,8 @@ _MOBILE_NET_V2: Final = (16, 24, 32, 64, 96, 160, 320)
 
 _MOST_FEATURES: Final = 100
 
-_CARRY_FEATURES: Final = ("extract_feat", "encode_decode", "loss", "_decode_head_forward_train")
+_MAKES_FEATURES: Final = "extract_feat"
+_CARRY_FEATURES: Final = ("encode_decode", "loss", "_decode_head_forward_train")
 """Methods of a segmentor that hand feature maps to the heads (mmsegmentation 1.2.2, segmentors/encoder_decoder.py)."""
 
 
@@ -31,7 +32,7 @@ def feature_channels(config: Lookup) -> tuple[int | None, ...] | None:
     """Channels of each feature map that the heads see, None for one that is not known; None if their number is not."""
     model = config.section("model")
     is_unknown = model is not None and model.type is not None and config.class_of(model) is None
-    if is_unknown or config.replaces(model, *_CARRY_FEATURES):
+    if is_unknown or config.replaces(model, *_CARRY_FEATURES) or config.replaces(model, _MAKES_FEATURES, extended=True):
         return None
     neck, backbone = config.get("model.neck"), config.get("model.backbone")
     if neck is not None and neck.value is not None:

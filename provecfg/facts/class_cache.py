@@ -32,6 +32,7 @@ class ClassCache:
         self.refusals: dict[bytes, Refusal | None] = {}  # an editor sees each state of a config that is typed
         self._parts: dict[tuple[int, int], Part] = {}
         self._known: dict[Hashable, Any] = {}
+        self._texts: dict[int, str] = {}
 
     @property
     def is_full(self) -> bool:
@@ -50,6 +51,21 @@ class ClassCache:
         if part is None:
             part = self._parts[key] = Part(value, info)
         return part
+
+    def text_of(self, value: Any) -> str:
+        """`repr(value)`, whose parts are kept: of a whole config, most are another's, too."""
+        if not isinstance(value, dict):
+            return repr(value)
+        return f"{{{', '.join(f'{key!r}: {self._text_of_part(part)}' for key, part in value.items())}}}"
+
+    def _text_of_part(self, value: Any) -> str:
+        if not isinstance(value, (dict, list)):
+            return repr(value)
+        number = self.contents.number(value)
+        text = self._texts.get(number)
+        if text is None:
+            text = self._texts[number] = repr(value)
+        return text
 
     def known(self, question: Hashable, answer: Callable[[], _T]) -> _T:
         """What was answered to a question before, else what is now.

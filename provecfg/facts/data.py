@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from provecfg.facts.lookup import Lookup
 from provecfg.facts.numbers import count
@@ -232,8 +232,7 @@ def _gives_metainfo(record: ClassRecord) -> bool:
     return hands_on or any(it.name == "metainfo" and it.default is not None for it in record.parameters or ())
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """What is known about an image's size after a pipeline, (height, width) in pixels.
 
     Args:

@@ -45,9 +45,16 @@ from provecfg.facts.refusals import (
 )
 from provecfg.facts.schedule import Schedule, schedule_of
 from provecfg.facts.typed import BUILT, Typed, once_each
-from provecfg.mmconfig import Node
+from provecfg.mmconfig import Node, Opaque
 from provecfg.registry import ClassInfo
-from provecfg.registry.layout import EARLY_STOPPING_HOOKS, MMENGINE_KEYS, NEEDED_BY_TRAINING, OLD_KEYS, RUNNER_METHODS
+from provecfg.registry.layout import (
+    EARLY_STOPPING_HOOKS,
+    LOOP_KEYS,
+    MMENGINE_KEYS,
+    NEEDED_BY_TRAINING,
+    OLD_KEYS,
+    RUNNER_METHODS,
+)
 
 _T = TypeVar("_T")
 
@@ -58,8 +65,11 @@ class Facts(Lookup):
     @Fact
     def is_of_mmcv_1(self) -> bool:
         """Whether the config is written for mmcv 1.x, of which mmengine reads nothing."""
-        keys = self.root.value.keys()
-        return len(keys & OLD_KEYS.keys()) >= 2 and not keys & MMENGINE_KEYS
+        values = self.root.value
+        if len(values.keys() & OLD_KEYS.keys()) < 2 or values.keys() & MMENGINE_KEYS:
+            return False
+        loop = values.get("train_cfg")
+        return not isinstance(loop, Opaque) and not (isinstance(loop, dict) and loop.keys() & LOOP_KEYS)
 
     # The model
 

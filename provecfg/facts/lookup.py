@@ -166,10 +166,17 @@ class Lookup:
         info = self.class_of(node, registry)
         return info is not None and info.is_of_user and self.registry.snapshot.record(info.dotted) is None
 
-    def replaces(self, node: Node | None, *methods: str, registry: str = "model") -> bool:
+    def replaces(self, node: Node | None, *methods: str, extended: bool = False, registry: str = "model") -> bool:
         """Whether a dict's class is the user's and may do in its own way what one of these methods of the release does.
 
         A copy of one of the release's classes under its dotted name is taken for what it is a copy of.
+
+        Args:
+            node: The dict.
+            methods: Their names.
+            extended: Whether a method counts that is sure to call the parent's with what it is given: it may make
+                another thing of the result.
+            registry: mmengine's name of the registry.
         """
         info = self.class_of(node, registry)
         if info is None or not info.is_of_user:
@@ -179,7 +186,11 @@ class Lookup:
             for record in info.ancestors
             if record is None or (record.file is not None and self.registry.snapshot.record(record.dotted) is None)
         ]
-        return any(record is None or record.may_hide(method) for record in own for method in methods)
+        return any(
+            record is None or (record.may_hide(method) and (extended or method not in record.extended))
+            for record in own
+            for method in methods
+        )
 
     def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
         """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN."""

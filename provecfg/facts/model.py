@@ -30,6 +30,9 @@ CALLS_PLAINLY: Final = frozenset({"Mask2FormerPixelLossHead"})
 """Heads that inherit from one of the above, and call `loss_decode` as BaseDecodeHead does all the same: provecfg's own,
 which adds losses on pixels to the set losses."""
 
+_CALL_LOSSES: Final = ("loss", "loss_by_feat")
+"""Methods of a head that call its losses (mmsegmentation 1.2.2, models/decode_heads/decode_head.py)."""
+
 _HEAD_DEFAULTS: Final[dict[str, Any]] = {"ignore_index": 255}
 """What BaseDecodeHead takes where a fragment does not say which head it is (mmsegmentation 1.2.2)."""
 
@@ -148,7 +151,8 @@ class Head:
         info = self.config.class_of(self.node)
         if info is None or any(info.is_a(name) for name in CALLS_PLAINLY):
             return info is not None
-        return info.is_a("BaseDecodeHead") and not any(info.is_a(name) for name in OWN_LOSS_CALLS)
+        is_plain = info.is_a("BaseDecodeHead") and not any(info.is_a(name) for name in OWN_LOSS_CALLS)
+        return is_plain and not self.config.replaces(self.node, *_CALL_LOSSES)
 
     @cached_property
     def is_mask_head(self) -> bool:

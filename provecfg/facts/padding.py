@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from provecfg.facts.data import Dataset, Loader, keeps_size, pair
 from provecfg.facts.lookup import Lookup
 from provecfg.mmconfig import Node
 
 
-@dataclass(frozen=True)
-class Padding:
+class Padding(NamedTuple):
     """Of the images that the model is trained on.
 
     Args:

@@ -134,8 +134,13 @@ def refused_in_trials_of(
             node = place.node.dig(breach.path)
             if node is None or ("." in breach.path and _has_an_own_part(config, place.node)):
                 continue
-            if not owners.may_set(place, _argument(breach.path)):
+            if not any(owners.may_set(place, name) for name in _arguments(breach)):
                 yield RefusedInTrial(node, breach.path, part.info.type_name, breach)
+
+
+def _arguments(breach: Breach) -> set[str]:
+    """The arguments that a refusal depends on."""
+    return {_argument(path) for path in (breach.path, *(flag for flag, _ in breach.evidence.unless))}
 
 
 def _has_an_own_part(config: Lookup, node: Node) -> bool:
@@ -176,7 +181,7 @@ def _known(config: Lookup, asked: str, value: Any, follow: Callable[[], Refusal 
     cache = config.class_cache
 
     def refused() -> Refusal | None:
-        key = digest(f"{asked} {value!r}")
+        key = digest(f"{asked} {cache.text_of(value)}")
         if key not in cache.refusals:
             is_accepted = key in accepted(config.registry.snapshot.release).parts
             cache.refusals[key] = None if is_accepted else follow()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from provecfg.facts.lookup import Lookup, entries
 from provecfg.facts.numbers import whole
@@ -15,8 +15,7 @@ _NEVER: Final = 10**8
 """mmengine's `INF`, the end of a scheduler that names none (optim/scheduler/param_scheduler.py)."""
 
 
-@dataclass(frozen=True)
-class Scheduler:
+class Scheduler(NamedTuple):
     """One entry of `param_scheduler`.
 
     Args:

@@ -38,9 +38,13 @@ class Silences:
         self._paths: dict[str, None] = {}
         self._readers: dict[tuple[str, ...], _Readers] = {}
         self._readers_of: dict[Hashable, _Readers] = {}
+        self._not_kept: list[tuple[Hashable, set[str], Reader]] = []
 
     def about(self, config: Reader) -> set[Hashable]:
         """The rules that are known to have nothing to say about a config."""
+        for rule, reads, learnt_of in self._not_kept:
+            self._keep(rule, reads, learnt_of)
+        self._not_kept.clear()
         contents = config.contents_at(self._paths)
         silent: set[Hashable] = set()
         for readers in self._readers.values():
@@ -50,12 +54,17 @@ class Silences:
         return silent
 
     def learn(self, rule: Hashable, config: Reader) -> None:
-        """Keep that a rule, which read `config.reads`, had nothing to say."""
-        if EVERYTHING in config.reads:
-            return
+        """Keep that a rule, which read `config.reads`, had nothing to say.
+
+        It is worked out when the next config asks: whoever judges one does not pay for it.
+        """
+        if EVERYTHING not in config.reads:
+            self._not_kept.append((rule, config.reads, config))
+
+    def _keep(self, rule: Hashable, reads: set[str], config: Reader) -> None:
         readers = self._readers_of.get(rule)
-        if readers is None or not config.reads.issubset(readers.paths):
-            paths = tuple(sorted(config.reads.union(readers.paths if readers is not None else ())))
+        if readers is None or not reads.issubset(readers.paths):
+            paths = tuple(sorted(reads.union(readers.paths if readers is not None else ())))
             readers = self._readers.setdefault(paths, _Readers(paths))
             self._readers_of[rule] = readers
             self._paths.update(dict.fromkeys(paths))

@@ -150,9 +150,9 @@ class Assignment(Reader):
             self._forget_name(ast.copy_location(ast.Name(name, ast.Store()), binding), reason)
         for value in changed_values:
             self.doubt(value)
-        if imports_all(node):
-            self.imports_all = True
-        forgotten = self.variables if imports_all(node) or reaches_all(node) else self.unknowable
+        binds_any = imports_all(node) or reaches_all(node)
+        self.binds_any |= binds_any
+        forgotten = self.variables if binds_any else self.unknowable
         for name in forgotten & self.variables.keys():
             self.variables[name] = Opaque(reason if forgotten is self.variables else _CHANGED_LATER)
 

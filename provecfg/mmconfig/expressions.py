@@ -112,8 +112,8 @@ class Expressions(Calls):
             return "builtins"  # what exec gives a namespace that has no __name__
         if name in _PYTHON_NAMES:
             raise NotKnownError(f"{name}() is not run")
-        if self.imports_all:
-            raise NotKnownError("the names that an import of all brings")
+        if self.binds_any:
+            raise NotKnownError("the names that exec or an import of all binds")
         hint = None
         if self.base is not None and name in self.base():
             hint = f"a variable of the base is _base_.{name} here"

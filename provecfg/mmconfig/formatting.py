@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,6 +105,8 @@ def _expand(
     counter: _Counter,
     levels: int,
 ) -> str:
+    import string  # few configs format texts
+
     if levels == 0:
         raise ValueError("max string recursion exceeded")
     pieces: list[str] = []

@@ -271,6 +271,9 @@ PROBLEMS: tuple[Problem, ...] = (
 )
 """Every code of this family, in order."""
 
+STYLES_OF_MMENGINE: frozenset[Problem] = frozenset({MIXED_STYLES, ILLEGAL_IMPORT})
+"""What mmcv 1.x reads without a word."""
+
 KEYS_LOST: frozenset[Problem] = frozenset(
     {
         SYNTAX_ERROR,

@@ -61,8 +61,8 @@ class Reader(ABC):
         """Containers that something not run has read, by identity; what is not known may be another name of one."""
         self.seen_later: set[str] = set()
         """Top-level names that a function which is not run may read at any time."""
-        self.imports_all = False
-        """Whether a name that nothing defines may have been imported by `*`."""
+        self.binds_any = False
+        """Whether `exec`, or an import of `*`, may have bound a name that nothing defines."""
         self._argument_nodes: list[ast.expr] = []
 
     @abstractmethod

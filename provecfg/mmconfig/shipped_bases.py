@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import lzma
 import os
 import re
 from collections.abc import Mapping
@@ -42,12 +41,16 @@ class ShippedBases(NamedTuple):
 @functools.cache
 def shipped_bases() -> ShippedBases:
     """The archive, unpacked into memory: half a megabyte, 20 ms."""
+    import lzma  # few configs need the archive
+
     content = json.loads(lzma.decompress(ARCHIVE.read_bytes()))
     return ShippedBases(content["release"], MappingProxyType(content["texts"]))
 
 
 def packed(bases: ShippedBases) -> bytes:
     """The archive's bytes; the same for the same files."""
+    import lzma
+
     content = {"release": bases.release, "texts": dict(sorted(bases.texts.items()))}
     return lzma.compress(json.dumps(content, indent=0).encode(), preset=9 | lzma.PRESET_EXTREME)
 

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from provecfg.mmconfig.budget import LimitError
-from provecfg.mmconfig.effects import leaves, outer_names, size_of_syntax
+from provecfg.mmconfig.effects import leaves, outer_names, reaches_all, size_of_syntax
 from provecfg.mmconfig.expressions import Expressions
 from provecfg.mmconfig.functions import fill_dict, items_of, key_of
 from provecfg.mmconfig.problems import FAILING_EXPRESSION, UNDEFINED_NAME, UNREAD_STATEMENT
@@ -130,6 +130,8 @@ class Statements(Expressions):
             self.assign(node.target, result, None, node.value)
 
     def _expression(self, node: ast.Expr) -> None:
+        if reaches_all(node.value):
+            raise NotKnownError("what this runs may set any key")
         if not isinstance(node.value, ast.Constant):
             self.evaluate(node.value)
 
@@ -149,6 +151,8 @@ class Statements(Expressions):
     def _delete_name(self, target: ast.Name) -> None:
         names: dict[str, Any] = self.scopes[-1] if self.scopes else self.variables
         if target.id not in names:
+            if self.binds_any:
+                raise NotKnownError("what is deleted is not known")
             self.report(UNDEFINED_NAME, f"name {target.id!r} is not defined", position_of(target))
             return
         del names[target.id]

@@ -6,7 +6,6 @@ Most parts of any config are these. To look one up costs a hundredth of what fol
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -47,11 +46,25 @@ def argument_name(dotted: str, name: str) -> str:
     return f"{dotted}({name})"
 
 
-@functools.cache
+_KNOWN: Final[dict[str, Accepted]] = {}
+"""By release, once it was asked for."""
+
+
 def accepted(release: str) -> Accepted:
     """What is known of a release; nothing where it was not made."""
+    if release not in _KNOWN:
+        _KNOWN[release] = _read(accepted_file(release))
+    return _KNOWN[release]
+
+
+def forget(release: str) -> None:
+    """Know nothing of a release as long as the process goes on: every part of its configs is followed anew."""
+    _KNOWN[release] = Accepted()
+
+
+def _read(file: Path) -> Accepted:
     try:
-        data = json.loads(accepted_file(release).read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Accepted()
     packed = base64.b64decode(data["digests"])

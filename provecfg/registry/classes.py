@@ -69,6 +69,7 @@ class ClassRecord:
         row: Line of its definition there.
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
+        extended: Of those, the methods that are sure to call the parent's, with what they are given themselves.
         texts: Of a class of the user's, the keys that its body may take out of a dict or set in it.
         class_count: Of a dataset of the user's, how many classes its own METAINFO names; None where it tells none.
     """
@@ -85,6 +86,7 @@ class ClassRecord:
     row: int = 0
     read_excerpts: ReadExcerpts | None = field(default=None, repr=False, compare=False)
     own_names: frozenset[str] | None = None
+    extended: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
     class_count: int | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -46,11 +46,13 @@ class Evidence(NamedTuple):
         error: Name of the exception.
         words: Its text, in one line.
         tried: Source of a value that was tried.
+        unless: Flags, each with the value that lifts the refusal; the other one is its default.
     """
 
     error: str
     words: str
     tried: str
+    unless: tuple[tuple[str, bool], ...] = ()
 
 
 class Breach(NamedTuple):
@@ -78,10 +80,12 @@ class Domains:
     Args:
         packages: Version of each distribution that was tried.
         classes: Dotted name -> its domain.
+        untried: Dotted name of a class that accepted no arguments -> how it refused those of a config, or its defaults.
     """
 
     packages: Mapping[str, str]
     classes: Mapping[str, Domain]
+    untried: Mapping[str, str] = field(default_factory=dict)
 
     def breaches(self, dotted: str, values: Mapping[Any, Any]) -> tuple[Breach, ...]:
         """The values of a dict that a class refuses, at most one an argument.
@@ -104,9 +108,14 @@ def _breaches(domain: Domain, values: Mapping[Any, Any]) -> Iterator[Breach]:
         value = dig(values, argument)
         for where, candidate in _candidates(argument, value, is_of_items):
             kind = next((kind for kind in kinds if KINDS[kind](candidate)), None)
-            if kind is not None:
+            if kind is not None and not _is_lifted(kinds[kind], values):
                 yield Breach(where, kind, kinds[kind])
                 break
+
+
+def _is_lifted(evidence: Evidence, values: Mapping[Any, Any]) -> bool:
+    """Whether a flag has another value than the one that the refusal was seen beside."""
+    return any(flag in values and values[flag] is not (not value) for flag, value in evidence.unless)
 
 
 def _candidates(path: str, value: Any, is_of_items: bool) -> Iterator[tuple[str, Any]]:
@@ -144,26 +153,39 @@ def read_domains(snapshot: Path) -> Domains:
         data = json.loads(domains_file(snapshot).read_text(encoding="utf-8"))
         classes = {
             dotted: {
-                path: {kind: Evidence(*evidence) for kind, evidence in kinds.items() if kind in KINDS}
+                path: {kind: _evidence(*evidence) for kind, evidence in kinds.items() if kind in KINDS}
                 for path, kinds in domain.items()
             }
             for dotted, domain in data["classes"].items()
         }
-        return Domains(data["packages"], classes)
-    except (OSError, ValueError, TypeError, KeyError, IndexError):
+        return Domains(data["packages"], classes, data["untried"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return NOTHING
 
 
+def _evidence(error: str, words: str, tried: str, unless: Mapping[str, bool] | None = None) -> Evidence:
+    return Evidence(error, words, tried, tuple((unless or {}).items()))
+
+
 def domains_text(domains: Domains) -> str:
-    """The content of the file: a class a line, in a fixed order."""
+    """The content of the file: a class a line, in a fixed order; those that were not tried after the others."""
     rows = []
     for dotted, domain in sorted(domains.classes.items()):
         row = {
-            path: {kind: [e.error, e.words, e.tried] for kind, e in sorted(kinds.items())}
+            path: {kind: [*evidence[:3], *_conditions(evidence)] for kind, evidence in sorted(kinds.items())}
             for path, kinds in sorted(domain.items())
         }
         rows.append(f"{_compact(dotted)}:{_compact(row)}")
-    return "\n".join([f'{{"packages":{_compact(domains.packages)},', '"classes":{', ",\n".join(rows), "}}"]) + "\n"
+    untried = [f"{_compact(dotted)}:{_compact(reason)}" for dotted, reason in sorted(domains.untried.items())]
+    return f'{{"packages":{_compact(domains.packages)},\n"classes":{_object(rows)},\n"untried":{_object(untried)}}}\n'
+
+
+def _conditions(evidence: Evidence) -> list[dict[str, bool]]:
+    return [dict(evidence.unless)] if evidence.unless else []
+
+
+def _object(rows: list[str]) -> str:
+    return "\n".join(["{", ",\n".join(rows), "}"])
 
 
 def _compact(value: Any) -> str:

@@ -93,13 +93,15 @@ MMENGINE_KEYS: Final = frozenset(
         "optim_wrapper",
         "param_scheduler",
         "test_dataloader",
-        "train_cfg",
         "train_dataloader",
         "val_dataloader",
         "val_evaluator",
     }
 )
 """Top-level keys that mmcv 1.x did not have: a config with one of them is written for mmengine."""
+
+LOOP_KEYS: Final = frozenset({"type", "by_epoch", "max_epochs", "max_iters", "val_interval"})
+"""Keys of a `train_cfg` that is mmengine's; mmcv 1.x's has what a detector assigns and samples by, or nothing."""
 
 OLD_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {

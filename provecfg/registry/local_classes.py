@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 
 from provecfg.registry.classes import ClassRecord
 from provecfg.registry.module_files import ModuleFiles, module_name
-from provecfg.registry.registrations import VARIABLES, registry_of
+from provecfg.registry.registrations import VARIABLES, registry_of, scope_above
 from provecfg.registry.repository import RegisteredName, RepositoryIndex
 from provecfg.registry.user_modules import UserModules
 
 _MOST_ROOTS: Final = 200
+_MOST_SCOPES: Final = 5
 
 
 class LocalClass(NamedTuple):
@@ -26,6 +27,7 @@ class LocalClass(NamedTuple):
         takes_the_place: Whether it replaces a class of its name that the release registers: it says so, or the
             repository is the package of that scope.
         nearness: How many folders its file and the config have in common.
+        file: The file.
     """
 
     registry: str
@@ -33,6 +35,7 @@ class LocalClass(NamedTuple):
     dotted: str | None
     takes_the_place: bool
     nearness: int
+    file: Path
 
 
 class LocalClasses:
@@ -94,6 +97,17 @@ class LocalClasses:
         """Whether there is a package of this name."""
         return bool(self.names) and name in self._modules.modules
 
+    def scopes_above(self, registry: str, scope: str) -> tuple[str, ...]:
+        """The scopes in which mmengine looks for a name that a scope of the repository's own does not have, in turn."""
+        above: list[str] = []
+        while self.has_package(scope) and len(above) < _MOST_SCOPES:
+            parent = scope_above(scope, registry, self._files)
+            if parent is None or parent in above:
+                break
+            above.append(parent)
+            scope = parent
+        return tuple(above)
+
     def classes(self, name: str, registry: str, scope: str) -> tuple[LocalClass, ...]:
         """What a name may mean in a registry and scope: the nearest registrations to the config.
 
@@ -125,14 +139,16 @@ class LocalClasses:
         variable = VARIABLES.get(entry.variable.rpartition(".")[2], "")
         module = self._files.get(name)
         if module is None:
-            return LocalClass(variable, "", None, entry.force, nearness)
+            return LocalClass(variable, "", None, entry.force, nearness, entry.file)
         registry, scope = registry_of(entry.variable, module, self._files) or (variable, "")
         if self._files.file_of(name) != entry.file:
             # Python imports one of two modules of one name; a library's own registers into its scope in every copy
             is_copy = scope == name.partition(".")[0]
-            return LocalClass(registry if is_copy else variable, scope if is_copy else "", None, entry.force, nearness)
+            registry, scope = (registry, scope) if is_copy else (variable, "")
+            return LocalClass(registry, scope, None, entry.force, nearness, entry.file)
         dotted = module.resolve(entry.target) or f"{name}.{entry.target}"
-        return LocalClass(registry, scope, dotted, entry.force or dotted.partition(".")[0] == scope, nearness)
+        takes_the_place = entry.force or dotted.partition(".")[0] == scope
+        return LocalClass(registry, scope, dotted, takes_the_place, nearness, entry.file)
 
 
 def seen_from(indices: Sequence[RepositoryIndex], near: Path) -> tuple[int, ...]:

@@ -31,15 +31,18 @@ class ModuleFiles(Mapping[str, Module]):
         self._bytes = 0
 
     def __getitem__(self, name: str) -> Module:
-        if name not in self._modules:
-            self._modules[name] = self._read(name)
-        module = self._modules[name]
+        module = self._known(name)
         if module is None:
             raise KeyError(name)
         return module
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name) is not None
+        return isinstance(name, str) and self._known(name) is not None  # most names are other packages'
+
+    def _known(self, name: str) -> Module | None:
+        if name not in self._modules:
+            self._modules[name] = self._read(name)
+        return self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, module in list(self._modules.items()) if module is not None)

@@ -116,47 +116,95 @@ def registry_of(variable: str, module: Module, modules: Mapping[str, Module], de
         modules: Modules by dotted name, where the registry may be defined.
         depth: Names for names that were followed already.
     """
-    head = variable.partition(".")[0]
-    local = _assigned(module, head) if "." not in variable else None
-    if local is not None and depth < _LONGEST_TRAIL:
-        if isinstance(local, ast.Call) and (dotted_text(local.func) or "").endswith("Registry"):
-            return _new_registry(local, module, modules, depth)
-        text = dotted_text(local)
-        return None if text is None else registry_of(text, module, modules, depth + 1)
-    dotted = module.resolve(variable)
-    if dotted is None or depth >= _LONGEST_TRAIL:
-        return None
-    home, _, name = dotted.rpartition(".")
-    if home in modules:
-        other = modules[home]
-        if other is not module:
-            return registry_of(name, other, modules, depth + 1)
-        onward = next((s for s in module.starred if name in VARIABLES and s not in modules), None)
-        if onward is None:
-            for starred in module.starred:
-                inner = modules.get(starred)
-                result = None if inner is None else registry_of(name, inner, modules, depth + 1)
-                if result is not None:
-                    return result
-            return None
-        home = onward
+    made = _made_as(variable, module, modules, depth)
+    if isinstance(made, _NewRegistry):
+        return _new_registry(made, modules)
+    home, _, name = (made or "").rpartition(".")
     if name not in VARIABLES:
         return None
     top = home.partition(".")[0]
     return VARIABLES[name], "mmengine" if top == "mmcv" else top
 
 
-def _new_registry(call: ast.Call, module: Module, modules: Mapping[str, Module], depth: int) -> tuple[str, str] | None:
-    keywords = {k.arg: k.value for k in call.keywords}
-    scope = keywords.get("scope")
-    parent = dotted_text(keywords.get("parent"))
-    above = registry_of(parent, module, modules, depth + 1) if parent else None
-    name = above[0] if above else next(iter(_names(call.args[0] if call.args else keywords.get("name"))), None)
+def scope_above(scope: str, registry: str, modules: Mapping[str, Module]) -> str | None:
+    """The scope of the registry that one of a package's own is a child of, as its module `registry` has it.
+
+    Args:
+        scope: The package.
+        registry: mmengine's name of the registry.
+        modules: Modules by dotted name.
+
+    Returns:
+        None where the package makes no such registry, or not there.
+    """
+    module = modules.get(f"{scope}.registry")
+    for variable in (name for name, kind in VARIABLES.items() if kind == registry and module is not None):
+        made = _made_as(variable, module, modules, 0) if module is not None else None
+        above = made.above(modules) if isinstance(made, _NewRegistry) else None
+        if above is not None:
+            return above[1]
+    return None
+
+
+class _NewRegistry(NamedTuple):
+    """A call of `Registry`, and where it stands.
+
+    Args:
+        call: The call.
+        module: Its module.
+        depth: Names for names that were followed to it.
+    """
+
+    call: ast.Call
+    module: Module
+    depth: int
+
+    def above(self, modules: Mapping[str, Module]) -> tuple[str, str] | None:
+        """Name and scope of its parent."""
+        parent = next((dotted_text(keyword.value) for keyword in self.call.keywords if keyword.arg == "parent"), None)
+        return registry_of(parent, self.module, modules, self.depth + 1) if parent else None
+
+
+def _made_as(variable: str, module: Module, modules: Mapping[str, Module], depth: int) -> _NewRegistry | str | None:
+    """Where the registry of a variable is made, or the dotted name of a library's variable; None if it is none."""
+    head = variable.partition(".")[0]
+    local = _assigned(module, head) if "." not in variable else None
+    if local is not None and depth < _LONGEST_TRAIL:
+        if isinstance(local, ast.Call) and (dotted_text(local.func) or "").endswith("Registry"):
+            return _NewRegistry(local, module, depth)
+        text = dotted_text(local)
+        return None if text is None else _made_as(text, module, modules, depth + 1)
+    dotted = module.resolve(variable)
+    if dotted is None or depth >= _LONGEST_TRAIL:
+        return None
+    home, _, name = dotted.rpartition(".")
+    if home not in modules:
+        return dotted
+    other = modules[home]
+    if other is not module:
+        return _made_as(name, other, modules, depth + 1)
+    onward = next((s for s in module.starred if name in VARIABLES and s not in modules), None)
+    if onward is not None:
+        return f"{onward}.{name}"
+    for starred in module.starred:
+        inner = modules.get(starred)
+        made = None if inner is None else _made_as(name, inner, modules, depth + 1)
+        if made is not None:
+            return made
+    return None
+
+
+def _new_registry(made: _NewRegistry, modules: Mapping[str, Module]) -> tuple[str, str] | None:
+    keywords = {k.arg: k.value for k in made.call.keywords}
+    scope, above = keywords.get("scope"), made.above(modules)
+    name = (
+        above[0] if above else next(iter(_names(made.call.args[0] if made.call.args else keywords.get("name"))), None)
+    )
     if name is None:
         return None
     if is_text(scope):
         return name, scope.value
-    return name, module.name.partition(".")[0]  # as mmengine infers it
+    return name, made.module.name.partition(".")[0]  # as mmengine infers it
 
 
 def _assigned(module: Module, name: str) -> ast.expr | None:

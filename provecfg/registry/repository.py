@@ -47,11 +47,13 @@ _PASSED_OVER: Final = frozenset(
 )
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _MARKS: Final = ("pyproject.toml", "setup.py", "setup.cfg")
+_READMES: Final = ("README.md", "README.rst", "README.txt", "README")
+"""What a folder of a repository may have, and a folder of repositories."""
 _WEAK_MARKS: Final = (
-    *("README.md", "README.rst", "README.txt", "README", "LICENSE", "LICENSE.md", "LICENSE.txt"),
+    *("LICENSE", "LICENSE.md", "LICENSE.txt"),
     *("requirements.txt", "environment.yml", "environment.yaml", "Dockerfile", ".gitignore"),
 )
-"""What a repository that was unpacked without its `.git` has at its top; folders in it may, too."""
+"""What a repository that was unpacked without its `.git` has at its top, beside a README; folders in it may, too."""
 
 _DECORATED: Final = re.compile(
     r"""^[ \t]*@([\w.]+)\.register_module\(([^()]*)\)[ \t]*(?:\#.*)?\n
@@ -152,8 +154,8 @@ def project_of(config: Path, here: Path) -> Project:
     Returns:
         The nearest folder above that has a `.git`, else a build file; else the topmost of those that have what the top
         of a repository has, from the one that holds `configs/` on without a gap, the home folder and the root of a disk
-        left out; else the config's own, the one that holds `configs/`, and `here`. Folders above an installed package
-        are none of its project.
+        left out, and of those above that one those that have a README alone; else the config's own, the one that holds
+        `configs/`, and `here`. Folders above an installed package are none of its project.
     """
     above = list(config.absolute().parents)
     installed = next((number for number, folder in enumerate(above) if folder.name in _INSTALLED), None)
@@ -180,9 +182,12 @@ def _unpacked_root(start: Path, parents: list[Path]) -> Path | None:
     root: Path | None = None
     home = os.path.expanduser("~")
     for folder in parents[parents.index(start) :] if start in parents else ():
-        if str(folder) == home or folder.parent == folder or not any((folder / mark).is_file() for mark in _WEAK_MARKS):
+        is_marked = any((folder / mark).is_file() for mark in _WEAK_MARKS)
+        is_described = is_marked or any((folder / name).is_file() for name in _READMES)
+        if str(folder) == home or folder.parent == folder or not is_described:
             break
-        root = folder
+        if is_marked or folder == start:
+            root = folder
     return root
 
 

@@ -97,13 +97,16 @@ def default_value(node: ast.expr) -> Any:
     return UNKNOWN_DEFAULT if value is Ellipsis else value
 
 
-def parameters_of(arguments: ast.arguments, *, origin: str, skip_first: bool) -> tuple[Parameter, ...]:
+def parameters_of(
+    arguments: ast.arguments, *, origin: str, skip_first: bool, text: str | None = None
+) -> tuple[Parameter, ...]:
     """The parameters of a function's syntax tree.
 
     Args:
         arguments: The `args` of a function definition.
         origin: Dotted name of the class or function that they belong to.
         skip_first: Leave out `self`.
+        text: The line that was parsed, where it is as `ast.unparse` writes it, and ASCII.
     """
     positional = [(arg, Kind.POSITIONAL_ONLY) for arg in arguments.posonlyargs]
     positional += [(arg, Kind.POSITIONAL_OR_KEYWORD) for arg in arguments.args]
@@ -123,14 +126,16 @@ def parameters_of(arguments: ast.arguments, *, origin: str, skip_first: bool) ->
             name=arg.arg,
             kind=kind,
             default=REQUIRED if default is None else default_value(default),
-            annotation=None if arg.annotation is None else _source_of(arg.annotation),
+            annotation=None if arg.annotation is None else _source_of(arg.annotation, text),
             origin=origin,
         )
         for arg, kind, default in rows
     )
 
 
-def _source_of(annotation: ast.expr) -> str:
+def _source_of(annotation: ast.expr, text: str | None) -> str:
+    if text is not None:  # writing it anew takes as long as parsing all of it
+        return text[annotation.col_offset : annotation.end_col_offset]
     return annotation.id if isinstance(annotation, ast.Name) else ast.unparse(annotation)  # most are a name
 
 
@@ -138,7 +143,7 @@ class WrittenParameters(Sequence[Parameter]):
     """Parameters written as source text, parsed when first looked at: of most parents of a class, they never are.
 
     Args:
-        text: Such as `in_channels: int, depth=50, **kwargs`.
+        text: Such as `in_channels: int, depth=50, **kwargs`, as `parameters_as_text` writes it.
         origin: Dotted name of the class or function that they belong to.
     """
 
@@ -148,8 +153,10 @@ class WrittenParameters(Sequence[Parameter]):
 
     @cached_property
     def _parameters(self) -> tuple[Parameter, ...]:
-        function = cast(ast.FunctionDef, ast.parse(f"def f({self._text}): pass").body[0])
-        return parameters_of(function.args, origin=self._origin, skip_first=False)
+        line = f"def f({self._text}): pass"
+        function = cast(ast.FunctionDef, ast.parse(line).body[0])
+        text = line if line.isascii() else None  # columns count bytes
+        return parameters_of(function.args, origin=self._origin, skip_first=False, text=text)
 
     @overload
     def __getitem__(self, index: int) -> Parameter: ...

@@ -14,6 +14,9 @@ from provecfg.registry.syntax import dotted_text, last_name, method, outer_state
 # that what is asked of a definition is the same.
 _MOST_DEFINITIONS: Final = 4096
 
+_IN_TURN: Final = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""Expressions whose parts may be evaluated at another time, or never."""
+
 
 def constructor_flow(function: ast.FunctionDef, owner: ast.ClassDef | None, resolve: Resolve) -> Flow | None:
     """Where the `**kwargs` of a constructor go, old names that a decorator renames counted as read."""
@@ -59,6 +62,50 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
             stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
             names |= {node.id for node in stored if isinstance(node.ctx, ast.Store)}
     return frozenset(names)
+
+
+def methods_extended(owner: ast.ClassDef) -> frozenset[str]:
+    """The methods that are sure to call the parent's method of their name, with the arguments that they get."""
+    return frozenset(
+        statement.name
+        for statement in owner.body
+        if isinstance(statement, ast.FunctionDef) and _calls_parents_own(statement)
+    )
+
+
+def _calls_parents_own(function: ast.FunctionDef) -> bool:
+    parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][1:]
+    for statement in function.body:
+        if isinstance(statement, (ast.Assign, ast.Expr, ast.Return)) and any(
+            _is_parents_own(node, function.name, parameters) for node in _always_evaluated(statement)
+        ):
+            return True
+        for node in ast.walk(statement):
+            is_rebound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in parameters
+            if is_rebound or isinstance(node, (ast.Return, ast.Raise)):
+                return False
+    return False
+
+
+def _is_parents_own(node: ast.AST, name: str, parameters: list[str]) -> bool:
+    """Whether it is `super().name(a, b, c=c)` of a method that takes `a, b, c`."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != name:
+        return False
+    if not isinstance(node.func.value, ast.Call) or dotted_text(node.func.value.func) != "super":
+        return False
+    positional = [dotted_text(argument) for argument in node.args]
+    by_name = [(keyword.arg, dotted_text(keyword.value)) for keyword in node.keywords]
+    return positional == parameters[: len(positional)] and all(key == value for key, value in by_name)
+
+
+def _always_evaluated(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a simple statement, those left out whose turn may not come."""
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        yield part
+        if not isinstance(part, _IN_TURN):
+            pending += ast.iter_child_nodes(part)
 
 
 @functools.lru_cache(maxsize=_MOST_DEFINITIONS)

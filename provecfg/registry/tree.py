@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from provecfg.registry.builders import OPTIONAL
 from provecfg.registry.classes import ClassInfo, ClassRecord
@@ -105,7 +106,7 @@ class Registry:
         prefix, dot, rest = type_name.partition(".")
         known = self.scopes(registry)
         if not dot:
-            for place in dict.fromkeys([scope, ROOT_SCOPE]):
+            for place in self._lineage(registry, scope):
                 info = self._registered(type_name, registry, place)
                 if info is not None:
                     # a scope that nobody has described may have a class of its own by this name, and so may no scope
@@ -117,6 +118,10 @@ class Registry:
             if info is not None:
                 return info
         return self.find_dotted(type_name, registry)
+
+    def _lineage(self, registry: str, scope: str) -> Iterable[str]:
+        """The scopes in which a name without one is looked for, in turn."""
+        return dict.fromkeys([scope, *self.local.scopes_above(registry, scope), ROOT_SCOPE])
 
     def find_dotted(self, dotted: str, registry: str = "") -> ClassInfo | None:
         """The class of a dotted name, registered or not (`mmseg.models.FCNHead`)."""
@@ -160,17 +165,19 @@ class Registry:
             if record is not None:
                 return ClassInfo(name, registry, scope, record, self.record, self._find_again)
         base = shipped or dotted or f"?{name}"
-        return self._opened(ClassInfo(name, registry, scope, _open(name, base), self.record, self._find_again))
+        # where the release has none of its name, it is certain to be the user's, whichever of them it is
+        record = _open(name, base, None if shipped is not None else places[0].file)
+        return self._opened(ClassInfo(name, registry, scope, record, self.record, self._find_again))
 
     def _opened(self, info: ClassInfo) -> ClassInfo:
-        return replace(info, record=_open(info.type_name, info.dotted), _fates={})
+        return replace(info, record=_open(info.type_name, info.dotted, info.record.file), _fates={})
 
     def _find_again(self, type_name: str, registry: str) -> ClassInfo | None:
         return self.find(type_name, registry) if registry in self.snapshot.registered else None
 
     def names(self, registry: str, *, scope: str | None = None) -> Iterator[str]:
         """The names that can be written without a prefix: those of the scope, then those of the root."""
-        for place in dict.fromkeys([self.default_scope if scope is None else scope, ROOT_SCOPE]):
+        for place in self._lineage(registry, self.default_scope if scope is None else scope):
             yield from self.user.registered.get(registry, {}).get(place, ())
             yield from self._scopes(registry).get(place, ())
         yield from self.local.names_of(registry)
@@ -198,6 +205,6 @@ class Registry:
         return [name for name in self.registries if self.find(type_name, name) is not None]
 
 
-def _open(name: str, base: str) -> ClassRecord:
+def _open(name: str, base: str, file: Path | None) -> ClassRecord:
     """A class that is, or inherits from, another, and may take anything."""
-    return ClassRecord(base.rpartition(".")[0], name, bases=(base,), parameters=(), flow=OPEN)
+    return ClassRecord(base.rpartition(".")[0], name, bases=(base,), parameters=(), flow=OPEN, file=file)

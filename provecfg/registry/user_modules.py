@@ -18,6 +18,7 @@ from provecfg.registry.source_reading import (
     dataclass_constructor,
     defines_loss_name,
     is_dataclass,
+    methods_extended,
     names_bound,
     texts_of,
 )
@@ -150,6 +151,7 @@ class UserModules:
             file=module.file,
             row=node.lineno,
             own_names=names_bound(node),
+            extended=methods_extended(node),
             texts=texts_of(node),
             class_count=class_count(node),
         )

@@ -13,6 +13,7 @@ from provecfg.findings import Finding, Severity, in_file_order
 from provecfg.mmconfig import ConfigView
 from provecfg.mmconfig.problems import KEYS_LOST, MISSING_BASE
 from provecfg.registry import Registry
+from provecfg.registry.layout import PHASES
 from provecfg.rules.names.mined import ABOUT_MMCV_1, MINED
 from provecfg.rules.rule import Rule
 from provecfg.rules.table import RULES
@@ -73,10 +74,12 @@ def _without_echoes(findings: list[Finding]) -> list[Finding]:
 
 
 def _is_about_the_same(mined: Finding, own: Finding) -> bool:
-    """Whether both are about one value: the keys are equal, or one leads into the other.
+    """Whether both are about one value: the keys are equal, or one leads into the other, or both are of one phase.
 
     A warning is only where it names the very key, or one of the dict's that the mined finding is about.
     """
+    if own.severity is Severity.ERROR and any(mined.key in phase and own.key in phase for phase in PHASES.values()):
+        return True
     short, long = sorted((mined.key, own.key), key=len)
     if not short or not long.startswith(short) or long[len(short) :][:1] not in ("", ".", "["):
         return False

@@ -78,6 +78,18 @@ def test_a_folder_stands_for_the_configs_below_it_and_not_for_modules(provecfg: 
     assert {Path(entry["filename"]).name for entry in json.loads(stdout)} == {"a.py"}
 
 
+def test_what_is_found_stands_in_the_order_of_the_files_however_processes_shared_them(
+    provecfg: Command, here: Path
+) -> None:
+    files = [Path(folder) / f"{number}.py" for folder in ("a", "b", "c") for number in range(1 + 3 * (folder == "a"))]
+    files += [Path("d") / f"{number}.py" for number in range(5)]
+    for number, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(DROPPED.replace("num_classes=4", f"num_classes={number + 2}"))
+    reported = json.loads(provecfg("validate", ".", "--output-format", "json")[1])
+    assert [entry["filename"] for entry in reported] == [str(here / file) for file in files]
+
+
 def test_the_word_configs_stands_for_the_projects_studies_and_generated_configs(provecfg: Command, here: Path) -> None:
     provecfg("generate", "--model", "pspnet_r50", "-q")
     Path("study.yaml").write_text("name: a\nseeds: [-1]\n")

@@ -43,6 +43,9 @@ a: a = zip([1], [2]); b = list(a)
 a: from math import *; a = 1
 a: a = 1; from math import *
 a: _base_ = []; a = 1; from nowhere import *
+a: _base_ = []; with unknown() as f: | exec(f.read()); a = bound_there
+a: exec('b = 1'); a = b; del b
+a: globals().update(b=1); a = b
 """
 
 

@@ -14,6 +14,7 @@ from provecfg.mmconfig import read_config
 from provecfg.registry import Fate, Registry, lookup, registry_for, repository
 from provecfg.registry.repository import Project, index_of, project_of
 from provecfg.rules import judge
+from provecfg.validate import judgement_of
 
 HEAD = """
 from mmseg.models import FCNHead
@@ -137,6 +138,7 @@ def test_the_nearest_of_two_classes_of_one_name_is_meant(project: Path) -> None:
     assert between is not None
     assert between.is_a("BaseDecodeHead")
     assert between.fate("anything") is Fate.UNKNOWN
+    assert between.is_of_user  # whichever it is
 
 
 def test_a_class_with_the_name_of_a_shipped_one_may_be_either_unless_it_takes_its_place(project: Path) -> None:
@@ -254,9 +256,11 @@ def test_a_project_is_the_repository_the_build_file_or_what_is_around_the_config
     assert project_of(config, tmp_path / "p") == Project((*around, tmp_path / "p"), is_marked=False)
     write(tmp_path / "p" / "q" / "configs" / "x" / "README.md")
     assert project_of(config, Path("/")) == Project(around, is_marked=False)
-    write(tmp_path / "p" / "LICENSE")
+    write(tmp_path / "p" / "README.md")
     assert project_of(config, Path("/")) == Project(around, is_marked=False)
     write(tmp_path / "p" / "q" / "README.md")
+    assert project_of(config, Path("/")) == Project((tmp_path / "p" / "q",), is_marked=True)
+    write(tmp_path / "p" / "LICENSE")
     assert project_of(config, Path("/")) == Project((tmp_path / "p",), is_marked=True)
     with monkeypatch.context() as patch:
         for name in ("HOME", "USERPROFILE"):
@@ -370,7 +374,41 @@ def test_a_config_of_mmcv_1_is_one_sentence(project: Path) -> None:
     assert codes(project / "c.py", old) == {"REG103": Severity.ERROR}
     write(project / "train.py", "from mmcv.runner import HOOKS\n")
     assert codes(project / "c.py", old) == {"REG104": Severity.NOTE}
-    assert "REG103" not in codes(project / "c.py", "optimizer = dict()\ndata = dict()\ntrain_dataloader = dict()")
+    mixed = "optimizer = dict()\ndata = dict()\n"
+    for key in ("train_dataloader = dict()", "train_cfg = dict(by_epoch=True, max_epochs=9)"):
+        assert not {"REG103", "REG104"} & codes(project / "c.py", mixed + key).keys()
+    for of_a_model in ("train_cfg = dict()", "train_cfg = dict(),"):
+        text = f"{mixed}{of_a_model}\ntest_cfg = dict(mode='slide', crop_size=(320, 320), stride=(280, 280))"
+        assert codes(project / "c.py", text) == {"REG104": Severity.NOTE}
+
+
+def test_a_style_that_mmcv_1_has_is_none_of_its_configs_faults(project: Path) -> None:
+    write(project / "base.py", "runner = dict()\n")
+    config = write(project / "c.py", "import cv2\n_base_ = './base.py'\noptimizer = dict()\ndata = dict()\n")
+    assert "CFG017" in {finding.code for finding in judgement_of(config).findings}
+    write(project / "train.py", "from mmcv.runner import HOOKS\n")
+    assert {finding.code for finding in judgement_of(config).findings} == {"REG104"}
+
+
+def test_a_scope_of_its_own_has_the_names_of_the_scopes_that_its_registries_are_children_of(project: Path) -> None:
+    write(project / "mine" / "__init__.py")
+    registry = write(
+        project / "mine" / "registry.py",
+        "from mmengine.registry import HOOKS as ROOT_HOOKS, Registry\n"
+        "from mmseg.registry import TRANSFORMS as MMSEG_TRANSFORMS\n"
+        "TRANSFORMS = Registry('transform', parent=MMSEG_TRANSFORMS)\n"
+        "HOOKS = Registry('hook', parent=ROOT_HOOKS)\n",
+    )
+    write(project / "mine" / "own.py", "from mine.registry import HOOKS\n@HOOKS.register_module()\nclass Own: ...\n")
+    seen = seen_by(project / "c.py", default_scope="mine")
+    (labels, packs) = (seen.find(name, "transform") for name in ("LoadAnnotations", "PackSegInputs"))
+    assert labels is not None
+    assert "reduce_zero_label" in labels.parameters
+    assert packs is not None
+    assert seen.find("SegVisualizationHook", "hook") is None  # mmengine has no such hook
+    registry.write_text(registry.read_text("utf-8").replace("mmseg", "mmengine"), "utf-8")
+    seen = seen_by(project / "c.py", default_scope="mine")
+    assert seen.find("PackSegInputs", "transform") is None
 
 
 def test_of_a_config_without_its_base_nothing_else_is_judged(project: Path) -> None:

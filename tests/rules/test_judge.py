@@ -86,6 +86,13 @@ def test_a_missing_base_does_not_make_missing_keys(tmp_path: Path) -> None:
     assert judge(view) == []
 
 
+def test_a_phase_that_is_set_in_part_is_told_once(tmp_path: Path) -> None:
+    bases = [f"mmseg::_base_/{name}.py" for name in ("models/fcn_r50-d8", "datasets/cityscapes", "default_runtime")]
+    loops = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=9)\nval_cfg = test_cfg = dict()\n"
+    view = view_of(tmp_path, f"_base_ = {bases}\n{loops}data_preprocessor = dict(size=(512, 1024))\n")
+    assert [finding.code for finding in judge(view) if finding.severity is Severity.ERROR] == ["SCHED011"]
+
+
 def test_an_opaque_value_is_not_judged(tmp_path: Path) -> None:
     view = view_of(
         tmp_path,

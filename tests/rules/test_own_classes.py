@@ -351,7 +351,7 @@ def test_a_misspelt_delete_is_renamed_and_what_it_would_lose_is_not_told(written
 FORK = """
 import torch
 from mmseg.evaluation import IoUMetric
-from mmseg.models import EncoderDecoder
+from mmseg.models import BaseSegmentor, EncoderDecoder, FCNHead
 from mmseg.registry import METRICS, MODELS
 from my_heads import MaskHead
 
@@ -376,9 +376,42 @@ class OfPairs(EncoderDecoder):
         return self.decode_head.loss(maps, data_samples, self.train_cfg)
 
 @MODELS.register_module()
+class AddsALoss(EncoderDecoder):
+    def loss(self, inputs, data_samples):
+        losses = dict(super().loss(inputs, data_samples))
+        return dict(losses, loss_edges=edges(inputs))
+
+@MODELS.register_module()
+class AddsALossNow(EncoderDecoder):
+    def loss(self, inputs, data_samples):
+        return super().loss(inputs, data_samples) if self.training else fused(inputs)
+
+@MODELS.register_module()
+class FusesFeatures(EncoderDecoder):
+    def extract_feat(self, inputs):
+        return fused(super().extract_feat(inputs))
+
+@MODELS.register_module()
+class StacksItself(BaseSegmentor):
+    def predict(self, inputs, data_samples=None):
+        return [self.of(image) for image in inputs]
+
+@MODELS.register_module()
 class OfSegmentor(EncoderDecoder):
     def __init__(self, segmentor, data_preprocessor, backbone=None, decode_head=None, auxiliary_head=None, **kwargs):
         super().__init__(data_preprocessor=data_preprocessor, **segmentor)
+
+@MODELS.register_module()
+class OfMasks(FCNHead):
+    def loss_by_feat(self, seg_logits, batch_data_samples):
+        return {loss.loss_name: loss(with_none(seg_logits), masks_of(batch_data_samples)) for loss in self.loss_decode}
+
+@MODELS.register_module()
+class CountsToo(FCNHead):
+    def loss_by_feat(self, seg_logits, batch_data_samples):
+        losses = super().loss_by_feat(seg_logits, batch_data_samples)
+        losses["accuracy"] = accuracy_of(seg_logits)
+        return losses
 
 @MODELS.register_module()
 class OfQueries(MaskHead):
@@ -416,6 +449,23 @@ OF_A_FORK = {
     "channels of pairs": (
         "model = dict(type='OfPairs', decode_head=dict(in_channels=4096))",
         "model = dict(decode_head=dict(in_channels=4096))",
+    ),
+    **{
+        f"channels that {segmentor} may change": (
+            f"model = dict(type='{segmentor}', decode_head=dict(in_channels=4096))",
+            "model = dict(type='AddsALoss', decode_head=dict(in_channels=4096))",
+        )
+        for segmentor in ("AddsALossNow", "FusesFeatures")
+    },
+    "a weight for no class": tuple(
+        f"model = dict(auxiliary_head=None, decode_head=dict(type='{head}', loss_decode=dict(type='CrossEntropyLoss', "
+        "class_weight=[1.0] * 19 + [0.1])))"
+        for head in ("OfMasks", "CountsToo")
+    ),
+    "images that are not stacked": (
+        "val_dataloader = dict(batch_size=2, dataset=dict(type='ADE20KDataset'))\n"
+        "model = dict(_delete_=True, type='StacksItself')\ndata_preprocessor = None",
+        "val_dataloader = dict(batch_size=2, dataset=dict(type='ADE20KDataset'))",
     ),
     "a preprocessor of the top level": (
         "model = dict(_delete_=True, type='OfSegmentor', segmentor=dict())",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from docs.generate.experiments.variations import Values, paths_of, value_at, variations, with_value, without
-from provecfg.registry.domains import ITEMS, Evidence
+from provecfg.registry.domains import ITEMS, Evidence, dig
 
 _ABOUT_TYPES: Final = frozenset({"TypeError", "AttributeError"})
 """What is raised of a value of another type. Another text or number may be the one that a ValueError asks for."""
@@ -25,7 +27,7 @@ _MOST_TRIED: Final = 16
 _MOST_ASKED: Final = 3
 """Values of a kind of which the source is asked, which takes as long as to try them."""
 _MOST_OTHERS: Final = 12
-"""Changes of other arguments that a refusal has to outlast."""
+"""Changes of other arguments that a refusal has to outlast, beside those of every flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ class Outcome:
         return self.error in (_ABOUT_NONE_WHEN_BUILT if is_of_none else _ABOUT_TYPES)
 
 
+class Switch(NamedTuple):
+    """A flag that is changed, beside the other argument that it demands where it does.
+
+    Args:
+        path: The flag.
+        value: What it is changed to.
+        values: All of the arguments, which are accepted.
+    """
+
+    path: str
+    value: bool
+    values: Values
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A class and what is known of it before it is tried.
@@ -61,6 +77,7 @@ class Subject:
     Args:
         bases: Arguments that it is known to accept, the cheapest first.
         defaults: Plain defaults of its arguments.
+        values_of: Argument -> values that a config gives it, or that are of a type which it states.
         known_kinds: Path -> kinds that documentation, defaults or a config give it, so that they are not refused.
         texts: Texts that its source names.
         is_silent: Whether what is known of the source says nothing of the values.
@@ -68,6 +85,7 @@ class Subject:
 
     bases: Sequence[Values]
     defaults: Mapping[str, Any]
+    values_of: Callable[[str], Sequence[Any]]
     known_kinds: Callable[[str], Collection[str]]
     texts: Sequence[str]
     is_silent: Callable[[Values, str], bool]
@@ -87,7 +105,7 @@ class Inference:
     attempt: Callable[[Values], Outcome]
     seconds: float
     trials: int = 0
-    _end: float = 0.0
+    _end: float = math.inf
 
     def domain(self) -> dict[str, dict[str, Evidence]]:
         """The kinds of values that the class refuses, by path, of which its source tells nothing."""
@@ -101,16 +119,39 @@ class Inference:
             return {}
         self._end = start + self.seconds
         gentle = self._gentle(bases[0])
-        return {
-            path: kinds
-            for path, candidates in refused.items()
-            if (kinds := {k: e for k, e in candidates.items() if self._outlasts(bases[0], path, k, gentle)})
-        }
+        switches = list(self._switches(bases[0]))
+        return self._outlasting(refused, gentle, switches)
 
-    def is_refused(self, path: str, kind: str) -> bool:
-        """Whether a value of a kind is refused, with arguments that are accepted otherwise."""
+    def completed(self, values: Values, path: str = "") -> Values | None:
+        """The arguments as they are accepted: as they are, or with one that is a flag or None changed; else None.
+
+        Args:
+            values: The arguments.
+            path: One of them that stays.
+        """
+        outcome = self._outcome(values)
+        if outcome.is_accepted or not outcome.error:
+            return values if outcome.is_accepted else None
+        for name, value in self._whole(values).items():
+            others = [not value] if isinstance(value, bool) else self.subject.values_of(name) if value is None else ()
+            for other in others if name != path else ():
+                changed = {**values, name: other}
+                if self._is_over() or self._outcome(changed).is_accepted:
+                    return None if self._is_over() else changed
+        return None
+
+    def is_refused(self, path: str, kind: str, unless: Collection[tuple[str, bool]] = ()) -> bool:
+        """Whether a value of a kind is refused, with arguments that are accepted otherwise.
+
+        Args:
+            path: Where.
+            kind: Which.
+            unless: Flags with a value that it is accepted beside.
+        """
         for base in self.subject.bases:
             whole = self._whole(base, path)
+            if any(dig(whole, flag) is value for flag, value in unless):
+                continue
             if path in set(paths_of(whole)) and self._outcome(whole).is_accepted:
                 values = variations(value_at(whole, path), path).get(kind, ())[:1]
                 return all(self._outcome(with_value(whole, path, value)).refuses(kind) for value in values)
@@ -160,7 +201,7 @@ class Inference:
             outcome = self._outcome(changed)
             if not outcome.refuses(kind):
                 return None
-            evidence = evidence or Evidence(outcome.error, _words(outcome.words), repr(value)[:_MOST_WORDS])
+            evidence = evidence or Evidence(outcome.error, shortened(outcome.words), repr(value)[:_MOST_WORDS])
         return evidence
 
     def _whole(self, base: Values, path: str = "") -> Values:
@@ -177,9 +218,7 @@ class Inference:
             whole = self._whole(base, path)
             value = value_at(whole, path)
             changes: list[Any] = [None]
-            if isinstance(value, bool):
-                changes.append(not value)
-            elif isinstance(value, (int, float)):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
                 changes += [1, 0]
             elif isinstance(value, str):
                 changes += self.subject.texts
@@ -188,24 +227,64 @@ class Inference:
                     gentle.append((path, changed))
         return gentle
 
-    def _outlasts(self, base: Values, path: str, kind: str, gentle: Sequence[tuple[str, Values]]) -> bool:
-        """Whether a kind is refused with each of the other arguments changed, too."""
-        argument = path.removesuffix(ITEMS)
-        others = [changed for other, changed in gentle if not f"{argument}.".startswith(f"{other}.")]
-        step = max(1, len(others) // _MOST_OTHERS)
-        for changed in others[::step]:
-            whole = self._whole(changed, path)
-            if path not in set(paths_of(whole)):
-                continue
-            for value in variations(value_at(whole, path), path).get(kind, ())[:1]:
-                if self._is_over():
-                    return False
-                outcome = self._outcome(with_value(whole, path, value))
-                if outcome.is_accepted or not outcome.error:
-                    return False
+    def _switches(self, base: Values) -> Iterator[Switch]:
+        """Each flag of a base changed, where that is accepted, alone or beside one other argument changed, too."""
+        for path in list(paths_of(self._whole(base))):
+            whole = self._whole(base, path)
+            value = value_at(whole, path)
+            if isinstance(value, bool):
+                completed = self.completed(with_value(whole, path, not value), path)
+                if completed is not None:
+                    yield Switch(path, not value, completed)
+
+    def _outlasting(
+        self,
+        refused: Mapping[str, Mapping[str, Evidence]],
+        gentle: Sequence[tuple[str, Values]],
+        switches: Sequence[Switch],
+    ) -> dict[str, dict[str, Evidence]]:
+        """The refusals that stay whatever other argument is changed; where a flag lifts one, it is kept with the flag.
+
+        Args:
+            refused: Path -> kind -> how it is refused with the first of the bases.
+            gentle: See `_gentle`.
+            switches: See `_switches`.
+        """
+        outlasting: dict[str, dict[str, Evidence]] = defaultdict(dict)
+        for path, candidates in refused.items():
+            argument = path.removesuffix(ITEMS)
+            others = [changed for other, changed in gentle if not f"{argument}.".startswith(f"{other}.")]
+            flags = [switch for switch in switches if not f"{argument}.".startswith(f"{switch.path}.")]
+            for kind, evidence in candidates.items():
+                if not all(
+                    self._is_still_refused(o, path, kind) for o in others[:: max(1, len(others) // _MOST_OTHERS)]
+                ):
+                    continue
+                lifting = [switch for switch in flags if not self._is_still_refused(switch.values, path, kind)]
+                if not self._is_over() and all(self._is_off_by_default(switch) for switch in lifting):
+                    unless = tuple((switch.path, switch.value) for switch in lifting)
+                    outlasting[path][kind] = evidence._replace(unless=unless)
+        return dict(outlasting)
+
+    def _is_still_refused(self, changed: Values, path: str, kind: str) -> bool:
+        """Whether a value of a kind is refused, in whichever way, with other arguments changed; not if time is over."""
+        whole = self._whole(changed, path)
+        if path not in set(paths_of(whole)):
+            return True
+        for value in variations(value_at(whole, path), path).get(kind, ())[:1]:
+            if self._is_over():
+                return False
+            outcome = self._outcome(with_value(whole, path, value))
+            if outcome.is_accepted or not outcome.error:
+                return False
         return True
 
+    def _is_off_by_default(self, switch: Switch) -> bool:
+        """Whether a config that does not name the flag has the value that the switch changes."""
+        return self.subject.defaults.get(switch.path) is (not switch.value)
 
-def _words(text: str) -> str:
+
+def shortened(text: str) -> str:
+    """The text of an exception in one line, as much of it as is kept."""
     line = " ".join(text.split())
     return line if len(line) <= _MOST_WORDS else f"{line[: _MOST_WORDS - 3]}..."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import enum
 import functools
+import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -43,11 +44,13 @@ def prepare(folder: Path) -> None:
     """
     import mmcv
     from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
 
     torch.set_num_threads(1)
     DefaultScope.get_instance("experiments", scope_name="mmseg")
     for name in ("kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "uniform_", "normal_", "trunc_normal_"):
         setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+    Visualizer.get_instance("experiments")
     mmcv.imwrite(_image(), str(folder / "image.png"))
     mmcv.imwrite(_image()[..., 0] % 4, str(folder / "label.png"))
 
@@ -73,6 +76,9 @@ def steps_of(registry: str, dotted: str, bases: Sequence[Values], folder: Path, 
     from mmengine import ConfigDict  # what a Runner hands on
 
     device = torch.device("meta" if way is Way.ON_META else "cpu")
+    if registry == "dataset":
+        for base in bases:
+            _make_files(base, folder)
 
     def steps(values: Values) -> tuple[Callable[[], Any], Use]:
         _seed()
@@ -90,6 +96,37 @@ def steps_of(registry: str, dotted: str, bases: Sequence[Values], folder: Path, 
         return build, use
 
     return steps
+
+
+def _make_files(values: Any, folder: Path) -> None:
+    """Make the folders and lists of images, of one that is empty, that a dataset or those that it wraps ask for.
+
+    Args:
+        values: Arguments of the dataset, or a part of them.
+        folder: The scratch folder; paths that lead out of it are passed over.
+    """
+    if isinstance(values, list):
+        for item in values:
+            _make_files(item, folder)
+    if not isinstance(values, dict):
+        return
+    root = folder / str(values.get("data_root") or "")
+    prefixes = values.get("data_prefix")
+    for prefix in prefixes.values() if isinstance(prefixes, dict) else ():
+        if isinstance(prefix, str) and _is_within(folder, root / prefix):
+            (root / prefix).mkdir(parents=True, exist_ok=True)
+            for suffix in (".jpg", ".png"):
+                (root / prefix / f"image{suffix}").touch()
+    annotations = values.get("ann_file")
+    if isinstance(annotations, str) and annotations and _is_within(folder, root / annotations):
+        (root / annotations).parent.mkdir(parents=True, exist_ok=True)
+        (root / annotations).write_text("image\n", encoding="ascii")
+    for item in values.values():
+        _make_files(item, folder)
+
+
+def _is_within(folder: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _first_accepted(built: Any, uses: Sequence[Use]) -> None:
@@ -117,31 +154,33 @@ def _build(registry: str, values: Values) -> Any:
 
     tree = next(tree for name, tree in vars(root).items() if name.isupper() and getattr(tree, "name", None) == registry)
     with tree.switch_scope_and_registry("mmseg") as scoped:
-        if registry == "optimizer":
-            return build_optim_wrapper(nn.Conv2d(1, 1, 1), {"type": "OptimWrapper", "optimizer": values})
+        if registry == "optimizer":  # with a matrix alone, since some step nothing else
+            return build_optim_wrapper(nn.Linear(1, 1, bias=False), {"type": "OptimWrapper", "optimizer": values})
         if registry == "optim_wrapper":
             return build_optim_wrapper(nn.Conv2d(1, 1, 1), values)
         if registry == "dataset":
             values.setdefault("lazy_init", True)
             return scoped.build(values)
-        return scoped.build(values, default_args=_supplied(registry))
+        return scoped.build(values, default_args=_supplied(registry, scoped.get(values["type"])))
 
 
-def _supplied(registry: str) -> dict[str, Any] | None:
+def _supplied(registry: str, cls: Any) -> dict[str, Any]:
     """What training gives a class of a registry, beside what the config does."""
     from mmengine.evaluator import Evaluator
     from torch.utils.data import DataLoader
 
     if registry == "parameter scheduler":
         return {"optimizer": torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1, momentum=0.9)}
-    if registry == "loop":
-        data: Any = [0, 1]
-        return {"runner": None, "dataloader": DataLoader(data)}
     if registry == "data sampler":
         return {"dataset": list(range(8)), "seed": 0}
-    if registry == "val loop":
-        return {"evaluator": Evaluator([])}
-    return None
+    supplied: dict[str, Any] = {}
+    if registry == "loop":
+        data: Any = [0, 1]
+        supplied = {"runner": None, "dataloader": DataLoader(data), "evaluator": Evaluator([])}
+    elif registry == "model":  # what averages a model
+        supplied = {"model": nn.Conv2d(1, 1, 1)}
+    taken = inspect.signature(cls).parameters if supplied and inspect.isclass(cls) else ()
+    return {name: value for name, value in supplied.items() if name in taken}
 
 
 def _uses(registry: str, dotted: str, bases: Sequence[Values], folder: Path) -> Iterator[Use]:

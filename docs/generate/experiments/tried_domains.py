@@ -1,6 +1,6 @@
 """Try every class of the installed release, and keep what it refuses that its source does not tell.
 
-    python -m docs.generate.experiments.tried_domains [--untried] [CLASS ...]
+    python -m docs.generate.experiments.tried_domains [--new] [CLASS ...]
     python -m docs.generate.experiments.tried_domains --again COUNT
 
 After `python -m provecfg.registry.snapshot`, whose release it is about; see `docs.generate.experiments`.
@@ -18,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from docs.generate.experiments.inference import Inference, Subject
+from docs.generate.experiments.inference import Inference, Subject, shortened
 from docs.generate.experiments.trial_process import Attempt, TrialProcess
 from docs.generate.experiments.variations import Values
 from docs.generate.zoo import installed_configs, leaf_configs
@@ -31,12 +31,14 @@ from provecfg.facts.arguments import Owners, built_as_they_stand
 from provecfg.facts.facts import Facts
 from provecfg.facts.parts import Part
 from provecfg.mmconfig import DottedName, Opaque, read_config
+from provecfg.paths import write_atomically
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
 from provecfg.registry.builders import SUPPLIED, TAKEN
 from provecfg.registry.domains import (
     ABSENT,
     ITEMS,
     KINDS,
+    NOTHING,
     Domain,
     Domains,
     dig,
@@ -47,6 +49,11 @@ from provecfg.registry.domains import (
 from provecfg.registry.preconditions import refusal
 from provecfg.registry.release import installed_release, shipped_file
 from provecfg.registry.stated_types import BOOL, DICT, FLOAT, INT, NONE, NUMBERS, SEQUENCE, TEXT, StatedType, kind_of
+
+if TYPE_CHECKING:
+    from docs.generate.experiments.subjects import Way
+
+T = TypeVar("T")
 
 _MOST_BASES: Final = 4
 _SECONDS: Final = 40.0
@@ -76,6 +83,10 @@ _STATED: Final = {
     BOOL: (),
 }
 """Kind that a type states -> kinds of values that it may take."""
+_SAMPLES: Final = {TEXT: "sample", INT: 1, FLOAT: 0.5}
+"""Kind that a type states -> a value, for an argument that another one demands."""
+_MOST_GIVEN: Final = 3
+_UNFINISHED: Final = "the process ended, or did not end in time"
 
 
 @dataclass(slots=True)
@@ -91,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the file, after every class."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate.experiments.tried_domains", description=__doc__)
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="try these alone, by dotted names or parts of them")
-    parser.add_argument("--untried", action="store_true", help="try those alone of which the file says nothing")
+    parser.add_argument("--new", action="store_true", help="try those alone that the file does not name")
     parser.add_argument(
         "--again", type=int, metavar="COUNT", help="make so many experiments of the file again; no more"
     )
@@ -106,20 +117,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(differences) or "all end as the file says")
         return 1 if differences else 0
     there = read_domains(shipped_file(release))
-    is_of_installed = there.packages == registry.snapshot.packages
-    is_part = bool(options.classes) or options.untried
-    classes = dict(there.classes) if is_part and is_of_installed else {}
+    if not ((options.classes or options.new) and there.packages == registry.snapshot.packages):
+        there = NOTHING
+    classes, untried = dict(there.classes), dict(there.untried)
     chosen = {
         dotted: trial
         for dotted, trial in tried.items()
         if (not options.classes or any(name in dotted for name in options.classes))
-        and not (options.untried and dotted in classes)
+        and not (options.new and (dotted in classes or dotted in untried))
     }
     figures: Counter[str] = Counter()
     for dotted, domain in domains_of(chosen, tried, figures):
-        classes[dotted] = domain
-        print(f"{dotted}: {sum(map(len, domain.values()))}", flush=True)
-        file.write_text(domains_text(Domains(registry.snapshot.packages, classes)), encoding="utf-8")
+        classes.pop(dotted, None)
+        untried.pop(dotted, None)
+        if isinstance(domain, str):
+            untried[dotted] = domain
+            print(f"{dotted} accepts nothing: {domain}", flush=True)
+        else:
+            classes[dotted] = domain
+            print(f"{dotted}: {sum(map(len, domain.values()))}", flush=True)
+        write_atomically(file, domains_text(Domains(registry.snapshot.packages, classes, untried)))
     print(f"{', '.join(f'{count} {what}' for what, count in figures.items())}: {file}")
     return 0
 
@@ -168,8 +185,8 @@ def _plain(value: Any) -> Any:
 
 def domains_of(
     chosen: dict[str, TriedClass], tried: dict[str, TriedClass], figures: Counter[str]
-) -> Iterator[tuple[str, Domain]]:
-    """What each of the chosen classes refuses; one that no base is accepted by is counted, and left out.
+) -> Iterator[tuple[str, Domain | str]]:
+    """What each of the chosen classes refuses; of one that accepts no arguments, how it refuses them.
 
     Args:
         chosen: The classes that are tried.
@@ -181,7 +198,7 @@ def domains_of(
         for dotted, trial in chosen.items():
             domain = _domain(dotted, trial, shipped_kinds, folder, figures)
             figures["classes"] += 1
-            figures["domains"] += sum(map(len, domain.values()))
+            figures["domains"] += 0 if isinstance(domain, str) else sum(map(len, domain.values()))
             yield dotted, domain
 
 
@@ -207,15 +224,15 @@ def repeated(domains: Domains, tried: dict[str, TriedClass], seed: int, count: i
         count: How many.
     """
     experiments = [
-        (dotted, path, kind)
+        (dotted, _Experiment(path, kind, evidence.unless))
         for dotted, domain in domains.classes.items()
         if dotted in tried
         for path, kinds in domain.items()
-        for kind in kinds
+        for kind, evidence in kinds.items()
     ]
-    by_class: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for dotted, path, kind in random.Random(seed).sample(experiments, min(count, len(experiments))):
-        by_class[dotted].append((path, kind))
+    by_class: dict[str, list[_Experiment]] = defaultdict(list)
+    for dotted, experiment in random.Random(seed).sample(experiments, min(count, len(experiments))):
+        by_class[dotted].append(experiment)
     differences = []
     with _prepared() as folder:
         for dotted, drawn in by_class.items():
@@ -223,60 +240,86 @@ def repeated(domains: Domains, tried: dict[str, TriedClass], seed: int, count: i
     return differences
 
 
-def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[tuple[str, str]], folder: Path) -> list[str]:
-    from docs.generate.experiments import subjects
+class _Experiment(NamedTuple):
+    path: str
+    kind: str
+    unless: tuple[tuple[str, bool], ...]
 
-    def conclude(attempt: Attempt) -> list[str] | None:
-        bases = _accepted(attempt, values)
-        if not bases:
-            return None
-        inference = Inference(_subject(dotted, trial, bases, {}), attempt, _SECONDS)
-        return [f"{path} takes {kind}" for path, kind in drawn if not inference.is_refused(path, kind)]
 
-    values = _diverse(trial.values)
-    for way in subjects.ways_of(trial.registry, dotted):
-        steps = subjects.steps_of(trial.registry, dotted, values, folder, way)
-        lines = TrialProcess(steps, folder, _SECONDS_OF_TRIAL).concluded(conclude)
-        if lines is not None:
-            return lines
-    return ["no config's arguments are accepted"]
+def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[_Experiment], folder: Path) -> list[str]:
+    def conclude(inference: Inference) -> list[str]:
+        return [f"{drawn.path} takes {drawn.kind}" for drawn in drawn if not inference.is_refused(*drawn)]
+
+    _, lines = _concluded(dotted, trial, {}, folder, conclude)
+    return [f"no config's arguments are accepted: {lines}"] if isinstance(lines, str) else lines
 
 
 def _domain(
     dotted: str, trial: TriedClass, shipped_kinds: dict[tuple[str, str], set[str]], folder: Path, figures: Counter[str]
-) -> Domain:
+) -> Domain | str:
+    def conclude(inference: Inference) -> tuple[int, Domain]:
+        domain = inference.domain()
+        return inference.trials, domain
+
+    way, concluded = _concluded(dotted, trial, shipped_kinds, folder, conclude)
+    if isinstance(concluded, str):
+        figures["accept nothing"] += 1
+        return concluded
+    trials, domain = concluded
+    figures["trials"] += trials
+    figures[way.value] += 1
+    return _not_contradicted(domain, trial.values, figures)
+
+
+def _concluded(
+    dotted: str,
+    trial: TriedClass,
+    shipped_kinds: dict[tuple[str, str], set[str]],
+    folder: Path,
+    conclude: Callable[[Inference], T],
+) -> tuple[Way, T | str]:
+    """What is concluded from trials of a class in the first of its ways in which it accepts some arguments.
+
+    Args:
+        dotted: Its name.
+        trial: The class.
+        shipped_kinds: See `_shipped_kinds`.
+        folder: Where it may write.
+        conclude: Concludes.
+
+    Returns:
+        The way, and the conclusion; with the last of the ways, how the class refuses all arguments.
+    """
     from docs.generate.experiments import subjects
 
     values = _diverse(trial.values)
 
-    def conclude(attempt: Attempt) -> tuple[int, Domain] | None:
-        """How many trials were made, and the domain; None where no base is accepted."""
-        bases = _accepted(attempt, values)
+    def with_bases(attempt: Attempt) -> T | str:
+        subject = _subject(dotted, trial, values, shipped_kinds)
+        bases = _accepted(attempt, subject)
         if not bases:
-            return None
-        inference = Inference(_subject(dotted, trial, bases, shipped_kinds), attempt, _SECONDS)
-        domain = inference.domain()
-        return inference.trials, domain
+            refused = attempt(values[0])
+            words = (refused.error, shortened(refused.words)) if refused.error else (_UNFINISHED,)
+            return ": ".join(filter(None, words))
+        return conclude(Inference(replace(subject, bases=bases), attempt, _SECONDS))
 
     for way in subjects.ways_of(trial.registry, dotted):
         steps = subjects.steps_of(trial.registry, dotted, values, folder, way)
-        concluded = TrialProcess(steps, folder, _SECONDS_OF_TRIAL).concluded(conclude)
-        if concluded is not None:
-            figures["trials"] += concluded[0]
-            figures[way.value] += 1
-            return _not_contradicted(concluded[1], trial.values, figures)
-    figures["left out"] += 1
-    return {}
+        concluded = TrialProcess(steps, folder, _SECONDS_OF_TRIAL).concluded(with_bases)
+        if concluded is not None and not isinstance(concluded, str):
+            break
+    return way, _UNFINISHED if concluded is None else concluded
 
 
-def _accepted(attempt: Attempt, values: Sequence[Values]) -> list[Values]:
-    """Those that are accepted, and soon enough."""
+def _accepted(attempt: Attempt, subject: Subject) -> list[Values]:
+    """The bases that are accepted, and soon enough; where there is none, the first one completed so that it is."""
     bases = []
-    for base in values:
+    for base in subject.bases:
         start = time.process_time()
         if attempt(base).is_accepted and time.process_time() - start < _MOST_SECONDS_OF_BASE:
             bases.append(base)
-    return bases
+    completed = None if bases else Inference(subject, attempt, _SECONDS).completed(subject.bases[0])
+    return bases if completed is None else [completed]
 
 
 def _subject(
@@ -292,10 +335,24 @@ def _subject(
     return Subject(
         bases=bases,
         defaults=defaults,
+        values_of=functools.partial(_values_of, trial),
         known_kinds=functools.partial(_known_kinds, trial.info, shipped_kinds),
         texts=_texts(dotted),
         is_silent=functools.partial(_is_silent, trial.info),
     )
+
+
+def _values_of(trial: TriedClass, name: str) -> list[Any]:
+    """Values of an argument, some that configs give it and some of the type that is stated."""
+    given = [part[name] for part in trial.values if part.get(name) is not None]
+    stated = trial.info.stated_type(name)
+    return [*given[:_MOST_GIVEN], *(_samples(stated) if stated is not None else ())]
+
+
+def _samples(stated: StatedType) -> Iterator[Any]:
+    yield from (value for kind, value in _SAMPLES.items() if kind in stated.kinds)
+    if SEQUENCE in stated.kinds and stated.items is not None:
+        yield from ([item] * (stated.length or 1) for item in _samples(stated.items))
 
 
 def _diverse(values: Sequence[Values]) -> list[Values]:

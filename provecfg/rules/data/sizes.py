@@ -301,10 +301,14 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
                     dict(type='PackSegInputs'),
                 ]))
 
-    Known problems: judged for datasets of mmseg's that are known to have images of many sizes.
+    Known problems: judged for datasets of mmseg's that are known to have images of many sizes, and where the batch is
+    stacked by mmseg's preprocessor: a segmentor of one's own without one, or a preprocessor of one's own, may do it in
+    another way.
 
     Source: mmsegmentation 1.2.2, models/data_preprocessor.py, `SegDataPreProcessor.forward`.
     """
+    if not _is_stacked_as_released(facts):
+        return
     for loader, dataset in facts.datasets:
         size = loader.batch_size
         if loader.split == "train" or size is None or size < 2 or not _has_mixed_sizes(dataset):
@@ -318,6 +322,14 @@ def validation_batch_of_sizes(facts: Facts) -> Iterator[Mark]:
                 "set batch_size=1, or resize to one size (keep_ratio=False)",
                 fix("set batch_size=1", replaced(node, 1), safe=False),
             )
+
+
+def _is_stacked_as_released(facts: Facts) -> bool:
+    """Whether the release's preprocessor stacks a batch: the one that is declared, or where no model is, any."""
+    if facts.preprocessor is not None:
+        info = facts.class_of(facts.preprocessor)
+        return info is not None and not (info.is_of_user and info.may_replace("forward"))
+    return facts.model is None or (facts.segmentor is not None and not facts.segmentor.is_of_user)
 
 
 @rule("DATA013", Severity.WARNING)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from provecfg.facts.facts import Facts
 from provecfg.findings import Severity
-from provecfg.mmconfig import Node, Opaque
+from provecfg.mmconfig import Layer, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT
 from provecfg.registry.layout import TOP_LEVEL
 from provecfg.rules.rule import Mark, rule
@@ -81,6 +82,28 @@ _JUDGED: Final = ("loss_decode", "loss_cls", "loss_mask", "loss_dice", "optimize
 _JUDGED_SECTIONS: Final = ("model", "optim_wrapper")
 
 
+def _outlived_by_keys(facts: Facts, base: Layer) -> bool:
+    """Whether another `type` stands in the config where a base gives a loss or an optimizer one."""
+    cache = facts.class_cache
+    for section in _JUDGED_SECTIONS:
+        question = (_judged_types, section, cache.contents.number(base.values.get(section)))
+        for key, named in cache.known(question, functools.partial(_judged_types, base, section)):
+            node = facts.get(key)
+            if node is not None and node.type != named:
+                return True
+    return False
+
+
+def _judged_types(base: Layer, section: str) -> tuple[tuple[str, str], ...]:
+    """The dotted path and the `type` of each loss and optimizer of a base's section."""
+    top = base.root.get(section)
+    return tuple(
+        (node.key, named)
+        for node in (top.walk() if top is not None else ())
+        if (named := node.type) is not None and any(slot in node.key for slot in _JUDGED)
+    )
+
+
 @rule("CFG031", Severity.ERROR)
 def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
     """A child changes the `type` of a loss or an optimizer, and keeps the base's arguments.
@@ -108,7 +131,7 @@ def keys_outlive_type(facts: Facts) -> Iterator[Mark]:
     Source: mmengine 0.10.7, config/config.py, `_merge_a_into_b`; mmcv issue 968.
     """
     layers = facts.view.layers
-    if len(layers) < 2:
+    if not any(_outlived_by_keys(facts, layer) for layer in layers[1:]):
         return
     judged = [typed for section in _JUDGED_SECTIONS for typed in facts.typed_in(section) if typed.slot in _JUDGED]
     for typed in judged:

@@ -134,7 +134,7 @@ def config_of_mmcv_1(facts: Facts) -> Iterator[Mark]:
         yield Mark(facts.root, "this is a config of mmsegmentation 0.x, which 1.x does not run", _OLD_STYLE)
 
 
-@rule("REG104", Severity.NOTE)
+@rule("REG104", Severity.NOTE, needs_whole=False)
 def config_of_an_old_repository(facts: Facts) -> Iterator[Mark]:
     """The config is one of mmsegmentation 0.x, and so is the code of its repository.
 
@@ -343,10 +343,11 @@ def _refusal_in_trials(trial: RefusedInTrial) -> Mark:
     node, argument, name, breach = trial
     evidence = breach.evidence
     error = f"{evidence.error}: {evidence.words}" if evidence.words else evidence.error
+    accepted_with = " or ".join(f"{flag}={value}" for flag, value in evidence.unless)
     return Mark(
         node,
         f"{name} refuses {argument}={_short(node.value)}: with {breach.kind} there it raises {error}",
-        f"tried with {evidence.tried}",
+        f"tried with {evidence.tried}" + (f"; accepted with {accepted_with}" if accepted_with else ""),
     )
 
 
@@ -365,5 +366,6 @@ def _short(value: object) -> str:
 MINED: Final = frozenset({"REG106", "REG107", "REG108", "REG109", "REG110"})
 """The rules that say what classes refuse, whose words are less helpful than those of a rule about the same value."""
 
-ABOUT_MMCV_1: Final = frozenset({"REG103", "REG104"})
+OF_AN_OLD_REPOSITORY: Final = "REG104"
+ABOUT_MMCV_1: Final = frozenset({"REG103", OF_AN_OLD_REPOSITORY})
 """The rules about configs that mmengine reads nothing of, of which nothing else is said."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from docs.generate.experiments.inference import Inference, Outcome, Subject
 from docs.generate.experiments.variations import Values
+from provecfg.registry.domains import Domain
 
 
 def attempt_of(cls: type) -> Any:
@@ -27,17 +28,25 @@ def attempt_of(cls: type) -> Any:
     return attempt
 
 
-def kinds_refused(
-    cls: type, *bases: Values, known: Sequence[str] = (), texts: Sequence[str] = (), is_told: bool = False
-) -> dict[str, set[str]]:
+def domain_of(
+    cls: type,
+    *bases: Values,
+    known: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    is_told: bool = False,
+    **other_defaults: Any,
+) -> Domain:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(cls).parameters.items()
         if parameter.default is not parameter.empty
-    }
-    subject = Subject(bases, defaults, lambda path: known, texts, lambda values, path: not is_told)
-    domain = Inference(subject, attempt_of(cls), seconds=20.0).domain()
-    return {path: set(kinds) for path, kinds in domain.items()}
+    } | other_defaults
+    subject = Subject(bases, defaults, lambda name: ["folder"], lambda path: known, texts, lambda *_: not is_told)
+    return Inference(subject, attempt_of(cls), seconds=20.0).domain()
+
+
+def kinds_refused(cls: type, *bases: Values, known: Sequence[str] = (), **of_subject: Any) -> dict[str, set[str]]:
+    return {path: set(kinds) for path, kinds in domain_of(cls, *bases, known=known, **of_subject).items()}
 
 
 class Scaled:
@@ -104,6 +113,25 @@ def test_what_one_of_the_bases_allows_is_not_concluded() -> None:
     assert "value" not in kinds_refused(Dependent, {"value": 1}, {"value": 2, "mode": "text"})
 
 
+class Formatter:
+    """Reads its names unless a flag says that it writes only, which it needs a folder for."""
+
+    def __init__(self, names: Any = ("a", "b"), is_written: bool = False, folder: Any = None) -> None:
+        self.names, self.is_written, self.folder = names, is_written, folder
+
+    def __call__(self) -> Any:
+        return self.folder.upper() if self.is_written else [*self.names]
+
+
+def test_a_refusal_that_a_flag_lifts_is_kept_with_the_flag() -> None:
+    unless = {kind: evidence.unless for kind, evidence in domain_of(Formatter, {})["names"].items()}
+    assert unless == {"None": (("is_written", True),), "a number": (("is_written", True),)}
+
+
+def test_a_refusal_that_the_default_of_a_flag_lifts_is_not_concluded() -> None:
+    assert "names" not in domain_of(Formatter, {"is_written": False}, is_written=True)
+
+
 class Chosen:
     """One of a few values, of which the trials know one."""
 
@@ -166,3 +194,18 @@ def test_keys_of_dicts_are_arguments_too() -> None:
     assert {"a number", "a list"} <= refused["test_cfg.mode"]
     assert "None" not in refused["test_cfg.mode"]  # another key may stand in for it
     assert {"None", "a text", "a list"} <= refused["test_cfg"]
+
+
+class Demanding:
+    """Needs a folder, which is None by default."""
+
+    def __init__(self, folder: Any = None, mode: str = "fast") -> None:
+        if folder is None:
+            raise ValueError("folder is None")
+
+
+def test_arguments_that_are_refused_are_completed_by_one_that_the_class_demands() -> None:
+    subject = Subject([], {"folder": None}, lambda name: ["sample"], lambda path: (), (), lambda *_: True)
+    inference = Inference(subject, attempt_of(Demanding), seconds=20.0)
+    assert inference.completed({"mode": "slow"}) == {"mode": "slow", "folder": "sample"}
+    assert inference.completed({"mode": "slow", "unknown": 1}) is None

@@ -26,7 +26,9 @@ EVIDENCE = Evidence("TypeError", "no", "None")
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    domains = Domains({"torch": "2.4"}, {"a.B": {"c[]": {"None": EVIDENCE}, "d.e": {"zero": EVIDENCE}}})
+    lifted = EVIDENCE._replace(unless=(("f", True), ("g", False)))
+    classes = {"a.B": {"c[]": {"None": EVIDENCE}, "d.e": {"zero": lifted}}, "a.C": {}}
+    domains = Domains({"torch": "2.4"}, classes, {"a.D": "ImportError: no gdal"})
     snapshot = tmp_path / "made.json"
     domains_file(snapshot).write_text(domains_text(domains), encoding="utf-8")
     assert read_domains(snapshot) == domains
@@ -48,6 +50,13 @@ def test_a_value_of_a_refused_kind_is_told_where_it_stands(values: dict[str, obj
     domains = Domains({}, {"a.B": {"c[]": {"None": EVIDENCE}, "d.e": {"zero": EVIDENCE}}})
     assert domains.breaches("a.B", values) == (() if breach is None else (breach,))
     assert domains.breaches("a.C", values) == ()
+
+
+@pytest.mark.parametrize(("flags", "is_told"), [({}, True), ({"f": False}, True), ({"f": True}, False)])
+def test_what_a_flag_lifts_is_not_told_where_it_is_set(flags: dict[str, bool], is_told: bool) -> None:
+    lifted = EVIDENCE._replace(unless=(("f", True),))
+    domains = Domains({}, {"a.B": {"c": {"None": lifted}}})
+    assert domains.breaches("a.B", {"c": None, **flags}) == ((Breach("c", "None", lifted),) if is_told else ())
 
 
 @pytest.mark.parametrize("release", RELEASES)
