@@ -237,6 +237,7 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
         ("depth=18", "depth=18, in_channels=30", "HEAD030", ".backbone.in_channels"),
         ("train_cfg=dict(),", "train_cfg=dict(channels=16),", "HEAD029", ".train_cfg.channels"),
         ("val_cfg = dict(type='ValLoop')", "val_cfg = dict(mode='slide')", "REG002", "val_cfg.mode"),
+        ("val_cfg =", "val_dataloader['dataset'] = None\nval_cfg =", "DATA037", "val_dataloader.dataset"),
     ],
 )
 def test_one_mistake_in_a_right_run_is_told(right: str, wrong: str, code: str, key: str, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ _BUILT_OF_DICTS: Final = ("dataset", "sampler", "batch_sampler")
 
 @rule("DATA037", Severity.ERROR)
 def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
-    """A dataset or a sampler is a list or a text, where a dict is built.
+    """A dataset or a sampler is a list or a text, or a dataset None, where a dict is built.
 
     Why it matters: mmengine builds a dict and takes anything else for the object itself, which has nothing of a dataset
     or a sampler: the run fails when the loader is made or goes through it.
@@ -72,7 +72,8 @@ def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
             part = loader.node.get(key)
             if part is None or isinstance(part.value, DottedName):
                 continue
-            if isinstance(part.value, (list, tuple, str, int, float)):
+            is_taken_away = key == "dataset" and part.value is None and facts.is_whole_run
+            if is_taken_away or isinstance(part.value, (list, tuple, str, int, float)):
                 yield Mark(part, f"{key} is {part.value!r:.60}, and no dict that can be built", "give it as one dict")
 
 
