@@ -16,6 +16,7 @@ from provecfg.facts.class_cache import ClassCache, class_cache_of
 from provecfg.facts.fact import ANSWER, EVERYTHING, Answer
 from provecfg.mmconfig import ConfigView, DottedName, Node, Opaque
 from provecfg.registry import REQUIRED, UNKNOWN_DEFAULT, ClassInfo, Registry, registry_for
+from provecfg.registry.classes import ClassRecord
 from provecfg.registry.layout import IMPLIED_TYPES
 from provecfg.registry.lookup import NO_SCOPE
 from provecfg.registry.release import installed_release
@@ -179,28 +180,31 @@ class Lookup:
             registry: mmengine's name of the registry.
         """
         info = self.class_of(node, registry)
-        if info is None or not info.is_of_user:
-            return False
-        own = [
+        return info is not None and any(
+            record is None or (record.may_hide(method) and (extended or method not in record.extended))
+            for record in self._of_user(info)
+            for method in methods
+        )
+
+    def _of_user(self, info: ClassInfo) -> list[ClassRecord | None]:
+        """Those of a class and its parents that are the user's, and no copies of the release's; None if not known."""
+        if not info.is_of_user:
+            return []
+        return [
             record
             for record in info.ancestors
             if record is None or (record.file is not None and self.registry.snapshot.record(record.dotted) is None)
         ]
-        return any(
-            record is None or (record.may_hide(method) and (extended or method not in record.extended))
-            for record in own
-            for method in methods
-        )
 
     def argument(self, node: Node | None, name: str, registry: str = "model") -> Any:
         """What a class is given under a name: what the dict sets, else the class's own default, else UNKNOWN.
 
-        UNKNOWN, too, where a class of the user's gives its parent something else under that name.
+        UNKNOWN, too, where a class of the user's may give its parent something else under that name.
         """
         if node is None or not isinstance(node.value, dict):
             return UNKNOWN
         info = self.class_of(node, registry)
-        if info is not None and info.is_of_user and name in info.changed:
+        if info is not None and any(record is not None and record.may_change(name) for record in self._of_user(info)):
             return UNKNOWN
         if name in node.value:
             value = node.value[name]

@@ -70,7 +70,7 @@ class ClassRecord:
         read_excerpts: Reads its excerpts when they are asked for; None of a class that has none.
         own_names: Of a class that has none, the names that its body binds; None where they are not known.
         extended: Of those, the methods that are sure to call the parent's, with what they are given themselves.
-        changed: Of a class of the user's, arguments of its constructor of which it gives the parent another value.
+        changed: Of a class of the user's, arguments of which its constructor may give the parent another value.
         texts: Of a class of the user's, the keys that its body may take out of a dict or set in it.
         class_count: Of a dataset of the user's, how many classes its own METAINFO names; None where it tells none.
     """
@@ -113,6 +113,10 @@ class ClassRecord:
     def may_hide(self, name: str) -> bool:
         """Whether the class may have a method or attribute of its own of which there is no excerpt."""
         return self.read_excerpts is None and (self.own_names is None or name in self.own_names)
+
+    def may_change(self, name: str) -> bool:
+        """Whether a class of the user's may give its parent another value under this name than it is given itself."""
+        return self.own_names is None or name in self.changed or name in self.texts
 
     def body(self, name: str) -> list[ast.stmt] | None:
         """The excerpt of the constructor, or of a function itself."""
@@ -179,11 +183,6 @@ class ClassInfo:
     def is_of_user(self) -> bool:
         """Whether it was read in a module of the user's; what it does with what its config holds is its own affair."""
         return self.record.file is not None
-
-    @cached_property
-    def changed(self) -> frozenset[str]:
-        """Arguments of which a class of the user's gives its parent another value than it is given."""
-        return frozenset().union(*(record.changed for record in self.ancestors if record is not None))
 
     def may_replace(self, name: str) -> bool:
         """Whether it, or a parent, may have a method or attribute of this name in place of the release's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 from provecfg.registry.kwargs_flow import Flow, Resolve, flow_of, renamed_by_decorator
@@ -65,16 +65,22 @@ def names_bound(owner: ast.ClassDef) -> frozenset[str]:
 
 
 def arguments_changed(constructor: ast.FunctionDef) -> frozenset[str]:
-    """The arguments of a constructor of which it gives the parent's, under their name, something else."""
-    arguments = constructor.args
-    own = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    return frozenset(
-        keyword.arg
-        for node in ast.walk(constructor)
-        if isinstance(node, ast.Call) and _is_of_parent(node, "__init__")
-        for keyword in node.keywords
-        if keyword.arg in own and dotted_text(keyword.value) != keyword.arg
-    )
+    """The names under which a constructor may give its parent's something else than it is given under them itself:
+    those that it binds anew, or gives on in an expression.
+    """
+    return frozenset(name for node in ast.walk(constructor) for name in _changed_by(node))
+
+
+def _changed_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "__init__":
+        for keyword in node.keywords:
+            if keyword.arg is not None and dotted_text(keyword.value) != keyword.arg:
+                yield keyword.arg
+        for argument in node.args:
+            if not isinstance(argument, (ast.Name, ast.Starred)):
+                yield from (part.id for part in ast.walk(argument) if isinstance(part, ast.Name))
 
 
 def methods_extended(owner: ast.ClassDef) -> frozenset[str]:
@@ -87,26 +93,46 @@ def methods_extended(owner: ast.ClassDef) -> frozenset[str]:
 
 
 def _calls_parents_own(function: ast.FunctionDef) -> bool:
-    parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)][1:]
+    arguments = function.args
+    all_of_them = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+    parameters = {argument.arg for argument in all_of_them[1:] if argument is not None}
     for statement in function.body:
         if isinstance(statement, (ast.Assign, ast.Expr, ast.Return)) and any(
-            _is_parents_own(node, function.name, parameters) for node in _always_evaluated(statement)
+            _is_parents_own(node, function) for node in _always_evaluated(statement)
         ):
             return True
-        for node in ast.walk(statement):
-            is_rebound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in parameters
-            if is_rebound or isinstance(node, (ast.Return, ast.Raise)):
-                return False
+        if any(_ends_or_changes(node, parameters) for node in ast.walk(statement)):
+            return False
     return False
 
 
-def _is_parents_own(node: ast.AST, name: str, parameters: list[str]) -> bool:
-    """Whether it is `super().name(a, b, c=c)` of a method that takes `a, b, c`."""
-    if not isinstance(node, ast.Call) or not _is_of_parent(node, name):
+def _ends_or_changes(node: ast.AST, parameters: Set[str]) -> bool:
+    """Whether the method may end here, or what it was given be another thing after it."""
+    if isinstance(node, ast.Expr):  # which is there for what it does
+        return any(isinstance(part, ast.Name) and part.id in parameters for part in ast.walk(node))
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        return dotted_text(_owner(node)) in parameters
+    return isinstance(node, (ast.Return, ast.Raise))
+
+
+def _owner(node: ast.expr) -> ast.expr:
+    """What an attribute, or an item, is one of at last."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node
+
+
+def _is_parents_own(node: ast.AST, function: ast.FunctionDef) -> bool:
+    """Whether it is `super().name(a, b, *args, c=c, **kwargs)` of a method of that name which takes these."""
+    if not isinstance(node, ast.Call) or not _is_of_parent(node, function.name):
         return False
-    positional = [dotted_text(argument) for argument in node.args]
-    by_name = [(keyword.arg, dotted_text(keyword.value)) for keyword in node.keywords]
-    return positional == parameters[: len(positional)] and all(key == value for key, value in by_name)
+    arguments = function.args
+    taken = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)][1:]
+    taken += [f"*{arguments.vararg.arg}"] if arguments.vararg is not None else []
+    rest = arguments.kwarg.arg if arguments.kwarg is not None else ""
+    positional = [ast.unparse(argument) for argument in node.args]
+    by_name = all(dotted_text(keyword.value) == (keyword.arg or rest) for keyword in node.keywords)
+    return positional == taken[: len(positional)] and by_name
 
 
 def _is_of_parent(call: ast.Call, name: str) -> bool:

@@ -40,6 +40,16 @@ def trained_with(step: str) -> str:
     )
 
 
+def validated_below(train: str, val: str = "") -> str:
+    """A config that trains on a folder, and whose validation names none."""
+    return (
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
+        f"    data_root='data', data_prefix=dict(img_path='{train}', seg_map_path='labels/train')))\n"
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+        f"    type='CityscapesDataset', data_root='data'{val}))"
+    )
+
+
 def weight_from_zero(schedule: str) -> str:
     """A config with a loss of weight 0, and a hook that sets the weight of one."""
     return (
@@ -86,13 +96,13 @@ def weight_from_zero(schedule: str) -> str:
             "val_dataloader.dataset.data_prefix.img_dir",
         ),
         # all images below a root, those of training among them
+        (validated_below("./images/train"), "DATA030", "val_dataloader.dataset.data_prefix"),
+        # a backslash and digits
+        (r"load_from = 'D:\01_weights\best.pth'", "DATA046", "load_from"),
         (
-            "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
-            "    data_root='data', data_prefix=dict(img_path='images/train', seg_map_path='labels/train')))\n"
-            "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
-            "    type='CityscapesDataset', data_root='data'))",
-            "DATA030",
-            "val_dataloader.dataset.data_prefix",
+            r"model = dict(decode_head=dict(init_cfg=dict(type='Pretrained', checkpoint='D:\new\best.pth')))",
+            "DATA046",
+            "model.decode_head.init_cfg.checkpoint",
         ),
         # one mean is taken off each channel, and three means make three channels of one
         *(
@@ -172,9 +182,14 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
         "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
         "    type='CityscapesDataset', pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
         "    dict(type='Resize', scale=(2048, 1024), keep_ratio=True), dict(type='PackSegInputs')]))",
+        # folders beside the root, and images of which training has none
+        validated_below("../other/train"),
+        validated_below("/other/train"),
+        validated_below("images/train", ", img_suffix='.jpg'"),
         # a mosaic that is never drawn, colours alone in a keymap of one's own, and a pass through the images
         trained_with("dict(type='RandomMosaic', prob=0, img_scale=(64, 64))"),
         trained_with("dict(type='Albu', keymap=dict(img='image'), transforms=[dict(type='Blur')])"),
+        trained_with("dict(type='Albu', keymap=dict(img='image'), transforms=[dict(type='HorizontalFlip', p=0)])"),
         trained_with("dict(type='Albu', transforms=[dict(type='HorizontalFlip')])"),
         "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
         "    type='RepeatDataset', times=1, dataset=dict(type='CityscapesDataset')))",

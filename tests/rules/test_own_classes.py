@@ -382,6 +382,13 @@ class AddsALoss(EncoderDecoder):
         return dict(losses, loss_edges=edges(inputs))
 
 @MODELS.register_module()
+class HandsAllOn(EncoderDecoder):
+    def loss(self, *args, **kwargs):
+        losses = super().loss(*args, **kwargs)
+        losses["loss_edges"] = edges(*args)
+        return losses
+
+@MODELS.register_module()
 class AddsALossNow(EncoderDecoder):
     def loss(self, inputs, data_samples):
         return super().loss(inputs, data_samples) if self.training else fused(inputs)
@@ -390,6 +397,25 @@ class AddsALossNow(EncoderDecoder):
 class FusesFeatures(EncoderDecoder):
     def extract_feat(self, inputs):
         return fused(super().extract_feat(inputs))
+
+@MODELS.register_module()
+class WidensInPlace(EncoderDecoder):
+    def _decode_head_forward_train(self, inputs, data_samples):
+        inputs[-1] = wide(inputs[-1])
+        return super()._decode_head_forward_train(inputs, data_samples)
+
+@MODELS.register_module()
+class WidensByAMethod(EncoderDecoder):
+    def _decode_head_forward_train(self, inputs, data_samples):
+        inputs.append(wide(inputs.pop()))
+        return super()._decode_head_forward_train(inputs, data_samples)
+
+@MODELS.register_module()
+class FindsEdges(EncoderDecoder):
+    def loss(self, inputs, data_samples):
+        for sample in data_samples:
+            sample.gt_edge_map = edges_of(sample)
+        return super().loss(inputs, data_samples)
 
 @MODELS.register_module()
 class StacksItself(BaseSegmentor):
@@ -412,6 +438,34 @@ class CountsToo(FCNHead):
         losses = super().loss_by_feat(seg_logits, batch_data_samples)
         losses["accuracy"] = accuracy_of(seg_logits)
         return losses
+
+@MODELS.register_module()
+class AddsAClass(FCNHead):
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(num_classes=num_classes + 1, **kwargs)
+
+@MODELS.register_module()
+class AddsAClassBefore(FCNHead):
+    def __init__(self, num_classes, **kwargs):
+        num_classes += 1
+        super().__init__(num_classes=num_classes, **kwargs)
+
+@MODELS.register_module()
+class AddsAClassByName(FCNHead):
+    def __init__(self, num_classes, **kwargs):
+        FCNHead.__init__(self, num_classes=num_classes + 1, **kwargs)
+
+@MODELS.register_module()
+class AddsAClassToAll(FCNHead):
+    def __init__(self, **kwargs):
+        kwargs["num_classes"] += 1
+        super().__init__(**kwargs)
+
+@MODELS.register_module()
+class HandsOnClasses(FCNHead):
+    def __init__(self, num_classes, depth=1, **kwargs):
+        super().__init__(num_classes=num_classes, **kwargs)
+        self.depth = depth
 
 @MODELS.register_module()
 class OfQueries(MaskHead):
@@ -451,16 +505,36 @@ OF_A_FORK = {
         "model = dict(decode_head=dict(in_channels=4096))",
     ),
     **{
-        f"channels that {segmentor} may change": (
-            f"model = dict(type='{segmentor}', decode_head=dict(in_channels=4096))",
-            "model = dict(type='AddsALoss', decode_head=dict(in_channels=4096))",
+        f"channels that {own} may change": tuple(
+            f"model = dict(type='{segmentor}', decode_head=dict(in_channels=4096))" for segmentor in (own, plain)
         )
-        for segmentor in ("AddsALossNow", "FusesFeatures")
+        for own, plain in (
+            ("AddsALossNow", "AddsALoss"),
+            ("FusesFeatures", "HandsAllOn"),
+            ("WidensInPlace", "AddsALoss"),
+            ("WidensByAMethod", "AddsALoss"),
+        )
     },
-    "a weight for no class": tuple(
-        f"model = dict(auxiliary_head=None, decode_head=dict(type='{head}', loss_decode=dict(type='CrossEntropyLoss', "
-        "class_weight=[1.0] * 19 + [0.1])))"
-        for head in ("OfMasks", "CountsToo")
+    **{
+        f"a weight for no class of {heads[0]}": tuple(
+            f"model = dict(auxiliary_head=None, decode_head=dict(type='{head}', loss_decode=dict("
+            "type='CrossEntropyLoss', class_weight=[1.0] * 19 + [0.1])))"
+            for head in heads
+        )
+        for heads in (
+            ("OfMasks", "CountsToo"),
+            ("AddsAClass", "HandsOnClasses"),
+            ("AddsAClassBefore", "HandsOnClasses"),
+            ("AddsAClassByName", "HandsOnClasses"),
+            ("AddsAClassToAll", "HandsOnClasses"),
+        )
+    },
+    "edges that the segmentor finds": tuple(
+        "train_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), "
+        "dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]))\n"
+        f"model = dict(type='{segmentor}', auxiliary_head=None, decode_head=dict(_delete_=True, type='PIDHead', "
+        "in_channels=2048, channels=128, num_classes=19, loss_decode=[dict(type='CrossEntropyLoss')] * 4))"
+        for segmentor in ("FindsEdges", "EncoderDecoder")
     ),
     "images that are not stacked": (
         "val_dataloader = dict(batch_size=2, dataset=dict(type='ADE20KDataset'))\n"

@@ -248,7 +248,7 @@ class _Experiment(NamedTuple):
 
 def _repeated(dotted: str, trial: TriedClass, drawn: Sequence[_Experiment], folder: Path) -> list[str]:
     def conclude(inference: Inference) -> list[str]:
-        return [f"{drawn.path} takes {drawn.kind}" for drawn in drawn if not inference.is_refused(*drawn)]
+        return [f"{it.path} takes {it.kind}" for it in drawn if not inference.is_refused(*it)]
 
     _, lines = _concluded(dotted, trial, {}, folder, conclude)
     return [f"no config's arguments are accepted: {lines}"] if isinstance(lines, str) else lines

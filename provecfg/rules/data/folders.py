@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -189,15 +190,28 @@ def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
 def _is_below(facts: Facts, part: Dataset, whole: Dataset) -> bool:
     """Whether a dataset names a folder of the root that another one of its class takes all images of."""
     values, folder = whole.node.value, part.node.dig("data_prefix.img_path")
-    if folder is None or not isinstance(folder.value, str) or not folder.value.strip("./"):
+    if folder is None or not isinstance(folder.value, str) or not _leads_down(folder.value):
         return False
     info = facts.class_of(whole.node, "dataset")
-    if info is None or info.is_of_user or not info.is_a("BaseSegDataset") or part.kind != whole.kind:
+    if info is None or not info.is_a("BaseSegDataset") or part.kind != whole.kind:
         return False
-    if "data_prefix" in values or values.get("ann_file") or values.get("data_root") != part.node.value.get("data_root"):
+    if not whole.is_read_as_the_release_does:
+        return False
+    if values.keys() & {"data_prefix", "indices"} or values.get("ann_file"):
+        return False
+    root, suffix = values.get("data_root"), facts.argument(whole.node, "img_suffix", "dataset")
+    if not isinstance(root, str) or root != part.node.value.get("data_root"):
+        return False
+    if not isinstance(suffix, str) or suffix != facts.argument(part.node, "img_suffix", "dataset"):
         return False
     prefix = facts.argument(whole.node, "data_prefix", "dataset")
-    return isinstance(values.get("data_root"), str) and isinstance(prefix, dict) and prefix.get("img_path") == ""
+    return isinstance(prefix, dict) and prefix.get("img_path") == ""
+
+
+def _leads_down(folder: str) -> bool:
+    """Whether a path leads into a folder of the one that it begins at."""
+    path = posixpath.normpath(folder)
+    return not posixpath.isabs(path) and path.partition("/")[0] not in (".", "..")
 
 
 _SPLITS: Final = {
@@ -289,18 +303,20 @@ def images_for_labels(facts: Facts) -> Iterator[Mark]:
                 )
 
 
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SHORT_ESCAPES: Final = {"\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
-"""Control characters that a backslash and a letter stand for."""
+"""Control characters that a backslash and a letter stand for; the others are a backslash and digits."""
 _PATHS_OF_A_DATASET: Final = ("data_root", "ann_file", "img_dir", "ann_dir")
-_PATHS_OF_A_RUN: Final = ("load_from", "work_dir", "model.pretrained", "model.backbone.init_cfg.checkpoint")
+_PATHS_OF_A_RUN: Final = ("load_from", "work_dir", "model.pretrained")
 
 
 @rule("DATA046", Severity.ERROR)
 def control_character_in_a_path(facts: Facts) -> Iterator[Mark]:
-    """A path has a control character in it: a backslash and a letter were read as one.
+    """A path has a control character in it: a backslash, and a letter or digits, were read as one.
 
-    Why it matters: in a plain text, `\\n` is the end of a line and `\\t` a tab. No folder has that name: the run fails
-    with a FileNotFoundError that shows another path than the config has.
+    Why it matters: in a plain text, `\\n` is the end of a line, `\\t` a tab and `\\01` the character of number 1. No
+    folder of images has that name: the run fails with a FileNotFoundError that shows another path than the config has;
+    or it makes a `work_dir` of that name.
 
     Bad:
         train_dataloader = dict(
@@ -313,16 +329,17 @@ def control_character_in_a_path(facts: Facts) -> Iterator[Mark]:
     Source: the Python language reference, 2.4.1, escape sequences; mmsegmentation issue 2145.
     """
     nodes = [facts.get(key) for key in _PATHS_OF_A_RUN]
+    nodes += [typed.node.get("checkpoint") for typed in facts.typed_in("model") if typed.slot == "init_cfg"]
     for _, dataset in facts.datasets:
         nodes += [dataset.node.get(key) for key in _PATHS_OF_A_DATASET]
         prefix = dataset.node.get("data_prefix")
         nodes += list(prefix) if prefix is not None and prefix.is_dict else []
     for node in nodes:
-        text = node.value if node is not None and isinstance(node.value, str) else ""
-        written = next((_SHORT_ESCAPES[letter] for letter in text if letter in _SHORT_ESCAPES), None)
-        if node is not None and written is not None:
+        control = _CONTROL.search(node.value) if node is not None and isinstance(node.value, str) else None
+        if node is not None and control is not None:
+            written = _SHORT_ESCAPES.get(control[0], f"\\{ord(control[0]):o}")
             yield Mark(
                 node,
-                f"{text!r} has a control character in it, written {written}",
+                f"{node.value!r} has a control character in it, written {written}",
                 "put an r before the quotes, double the backslashes, or write / instead",
             )

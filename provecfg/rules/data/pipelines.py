@@ -205,7 +205,7 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
             kinds.append(info.type_name)
         else:
             packs = any(kind.startswith("Pack") or kind in _HOLDS_TRANSFORMS for kind in kinds)
-            if not packs and not _packs_by_itself(facts, loader, dataset):
+            if not packs and not packs_by_itself(facts, loader, dataset):
                 yield Mark(pipeline, "the pipeline does not end with PackSegInputs", "add it as the last step")
             loads = any("Annotation" in kind or kind in _HOLDS_TRANSFORMS for kind in kinds)
             if not loads and loader.split == "train":
@@ -218,7 +218,7 @@ def pipeline_lacks_a_step(facts: Facts) -> Iterator[Mark]:
                 )
 
 
-def _packs_by_itself(facts: Facts, loader: Loader, dataset: Dataset) -> bool:
+def packs_by_itself(facts: Facts, loader: Loader, dataset: Dataset) -> bool:
     """Whether something of the user's comes between a pipeline and the model: a collate function, or a wrapper."""
     if "collate_fn" in loader.node.value:
         return True

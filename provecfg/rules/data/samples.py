@@ -13,7 +13,7 @@ from provecfg.facts.numbers import number
 from provecfg.findings import Severity
 from provecfg.mmconfig import Node
 from provecfg.registry import ClassInfo
-from provecfg.rules.data.pipelines import whole_pipelines
+from provecfg.rules.data.pipelines import packs_by_itself, whole_pipelines
 from provecfg.rules.rule import Mark, rule
 
 _MIXED: Final = "mix_results"
@@ -118,17 +118,20 @@ def label_that_nothing_makes(facts: Facts) -> Iterator[Mark]:
                 dict(type='RandomCrop', crop_size=(1024, 1024)), dict(type='GenerateEdge', edge_width=4),
                 dict(type='PackSegInputs')]))
 
-    Known problems: judged where all transforms are mmseg's or mmcv's.
+    Known problems: judged where all transforms are mmseg's or mmcv's, and nothing of the user's comes between a sample
+    and the head, which may make the labels itself.
 
     Source: mmsegmentation 1.2.2, models/decode_heads/pid_head.py, vpd_depth_head.py; mmsegmentation issue 3350.
     """
     for head in facts.heads:
         info = facts.class_of(head.node)
         label, maker = _OTHER_LABELS.get(head.kind, ("", ""))
-        if not label or info is None or info.is_of_user:
+        if not label or info is None or info.is_of_user or _are_samples_changed(facts):
             continue
         for loader, dataset in whole_pipelines(facts):
             if loader.split != "train" or dataset.transform("PackSegInputs") is None:
+                continue
+            if packs_by_itself(facts, loader, dataset):
                 continue
             if dataset.transform(maker) is None and dataset.is_read_as_the_release_does:
                 yield Mark(
@@ -136,6 +139,16 @@ def label_that_nothing_makes(facts: Facts) -> Iterator[Mark]:
                     f"{head.kind} reads {label} of every sample, and no step makes it",
                     f"add dict(type='{maker}'" + (", edge_width=4)" if maker == "GenerateEdge" else ")"),
                 )
+
+
+_GIVEN_SAMPLES: Final = ("forward", "loss", "_decode_head_forward_train")
+"""Methods of a preprocessor or a segmentor that samples go through to the head (mmsegmentation 1.2.2, models)."""
+
+
+def _are_samples_changed(facts: Facts) -> bool:
+    """Whether a segmentor or a preprocessor of the user's may put into a sample what the head reads of it."""
+    nodes = [node for node in (facts.model, facts.preprocessor) if node is not None and node.type is not None]
+    return any(facts.class_of(node) is None or facts.replaces(node, *_GIVEN_SAMPLES, extended=True) for node in nodes)
 
 
 _MOVING: Final = frozenset(
@@ -224,7 +237,7 @@ def labels_not_in_the_keymap(facts: Facts) -> Iterator[Mark]:
 
 
 def _moving(transform: Node) -> str | None:
-    """The first of Albu's own transforms that moves pixels."""
+    """The first of Albu's own transforms that moves pixels, and is ever drawn."""
     own = transform.get("transforms")
-    kinds = (part.type for part in own.walk() if part.is_dict) if own is not None else ()
-    return next((kind for kind in kinds if kind in _MOVING), None)
+    parts = (part for part in own.walk() if part.is_dict and part.value.get("p") != 0) if own is not None else ()
+    return next((part.type for part in parts if part.type in _MOVING), None)

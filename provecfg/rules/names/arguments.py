@@ -98,8 +98,9 @@ def _of_the_model(refused: list[UnusedArgument]) -> Mark:
     names = first_few([repr(unused.node.name) for unused in refused], 6)
     node = node if len(refused) == 1 else typed.node
     home = f"model.{_settings_of(typed)}"
-    message = f"{info.type_name} takes no argument {names}: the model reads it, of {home}"
-    return Mark(node, message, f"move it to {home}", at_key=True, covers=node)
+    it = "it" if len(refused) == 1 else "them"
+    message = f"{info.type_name} takes no argument {names}: the model reads {it}, of {home}"
+    return Mark(node, message, f"move {it} to {home}", at_key=True, covers=node)
 
 
 def _way_to_lose(info: ClassInfo, names: set[str]) -> str:
