@@ -212,6 +212,30 @@ def test_weights_of_a_part_are_said_to_be_the_parts(proved, tmp_path: Path) -> N
     assert "in model.decode_head" in (finding.hint or "")
 
 
+def test_weights_under_another_key_than_the_one_that_is_read_are_named(proved, tmp_path: Path) -> None:
+    torch.save({"epoch": 9, "model": {"decode_head.conv_seg.bias": torch.zeros(19)}}, tmp_path / "weights.pth")
+    section, _ = proved(load_from=str(tmp_path / "weights.pth"))
+    (finding,) = section.findings
+    assert (finding.problem.name, "weights under 'model'" in (finding.hint or "")) == ("nothing-loaded", True)
+
+
+class RenamesWeights(Hook):
+    """Takes weights of a model with other names."""
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {f"decode_head.{name}": value for name, value in checkpoint["state_dict"].items()}
+
+
+def test_names_that_a_hook_may_change_are_not_judged(proved, tmp_path: Path) -> None:
+    torch.save({"conv_seg.bias": torch.zeros(19)}, tmp_path / "weights.pth")
+    HOOKS.register_module(module=RenamesWeights)
+    try:
+        section, _ = proved(load_from=str(tmp_path / "weights.pth"), custom_hooks=[{"type": "RenamesWeights"}])
+    finally:
+        HOOKS.module_dict.pop("RenamesWeights")
+    assert "nothing-loaded" not in {name for name, _ in said(section)}
+
+
 def test_a_failing_part_does_not_hide_another(proved) -> None:
     section, built = proved(
         model__decode_head__loss_decode=[{"type": "LovaszLoss"}],
