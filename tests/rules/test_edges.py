@@ -98,7 +98,7 @@ def weight_from_zero(schedule: str) -> str:
         # all images below a root, those of training among them
         (validated_below("./images/train"), "DATA030", "val_dataloader.dataset.data_prefix"),
         # a backslash and digits
-        (r"load_from = 'D:\01_weights\best.pth'", "DATA046", "load_from"),
+        (r"load_from = 'D:\01_weights/best.pth'", "DATA046", "load_from"),
         (
             r"model = dict(decode_head=dict(init_cfg=dict(type='Pretrained', checkpoint='D:\new\best.pth')))",
             "DATA046",
