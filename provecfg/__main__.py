@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -17,6 +18,9 @@ def main() -> None:
 
         if show():
             return
+    # A short process makes many small objects and little garbage, from its first import on: fewer collections save a
+    # tenth of `validate`.
+    gc.set_threshold(100_000, 50, 100)
     from provecfg import cli
 
     cli.main()

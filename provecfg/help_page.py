@@ -1,7 +1,7 @@
 """The page of `provecfg --help`, as a file that is made of the commands' definitions.
 
-click makes the same page, but takes twice as long to import as Python to start. typing and pathlib would take a
-fourth of that, and are not imported here.
+click makes the same page, but takes longer to import than Python to start. typing and pathlib take long, too, and are
+not imported here.
 """
 
 from __future__ import annotations

@@ -52,6 +52,10 @@ def test_help_is_as_click_prints_it_in_any_terminal(columns: int, environment: d
     assert (page == Path(HELP_FILE).read_text()) is is_quick
 
 
+def test_the_page_is_the_same_bytes_in_every_terminals_code() -> None:
+    assert Path(HELP_FILE).read_bytes().isascii()
+
+
 def test_a_page_that_is_not_there_is_made(tmp_path: Path) -> None:
     program = f"import sys; from provecfg import help_page; help_page.HELP_FILE = {str(tmp_path / 'help.txt')!r}; "
     program += "sys.argv = ['provecfg', '-h']; from provecfg.__main__ import main; main()"

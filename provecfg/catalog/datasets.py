@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -60,8 +59,7 @@ class Split(NamedTuple):
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(NamedTuple):
     """A dataset.
 
     Args:
@@ -110,8 +108,8 @@ class Dataset:
     channel_order: str = "rgb"
     mapping: Mapping[int | str, int] | None = None
     reduces_zero_label: bool = False
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    slices: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    slices: Mapping[str, str] = MappingProxyType({})
     joined: tuple[Dataset, ...] = ()
     copy_of: str = ""
     cache_labels: bool = False
@@ -159,8 +157,7 @@ class Dataset:
             selection = self.selection(split)
             return split._replace(images=selection.images, labels=selection.labels)
 
-        return replace(
-            self,
+        return self._replace(
             type=PAIRED,
             train=patterns(self.train),
             val=patterns(self.val),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from provecfg.facts.contents import Contents
 from provecfg.facts.parts import Part
 from provecfg.facts.silences import Silences
 from provecfg.registry import ClassInfo, Registry
 from provecfg.registry.layout import RUNNER
-from provecfg.registry.preconditions import Refusal
+
+if TYPE_CHECKING:
+    from provecfg.registry.preconditions import Refusal
 
 _T = TypeVar("_T")
 

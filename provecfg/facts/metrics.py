@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from provecfg.facts.lookup import Lookup, entries, kind_of
 from provecfg.mmconfig import Node
@@ -26,8 +25,7 @@ GREATER: Final = ("acc", "top", "AR@", "auc", "precision", "mAP", "mDice", "mIoU
 LESS: Final = ("loss",)
 
 
-@dataclass(frozen=True)
-class Evaluator:
+class Evaluator(NamedTuple):
     """One metric.
 
     Args:

@@ -11,6 +11,7 @@ from provecfg.catalog.losses import PLUGIN_LOSSES, PluginLoss
 from provecfg.facts.lookup import UNKNOWN, Lookup, entries, kind_of
 from provecfg.facts.numbers import count, number
 from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 
 OWN_LOSS_CALLS: Final = frozenset(
     {
@@ -231,3 +232,29 @@ def heads_of(config: Lookup) -> Iterator[Head]:
             yield Head(node, role, None, config)
         elif node.is_list:
             yield from (Head(item, role, int(item.step), config) for item in node if item.is_dict)
+
+
+_READ: Final = {
+    # mmsegmentation 1.2.2 and 1.4.2, models/segmentors; decode_heads/point_head.py; models/data_preprocessor.py
+    ("BaseSegmentor", "test_cfg"): ("mode", "crop_size", "stride"),
+    ("PointHead", "train_cfg"): ("num_points", "oversample_ratio", "importance_sample_ratio"),
+    ("PointHead", "test_cfg"): ("subdivision_steps", "subdivision_num_points", "scale_factor"),
+    ("SegDataPreProcessor", "test_cfg"): ("size", "size_divisor"),
+}
+"""What a class, or one that inherits from it, reads of the model's `train_cfg` and `test_cfg`, and of its own."""
+
+
+def settings_read(infos: Iterable[ClassInfo], key: str) -> list[str]:
+    """What classes, or those that they inherit from, read of a dict of settings.
+
+    Args:
+        infos: The segmentor and its heads, or the data preprocessor.
+        key: `train_cfg` or `test_cfg`.
+    """
+    infos = list(infos)
+    return [
+        name
+        for (owner, of), names in _READ.items()
+        if of == key and any(info.is_a(owner) for info in infos)
+        for name in names
+    ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provecfg.registry import ClassInfo, Fate
 from provecfg.registry.domains import Breach, Domains
-from provecfg.registry.preconditions import Refusal
 from provecfg.registry.stated_types import StatedType, misfit
+
+if TYPE_CHECKING:
+    from provecfg.registry.preconditions import Refusal
 
 
 class Part:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from provecfg.facts.arguments import Owners, is_for_the_runner
 from provecfg.facts.lookup import Lookup
@@ -15,7 +14,9 @@ from provecfg.mmconfig import Node
 from provecfg.registry.accepted import accepted, digest
 from provecfg.registry.domains import Breach
 from provecfg.registry.layout import RUNNER_METHODS
-from provecfg.registry.preconditions import Refusal, refusal, refusal_by_method
+
+if TYPE_CHECKING:
+    from provecfg.registry.preconditions import Refusal
 
 RUNNER_NAME: Final = "mmengine"
 """What is said to refuse a section of the top level."""
@@ -63,8 +64,14 @@ def refused_values_of(
 
 def _refusal_of(config: Lookup, part: Part, *, is_whole: bool) -> Refusal | None:
     info, value = part.info, part.value
+
+    def follow() -> Refusal | None:
+        from provecfg.registry.preconditions import refusal  # most configs' parts are known to be accepted
+
+        return refusal(info, value, is_whole=is_whole)
+
     asked = f"{info.dotted} {'whole' if is_whole else 'part'}"
-    return _known(config, asked, value, functools.partial(refusal, info, value, is_whole=is_whole))
+    return _known(config, asked, value, follow)
 
 
 def refused_by_runner(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
@@ -74,7 +81,13 @@ def refused_by_runner(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused
         return
     values = config.root.value
     whole = {key: values[key] for key in runner.parameters if key in values}
-    refused = _known(config, "Runner", whole, functools.partial(refusal, runner, whole))
+
+    def follow() -> Refusal | None:
+        from provecfg.registry.preconditions import refusal
+
+        return refusal(runner, whole)
+
+    refused = _known(config, "Runner", whole, follow)
     if refused is not None:
         yield Refused(config.root, RUNNER_NAME, refused, _nodes_at(config.root, refused.keys))
 
@@ -91,7 +104,12 @@ def refused_section_of(config: Lookup, key: str, *, is_whole_run: bool) -> Itera
     runner, node = config.class_cache.runner, config.get(key)
     if runner is None or node is None or node.value is None or not is_for_the_runner(config, key):
         return
-    follow = functools.partial(refusal_by_method, runner, method, {argument: node.value})
+
+    def follow() -> Refusal | None:
+        from provecfg.registry.preconditions import refusal_by_method
+
+        return refusal_by_method(runner, method, {argument: node.value})
+
     refused = _known(config, method, node.value, follow)
     if refused is None:
         return

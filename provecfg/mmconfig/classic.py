@@ -27,12 +27,14 @@ from provecfg.mmconfig.problems import (
 )
 from provecfg.mmconfig.resolved import Resolved
 from provecfg.mmconfig.settle import settled
+from provecfg.mmconfig.shipped_bases import namesakes
 from provecfg.mmconfig.sizes import size_of
 from provecfg.mmconfig.source import Position
 from provecfg.mmconfig.special import BaseReference
 from provecfg.mmconfig.statements import BASE_KEY, Statements
 from provecfg.mmconfig.values import ConfigDict, ConfigList, ConfigTuple, Opaque, Origin
 from provecfg.mmconfig.view import Layer
+from provecfg.spelling import first_few
 
 DEPRECATION_KEY = "_deprecation_"
 
@@ -138,7 +140,8 @@ class _Classic:
         if error.span is not None:  # something in the base, not in how it is named
             self._problems.append(file_finding(error.problem, error.message, base.path, error.span, hint=error.hint))
         elif error.problem is MISSING_FILE:
-            self._report(MISSING_BASE, f"the base {base.name!r}: {error.message}", base.position, error.hint)
+            hint = error.hint or _hint_for(base.name)
+            self._report(MISSING_BASE, f"the base {base.name!r}: {error.message}", base.position, hint)
         else:
             self._report(error.problem, error.message, base.position, error.hint)
 
@@ -278,6 +281,12 @@ class _Classic:
                 key=clash.key,
             )
         return merged
+
+
+def _hint_for(name: str) -> str | None:
+    """The base of mmsegmentation's that a base which is not there may mean."""
+    known = namesakes(name)
+    return f"mmsegmentation has {first_few(known)}" if known else None
 
 
 def _unique_layers(own: Layer, bases: list[tuple[Resolved, Base]]) -> tuple[Layer, ...]:

@@ -14,7 +14,6 @@ from provecfg.findings import Finding, Span
 from provecfg.mmconfig.bases import Base, classic_base
 from provecfg.mmconfig.budget import MAX_FILES, MAX_PROBLEMS, Budget, LimitError
 from provecfg.mmconfig.compiler import check_compiles
-from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml
 from provecfg.mmconfig.files import UnreadableError
 from provecfg.mmconfig.problems import (
     MISSING_VARIABLE,
@@ -133,8 +132,6 @@ def _parse(path: Path, text: str, budget: Budget, *, lazy: bool) -> ParsedFile:
         parsed.problems.append(file_finding(TOO_LARGE, limit.what, path))
     except SyntaxError as error:
         parsed.problems.append(_syntax_problem(error, source))
-    except DataError as error:
-        parsed.problems.append(file_finding(SYNTAX_ERROR, error.message, path, source.span(error.position)))
     if not lazy:
         _find_bases(parsed, budget)
     return parsed
@@ -144,15 +141,20 @@ def _parse_data(parsed: ParsedFile, budget: Budget) -> None:
     """Read JSON or YAML.
 
     Raises:
-        DataError: It is neither.
         LimitError: It is too large or too deep.
     """
+    from provecfg.mmconfig.data_files import DataError, Unread, read_json, read_yaml  # most configs are Python
+
     source = parsed.source
-    if source.path.suffix == ".json":
-        parsed.data = read_json(source, parsed.references, budget)
-        return
     unread: list[Unread] = []
-    parsed.data = read_yaml(source, parsed.references, budget, unread)
+    try:
+        if source.path.suffix == ".json":
+            parsed.data = read_json(source, parsed.references, budget)
+        else:
+            parsed.data = read_yaml(source, parsed.references, budget, unread)
+    except DataError as error:
+        parsed.problems.append(file_finding(SYNTAX_ERROR, error.message, source.path, source.span(error.position)))
+        return
     for reason, position in unread[:MAX_PROBLEMS]:
         parsed.problems.append(file_finding(UNREAD_VALUE, f"not judged: {reason}", source.path, source.span(position)))
 

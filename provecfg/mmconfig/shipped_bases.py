@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -70,6 +71,29 @@ def shipped_text(path: Path) -> str:
     if name not in bases.texts:
         raise UnreadableError(MISSING_FILE, f"{name} is no config of {bases.release}")
     return bases.texts[name]
+
+
+_BATCHES: Final = re.compile(r"\d+xb\d+")
+"""GPUs and images on each, which names have had since mmsegmentation 1.0."""
+
+
+def namesakes(name: str) -> list[str]:
+    """The configs that a name may mean: of the same words in any order, as those of mmsegmentation 0.x had them.
+
+    Args:
+        name: A path or name of a config, with its ending.
+
+    Returns:
+        Each as a config names it as its base, in order.
+    """
+    words = _words(name)
+    return [f"{PACKAGE}::{path}" for path in sorted(shipped_bases().texts) if _words(path) == words]
+
+
+def _words(path: str) -> list[str]:
+    """The words of a file's name, without those for GPUs and batch, sorted."""
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    return sorted(word for word in re.split("[_-]", stem) if word and not _BATCHES.fullmatch(word))
 
 
 @functools.cache

@@ -50,7 +50,7 @@ TOP_LEVEL: Final[Mapping[str, str | None]] = MappingProxyType(
         # mmsegmentation 1.2.2, tools/train.py, tools/test.py, tools/analysis_tools
         "tta_model": "model",
         "runner_type": None,
-        "tta_pipeline": None,
+        "tta_pipeline": "transform",
         # mmengine 0.10.7, config/config.py
         "custom_imports": None,
         "env_variables": None,

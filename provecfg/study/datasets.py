@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
@@ -230,7 +229,7 @@ def _joined(entry: DatasetEntry, own: dict[str, Any]) -> Dataset:
     parts = tuple(dataset_of(choice) for choice in entry.join)
     first = parts[0]
     own = {"resize_scale": first.resize_scale, **own, "root": first.root, "root_variable": first.root_variable}
-    return replace(first, **own, joined=parts, test=first.test if all(part.test for part in parts) else None)
+    return first._replace(**own, joined=parts, test=first.test if all(part.test for part in parts) else None)
 
 
 def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset:
@@ -241,13 +240,13 @@ def _changed(entry: DatasetEntry, base: Dataset, own: dict[str, Any]) -> Dataset
     stated = entry.model_fields_set
     of_labels = {"encoding", "channel_order", "mapping", "ignore", "reduce_zero_label", "cache_labels"}
     if not stated & {"train", "val", "test", *of_labels}:
-        return replace(base, **own)
+        return base._replace(**own)
     paired = base.as_paired()
     splits = _splits(entry, paired.splits)
     if stated & {"encoding", "mapping", "ignore", "reduce_zero_label"}:
         own |= {"encoding": entry.encoding, "mapping": _mapping(entry, base.classes)}
         own["channel_order"] = entry.channel_order
-    return replace(paired, **own, train=splits["train"], val=splits["val"], test=splits.get("test"))
+    return paired._replace(**own, train=splits["train"], val=splits["val"], test=splits.get("test"))
 
 
 def _splits(entry: DatasetEntry, of_base: Mapping[str, Split]) -> dict[str, Split]:

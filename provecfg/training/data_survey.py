@@ -160,5 +160,5 @@ def _of_mmseg(leaves: Mapping[str, Any], root: Path) -> tuple[Dataset, Path] | N
             return None
         splits[name] = Split(prefix["img_path"], prefix["seg_map_path"], leaf.get("ann_file") or None)
     test = splits.get("test")
-    changed = replace(known, train=splits["train"], val=splits["val"], test=None if test == splits["val"] else test)
+    changed = known._replace(train=splits["train"], val=splits["val"], test=None if test == splits["val"] else test)
     return changed, root

@@ -85,7 +85,6 @@ FAULTY = (
         "mmseg#3350",
         (f"{TRAIN}.dataset.pipeline",),
         says="GenerateEdge",
-        not_yet="nothing is said",
     ),
     Faulty(
         "R02/bad.py",
@@ -101,7 +100,6 @@ FAULTY = (
         "mmseg#1677",
         (f"{TRAIN}.pipeline[2]", TRAIN),
         says="MultiImageMixDataset",
-        not_yet="nothing is said",
     ),
     Faulty(
         "R05/bad.py",
@@ -135,7 +133,6 @@ FAULTY = (
         "a tta_pipeline of mmseg 0.x",
         "mmseg#3025",
         ("tta_pipeline[1]",),
-        not_yet="nothing is said: tta_pipeline is not judged",
     ),
     Faulty(
         "R10/bad.py",
@@ -158,7 +155,6 @@ FAULTY = (
         ("test_cfg",),
         says="model.test_cfg",
         alone=True,
-        not_yet="three findings, an argument each, that say to leave it out",
     ),
     Faulty(
         "R13/bad.py",
@@ -166,7 +162,6 @@ FAULTY = (
         "mmseg#3179",
         (f"{TRAIN}.pipeline[2]",),
         says="gt_seg_map",
-        not_yet="nothing is said",
     ),
     Faulty(
         "R13/bad2.py",
@@ -174,7 +169,6 @@ FAULTY = (
         "mmseg#1922",
         (f"{TRAIN}.pipeline[2].keymap",),
         says="gt_seg_map",
-        not_yet="nothing is said of the keymap",
     ),
     Faulty("R14/bad.py", "optimizer_config of mmcv 1.x is not read", "mmdet#11232", ("optimizer_config",), alone=True),
     Faulty(
@@ -233,14 +227,12 @@ FAULTY = (
         "every validation repeats its images a hundred times",
         "mmseg#1063",
         (VAL,),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R25/bad.py",
         "control characters in a path that was meant to have backslashes",
         "mmseg#2145",
         (f"{TRAIN}.data_root", "root"),
-        not_yet="nothing is said",
     ),
     Faulty(
         "R26/bad.py",
@@ -248,7 +240,6 @@ FAULTY = (
         "mmseg#3621",
         says="mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py",
         alone=True,
-        not_yet="the name in mmseg is not said",
     ),
     Faulty(
         "R28/bad.py",
@@ -289,7 +280,6 @@ FAULTY = (
         ("load_from",),
         Judge.PROVE,
         folder="R32",
-        not_yet="the weights are not compared with the model's",
     ),
     Faulty(
         "wild/h/missing_base.py",

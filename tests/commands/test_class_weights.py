@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,7 @@ def test_cityscapes_is_nested_and_its_other_files_are_left_alone(tmp_path: Path,
 
 
 def test_an_ignored_label_of_a_dataset_is_its_own(data: Data) -> None:
-    dataset = dataclasses.replace(DATASETS["bdd10k"], classes=("road", "rest"), ignore_index=7)
+    dataset = DATASETS["bdd10k"]._replace(classes=("road", "rest"), ignore_index=7)
     files = label_counts.find_label_files(data(a=[[0, 1, 7, 7]]), dataset)
     counts = label_counts.count_labels(files, dataset)
     assert (counts.ignored_pixels, counts.labelled_pixels) == (2, 2)

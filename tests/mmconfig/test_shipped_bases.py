@@ -9,7 +9,7 @@ import pytest
 
 from docs.generate.shipped_bases import installed_bases
 from provecfg.mmconfig import read_config
-from provecfg.mmconfig.shipped_bases import ARCHIVE, is_shipped, packed, shipped_bases, whole_configs
+from provecfg.mmconfig.shipped_bases import ARCHIVE, is_shipped, namesakes, packed, shipped_bases, whole_configs
 
 CHILD = "_base_ = 'mmseg::segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py'\n"
 
@@ -53,3 +53,20 @@ def test_a_base_that_mmseg_does_not_have_is_said_to_be_missing(tmp_path: Path) -
         "the base 'mmseg::segformer/segformer_mit-b9.py': segformer/segformer_mit-b9.py is no config of "
         f"{shipped_bases().release}"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        (
+            "./segformer_mit-b0_512x512_160k_ade20k.py",
+            ["mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py"],
+        ),
+        ("../../_base_/models/fcn_r50-d8.py", ["mmseg::_base_/models/fcn_r50-d8.py"]),
+        ("segformer_mit-b9_512x512_160k_ade20k.py", []),
+        ("mine.py", []),
+        ("", []),
+    ],
+)
+def test_a_base_of_another_release_or_folder_is_known_by_its_words(name: str, known: list[str]) -> None:
+    assert namesakes(name) == known

@@ -31,6 +31,15 @@ def smaller_than_crop(padding: str) -> str:
     )
 
 
+def trained_with(step: str) -> str:
+    """A config whose training has a step before the crop."""
+    return (
+        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
+        f"    pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), {step},\n"
+        "              dict(type='RandomCrop', crop_size=(64, 64)), dict(type='PackSegInputs')]))"
+    )
+
+
 def weight_from_zero(schedule: str) -> str:
     """A config with a loss of weight 0, and a hook that sets the weight of one."""
     return (
@@ -75,6 +84,15 @@ def weight_from_zero(schedule: str) -> str:
             "    type='CityscapesDataset', data_prefix=dict(img_dir='mine', img_path='theirs', seg_map_path='gt')))",
             "DATA004",
             "val_dataloader.dataset.data_prefix.img_dir",
+        ),
+        # all images below a root, those of training among them
+        (
+            "train_dataloader = dict(sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset',\n"
+            "    data_root='data', data_prefix=dict(img_path='images/train', seg_map_path='labels/train')))\n"
+            "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+            "    type='CityscapesDataset', data_root='data'))",
+            "DATA030",
+            "val_dataloader.dataset.data_prefix",
         ),
         # one mean is taken off each channel, and three means make three channels of one
         *(
@@ -154,6 +172,12 @@ def test_a_mistake_is_told_at_its_place(text: str, code: str, key: str, tmp_path
         "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
         "    type='CityscapesDataset', pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),\n"
         "    dict(type='Resize', scale=(2048, 1024), keep_ratio=True), dict(type='PackSegInputs')]))",
+        # a mosaic that is never drawn, colours alone in a keymap of one's own, and a pass through the images
+        trained_with("dict(type='RandomMosaic', prob=0, img_scale=(64, 64))"),
+        trained_with("dict(type='Albu', keymap=dict(img='image'), transforms=[dict(type='Blur')])"),
+        trained_with("dict(type='Albu', transforms=[dict(type='HorizontalFlip')])"),
+        "val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(\n"
+        "    type='RepeatDataset', times=1, dataset=dict(type='CityscapesDataset')))",
         # a hook that is written out twice, since a variable held it
         "earliest = dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')\n"
         "custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIoU', rule='greater')]",
@@ -212,6 +236,8 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
         ("batch_size=1,", "batch_size=1, persistent_workers=[False],", "REG108", "persistent_workers"),
         ("depth=18", "depth=18, in_channels=30", "HEAD030", ".backbone.in_channels"),
         ("train_cfg=dict(),", "train_cfg=dict(channels=16),", "HEAD029", ".train_cfg.channels"),
+        ("val_cfg = dict(type='ValLoop')", "val_cfg = dict(mode='slide')", "REG002", "val_cfg.mode"),
+        ("val_cfg =", "val_dataloader['dataset'] = None\nval_cfg =", "DATA037", "val_dataloader.dataset"),
     ],
 )
 def test_one_mistake_in_a_right_run_is_told(right: str, wrong: str, code: str, key: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _MOST_TRIED: Final = 16
 _MOST_ASKED: Final = 3
 """Values of a kind of which the source is asked, which takes as long as to try them."""
 _MOST_OTHERS: Final = 12
-"""Changes of other arguments that a refusal has to outlast, beside those of every flag."""
+"""Changes of other arguments that a refusal has to outlast, beside those of every flag; the rest as time allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,9 @@ class Inference:
             whole = self._whole(base, path)
             value = value_at(whole, path)
             changes: list[Any] = [None]
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if value is None and "." not in path:
+                changes = [*self.subject.values_of(path)]
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
                 changes += [1, 0]
             elif isinstance(value, str):
                 changes += self.subject.texts
@@ -252,19 +254,30 @@ class Inference:
         """
         outlasting: dict[str, dict[str, Evidence]] = defaultdict(dict)
         for path, candidates in refused.items():
-            argument = path.removesuffix(ITEMS)
-            others = [changed for other, changed in gentle if not f"{argument}.".startswith(f"{other}.")]
-            flags = [switch for switch in switches if not f"{argument}.".startswith(f"{switch.path}.")]
+            others = self._beside(path, gentle)
+            flags = [switch for switch in switches if _is_another(switch.path, path)]
             for kind, evidence in candidates.items():
-                if not all(
-                    self._is_still_refused(o, path, kind) for o in others[:: max(1, len(others) // _MOST_OTHERS)]
-                ):
+                if not all(self._is_still_refused(changed, path, kind) for changed in others[:_MOST_OTHERS]):
                     continue
                 lifting = [switch for switch in flags if not self._is_still_refused(switch.values, path, kind)]
                 if not self._is_over() and all(self._is_off_by_default(switch) for switch in lifting):
                     unless = tuple((switch.path, switch.value) for switch in lifting)
                     outlasting[path][kind] = evidence._replace(unless=unless)
-        return dict(outlasting)
+        for path, kinds in outlasting.items():
+            for kind in list(kinds):
+                if any(self._is_seen_to_lift(changed, path, kind) for changed in self._beside(path, gentle)):
+                    del kinds[kind]
+        return {path: kinds for path, kinds in outlasting.items() if kinds}
+
+    def _is_seen_to_lift(self, changed: Values, path: str, kind: str) -> bool:
+        return not self._is_still_refused(changed, path, kind) and not self._is_over()
+
+    @staticmethod
+    def _beside(path: str, gentle: Sequence[tuple[str, Values]]) -> list[Values]:
+        """Changes of other arguments, first some that are spread over all of them."""
+        others = [changed for other, changed in gentle if _is_another(other, path)]
+        step = max(1, len(others) // _MOST_OTHERS)
+        return [changed for start in range(step) for changed in others[start::step]]
 
     def _is_still_refused(self, changed: Values, path: str, kind: str) -> bool:
         """Whether a value of a kind is refused, in whichever way, with other arguments changed; not if time is over."""
@@ -282,6 +295,11 @@ class Inference:
     def _is_off_by_default(self, switch: Switch) -> bool:
         """Whether a config that does not name the flag has the value that the switch changes."""
         return self.subject.defaults.get(switch.path) is (not switch.value)
+
+
+def _is_another(other: str, path: str) -> bool:
+    """Whether what stands at a path stays where the value at another one is changed."""
+    return not f"{path.removesuffix(ITEMS)}.".startswith(f"{other}.")
 
 
 def shortened(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -59,7 +61,12 @@ class ParameterHistory:
     def of(self, parameter: str) -> list[np.ndarray]:
         """Values of a parameter, for each group."""
         at = self._parameters.index(parameter) * self._groups
-        return [np.asarray(row, dtype=np.float64) for row in self._rows[at : at + self._groups]]
+        return [real_numbers(row) for row in self._rows[at : at + self._groups]]
+
+
+def real_numbers(values: Sequence[Any]) -> np.ndarray:
+    """(n,) float64: the values; NaN for a complex one, which a negative number to the power of a fraction is."""
+    return np.asarray([math.nan if isinstance(value, complex) else value for value in values], dtype=np.float64)
 
 
 def advance(schedulers: list[KeyedScheduler], steps: int, history: ParameterHistory) -> None:

@@ -15,7 +15,14 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 from provecfg.proof.clock.dry_run import CountingRunner
 from provecfg.proof.clock.optimizer_groups import optimizers_of
-from provecfg.proof.clock.scheduler_steps import ParameterHistory, SchedulerError, advance, advance_epochs, one_step
+from provecfg.proof.clock.scheduler_steps import (
+    ParameterHistory,
+    SchedulerError,
+    advance,
+    advance_epochs,
+    one_step,
+    real_numbers,
+)
 from provecfg.proof.exceptions import described
 
 MOST_STEPS = 2_000_000
@@ -138,7 +145,7 @@ def scheduler_alone(runner: CountingRunner, stepped: SteppedScheduler, steps: in
     for _ in range(ceil(steps)):
         values.append(group[scheduler.param_name])
         one_step(stepped.key, scheduler)
-    return np.asarray(values)
+    return real_numbers(values)
 
 
 def _listed(declared: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from provecfg.proof.declared.hook_starts import started
 from provecfg.proof.declared.loading import merged_unawares
 from provecfg.proof.declared.problems import DOES_NOT_PREDICT, NOT_BUILT, NOT_IMPORTED, SCOPE_WITHOUT_PACKAGE
 from provecfg.proof.declared.recorded_config import Reads
+from provecfg.proof.declared.starting_weights import nothing_loaded
 from provecfg.proof.declared.variables import unread_variables
 from provecfg.proof.section import Section
 from provecfg.proof.subject import Subject, nothing_printed
@@ -51,6 +52,7 @@ def check(subject: Subject, built: Built) -> Section:
         *unread_variables(by_path, subject.files, parts),
         *merged_unawares(subject.files, lambda key: by_path[key].declared if key in by_path else {}, parts),
         *_unimported(declaration.config, by_path, parts),
+        *nothing_loaded(subject.config, parts),
     ]
     with nothing_printed():
         findings += started(parts)

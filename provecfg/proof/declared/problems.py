@@ -112,3 +112,9 @@ LEFTOVER = Problem(
     "It is taken in **kwargs, and nothing is done with it.",
     Severity.NOTE,
 )
+NOTHING_LOADED = Problem(
+    "PROOF019",
+    "nothing-loaded",
+    "None of the weights that `load_from` names is one of the model's.",
+    "mmengine loads what fits, logs the rest, and trains from random weights.",
+)

@@ -180,6 +180,24 @@ def validated_on_training_images(facts: Facts) -> Iterator[Mark]:
         if samples is not None and samples in trained:
             node = dataset.node.dig("data_prefix.img_path") or dataset.node.get("images") or dataset.node
             yield Mark(node, f"validation reads the images of {samples[0]!r}, and so does training", "name another")
+        elif any(_is_below(facts, other, dataset) for other in train.datasets):
+            root = dataset.node.value["data_root"]
+            message = f"validation reads all images below {root!r}, and those of training are among them"
+            yield Mark(dataset.node, message, "say which folders are its own", missing="data_prefix")
+
+
+def _is_below(facts: Facts, part: Dataset, whole: Dataset) -> bool:
+    """Whether a dataset names a folder of the root that another one of its class takes all images of."""
+    values, folder = whole.node.value, part.node.dig("data_prefix.img_path")
+    if folder is None or not isinstance(folder.value, str) or not folder.value.strip("./"):
+        return False
+    info = facts.class_of(whole.node, "dataset")
+    if info is None or info.is_of_user or not info.is_a("BaseSegDataset") or part.kind != whole.kind:
+        return False
+    if "data_prefix" in values or values.get("ann_file") or values.get("data_root") != part.node.value.get("data_root"):
+        return False
+    prefix = facts.argument(whole.node, "data_prefix", "dataset")
+    return isinstance(values.get("data_root"), str) and isinstance(prefix, dict) and prefix.get("img_path") == ""
 
 
 _SPLITS: Final = {
@@ -269,3 +287,42 @@ def images_for_labels(facts: Facts) -> Iterator[Mark]:
                 yield Mark(
                     images, f"images from {images.value!r}, and labels from {labels.value!r}", "exchange the two"
                 )
+
+
+_SHORT_ESCAPES: Final = {"\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
+"""Control characters that a backslash and a letter stand for."""
+_PATHS_OF_A_DATASET: Final = ("data_root", "ann_file", "img_dir", "ann_dir")
+_PATHS_OF_A_RUN: Final = ("load_from", "work_dir", "model.pretrained", "model.backbone.init_cfg.checkpoint")
+
+
+@rule("DATA046", Severity.ERROR)
+def control_character_in_a_path(facts: Facts) -> Iterator[Mark]:
+    """A path has a control character in it: a backslash and a letter were read as one.
+
+    Why it matters: in a plain text, `\\n` is the end of a line and `\\t` a tab. No folder has that name: the run fails
+    with a FileNotFoundError that shows another path than the config has.
+
+    Bad:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset', data_root='D:\\new\\train'))
+
+    Good:
+        train_dataloader = dict(
+            sampler=dict(type='InfiniteSampler'), dataset=dict(type='CityscapesDataset', data_root=r'D:\\new\\train'))
+
+    Source: the Python language reference, 2.4.1, escape sequences; mmsegmentation issue 2145.
+    """
+    nodes = [facts.get(key) for key in _PATHS_OF_A_RUN]
+    for _, dataset in facts.datasets:
+        nodes += [dataset.node.get(key) for key in _PATHS_OF_A_DATASET]
+        prefix = dataset.node.get("data_prefix")
+        nodes += list(prefix) if prefix is not None and prefix.is_dict else []
+    for node in nodes:
+        text = node.value if node is not None and isinstance(node.value, str) else ""
+        written = next((_SHORT_ESCAPES[letter] for letter in text if letter in _SHORT_ESCAPES), None)
+        if node is not None and written is not None:
+            yield Mark(
+                node,
+                f"{text!r} has a control character in it, written {written}",
+                "put an r before the quotes, double the backslashes, or write / instead",
+            )

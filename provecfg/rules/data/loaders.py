@@ -7,6 +7,7 @@ from typing import Final
 
 from provecfg.facts.arguments import is_for_the_runner
 from provecfg.facts.facts import Facts
+from provecfg.facts.numbers import count
 from provecfg.findings import Severity
 from provecfg.mmconfig import DottedName
 from provecfg.rules.edits import fix, renamed, replaced
@@ -51,7 +52,7 @@ _BUILT_OF_DICTS: Final = ("dataset", "sampler", "batch_sampler")
 
 @rule("DATA037", Severity.ERROR)
 def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
-    """A dataset or a sampler is a list or a text, where a dict is built.
+    """A dataset or a sampler is a list or a text, or a dataset None, where a dict is built.
 
     Why it matters: mmengine builds a dict and takes anything else for the object itself, which has nothing of a dataset
     or a sampler: the run fails when the loader is made or goes through it.
@@ -71,7 +72,8 @@ def part_of_a_loader_is_no_dict(facts: Facts) -> Iterator[Mark]:
             part = loader.node.get(key)
             if part is None or isinstance(part.value, DottedName):
                 continue
-            if isinstance(part.value, (list, tuple, str, int, float)):
+            is_taken_away = key == "dataset" and part.value is None and facts.is_whole_run
+            if is_taken_away or isinstance(part.value, (list, tuple, str, int, float)):
                 yield Mark(part, f"{key} is {part.value!r:.60}, and no dict that can be built", "give it as one dict")
 
 
@@ -127,6 +129,39 @@ def not_shuffled(facts: Facts) -> Iterator[Mark]:
             "set shuffle=True",
             fix("shuffle them", replaced(node, True), safe=False),
         )
+
+
+@rule("DATA045", Severity.WARNING)
+def validated_repeatedly(facts: Facts) -> Iterator[Mark]:
+    """A validation goes through its images several times.
+
+    Why it matters: nothing is drawn in a validation, so that each pass gives the same scores: it takes several times as
+    long for the same numbers.
+
+    Bad:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='RepeatDataset', times=100, dataset=dict(type='CityscapesDataset')))
+
+    Good:
+        val_dataloader = dict(
+            sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(type='CityscapesDataset'))
+
+    Source: mmengine 0.10.7, dataset/dataset_wrapper.py, `RepeatDataset`; mmsegmentation issue 1063.
+    """
+    for loader in facts.loaders:
+        dataset = loader.node.get("dataset")
+        if loader.split == "train" or dataset is None:
+            continue
+        for node in dataset.walk():
+            info = facts.class_of(node, "dataset") if node.type == "RepeatDataset" else None
+            times = count(node.value.get("times")) if info is not None and not info.is_of_user else None
+            if times is not None and times > 1:
+                yield Mark(
+                    node.get("times") or node,
+                    f"the images are gone through {times} times, for the same scores",
+                    "leave RepeatDataset out",
+                )
 
 
 LOADER_KEYS: Final = frozenset(

@@ -231,7 +231,7 @@ def _packs_by_itself(facts: Facts, loader: Loader, dataset: Dataset) -> bool:
     return False
 
 
-def _whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
+def whole_pipelines(facts: Facts) -> Iterator[tuple[Loader, Dataset]]:
     """Datasets whose transforms are all known, so that what is not there is missing."""
     if not facts.is_mmseg:
         return
@@ -275,7 +275,7 @@ def no_image_loaded(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/basesegdataset.py, `load_data_list`; mmcv 2.1.0, transforms/loading.py.
     """
-    for _, dataset in _whole_pipelines(facts):
+    for _, dataset in whole_pipelines(facts):
         kinds = [transform.type or "" for transform in dataset.transforms]
         if "PackSegInputs" in kinds and not any(kind.startswith("Load") and "Image" in kind for kind in kinds):
             pipeline = dataset.node.get("pipeline") or dataset.node
@@ -317,7 +317,7 @@ def labels_left_behind(facts: Facts) -> Iterator[Mark]:
     Source: mmcv 2.1.0, transforms/processing.py, `RandomFlip._flip`; mmsegmentation 1.2.2, models/utils/misc.py,
     models/decode_heads/decode_head.py, `loss_by_feat`.
     """
-    for loader, dataset in _whole_pipelines(facts):
+    for loader, dataset in whole_pipelines(facts):
         if loader.split != "train":
             continue
         is_cut = any(transform.type in _CUTTING for transform in dataset.transforms)
@@ -355,7 +355,7 @@ def labels_loaded_twice(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/transforms/loading.py, `LoadAnnotations._load_seg_map`; issue 2452.
     """
-    for loader, dataset in _whole_pipelines(facts):
+    for loader, dataset in whole_pipelines(facts):
         loads = [transform for transform in dataset.transforms if _loads_label_maps(facts, transform)]
         moves = any(transform.type in _MOVING_TWICE for transform in dataset.transforms)
         if loader.split == "train" and len(loads) > 1 and moves:
@@ -390,7 +390,7 @@ def packed_too_early(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/transforms/formatting.py, `PackSegInputs.transform`.
     """
-    for _, dataset in _whole_pipelines(facts):
+    for _, dataset in whole_pipelines(facts):
         packed = False
         for transform in dataset.transforms:
             if packed:
@@ -427,7 +427,7 @@ def validated_by_chance(facts: Facts) -> Iterator[Mark]:
 
     Source: mmsegmentation 1.2.2, datasets/transforms/transforms.py.
     """
-    for loader, dataset in _whole_pipelines(facts):
+    for loader, dataset in whole_pipelines(facts):
         if loader.split == "train":
             continue
         for transform in dataset.transforms:

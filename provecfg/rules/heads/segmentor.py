@@ -8,7 +8,7 @@ from typing import Final
 from provecfg.facts.data import Dataset, final_size, is_no_pair, pair
 from provecfg.facts.facts import Facts
 from provecfg.facts.lookup import scope_and_name
-from provecfg.facts.model import Head
+from provecfg.facts.model import Head, settings_read
 from provecfg.facts.numbers import count
 from provecfg.findings import Severity
 from provecfg.invariants import images_for_pooled_batch_norm
@@ -200,16 +200,6 @@ def _makes_own_images(facts: Facts) -> bool:
     return any(info is None or info.is_of_user for info in infos)
 
 
-_READ: Final = {
-    # mmsegmentation 1.2.2 and 1.4.2, models/segmentors; decode_heads/point_head.py; models/data_preprocessor.py
-    ("BaseSegmentor", "test_cfg"): ("mode", "crop_size", "stride"),
-    ("PointHead", "train_cfg"): ("num_points", "oversample_ratio", "importance_sample_ratio"),
-    ("PointHead", "test_cfg"): ("subdivision_steps", "subdivision_num_points", "scale_factor"),
-    ("SegDataPreProcessor", "test_cfg"): ("size", "size_divisor"),
-}
-"""What a class, or one that inherits from it, reads of the model's `train_cfg` and `test_cfg`, and of its own."""
-
-
 @rule("HEAD029", Severity.WARNING)
 def unread_key_of_the_model(facts: Facts) -> Iterator[Mark]:
     """Nothing reads a key of the model's `train_cfg` or `test_cfg`.
@@ -251,7 +241,7 @@ def _is_of_mmseg(info: ClassInfo) -> bool:
 
 def _unread(section: Node | None, readers: list[ClassInfo], key: str) -> Iterator[Mark]:
     """The keys of a `train_cfg` or `test_cfg` that none of the classes reads; one that is None does nothing anyway."""
-    known = [name for (owner, of), names in _READ.items() if of == key for name in names if _has(readers, owner)]
+    known = settings_read(readers, key)
     for node in section if section is not None and section.is_dict else ():
         if node.name in known or node.name.startswith("_") or node.value is None:
             continue
@@ -259,10 +249,6 @@ def _unread(section: Node | None, readers: list[ClassInfo], key: str) -> Iterato
         homes = [info.type_name for info in readers if node.name in info.parameters]
         hint = f"did you mean {near[0]!r}?" if near else f"{homes[0]} takes it" if homes else "leave it out"
         yield Mark(node, f"nothing reads {node.name!r} of {key}", hint, at_key=True, covers=node)
-
-
-def _has(infos: list[ClassInfo], name: str) -> bool:
-    return any(info.is_a(name) for info in infos)
 
 
 @rule("HEAD031", Severity.ERROR)

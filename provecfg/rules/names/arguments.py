@@ -9,6 +9,7 @@ from typing import Final
 
 from provecfg.facts.arguments import UnusedArgument, is_for_the_runner, loader_part_of
 from provecfg.facts.facts import Facts
+from provecfg.facts.model import settings_read
 from provecfg.facts.typed import Typed
 from provecfg.findings import Fix, Severity
 from provecfg.mmconfig import Node
@@ -42,9 +43,14 @@ def unknown_argument(facts: Facts) -> Iterator[Mark]:
             (inherited if _is_left_over(facts, unused) else own).append(unused)
         if inherited and not any(_means_deletion(unused.node) for unused in own):
             yield _left_over(inherited)
+        of_model = _read_by_the_model(facts, own)
+        if of_model:
+            yield _of_the_model(of_model)
         for typed, info, node, _ in own:
             if typed.slot == "train_cfg" and node.name == "by_epoch":
                 continue  # SCHED010
+            if any(node is unused.node for unused in of_model):
+                continue
             yield _argument(facts, typed, info, node, f"{info.type_name} takes no argument {node.name!r}", safe=True)
 
 
@@ -67,6 +73,33 @@ def _left_over(inherited: list[UnusedArgument]) -> Mark:
         _way_to_lose(info, {unused.node.name for unused in inherited}),
         covers=typed.node,
     )
+
+
+def _read_by_the_model(facts: Facts, refused: list[UnusedArgument]) -> list[UnusedArgument]:
+    """Those that a loop refuses and the model reads, in its own dict of the same name."""
+    infos = [
+        info for info in (facts.segmentor, *(facts.class_of(head.node) for head in facts.heads)) if info is not None
+    ]
+    return [
+        unused
+        for unused in refused
+        if unused.typed.registry == "loop" and unused.node.name in settings_read(infos, _settings_of(unused.typed))
+    ]
+
+
+def _settings_of(loop: Typed) -> str:
+    """The model's settings that are named as a loop is: those of the test are the validation's, too."""
+    return "train_cfg" if loop.slot == "train_cfg" else "test_cfg"
+
+
+def _of_the_model(refused: list[UnusedArgument]) -> Mark:
+    """One finding for all that a loop was given of the model's."""
+    typed, info, node, _ = refused[0]
+    names = first_few([repr(unused.node.name) for unused in refused], 6)
+    node = node if len(refused) == 1 else typed.node
+    home = f"model.{_settings_of(typed)}"
+    message = f"{info.type_name} takes no argument {names}: the model reads it, of {home}"
+    return Mark(node, message, f"move it to {home}", at_key=True, covers=node)
 
 
 def _way_to_lose(info: ClassInfo, names: set[str]) -> str:

@@ -113,6 +113,17 @@ def test_what_one_of_the_bases_allows_is_not_concluded() -> None:
     assert "value" not in kinds_refused(Dependent, {"value": 1}, {"value": 2, "mode": "text"})
 
 
+class Replaceable:
+    """Reads its names unless a folder is given in their place."""
+
+    def __init__(self, names: Any = ("a", "b"), folder: Any = None) -> None:
+        self.names = list(names) if folder is None else []
+
+
+def test_what_an_argument_that_is_none_by_default_lifts_is_not_concluded() -> None:
+    assert "names" not in kinds_refused(Replaceable, {})
+
+
 class Formatter:
     """Reads its names unless a flag says that it writes only, which it needs a folder for."""
 

@@ -173,6 +173,11 @@ def sampler(kind: str, part: str = "train") -> dict[str, Any]:
 
 
 FAULTS: dict[str, tuple[dict[str, Any], list[tuple[str, str]], str]] = {
+    "a rate that is complex": (
+        scheduled(WARMUP, {**DECAY, "end": 150.5}),
+        [("PROOF054", "param_scheduler[1]")],
+        "lr is nan at iteration 151",
+    ),
     "interval of zero": (
         {"train_cfg": {**ITERATIONS, "val_interval": 0}},
         [("PROOF040", "train_cfg.val_interval")],
@@ -352,6 +357,7 @@ def test_a_fault_is_found_where_it_was_written(prove, name: str) -> None:
 
 
 NO_FAULTS: dict[str, dict[str, Any]] = {
+    "a rate that is complex after the run": scheduled(WARMUP, {**DECAY, "end": 200.5}),
     "constant rate": {"param_scheduler": None},
     "restarts": scheduled(
         {

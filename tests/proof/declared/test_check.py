@@ -188,6 +188,30 @@ def test_a_fault_is_found_and_nothing_else(proved, changes: dict[str, Any], expe
     assert said(section) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", []),
+        ("module.", []),  # of a run of several processes, which mmengine takes off
+        ("network.", [("nothing-loaded", "load_from")]),
+    ],
+)
+def test_weights_that_training_starts_from_are_the_models(
+    proved, prefix: str, expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    weights = {f"{prefix}decode_head.conv_seg.bias": torch.zeros(19), "meta.step": torch.zeros(1)}
+    torch.save({"state_dict": weights}, tmp_path / "weights.pth")
+    section, _ = proved(load_from=str(tmp_path / "weights.pth"))
+    assert said(section) == expected
+
+
+def test_weights_of_a_part_are_said_to_be_the_parts(proved, tmp_path: Path) -> None:
+    torch.save({"conv_seg.bias": torch.zeros(19)}, tmp_path / "weights.pth")
+    section, _ = proved(load_from=str(tmp_path / "weights.pth"))
+    (finding,) = section.findings
+    assert "in model.decode_head" in (finding.hint or "")
+
+
 def test_a_failing_part_does_not_hide_another(proved) -> None:
     section, built = proved(
         model__decode_head__loss_decode=[{"type": "LovaszLoss"}],

@@ -120,6 +120,8 @@ def merged(base: Any, change: Any, depth: int) -> Any:
     if not isinstance(change, Mapping) or not isinstance(base, Mapping):
         return copy.deepcopy(change)
     is_dataset = "pipeline" in base
+    if is_dataset and "dataset" in change:  # a wrapper, around what the base has
+        return copy.deepcopy(dict(change)) | {"dataset": merged(base, change["dataset"], depth - 1)}
     is_other = "type" in change and base.get("type") not in (change["type"], *_with_ancestors(str(change["type"])))
     if (depth <= 0 or is_other) and not is_dataset:
         kept = {"dataset": base["dataset"]} if "dataset" in base else {}
@@ -286,7 +288,8 @@ def classes_of(dataset: str) -> tuple[str, ...]:
     """The classes that a dataset has by itself."""
     from mmseg.registry import DATASETS
 
-    return tuple(DATASETS.get(dataset.rpartition(".")[2]).METAINFO.get("classes", ()))
+    metainfo = getattr(DATASETS.get(dataset.rpartition(".")[2]), "METAINFO", {})  # a wrapper has none
+    return tuple(metainfo.get("classes", ()))
 
 
 def _heads(model: Any) -> Iterator[tuple[tuple[str, int], dict[str, Any]]]:

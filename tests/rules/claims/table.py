@@ -44,6 +44,7 @@ _WIDEST: Final = 90
 """Characters of an error's text that are shown."""
 
 NOT_TRIED: Final = {
+    "DATA044": "needs albumentations, which is not installed",
     "REG101": "of classes in files beside the config",
     "RUN014": "needs mlflow, which is not installed",
     **{code: f"in the {release} release alone, which is not installed" for code, release in NEED_RELEASE.items()},

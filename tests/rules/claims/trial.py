@@ -205,10 +205,17 @@ def draw_data(of_files: Mapping[str, Any], of_labels: Mapping[str, Any]) -> None
         head = head[-1]
     number, ignored = head.get("num_classes", 2), head.get("ignore_index", _IGNORED)
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
-        dataset, labelled = (config.get(key, {}).get("dataset") for config in (of_files, of_labels))
+        dataset, labelled = (_innermost(config.get(key, {}).get("dataset")) for config in (of_files, of_labels))
         if isinstance(dataset, Mapping) and "type" in dataset:
             labels = _number_of_labels(labelled if isinstance(labelled, Mapping) else dataset, number)
             _draw(dataset, labels, ignored)
+
+
+def _innermost(dataset: Any) -> Any:
+    """A dataset, without the wrappers around it."""
+    while isinstance(dataset, Mapping) and "dataset" in dataset:
+        dataset = dataset["dataset"]
+    return dataset
 
 
 def _number_of_labels(dataset: Mapping[str, Any], number: int) -> int:
