@@ -114,7 +114,14 @@ class Facts(Lookup):
 
     @Fact
     def losses(self) -> tuple[Loss, ...]:
-        """The losses that heads call plainly, those that a head has by default among them."""
+        """The losses that heads call plainly, those that a head has by default among them.
+
+        None of a model of the user's that is certain to be no segmentor of mmseg's: it need not ask its heads for any.
+        """
+        info = self.segmentor
+        is_known = info is not None and info.is_of_user and None not in info.ancestors
+        if info is not None and is_known and not info.is_a("BaseSegmentor"):
+            return ()
         return tuple(loss for head in self.heads for loss in head.losses)
 
     def losses_of(self, *kinds: str) -> Iterator[Loss]:

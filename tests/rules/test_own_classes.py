@@ -423,6 +423,13 @@ class StacksItself(BaseSegmentor):
         return [self.of(image) for image in inputs]
 
 @MODELS.register_module()
+class NoSegmentor(torch.nn.Module):
+    def __init__(self, decode_head, **kwargs):
+        super().__init__()
+        self.decode_head = MODELS.build(decode_head)
+        self.rest = kwargs
+
+@MODELS.register_module()
 class OfSegmentor(EncoderDecoder):
     def __init__(self, segmentor, data_preprocessor, backbone=None, decode_head=None, auxiliary_head=None, **kwargs):
         super().__init__(data_preprocessor=data_preprocessor, **segmentor)
@@ -535,6 +542,10 @@ OF_A_FORK = {
         f"model = dict(type='{segmentor}', auxiliary_head=None, decode_head=dict(_delete_=True, type='PIDHead', "
         "in_channels=2048, channels=128, num_classes=19, loss_decode=[dict(type='CrossEntropyLoss')] * 4))"
         for segmentor in ("FindsEdges", "EncoderDecoder")
+    ),
+    "a loss that nothing calls": tuple(
+        f"model = dict(type='{model}', decode_head=dict(loss_decode=dict(class_weight=[1.0, 2.0])))"
+        for model in ("NoSegmentor", "AddsALoss")
     ),
     "images that are not stacked": (
         "val_dataloader = dict(batch_size=2, dataset=dict(type='ADE20KDataset'))\n"
