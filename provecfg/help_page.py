@@ -19,11 +19,11 @@ def show() -> bool:
 
     Where it cannot be written, nothing is said: click, printing it anew, meets what is in the way.
     """
-    if os.name != "posix" or "COLUMNS" in os.environ or "_PROVECFG_COMPLETE" in os.environ:
+    if os.name != "posix" or "_PROVECFG_COMPLETE" in os.environ:
         return False
     try:
         output = sys.stdout.fileno()
-        if os.isatty(output) and os.get_terminal_size(output).columns < WIDTH:
+        if not _is_wide(output):
             return False
         with open(HELP_FILE, "rb") as file:
             page = file.read()
@@ -32,3 +32,11 @@ def show() -> bool:
     except (OSError, ValueError, AttributeError):  # a stream that is closed, absent, or none of the system's
         return False
     return True
+
+
+def _is_wide(output: int) -> bool:
+    """Whether click takes a file descriptor for one of `WIDTH` columns or more; COLUMNS is asked first, as it does."""
+    columns = os.environ.get("COLUMNS")
+    if columns is not None:
+        return columns.isdecimal() and int(columns) >= WIDTH
+    return not os.isatty(output) or os.get_terminal_size(output).columns >= WIDTH

@@ -43,7 +43,7 @@ def printed(*arguments: str, columns: int, **environment: str) -> tuple[str, boo
 
 @pytest.mark.parametrize(
     ("columns", "environment", "is_quick"),
-    [(80, {}, True), (200, {}, True), (79, {}, False), (200, {"COLUMNS": "60"}, False)],
+    [(80, {}, True), (200, {}, True), (79, {}, False), (200, {"COLUMNS": "60"}, False), (60, {"COLUMNS": "80"}, True)],
 )
 def test_help_is_as_click_prints_it_in_any_terminal(columns: int, environment: dict[str, str], is_quick: bool) -> None:
     page, with_click = printed(*QUICK, columns=columns, **environment)
