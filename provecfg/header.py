@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 _WRITTEN: Final = re.compile(
     r"^Written by provecfg (?P<version>\S+) from the study (?P<study>\S+) \((?P<digest>\S+)\)\.$", re.MULTILINE
 )
+_VERSION: Final = re.compile(r"(?<=^# Written by provecfg )\S+(?= from the study )", re.MULTILINE)
 _CELL: Final = re.compile(
     r"^Cell: model (?P<model>\S+), dataset (?P<dataset>\S+), strategy (?P<strategy>\S+), loss (?P<loss>\S+), "
     r"seed (?P<seed>\d+)\.$",
@@ -115,6 +116,15 @@ def is_untouched(text: str) -> bool:
     """Whether a text is a generated config that nobody has edited since."""
     header = Header.of(text)
     return header is not None and header.checksum == _checksum(text)
+
+
+def differ_in_version_alone(text: str, other: str) -> bool:
+    """Whether two generated configs differ in nothing but which provecfg wrote them, and so in their checksums."""
+    return text != other and _without_version(text) == _without_version(other)
+
+
+def _without_version(text: str) -> str:
+    return _CHECKSUM.sub("", _VERSION.sub("", text, count=1), count=1)
 
 
 def _checksum(text: str) -> str:

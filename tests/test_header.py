@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provecfg.header import Coordinates, Header, is_untouched, sealed
+from provecfg.header import Coordinates, Header, differ_in_version_alone, is_untouched, sealed
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 PROSE = st.from_regex(r"[A-Za-z\[][A-Za-z0-9 ,.:+()\[\]-]{0,60}[A-Za-z0-9.)]", fullmatch=True)
@@ -78,3 +78,10 @@ def test_a_letter_or_a_comment_more_is_an_edit(text: str) -> None:
 def test_sealing_again_makes_an_edited_text_an_untouched_one(text: str) -> None:
     assert sealed(text) == text
     assert is_untouched(sealed(text + "# mine\n"))
+
+
+def test_two_versions_that_write_the_same_config_are_told_from_two_configs(text: str) -> None:
+    newer = sealed(text.replace("Written by provecfg ", "Written by provecfg 9."))
+    assert differ_in_version_alone(text, newer)
+    assert not differ_in_version_alone(text, text)
+    assert not differ_in_version_alone(text, sealed(newer.replace("max_iters=80000", "max_iters=80001")))

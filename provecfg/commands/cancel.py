@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from provecfg.commands.options import Terminal, terminal_options
-from provecfg.errors import ExitCode
+from provecfg.errors import ExitCode, ProvecfgError
 
 
 @click.command()
@@ -37,7 +37,10 @@ def command(folder: Path, cells: tuple[str, ...], terminal: Terminal) -> int:
         ]
         if tasks:
             engine.cancel(folder, submission, None if len(tasks) == len(submission.tasks) else tasks)
-            add_cancellation(folder, submission, tasks)
             ended += len(tasks)
+            try:
+                add_cancellation(folder, submission, tasks)
+            except ProvecfgError as error:  # a full disk is no reason to let the other submissions run
+                terminal.failure(f"that they were cancelled is not written down: {error.message}")
     terminal.note(f"{ended} task{'s' * (ended != 1)} told to end")
     return ExitCode.CLEAN

@@ -88,8 +88,11 @@ def _configs_of_studies(studies: Iterable[Study], named: str | Path, generated: 
         for config in targets_of(study, Selection(), generated):
             if config.change is Change.NEW:
                 raise ProvecfgError(f"{config.path} does not exist", hint=hint)
-            if config.change is Change.CHANGED:
-                raise ProvecfgError(f"{config.path} is not what {named} makes now", hint=hint)
+            if config.is_stale:
+                raise ProvecfgError(
+                    f"{config.path} is not what {named} makes now",
+                    hint=f"{hint}; or name the files themselves, if --set made them",
+                )
             if config.change is Change.FOREIGN:
                 raise ProvecfgError(
                     f"{config.path} is of another study than {named}",

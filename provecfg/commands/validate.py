@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -77,8 +76,6 @@ def command(
     `configs`: every study and generated config of the project you stand in. Nothing that is validated is executed,
     ever.
     """
-    # What is kept of one config for the next is no garbage, and looking through it for some takes a twelfth of judging.
-    gc.set_threshold(1_000_000, 50, 100)
     here = Path.cwd()
     options = parse_cfg_options(cfg_options)
     settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)

@@ -13,7 +13,7 @@ from provecfg.findings.edits import diff_of
 from provecfg.generate.cells import Selection, cells_of
 from provecfg.generate.plan import Planner
 from provecfg.generate.render import render
-from provecfg.header import Header, is_untouched
+from provecfg.header import Header, differ_in_version_alone, is_untouched
 from provecfg.paths import write_atomically
 from provecfg.study.schema import Study
 
@@ -50,6 +50,11 @@ class ConfigFile:
     before: str | None
     change: Change
     is_first_seed: bool
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the study makes another config now than what is there, and not only another provecfg the same one."""
+        return self.change is Change.CHANGED and not differ_in_version_alone(self.before or "", self.text)
 
     def write(self) -> None:
         """Put the config in its place, whole or not at all."""

@@ -55,6 +55,15 @@ class Snapshot:
     _records: dict[str, ClassRecord | None] = field(default_factory=dict)
 
     @functools.cached_property
+    def _modules_of(self) -> dict[str, list[str]]:
+        """Modules that define a class of each name."""
+        modules: dict[str, list[str]] = {}
+        for module, rows in self.raw.items():
+            for name in rows:
+                modules.setdefault(name, []).append(module)
+        return modules
+
+    @functools.cached_property
     def top_packages(self) -> frozenset[str]:
         """Top-level packages whose classes are known."""
         return frozenset(module.partition(".")[0] for module in self.raw)
@@ -95,7 +104,7 @@ class Snapshot:
         outer, _, inner = module.rpartition(".")
         if f"{inner}.{name}" in self.raw.get(outer, ()):  # a nested class, or a method
             return record_of(outer, f"{inner}.{name}", self.raw[outer][f"{inner}.{name}"], self._read_excerpts)
-        within = [below for below, rows in self.raw.items() if name in rows and below.startswith(f"{module}.")]
+        within = [m for m in self._modules_of.get(name, ()) if m.startswith(f"{module}.")]
         if len(within) == 1:
             return record_of(within[0], name, self.raw[within[0]][name], self._read_excerpts)
         return None

@@ -17,6 +17,7 @@ from provecfg.invariants import distinct
 from provecfg.mmconfig import read_config
 from provecfg.mmconfig.budget import Budget
 from provecfg.mmconfig.data_files import DataError, read_plain_yaml
+from provecfg.registry.release import load_installed
 from provecfg.study.load import read_study
 from tests.attack.bounds import run_command
 
@@ -75,6 +76,12 @@ def test_configs_are_generated_in_time_that_grows_with_the_cells(
         assert run_command("generate", "s.yaml", "--check").code == 1
 
     check_linear(work, 5)
+
+
+def test_a_name_that_is_nobodys_is_not_looked_for_in_every_module() -> None:
+    snapshot = load_installed()
+    assert snapshot.record("mmseg.models.Nobodys") is None
+    assert lines_run(lambda: snapshot.record("mmseg.models.NobodysEither")) < len(snapshot.raw) // 10
 
 
 def test_comments_are_looked_up_in_time_that_grows_with_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from provecfg.errors import ExitCode
+from provecfg.header import sealed
 from provecfg.ledger.study_folder import engine_jobs_of, require_study, submissions_of
 
 PROJECT = Path(__file__).parents[2]
@@ -115,6 +117,37 @@ def test_a_job_that_cannot_be_written_down_is_named(tmp_path: Path, provecfg) ->
     assert code == ExitCode.FINDINGS
     assert err.startswith("error: slurm has taken it as job 7, which cannot be written down: it is a folder\n")
     assert err.endswith("hint: end job 7, and `provecfg resume study`\n")
+
+
+def test_what_was_cancelled_before_it_began_waits_until_it_is_submitted_again(
+    tmp_path: Path, provecfg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def states() -> list[str]:
+        return [each["state"] for each in json.loads(provecfg("status", "study", "--output-format", "json")[1])]
+
+    provecfg("submit", *configs(tmp_path, "one", "two"), "--study-dir", "study", "--no-proof")
+    Path("bin/scancel").write_text("#!/bin/sh\n")
+    Path("bin/scancel").chmod(0o755)
+    remembered = "#!/bin/sh\nprintf '7|0|PENDING|None\\n7|1|PENDING|None\\n'\n"
+    Path("bin/squeue").write_text(remembered)
+    assert provecfg("cancel", "study", "two") == (0, "", "1 task told to end\n")
+    assert states() == ["queued", "queued"]
+    Path("bin/squeue").write_text("#!/bin/sh\n")
+    assert states() == ["missing", "waiting"]
+    assert provecfg("resume", "study")[:2] == (0, "submission 2: 2 cells, job 7\n")
+    assert states() == ["missing", "missing"]
+    Path("bin/squeue").write_text(remembered)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("provecfg.ledger.study_folder.write_json_file", full)
+    code, _, err = provecfg("cancel", "study")
+    assert code == 0
+    assert err.splitlines() == [
+        *2 * ["that they were cancelled is not written down: cannot write to study: No space left on device"],
+        "4 tasks told to end",
+    ]
 
 
 def test_where_the_scheduler_is_not_nothing_is_asked_of_it(tmp_path: Path, provecfg, monkeypatch) -> None:
@@ -224,9 +257,14 @@ def test_configs_that_a_study_does_not_make_are_not_taken_for_its_own(tmp_path: 
     assert re.search(r"_ce\.py is of another study than .*\n  hint: provecfg generate .* -o DIR", err)
     Path("study.yaml").write_text(made.format("mine", 40_000))
     assert provecfg("generate", "study.yaml")[0] == 0
-    edited = Path("generated/pspnet_r50_bdd10k_ce.py")
-    edited.write_text(edited.read_text() + "randomness = dict(seed=7)\n")
-    assert provecfg("cells", "study.yaml")[0] == 0
+    config = Path("generated/pspnet_r50_bdd10k_ce.py")
+    text = config.read_text()
+    for taken in (
+        sealed(text.replace("Written by provecfg ", "Written by provecfg 1")),
+        text + "randomness = dict(seed=7)\n",
+    ):
+        config.write_text(taken)
+        assert provecfg("cells", "study.yaml")[0] == 0
 
 
 @pytest.mark.parametrize("words", [("cells",), ("forecast",), ("submit", "--study-dir", "study", "--no-proof")])
