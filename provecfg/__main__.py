@@ -18,10 +18,11 @@ def main() -> None:
 
         if show():
             return
-    # A short process makes many small objects and little garbage, from its first import on: fewer collections save a
-    # tenth of `validate`. What that keeps of one config for the next is no garbage either, and looking through it for
-    # some takes a twelfth of judging many.
-    gc.set_threshold(1_000_000 if sys.argv[1:2] == ["validate"] else 100_000, 50, 100)
+    elif sys.argv[1:2] == ["validate"]:
+        # It makes many small objects and little garbage, from its first import on: fewer collections save a tenth. What
+        # is kept of one config for the next is no garbage either. What trains keeps Python's own thresholds: tensors in
+        # a cycle would be held for longer.
+        gc.set_threshold(1_000_000, 50, 100)
     from provecfg import cli
 
     cli.main()
