@@ -11,6 +11,7 @@ from provecfg.facts.lookup import Lookup
 from provecfg.facts.parts import Part
 from provecfg.facts.typed import Typed
 from provecfg.mmconfig import Node
+from provecfg.registry import ClassInfo
 from provecfg.registry.accepted import accepted, digest
 from provecfg.registry.domains import Breach
 from provecfg.registry.layout import RUNNER_METHODS
@@ -70,8 +71,23 @@ def _refusal_of(config: Lookup, part: Part, *, is_whole: bool) -> Refusal | None
 
         return refusal(info, value, is_whole=is_whole)
 
-    asked = f"{info.dotted} {'whole' if is_whole else 'part'}"
-    return _known(config, asked, value, follow)
+    return _known(config, _asked(info, is_whole=is_whole), value, follow)
+
+
+def _asked(info: ClassInfo, *, is_whole: bool) -> str:
+    return f"{info.dotted} {'whole' if is_whole else 'part'}"
+
+
+def is_shipped(config: Lookup, info: ClassInfo, value: dict[Any, Any]) -> bool:
+    """Whether a part, just as it is, stands in a config of mmsegmentation's or of the loss study's.
+
+    Args:
+        config: The config.
+        info: The part's class.
+        value: The part.
+    """
+    shipped, text = accepted(config.registry.snapshot.release).parts, config.class_cache.text_of(value)
+    return any(digest(f"{_asked(info, is_whole=is_whole)} {text}") in shipped for is_whole in (True, False))
 
 
 def refused_by_runner(config: Lookup, *, is_whole_run: bool) -> Iterator[Refused]:
