@@ -6,10 +6,13 @@ not imported here.
 
 from __future__ import annotations
 
+import binascii
 import os
 import sys
 
 HELP_FILE = os.path.join(os.path.dirname(__file__), "help.txt")
+"""A line that tells which source the page is made of, and the page."""
+_SOURCE = os.path.join(os.path.dirname(__file__), "cli.py")
 WIDTH = 80
 """Columns that the page is made for; in more it stays the same."""
 
@@ -26,12 +29,20 @@ def show() -> bool:
         if not _is_wide(output):
             return False
         with open(HELP_FILE, "rb") as file:
-            page = file.read()
+            made_of, _, page = file.read().partition(b"\n")
+        if made_of.decode() != source_digest():
+            return False
         while page:
             page = page[os.write(output, page) :]
     except (OSError, ValueError, AttributeError):  # a stream that is closed, absent, or none of the system's
         return False
     return True
+
+
+def source_digest() -> str:
+    """What tells the module that lists the commands, as it stands, from one that was edited since the page was made."""
+    with open(_SOURCE, "rb") as file:
+        return f"{binascii.crc32(file.read()):08x}"
 
 
 def _is_wide(output: int) -> bool:

@@ -14,7 +14,7 @@ from docs.generate.untried import untried_page
 from provecfg.cli import provecfg
 from provecfg.codes import FAMILIES, problems
 from provecfg.findings import Problem, family_of
-from provecfg.help_page import HELP_FILE, WIDTH
+from provecfg.help_page import HELP_FILE, WIDTH, source_digest
 from provecfg.paths import write_atomically
 from provecfg.study.json_schema import SHIPPED_SCHEMA, study_schema
 from provecfg.study.schema import Study
@@ -107,9 +107,9 @@ def shipped_schema() -> str:
 
 
 def help_text() -> str:
-    """What `provecfg --help` prints, a file of the package."""
+    """What `provecfg --help` prints, behind what it was made of: a file of the package."""
     context = provecfg.make_context("provecfg", [], resilient_parsing=True, terminal_width=WIDTH - 2)
-    return provecfg.get_help(context) + "\n"
+    return f"{source_digest()}\n{provecfg.get_help(context)}\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {
