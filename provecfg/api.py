@@ -272,12 +272,11 @@ def judge(*targets: AnyPath) -> Findings:
     Raises:
         ProvecfgError: A target does not exist or stands for nothing.
     """
-    from provecfg.validate import judgement_of, judgement_of_studies, studies_among
+    from provecfg.validate import files_and_studies, judgement_of, judgement_of_studies
 
     here = Path.cwd()
-    words = [os.fspath(target) for target in targets]
-    named = studies_among(words, here)
-    judgements = [judgement_of(file) for file in files_of([word for word in words if word not in named], here)]
+    files, named = files_and_studies([os.fspath(target) for target in targets], here)
+    judgements = [judgement_of(file) for file in files]
     judgements += [judgement_of_studies(here / name, studies) for name, studies in named.items()]
     return Findings(screened(judgements, settings_for, says_unused=True))
 

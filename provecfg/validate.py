@@ -19,7 +19,7 @@ from provecfg.mmconfig.problems import STYLES_OF_MMENGINE
 from provecfg.rules import judge
 from provecfg.rules.names.mined import OF_AN_OLD_REPOSITORY
 from provecfg.rules.overrides import with_override
-from provecfg.targets import CONFIGS, is_study
+from provecfg.targets import CONFIGS, files_of, is_study
 
 if TYPE_CHECKING:
     from provecfg.findings.fixes import JudgedTarget
@@ -96,16 +96,25 @@ def _values_of(path: Path, unsaved: Mapping[Path, str]) -> dict[str, Any]:
     }
 
 
-def studies_among(targets: Iterable[str], here: Path) -> dict[str, list[Study]]:
-    """Those of the targets that are names of studies, with what they stand for.
+def files_and_studies(targets: Sequence[str], here: Path) -> tuple[list[Path], dict[str, list[Study]]]:
+    """What there is to judge: the files that targets stand for, and the studies that others name.
 
     Args:
         targets: What the user has written: files, folders and names of `provecfg list studies`.
         here: The folder that relative targets start from.
 
+    Returns:
+        The files, each once, and name -> what it stands for.
+
     Raises:
-        ProvecfgError: A target is no path, and close to the name of a study.
+        ProvecfgError: A target does not exist, is close to the name of a study, or stands for nothing.
     """
+    named = _studies_among(targets, here)
+    return files_of([target for target in targets if target not in named], here), named
+
+
+def _studies_among(targets: Sequence[str], here: Path) -> dict[str, list[Study]]:
+    """Those of the targets that are names of studies."""
     words = [target for target in targets if target not in ("", CONFIGS) and Path(target).name == target]
     absent = [word for word in words if not Path(word).suffix and not os.path.lexists(here / word)]
     if not absent:

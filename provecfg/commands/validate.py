@@ -19,8 +19,7 @@ from provecfg.findings.pipeline import Judgement, screened
 from provecfg.findings.reporters import FORMATS
 from provecfg.mmconfig.problems import SYNTAX_ERROR, UNREADABLE_FILE, UNREADABLE_TEXT
 from provecfg.parallel import map_in_processes, processors
-from provecfg.targets import files_of
-from provecfg.validate import judge_for_fixes, judgement_of, judgement_of_studies, studies_among
+from provecfg.validate import files_and_studies, judge_for_fixes, judgement_of, judgement_of_studies
 
 if TYPE_CHECKING:
     from provecfg.findings.edits import FixResult
@@ -80,8 +79,7 @@ def command(
     options = parse_cfg_options(cfg_options)
     settings_at = settings_reader(select=select, ignore=ignore, strict=strict, output_format=output_format)
     settings = settings_at(here)
-    named = studies_among(targets, here)
-    files = files_of([target for target in targets if target not in named], here)
+    files, named = files_and_studies(targets, here)
 
     def judgements() -> list[Judgement]:
         def judged(some: Sequence[Path]) -> list[Judgement]:
