@@ -108,8 +108,8 @@ class Dataset(NamedTuple):
     channel_order: str = "rgb"
     mapping: Mapping[int | str, int] | None = None
     reduces_zero_label: bool = False
-    arguments: Mapping[str, Any] = MappingProxyType({})
-    slices: Mapping[str, str] = MappingProxyType({})
+    arguments: Mapping[str, Any] = {}  # no MappingProxyType: a dataset is copied, and handed to other processes
+    slices: Mapping[str, str] = {}
     joined: tuple[Dataset, ...] = ()
     copy_of: str = ""
     cache_labels: bool = False
